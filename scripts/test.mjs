@@ -1,0 +1,15 @@
+// npm test -- ARGUMENTS: the checks, then all tests that need nothing but Node and npm. The arguments go to `bun test`,
+// such as a part of a file's name.
+import path from 'node:path';
+import { runToEnd } from './child-process.mjs';
+import { ensureSetUp, giveUp, projectDirectory } from './setup.mjs';
+
+const bun = await ensureSetUp().catch(giveUp);
+const here = { cwd: projectDirectory };
+const check = await runToEnd([process.execPath, path.join(projectDirectory, 'scripts', 'check.mjs')], here);
+const tests = await runToEnd(
+  // The real clients have their own command, npm run e2e, which installs them.
+  [bun, 'test', '--no-orphans', '--no-env-file', '--path-ignore-patterns=test/clients/**', ...process.argv.slice(2)],
+  here,
+);
+process.exitCode = check.code === 0 && tests.code === 0 ? 0 : 1;

@@ -1,0 +1,110 @@
+import { mkdirSync, type Stats } from 'node:fs';
+import { access, constants, type FileHandle, open, stat, unlink } from 'node:fs/promises';
+import { closeSync, fstatSync, ftruncateSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { BlobMissingError, type BlobStore, type BlobWriter, type ByteRange, type ObjectId } from '../store.ts';
+import { FileWriter } from './writer.ts';
+
+/** Objects as files: `objects/ab/<oid>`, where `ab` are the oid's first two digits. */
+export class DirectoryBlobStore implements BlobStore {
+  readonly #root: string;
+
+  private constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** Opens or creates the store in a directory. */
+  static async open(directory: string): Promise<DirectoryBlobStore> {
+    const root = join(directory, 'objects');
+    for (let shard = 0; shard < 256; shard++) {
+      mkdirSync(join(root, shard.toString(16).padStart(2, '0')), { recursive: true });
+    }
+    await syncPath(root);
+    await syncPath(directory);
+    return new DirectoryBlobStore(root);
+  }
+
+  async append(oid: ObjectId, offsetBytes: number): Promise<BlobWriter> {
+    const path = this.#path(oid);
+    // Appending mode: the system puts every write at the file's end, wherever the buffered sink believes to be.
+    const descriptor = openSync(path, offsetBytes === 0 ? 'a' : constants.O_WRONLY | constants.O_APPEND, 0o640);
+    try {
+      const { size } = fstatSync(descriptor);
+      if (size < offsetBytes) {
+        throw new BlobMissingError(`the upload's file holds ${size} bytes, not ${offsetBytes}`);
+      }
+      if (size > offsetBytes) ftruncateSync(descriptor, offsetBytes);
+      return new FileWriter(descriptor);
+    } catch (error) {
+      closeSync(descriptor);
+      throw error;
+    }
+  }
+
+  async size(oid: ObjectId): Promise<number | undefined> {
+    return (await statIfThere(this.#path(oid)))?.size;
+  }
+
+  read(oid: ObjectId, range?: ByteRange): Blob {
+    const file = Bun.file(this.#path(oid));
+    return range === undefined ? file : file.slice(range.first, range.last + 1);
+  }
+
+  async sync(oid: ObjectId): Promise<void> {
+    const file = await open(this.#path(oid), 'r');
+    try {
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+    await this.#syncShard(oid);
+  }
+
+  async remove(oid: ObjectId): Promise<void> {
+    try {
+      await unlink(this.#path(oid));
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+    await this.#syncShard(oid);
+  }
+
+  async isReady(): Promise<boolean> {
+    try {
+      await access(this.#root, constants.R_OK | constants.W_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #path(oid: ObjectId): string {
+    return `${this.#root}/${oid.slice(0, 2)}/${oid}`;
+  }
+
+  #syncShard(oid: ObjectId): Promise<void> {
+    return syncPath(join(this.#root, oid.slice(0, 2)));
+  }
+}
+
+async function syncPath(path: string): Promise<void> {
+  const handle: FileHandle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function statIfThere(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}

@@ -1,0 +1,54 @@
+/** The physical name of an object: 32 lower-case hex digits, minted once and never used again (I2). */
+export type ObjectId = string;
+
+/** A range of bytes, both ends included, as HTTP counts. */
+export interface ByteRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/**
+ * The bytes. A blob store knows only object ids: it can create, append, read, measure, sync and remove. It never
+ * renames or copies, and it knows nothing of digests. Its forms: directory/ (a local disk).
+ */
+export interface BlobStore {
+  /**
+   * Opens an object for appending at `offsetBytes`, creating it where that is 0; bytes behind the offset are cut off.
+   * @throws BlobMissingError where the object is shorter than the offset; BlobStoreFullError
+   */
+  append(oid: ObjectId, offsetBytes: number): Promise<BlobWriter>;
+
+  /** The object's size in bytes, undefined where there is none. */
+  size(oid: ObjectId): Promise<number | undefined>;
+
+  /** The object's bytes, streamed; whole or a range. They stay readable to the end even when the object is removed meanwhile. */
+  read(oid: ObjectId, range?: ByteRange): Blob;
+
+  /** Resolves once the object's bytes and its name survive a power cut (R37). */
+  sync(oid: ObjectId): Promise<void>;
+
+  /** Removes an object durably; quietly where there is none (I12). */
+  remove(oid: ObjectId): Promise<void>;
+
+  /** Whether the store answers. */
+  isReady(): Promise<boolean>;
+}
+
+/** Appends to one object. Exactly one of its two ends must be called. */
+export interface BlobWriter {
+  /** @throws BlobStoreFullError where the disk is full */
+  write(chunk: Uint8Array): Promise<void> | undefined;
+
+  /** Hands everything written to the operating system and closes. @throws BlobStoreFullError */
+  close(): Promise<void>;
+}
+
+/** There is no room for more bytes; what was written before stays readable. */
+export class BlobStoreFullError extends Error {
+  override readonly name = 'BlobStoreFullError';
+}
+
+/** An object is not there, or shorter than its row says. */
+export class BlobMissingError extends Error {
+  override readonly name = 'BlobMissingError';
+}

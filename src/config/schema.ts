@@ -1,0 +1,70 @@
+import type { ListenAddress } from './listen-address.ts';
+import { settings } from './settings.ts';
+import type { Setting } from './settings.ts';
+
+/** All settings of one process, parsed and within their bounds. docs/configuration.md describes each of them. */
+export interface Config {
+  /** The data directory as it was given: a relative path is relative to the working directory. */
+  readonly data: string;
+  readonly listen: ListenAddress;
+  readonly windows: {
+    readonly leaseMs: number;
+    readonly neverTaggedMs: number;
+    readonly trashMs: number;
+    readonly condemnedMs: number;
+    readonly uploadMs: number;
+  };
+  readonly manifests: {
+    readonly maxSizeBytes: number;
+    /** Whether manifests may be pushed before what they reference. */
+    readonly sparse: { readonly images: boolean; readonly indexes: boolean };
+  };
+  readonly http: {
+    /** Addresses and networks (CIDR) whose X-Forwarded-* headers are believed. */
+    readonly trustedProxies: readonly string[];
+    readonly location: 'relative' | 'absolute';
+    /** 0: never; otherwise from 1 s to 255 s, the most that the runtime can do. */
+    readonly idleTimeoutMs: number;
+    readonly drainMs: number;
+  };
+  readonly pulls: { readonly flushMs: number };
+  readonly log: {
+    readonly level: 'debug' | 'info' | 'warn' | 'error';
+    readonly format: 'auto' | 'pretty' | 'json';
+    readonly requests: 'all' | 'changes' | 'errors';
+  };
+}
+
+/** The configuration made of the value of each setting. */
+export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
+  return {
+    data: valueOf(settings.data),
+    listen: valueOf(settings.listen),
+    windows: {
+      leaseMs: valueOf(settings.windowsLease),
+      neverTaggedMs: valueOf(settings.windowsNeverTagged),
+      trashMs: valueOf(settings.windowsTrash),
+      condemnedMs: valueOf(settings.windowsCondemned),
+      uploadMs: valueOf(settings.windowsUpload),
+    },
+    manifests: {
+      maxSizeBytes: valueOf(settings.manifestsMaxSize),
+      sparse: {
+        images: valueOf(settings.manifestsSparseImages) === 'allow',
+        indexes: valueOf(settings.manifestsSparseIndexes) === 'allow',
+      },
+    },
+    http: {
+      trustedProxies: valueOf(settings.httpTrustedProxies),
+      location: valueOf(settings.httpLocation),
+      idleTimeoutMs: valueOf(settings.httpIdleTimeout),
+      drainMs: valueOf(settings.httpDrain),
+    },
+    pulls: { flushMs: valueOf(settings.pullsFlush) },
+    log: {
+      level: valueOf(settings.logLevel),
+      format: valueOf(settings.logFormat),
+      requests: valueOf(settings.logRequests),
+    },
+  };
+}

@@ -1,0 +1,113 @@
+import { z } from 'zod';
+import { parseByteSize } from './byte-size.ts';
+import { formatDuration, parseDuration } from './duration.ts';
+import { parseListenAddress } from './listen-address.ts';
+import type { ListenAddress } from './listen-address.ts';
+import { problemOfNetwork } from './network.ts';
+
+/**
+ * What a setting may hold, in whatever source it stands. The schema reads what a source says (a text; in a file, a list
+ * of texts too) and its messages say what is wrong with it.
+ */
+export interface SettingType<T> {
+  /** Stands for the value in a flag's help: `--windows-lease <duration>`. */
+  readonly placeholder: string;
+  /** Completes "takes …". */
+  readonly accepts: string;
+  /** A flag that may be given several times, each time for one more element. */
+  readonly isList: boolean;
+  readonly schema: z.ZodType<T>;
+}
+
+const text = z.string({ error: 'this is not a single value' });
+
+export const directory: SettingType<string> = {
+  placeholder: 'directory',
+  accepts: 'the path of a directory',
+  isList: false,
+  schema: text.min(1, { error: 'this is empty' }),
+};
+
+export const listenAddress: SettingType<ListenAddress> = {
+  placeholder: 'host:port',
+  accepts: 'a host and a port, such as 127.0.0.1:5000, 0.0.0.0:5000 or [::1]:5000; port 0 lets the system choose',
+  isList: false,
+  schema: text.transform((value, context) => {
+    const parsed = parseListenAddress(value);
+    if (parsed.ok) return parsed.address;
+    context.addIssue({ code: 'custom', message: parsed.problem });
+    return z.NEVER;
+  }),
+};
+
+/** Durations between two bounds in ms, and 0 where `zeroMeans` says what that does. */
+export function duration(bounds: { minMs: number; maxMs: number; zeroMeans?: string }): SettingType<number> {
+  const { minMs, maxMs, zeroMeans } = bounds;
+  const range = `from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`;
+  const zero = zeroMeans === undefined ? '' : `, or 0: ${zeroMeans}`;
+  return {
+    placeholder: 'duration',
+    accepts: `a duration such as 200ms, 30s or 1h30m (units: d, h, m, s, ms), ${range}${zero}`,
+    isList: false,
+    schema: text.transform((value, context) => {
+      const parsed = parseDuration(value);
+      if (!parsed.ok) {
+        context.addIssue({ code: 'custom', message: parsed.problem });
+        return z.NEVER;
+      }
+      const isZeroAllowed = zeroMeans !== undefined && parsed.ms === 0;
+      if (!isZeroAllowed && parsed.ms < minMs) context.addIssue({ code: 'custom', message: 'this is too short' });
+      if (parsed.ms > maxMs) context.addIssue({ code: 'custom', message: 'this is too long' });
+      return parsed.ms;
+    }),
+  };
+}
+
+/** Sizes in bytes between two bounds, which are given as they are shown. */
+export function byteSize(bounds: { min: string; max: string }): SettingType<number> {
+  const [min, max] = [parseByteSize(bounds.min), parseByteSize(bounds.max)];
+  if (!min.ok || !max.ok) throw new Error(`not sizes: ${bounds.min}, ${bounds.max}`);
+  return {
+    placeholder: 'size',
+    accepts: `a size such as 4MiB or 10MB, from ${bounds.min} to ${bounds.max}`,
+    isList: false,
+    schema: text.transform((value, context) => {
+      const parsed = parseByteSize(value);
+      if (!parsed.ok) {
+        context.addIssue({ code: 'custom', message: parsed.problem });
+        return z.NEVER;
+      }
+      if (parsed.sizeBytes < min.sizeBytes) context.addIssue({ code: 'custom', message: 'this is too small' });
+      if (parsed.sizeBytes > max.sizeBytes) context.addIssue({ code: 'custom', message: 'this is too large' });
+      return parsed.sizeBytes;
+    }),
+  };
+}
+
+/** One of a few words. */
+export function choice<const Word extends string>(words: readonly [Word, ...Word[]]): SettingType<Word> {
+  return {
+    placeholder: words.join('|'),
+    accepts: words.length === 2 ? words.join(' or ') : `one of ${words.join(', ')}`,
+    isList: false,
+    schema: z.enum(words, { error: 'this is none of these' }),
+  };
+}
+
+/** Addresses and networks: `none`, one text with commas, or in a file a list. */
+export const networks: SettingType<readonly string[]> = {
+  placeholder: 'networks',
+  accepts: 'IP addresses and networks such as 10.0.0.0/8, separated by commas (a list in the file), or none',
+  isList: true,
+  schema: z
+    .union([text, z.array(text)], { error: 'this is neither a text nor a list of texts' })
+    .transform((value, context) => {
+      if (value === 'none') return [];
+      const elements = typeof value === 'string' ? value.split(',').map((element) => element.trim()) : value;
+      for (const element of elements) {
+        const problem = problemOfNetwork(element);
+        if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+      }
+      return elements;
+    }),
+};

@@ -1,0 +1,223 @@
+import { byteSize, choice, directory, duration, listenAddress, networks } from './setting-types.ts';
+import type { SettingType } from './setting-types.ts';
+
+/**
+ * The one table of settings. The environment's names, the flags, the help text and docs/configuration.md are made from
+ * it; schema.ts says where each value stands in `Config`.
+ */
+export interface Setting<T> {
+  /** The path in the configuration file, joined by dots. */
+  readonly name: string;
+  readonly type: SettingType<T>;
+  /** As a person would write it. */
+  readonly default: string;
+  /** One paragraph; its first sentence stands alone in the help text. */
+  readonly description: string;
+}
+
+/** One value for several settings at once. Within one source, the settings that it stands for go before it. */
+export interface Shorthand {
+  readonly name: string;
+  readonly type: SettingType<unknown>;
+  readonly description: string;
+  readonly standsFor: readonly string[];
+}
+
+/** A group of settings whose names begin alike, in the order of the reference page. */
+export interface Section {
+  /** What the names begin with; empty for those that stand alone. */
+  readonly name: string;
+  readonly title: string;
+  readonly description: string;
+}
+
+const day = 86_400_000;
+const window = duration({ minMs: 1, maxMs: 36_500 * day, zeroMeans: 'no time at all' });
+const permission = choice(['allow', 'refuse']);
+
+export const settings = {
+  data: setting({
+    name: 'data',
+    type: directory,
+    default: './data',
+    description:
+      'The directory that holds everything: the database and the blobs. It is made when it does not exist. A relative ' +
+      'path is relative to the working directory, wherever the setting stands. One process at a time can use it.',
+  }),
+  listen: setting({
+    name: 'listen',
+    type: listenAddress,
+    default: '127.0.0.1:5000',
+    description:
+      'Where the registry listens. The default answers this machine only; 0.0.0.0:5000 answers every IPv4 network that ' +
+      'the machine is on. In the file, quote an IPv6 address: "[::1]:5000".',
+  }),
+  windowsLease: setting({
+    name: 'windows.lease',
+    type: window,
+    default: '6h',
+    description:
+      'How long something that a client was told about stays put. It covers the time between a HEAD of a blob and the ' +
+      'manifest that uses the blob, and it is also how long a manifest stays that lost its last tag or index. Make it ' +
+      'longer than your longest push.',
+  }),
+  windowsNeverTagged: setting({
+    name: 'windows.neverTagged',
+    type: window,
+    default: '30d',
+    description:
+      'How long a manifest stays that was pushed by digest and is in no index and under no tag. It counts from its ' +
+      'last push, pull or HEAD.',
+  }),
+  windowsTrash: setting({
+    name: 'windows.trash',
+    type: window,
+    default: '72h',
+    description: 'How long a deleted tag or manifest can be restored.',
+  }),
+  windowsCondemned: setting({
+    name: 'windows.condemned',
+    type: window,
+    default: '10m',
+    description:
+      'How long bytes that nothing holds any more stay on the disk. This is also how far back the database may be ' +
+      'restored from a backup without missing blobs.',
+  }),
+  windowsUpload: setting({
+    name: 'windows.upload',
+    type: window,
+    default: '24h',
+    description: 'How long an unfinished upload that nobody touches can be resumed.',
+  }),
+  manifestsMaxSize: setting({
+    name: 'manifests.maxSize',
+    type: byteSize({ min: '4MiB', max: '64MiB' }),
+    default: '4MiB',
+    description:
+      'The largest manifest that can be pushed. The distribution specification asks every registry to take 4 MiB; ' +
+      'clients may refuse to pull more.',
+  }),
+  manifestsSparseImages: setting({
+    name: 'manifests.sparse.images',
+    type: permission,
+    default: 'refuse',
+    description:
+      'Whether an image manifest may be pushed before its config and layers. Refused, such a push is answered ' +
+      'MANIFEST_BLOB_UNKNOWN with the digests that are missing; allowed, they count as soon as they come.',
+  }),
+  manifestsSparseIndexes: setting({
+    name: 'manifests.sparse.indexes',
+    type: permission,
+    default: 'refuse',
+    description:
+      'Whether an index may be pushed without all of the manifests that it lists. Mirrors that copy some platforms of ' +
+      'an image need this allowed.',
+  }),
+  httpTrustedProxies: setting({
+    name: 'http.trustedProxies',
+    type: networks,
+    default: 'none',
+    description:
+      'The reverse proxies whose X-Forwarded-* headers are believed. A header that comes from any other address is ' +
+      'ignored.',
+  }),
+  httpLocation: setting({
+    name: 'http.location',
+    type: choice(['relative', 'absolute']),
+    default: 'relative',
+    description:
+      'Whether Location headers hold a path or a whole URL. A path works behind any proxy; absolute is for clients ' +
+      'that cannot follow one, and needs http.trustedProxies behind a proxy that ends TLS.',
+  }),
+  httpIdleTimeout: setting({
+    name: 'http.idleTimeout',
+    type: duration({ minMs: 1000, maxMs: 255_000, zeroMeans: 'never' }),
+    default: '120s',
+    description: 'How long a connection may be silent before it is closed. Parts of a second are rounded up.',
+  }),
+  httpDrain: setting({
+    name: 'http.drain',
+    type: duration({ minMs: 1, maxMs: day, zeroMeans: 'cut them off at once' }),
+    default: '30s',
+    description:
+      'How long running transfers may go on after SIGTERM or SIGINT. New connections are refused meanwhile. Keep it ' +
+      'below the time after which your supervisor kills the process.',
+  }),
+  pullsFlush: setting({
+    name: 'pulls.flush',
+    type: duration({ minMs: 10, maxMs: 3_600_000 }),
+    default: '5s',
+    description:
+      'How often the last-pulled times of manifests and tags are written. A crash forgets the pulls since the last ' +
+      'write; no pull ever waits for it.',
+  }),
+  logLevel: setting({
+    name: 'log.level',
+    type: choice(['debug', 'info', 'warn', 'error']),
+    default: 'info',
+    description: 'The least severe messages that are logged.',
+  }),
+  logFormat: setting({
+    name: 'log.format',
+    type: choice(['auto', 'pretty', 'json']),
+    default: 'auto',
+    description: 'How log lines look. With auto they are pretty on a terminal and JSON everywhere else.',
+  }),
+  logRequests: setting({
+    name: 'log.requests',
+    type: choice(['all', 'changes', 'errors']),
+    default: 'changes',
+    description:
+      'Which requests are logged. With changes these are pushes, deletes and errors; all adds the pulls, errors leaves ' +
+      'nothing but errors.',
+  }),
+};
+
+export const shorthands: readonly Shorthand[] = [
+  {
+    name: 'manifests.sparse',
+    type: permission,
+    description: 'Sets manifests.sparse.images and manifests.sparse.indexes at once.',
+    standsFor: ['manifests.sparse.images', 'manifests.sparse.indexes'],
+  },
+];
+
+export const sections: readonly Section[] = [
+  { name: '', title: 'Where', description: 'Where the registry keeps its data, and where it answers.' },
+  {
+    name: 'windows',
+    title: 'Windows',
+    description: 'How long things stay that are unfinished, unused or deleted.',
+  },
+  { name: 'manifests', title: 'Manifests', description: 'Which manifests are accepted.' },
+  { name: 'http', title: 'HTTP', description: 'How requests are answered.' },
+  { name: 'pulls', title: 'Pulls', description: 'What is remembered about pulls.' },
+  { name: 'log', title: 'Log', description: 'What is logged, and how.' },
+];
+
+export const allSettings: readonly Setting<unknown>[] = Object.values(settings);
+
+/** Everything that a source can set, in the order of the reference page: a shorthand stands before what it sets. */
+export const settable: readonly (Setting<unknown> | Shorthand)[] = allSettings.flatMap((one) => [
+  ...shorthands.filter(({ standsFor }) => standsFor[0] === one.name),
+  one,
+]);
+
+/** The settings and shorthands of one section. */
+export function settableIn(section: Section): readonly (Setting<unknown> | Shorthand)[] {
+  return settable.filter(({ name }) => sectionNameOf(name) === section.name);
+}
+
+/** The names of the settings that a name sets: its own, or those that it is the shorthand of. */
+export function namesSetBy(name: string): readonly string[] {
+  return shorthands.find((shorthand) => shorthand.name === name)?.standsFor ?? [name];
+}
+
+function sectionNameOf(name: string): string {
+  return name.includes('.') ? (name.split('.')[0] ?? '') : '';
+}
+
+/** Fixes T from the type, so that each setting keeps the type of its value. */
+function setting<T>(one: Setting<T>): Setting<T> {
+  return one;
+}

@@ -1,0 +1,69 @@
+import type { Registry } from '../registry/registry.ts';
+import { errorBody, type Problem, statusOfCode } from './errors.ts';
+
+/** What the handlers need to know of the server that they answer for. */
+export interface ServerSettings {
+  readonly maxManifestBytes: number;
+  readonly location: 'relative' | 'absolute';
+}
+
+/** One request on its way to its answer. */
+export interface Call {
+  readonly registry: Registry;
+  readonly settings: ServerSettings;
+  readonly request: Request;
+  /** Names the request in the log and in the answer's X-Request-Id. */
+  readonly requestId: string;
+  /** The request's query string without its question mark; empty where there is none. */
+  readonly queryText: string;
+  /** Scheme and host as the client sees them, for absolute locations. */
+  origin(): string;
+  /** Gives the answer more time than an idle connection has. */
+  allowSlowAnswer(): void;
+}
+
+/** What every answer carries. */
+export function baseHeaders(call: Pick<Call, 'requestId'>): Record<string, string> {
+  return {
+    'docker-distribution-api-version': 'registry/2.0',
+    'x-request-id': call.requestId,
+    'x-content-type-options': 'nosniff',
+  };
+}
+
+/** An answer; a body is sent only where the method allows one. */
+export function answer(
+  call: Call,
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  body: BodyInit | null = null,
+): Response {
+  return new Response(body, { status, headers: { ...baseHeaders(call), ...headers } });
+}
+
+export function answerJson(call: Call, body: unknown, headers: Readonly<Record<string, string>> = {}): Response {
+  return answer(call, 200, { 'content-type': 'application/json', ...headers }, JSON.stringify(body));
+}
+
+/** An error answer in the specification's shape. */
+export function refuse(call: Pick<Call, 'requestId'>, problem: Problem): Response {
+  return new Response(errorBody(problem), {
+    status: problem.status ?? statusOfCode[problem.code],
+    headers: { ...baseHeaders(call), 'content-type': 'application/json', ...problem.headers },
+  });
+}
+
+/** The URL of something in the registry, relative or absolute as configured. */
+export function locationOf(call: Call, path: string): string {
+  return call.settings.location === 'relative' ? path : call.origin() + path;
+}
+
+/** Whether a conditional request's If-None-Match names the entity (RFC 9110, 13.1.2). */
+export function matchesEntity(request: Request, etag: string): boolean {
+  const header = request.headers.get('if-none-match');
+  if (header === null) return false;
+  return header.split(',').some((candidate) => {
+    const tag = candidate.trim();
+    return tag === '*' || tag === etag || tag === `W/${etag}`;
+  });
+}

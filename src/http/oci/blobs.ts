@@ -1,0 +1,89 @@
+import { deleteBlob, findBlob, headBlobForPush } from '../../registry/blob.ts';
+import { describeDigestProblem, type Digest, parseDigest } from '../../oci/digest.ts';
+import type { RepositoryName } from '../../oci/names.ts';
+import { answer, type Call, matchesEntity, refuse } from '../call.ts';
+import type { Problem } from '../errors.ts';
+import { parseRange } from '../range.ts';
+
+/** `GET /v2/<name>/blobs/<digest>` (end-2): the blob, whole or a range. */
+export async function getBlob(call: Call, repo: RepositoryName, digestText: string): Promise<Response> {
+  const digest = parseDigest(digestText);
+  if (digest === undefined) return refuse(call, malformedDigest(digestText));
+  const found = await findBlob(call.registry, repo, digest);
+  if (found.outcome === 'unknown') return refuse(call, blobUnknown(repo, digest));
+  const headers = blobHeaders(digest);
+  if (matchesEntity(call.request, headers.etag)) return answer(call, 304, headers);
+
+  const wanted = parseRange(rangeHeader(call.request, headers.etag), found.sizeBytes);
+  switch (wanted.kind) {
+    case 'unsatisfiable':
+      return refuse(call, {
+        code: 'RANGE_INVALID',
+        message: wanted.reason,
+        detail: { digest, sizeBytes: found.sizeBytes },
+        headers: { 'content-range': `bytes */${found.sizeBytes}` },
+      });
+    case 'part': {
+      const { first, last } = wanted.range;
+      const contentRange = `bytes ${first}-${last}/${found.sizeBytes}`;
+      const body = call.registry.blobs.read(found.oid, wanted.range);
+      return answer(call, 206, { ...headers, 'content-range': contentRange }, body);
+    }
+    case 'whole':
+      return answer(call, 200, headers, call.registry.blobs.read(found.oid));
+  }
+}
+
+/** `HEAD /v2/<name>/blobs/<digest>` (end-2). */
+export async function headBlob(call: Call, repo: RepositoryName, digestText: string): Promise<Response> {
+  const digest = parseDigest(digestText);
+  if (digest === undefined) return refuse(call, malformedDigest(digestText));
+  const found = await headBlobForPush(call.registry, repo, digest);
+  if (found.outcome === 'unknown') return refuse(call, blobUnknown(repo, digest));
+  return answer(call, 200, { ...blobHeaders(digest), 'content-length': String(found.sizeBytes) });
+}
+
+/** `DELETE /v2/<name>/blobs/<digest>` (end-10). */
+export async function deleteBlobOf(call: Call, repo: RepositoryName, digestText: string): Promise<Response> {
+  const digest = parseDigest(digestText);
+  if (digest === undefined) return refuse(call, malformedDigest(digestText));
+  const deleted = await deleteBlob(call.registry, repo, digest);
+  switch (deleted.outcome) {
+    case 'deleted':
+      return answer(call, 202, { 'docker-content-digest': digest });
+    case 'unknown':
+      return refuse(call, blobUnknown(repo, digest));
+    case 'referenced':
+      return refuse(call, {
+        code: 'UNSUPPORTED',
+        message: `the blob is part of an image: delete the manifests that use it (${deleted.manifests.join(', ')}), and it goes with them`,
+        detail: { digest, manifests: deleted.manifests },
+        headers: { allow: 'GET, HEAD' },
+      });
+  }
+}
+
+export function malformedDigest(text: string): Problem {
+  return { code: 'DIGEST_INVALID', message: describeDigestProblem(text), detail: { digest: text.slice(0, 200) } };
+}
+
+export function blobUnknown(repo: RepositoryName, digest: Digest): Problem {
+  return { code: 'BLOB_UNKNOWN', message: `there is no blob ${digest} in ${repo}`, detail: { repository: repo, digest } };
+}
+
+/** Content never changes under its digest, so the digest is its entity tag. A browser must not show it as a page. */
+function blobHeaders(digest: Digest): Record<string, string> & { etag: string } {
+  return {
+    'content-type': 'application/octet-stream',
+    'content-disposition': 'attachment',
+    'docker-content-digest': digest,
+    'accept-ranges': 'bytes',
+    etag: `"${digest}"`,
+  };
+}
+
+/** The Range header, unless an If-Range asks for the whole of something else (RFC 9110, 13.1.5). */
+function rangeHeader(request: Request, etag: string): string | null {
+  const condition = request.headers.get('if-range');
+  return condition === null || condition === etag ? request.headers.get('range') : null;
+}

@@ -1,0 +1,178 @@
+import type { Digest } from '../../oci/digest.ts';
+import { describeTagNameProblem, parseTagName, type RepositoryName, type TagName } from '../../oci/names.ts';
+import { parseReference, type Reference } from '../../oci/reference.ts';
+import { deleteManifest, removeTag } from '../../registry/manifest-delete.ts';
+import { getManifest, headManifestForPush } from '../../registry/manifest-get.ts';
+import { putManifest, type PutManifestOutcome } from '../../registry/manifest-put.ts';
+import { readBounded } from '../bounded-body.ts';
+import { answer, type Call, locationOf, matchesEntity, refuse } from '../call.ts';
+import type { Problem } from '../errors.ts';
+
+/** More `tag` parameters than this are refused with 414; the specification asks for at least 10. */
+const maxTagParameters = 100;
+
+/** `GET /v2/<name>/manifests/<reference>` (end-3). */
+export async function getManifestOf(call: Call, repo: RepositoryName, referenceText: string): Promise<Response> {
+  const parsed = parseReference(referenceText);
+  if (!parsed.ok) return refuse(call, malformedReference(parsed));
+  const found = await getManifest(call.registry, repo, parsed.reference);
+  if (found === undefined) return refuse(call, manifestUnknown(repo, parsed.reference));
+  const headers = manifestHeaders(found.digest, found.mediaType);
+  if (matchesEntity(call.request, headers.etag)) return answer(call, 304, headers);
+  return answer(call, 200, headers, found.bytes);
+}
+
+/** `HEAD /v2/<name>/manifests/<reference>` (end-3). */
+export async function headManifest(call: Call, repo: RepositoryName, referenceText: string): Promise<Response> {
+  const parsed = parseReference(referenceText);
+  if (!parsed.ok) return refuse(call, malformedReference(parsed));
+  const found = await headManifestForPush(call.registry, repo, parsed.reference);
+  if (found === undefined) return refuse(call, manifestUnknown(repo, parsed.reference));
+  const headers = manifestHeaders(found.digest, found.mediaType);
+  if (matchesEntity(call.request, headers.etag)) return answer(call, 304, headers);
+  return answer(call, 200, { ...headers, 'content-length': String(found.sizeBytes) });
+}
+
+/** `PUT /v2/<name>/manifests/<reference>` (end-7a), by digest with `?tag=` parameters (end-7b). */
+export async function putManifestOf(call: Call, repo: RepositoryName, referenceText: string): Promise<Response> {
+  const parsed = parseReference(referenceText);
+  if (!parsed.ok) return refuse(call, malformedReference(parsed));
+  const tags = tagsOf(call, parsed.reference);
+  if ('code' in tags) return refuse(call, tags);
+  const maxBytes = call.settings.maxManifestBytes;
+  const body = await readBounded(call.request, maxBytes);
+  if (body === undefined) {
+    return refuse(call, {
+      code: 'MANIFEST_INVALID',
+      status: 413,
+      message: `the manifest is larger than the limit of ${maxBytes} bytes (setting manifests.maxSize)`,
+      detail: { limit: maxBytes },
+    });
+  }
+  const outcome = await putManifest(call.registry, {
+    repo,
+    digest: parsed.reference.kind === 'digest' ? parsed.reference.digest : undefined,
+    tags: tags.all,
+    bytes: body,
+    contentType: call.request.headers.get('content-type') ?? undefined,
+  });
+  if (outcome.outcome !== 'created') return refuse(call, putProblem(outcome, parsed.reference));
+  const headers: Record<string, string> = {
+    location: locationOf(call, `/v2/${repo}/manifests/${outcome.digest}`),
+    'docker-content-digest': outcome.digest,
+  };
+  if (tags.parameters.length > 0) headers['oci-tag'] = tags.parameters.join(', ');
+  if (outcome.subject !== undefined) headers['oci-subject'] = outcome.subject;
+  return answer(call, 201, headers);
+}
+
+/** `DELETE /v2/<name>/manifests/<reference>` (end-9): a tag, or a manifest with all its tags. */
+export async function deleteManifestOf(call: Call, repo: RepositoryName, referenceText: string): Promise<Response> {
+  const parsed = parseReference(referenceText);
+  if (!parsed.ok) return refuse(call, malformedReference(parsed));
+  const { reference } = parsed;
+  if (reference.kind === 'tag') {
+    const removed = await removeTag(call.registry, repo, reference.tag);
+    return removed.outcome === 'deleted' ? answer(call, 202, {}) : refuse(call, manifestUnknown(repo, reference));
+  }
+  const deleted = await deleteManifest(call.registry, repo, reference.digest);
+  switch (deleted.outcome) {
+    case 'deleted':
+      return answer(call, 202, { 'docker-content-digest': reference.digest });
+    case 'unknown':
+      return refuse(call, manifestUnknown(repo, reference));
+    case 'referenced':
+      return refuse(call, {
+        code: 'DENIED',
+        status: 409,
+        message: `the manifest is listed by an index: delete ${deleted.indexes.join(', ')} first, and it goes with it`,
+        detail: { digest: reference.digest, indexes: deleted.indexes },
+      });
+  }
+}
+
+interface Tags {
+  /** Those of the `tag` parameters. */
+  readonly parameters: readonly TagName[];
+  /** Those and the one in the path. */
+  readonly all: readonly TagName[];
+}
+
+function tagsOf(call: Call, reference: Reference): Tags | Problem {
+  const inPath = reference.kind === 'tag' ? [reference.tag] : [];
+  if (!call.queryText.includes('tag=')) return { parameters: [], all: inPath };
+  const texts = new URLSearchParams(call.queryText).getAll('tag');
+  if (texts.length > maxTagParameters) {
+    return {
+      code: 'MANIFEST_INVALID',
+      status: 414,
+      message: `a push may set ${maxTagParameters} tags at once; set the rest with further pushes of the same digest`,
+      detail: { limit: maxTagParameters, given: texts.length },
+    };
+  }
+  const parameters = new Set<TagName>();
+  for (const text of texts) {
+    const tag = parseTagName(text);
+    if (tag === undefined) {
+      return { code: 'MANIFEST_INVALID', message: describeTagNameProblem(text), detail: { tag: text.slice(0, 200) } };
+    }
+    parameters.add(tag);
+  }
+  return { parameters: [...parameters], all: [...new Set([...inPath, ...parameters])] };
+}
+
+function putProblem(
+  outcome: Exclude<PutManifestOutcome, { readonly outcome: 'created' }>,
+  reference: Reference,
+): Problem {
+  switch (outcome.outcome) {
+    case 'invalid':
+      return { code: 'MANIFEST_INVALID', message: outcome.message, detail: outcome.detail };
+    case 'digest-mismatch':
+      return {
+        code: 'DIGEST_INVALID',
+        message: `the manifest received is ${outcome.actual}, not the digest in the URL`,
+        detail: { expected: reference.kind === 'digest' ? reference.digest : undefined, actual: outcome.actual },
+      };
+    case 'missing': {
+      const missing = [...outcome.blobs, ...outcome.manifests];
+      return {
+        code: 'MANIFEST_BLOB_UNKNOWN',
+        message: `the manifest refers to content that is not in this repository, push it first: ${named(missing)}`,
+        detail: { blobs: outcome.blobs, manifests: outcome.manifests },
+      };
+    }
+    case 'blocked':
+      return {
+        code: 'DENIED',
+        message: `${outcome.digest} has been purged from this registry and is kept out: ${outcome.reason}`,
+        detail: { digest: outcome.digest, reason: outcome.reason },
+      };
+  }
+}
+
+/** Some digests for a message; the detail has them all. */
+function named(digests: readonly Digest[]): string {
+  const shown = digests.slice(0, 5).join(', ');
+  return digests.length > 5 ? `${shown} and ${digests.length - 5} more` : shown;
+}
+
+function manifestUnknown(repo: RepositoryName, reference: Reference): Problem {
+  const name = reference.kind === 'tag' ? `tag ${reference.tag}` : `manifest ${reference.digest}`;
+  return {
+    code: 'MANIFEST_UNKNOWN',
+    message: `there is no ${name} in ${repo}`,
+    detail: {
+      repository: repo,
+      ...(reference.kind === 'tag' ? { tag: reference.tag } : { digest: reference.digest }),
+    },
+  };
+}
+
+function malformedReference(parsed: { readonly code: 'DIGEST_INVALID' | 'MANIFEST_INVALID'; readonly message: string }) {
+  return { code: parsed.code, message: parsed.message } satisfies Problem;
+}
+
+function manifestHeaders(digest: Digest, mediaType: string): Record<string, string> & { etag: string } {
+  return { 'content-type': mediaType, 'docker-content-digest': digest, etag: `"${digest}"` };
+}

@@ -1,0 +1,101 @@
+import { describeRepositoryNameProblem, parseRepositoryName, type RepositoryName } from '../../oci/names.ts';
+import { type Call, refuse } from '../call.ts';
+import { deleteBlobOf, getBlob, headBlob } from './blobs.ts';
+import { listCatalog, ping } from './catalog.ts';
+import { deleteManifestOf, getManifestOf, headManifest, putManifestOf } from './manifests.ts';
+import { listReferrers } from './referrers.ts';
+import { listTagsOf } from './tags.ts';
+import { abandonUpload, appendChunk, finishUpload, getUpload, startUpload } from './uploads.ts';
+
+/** The specification's resources. */
+export type Resource = 'ping' | 'catalog' | 'blob' | 'uploads' | 'upload' | 'manifest' | 'tags' | 'referrers';
+
+type Handler = (call: Call, repo: RepositoryName, last: string) => Promise<Response>;
+type RegistryHandler = (call: Call) => Promise<Response>;
+
+/** Every endpoint under /v2/ that has no repository in its path. */
+export const registryEndpoints: Readonly<Record<'ping' | 'catalog', Readonly<Record<string, RegistryHandler>>>> = {
+  ping: { GET: ping, HEAD: ping },
+  catalog: { GET: listCatalog },
+};
+
+/** Every endpoint of a repository, by resource and method. */
+export const repositoryEndpoints: Readonly<
+  Record<Exclude<Resource, 'ping' | 'catalog'>, Readonly<Record<string, Handler>>>
+> = {
+  blob: { GET: getBlob, HEAD: headBlob, DELETE: deleteBlobOf },
+  uploads: { POST: startUpload },
+  upload: { GET: getUpload, PATCH: appendChunk, PUT: finishUpload, DELETE: abandonUpload },
+  manifest: { GET: getManifestOf, HEAD: headManifest, PUT: putManifestOf, DELETE: deleteManifestOf },
+  tags: { GET: listTagsOf },
+  referrers: { GET: listReferrers },
+};
+
+/** Where a path leads. Names and references are still the client's text. */
+export type Target =
+  | { readonly resource: 'ping' | 'catalog' }
+  | { readonly resource: Exclude<Resource, 'ping' | 'catalog'>; readonly repo: string; readonly last: string };
+
+/**
+ * Finds the resource of a path, from its end, because repository names contain slashes and may even contain the words
+ * that separate them from the rest. Written by hand: a general router spends as long on such a path as the rest of a
+ * small request takes (ADR 4).
+ */
+export function targetOf(path: string): Target | undefined {
+  if (path === '/v2/' || path === '/v2') return { resource: 'ping' };
+  if (path === '/v2/_catalog') return { resource: 'catalog' };
+  if (!path.startsWith('/v2/')) return undefined;
+  const lastSlash = path.lastIndexOf('/');
+  const last = path.slice(lastSlash + 1);
+  const middleSlash = path.lastIndexOf('/', lastSlash - 1);
+  if (middleSlash < 4) return undefined;
+  const middle = path.slice(middleSlash + 1, lastSlash);
+  const repo = path.slice(4, middleSlash);
+  switch (middle) {
+    case 'manifests':
+      return { resource: 'manifest', repo, last };
+    case 'blobs':
+      return last === 'uploads' ? { resource: 'uploads', repo, last: '' } : { resource: 'blob', repo, last };
+    case 'uploads':
+      if (!repo.endsWith('/blobs')) return undefined;
+      return { resource: last === '' ? 'uploads' : 'upload', repo: repo.slice(0, -'/blobs'.length), last };
+    case 'tags':
+      return last === 'list' ? { resource: 'tags', repo, last } : undefined;
+    case 'referrers':
+      return { resource: 'referrers', repo, last };
+    default:
+      return undefined;
+  }
+}
+
+/** Answers a request for a target. */
+export async function answerTarget(call: Call, target: Target): Promise<Response> {
+  const { method } = call.request;
+  if (target.resource === 'ping' || target.resource === 'catalog') {
+    const endpoints = registryEndpoints[target.resource];
+    const handler = Object.hasOwn(endpoints, method) ? endpoints[method] : undefined;
+    return handler === undefined ? methodUnsupported(call, endpoints) : await handler(call);
+  }
+  const endpoints = repositoryEndpoints[target.resource];
+  const handler = Object.hasOwn(endpoints, method) ? endpoints[method] : undefined;
+  if (handler === undefined) return methodUnsupported(call, endpoints);
+  const repo = parseRepositoryName(target.repo);
+  if (repo === undefined) {
+    return refuse(call, {
+      code: 'NAME_INVALID',
+      message: describeRepositoryNameProblem(target.repo),
+      detail: { name: target.repo.slice(0, 300) },
+    });
+  }
+  return await handler(call, repo, target.last);
+}
+
+function methodUnsupported(call: Call, endpoints: Readonly<Record<string, unknown>>): Response {
+  const allow = Object.keys(endpoints).join(', ');
+  return refuse(call, {
+    code: 'UNSUPPORTED',
+    message: `${call.request.method} is not possible here, only ${allow}`,
+    detail: { method: call.request.method, allow },
+    headers: { allow },
+  });
+}

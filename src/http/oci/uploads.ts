@@ -1,0 +1,221 @@
+import { type Digest, isDigestAlgorithm, parseDigest } from '../../oci/digest.ts';
+import { parseRepositoryName, type RepositoryName } from '../../oci/names.ts';
+import { mountBlob } from '../../registry/mount.ts';
+import { appendToUpload, type Chunk } from '../../registry/upload-append.ts';
+import { type CloseOutcome, closeUpload } from '../../registry/upload-close.ts';
+import { openUpload } from '../../registry/upload-open.ts';
+import { cancelUpload, uploadStatus } from '../../registry/upload-status.ts';
+import { answer, type Call, locationOf, refuse } from '../call.ts';
+import type { Problem } from '../errors.ts';
+import { parseContentRange } from '../range.ts';
+import { malformedDigest } from './blobs.ts';
+
+/**
+ * `POST /v2/<name>/blobs/uploads/`: opens a session (end-4a, end-4c), takes a whole blob (end-4b), or mounts one from
+ * another repository (end-11).
+ */
+export async function startUpload(call: Call, repo: RepositoryName): Promise<Response> {
+  const query = new URLSearchParams(call.queryText);
+  const mount = query.get('mount');
+  if (mount !== null) {
+    const mounted = await tryMount(call, repo, mount, query.get('from'));
+    if (mounted !== undefined) return mounted;
+  }
+  const algorithm = query.get('digest-algorithm') ?? 'sha256';
+  if (!isDigestAlgorithm(algorithm)) {
+    return refuse(call, {
+      code: 'DIGEST_INVALID',
+      message: `"${algorithm.slice(0, 50)}" is not a supported digest algorithm: use sha256 or sha512`,
+      detail: { 'digest-algorithm': algorithm.slice(0, 50) },
+    });
+  }
+  const digestText = query.get('digest');
+  if (mount === null && digestText !== null) return await pushWhole(call, repo, digestText);
+  const id = await openUpload(call.registry, repo, algorithm);
+  return answer(call, 202, sessionHeaders(call, repo, id, 0));
+}
+
+/** Undefined where it cannot be done: the client then gets a session, never an error (containerd and others count on it). */
+async function tryMount(
+  call: Call,
+  repo: RepositoryName,
+  digestText: string,
+  fromText: string | null,
+): Promise<Response | undefined> {
+  const digest = parseDigest(digestText);
+  if (digest === undefined) return refuse(call, malformedDigest(digestText));
+  const from = fromText === null ? undefined : parseRepositoryName(fromText);
+  if (fromText !== null && from === undefined) return undefined;
+  if (!(await mountBlob(call.registry, { repo, digest, from }))) return undefined;
+  return created(call, repo, digest);
+}
+
+async function pushWhole(call: Call, repo: RepositoryName, digestText: string): Promise<Response> {
+  const digest = parseDigest(digestText);
+  if (digest === undefined) return refuse(call, malformedDigest(digestText));
+  const chunk = chunkOf(call.request);
+  if ('code' in chunk) return refuse(call, chunk);
+  const id = await openUpload(call.registry, repo, 'sha256');
+  // A client that names the digest without sending the blob wants a session.
+  if (chunk.body === null) return answer(call, 202, sessionHeaders(call, repo, id, 0));
+  call.allowSlowAnswer();
+  return closed(call, repo, id, digest, await closeUpload(call.registry, { repo, id, digest, ...chunk }));
+}
+
+/** `PATCH <session>` (end-5): a chunk, or a stream of unknown length. */
+export async function appendChunk(call: Call, repo: RepositoryName, id: string): Promise<Response> {
+  const chunk = chunkOf(call.request);
+  if ('code' in chunk) return refuse(call, chunk);
+  const appended = await appendToUpload(call.registry, { repo, id, ...chunk });
+  switch (appended.outcome) {
+    case 'appended': {
+      const { epoch, hasher } = appended.claim;
+      if (hasher !== undefined) {
+        call.registry.sessions.keepHash(id, { epoch, offsetBytes: appended.offsetBytes, hasher });
+      }
+      return answer(call, 202, sessionHeaders(call, repo, id, appended.offsetBytes));
+    }
+    case 'done':
+      return refuse(call, uploadUnknown(id));
+    default:
+      return refuse(call, appendProblem(call, repo, id, appended));
+  }
+}
+
+/** `PUT <session>?digest=<digest>` (end-6): closes a session, with or without a last chunk. */
+export async function finishUpload(call: Call, repo: RepositoryName, id: string): Promise<Response> {
+  const digestText = new URLSearchParams(call.queryText).get('digest');
+  if (digestText === null) {
+    return refuse(call, {
+      code: 'DIGEST_INVALID',
+      message: "the closing PUT must name the blob's digest: add ?digest=sha256:… to its URL",
+    });
+  }
+  const digest = parseDigest(digestText);
+  if (digest === undefined) return refuse(call, malformedDigest(digestText));
+  const chunk = chunkOf(call.request);
+  if ('code' in chunk) return refuse(call, chunk);
+  call.allowSlowAnswer();
+  return closed(call, repo, id, digest, await closeUpload(call.registry, { repo, id, digest, ...chunk }));
+}
+
+/** `GET <session>` (end-13): how far the session has come. */
+export async function getUpload(call: Call, repo: RepositoryName, id: string): Promise<Response> {
+  const status = await uploadStatus(call.registry, repo, id);
+  return status.outcome === 'open'
+    ? answer(call, 204, sessionHeaders(call, repo, id, status.offsetBytes))
+    : refuse(call, uploadUnknown(id));
+}
+
+/** `DELETE <session>` (end-14): gives it up. */
+export async function abandonUpload(call: Call, repo: RepositoryName, id: string): Promise<Response> {
+  const { outcome } = await cancelUpload(call.registry, repo, id);
+  return outcome === 'cancelled' ? answer(call, 204, {}) : refuse(call, uploadUnknown(id));
+}
+
+function closed(call: Call, repo: RepositoryName, id: string, digest: Digest, outcome: CloseOutcome): Response {
+  switch (outcome.outcome) {
+    case 'created':
+      return created(call, repo, digest);
+    case 'digest-mismatch':
+      return refuse(call, {
+        code: 'DIGEST_INVALID',
+        message: `the ${outcome.sizeBytes} bytes received are ${outcome.actual}, not ${digest}: they were dropped, push the blob again`,
+        detail: { expected: digest, actual: outcome.actual, sizeBytes: outcome.sizeBytes },
+      });
+    case 'blocked':
+      return refuse(call, {
+        code: 'DENIED',
+        message: `${digest} has been purged from this registry and is kept out: ${outcome.reason}`,
+        detail: { digest, reason: outcome.reason },
+      });
+    default:
+      return refuse(call, appendProblem(call, repo, id, outcome));
+  }
+}
+
+type AppendFailure = Exclude<
+  CloseOutcome,
+  { readonly outcome: 'created' } | { readonly outcome: 'digest-mismatch' } | { readonly outcome: 'blocked' }
+>;
+
+function appendProblem(call: Call, repo: RepositoryName, id: string, failure: AppendFailure): Problem {
+  switch (failure.outcome) {
+    case 'unknown':
+      return uploadUnknown(id);
+    case 'out-of-order':
+      return {
+        code: 'RANGE_INVALID',
+        message: `the chunk is out of order: the session goes on at byte ${failure.offsetBytes}`,
+        detail: { upload: id, offset: failure.offsetBytes },
+        headers: sessionHeaders(call, repo, id, failure.offsetBytes),
+      };
+    case 'superseded':
+      return {
+        code: 'RANGE_INVALID',
+        message: `another request has taken the session over; ask it for its status, it goes on from there`,
+        detail: { upload: id, offset: failure.offsetBytes },
+        headers: sessionHeaders(call, repo, id, failure.offsetBytes),
+      };
+    case 'length-mismatch':
+      return {
+        code: 'SIZE_INVALID',
+        message: `the request announced ${failure.expectedBytes} bytes and brought ${failure.receivedBytes}`,
+        detail: { upload: id, expected: failure.expectedBytes, received: failure.receivedBytes },
+      };
+    case 'interrupted':
+      return {
+        code: 'BLOB_UPLOAD_INVALID',
+        message: `the connection broke; the session goes on at byte ${failure.offsetBytes}`,
+        detail: { upload: id, offset: failure.offsetBytes },
+      };
+    case 'full':
+      return {
+        code: 'STORAGE_FULL',
+        message: `the registry's disk is full; the upload can go on at byte ${failure.offsetBytes} once there is room`,
+        detail: { upload: id, offset: failure.offsetBytes },
+        headers: sessionHeaders(call, repo, id, failure.offsetBytes),
+      };
+  }
+}
+
+function uploadUnknown(id: string): Problem {
+  return {
+    code: 'BLOB_UPLOAD_UNKNOWN',
+    message: 'there is no such upload session (it may have ended, been cancelled or timed out): start a new one',
+    detail: { upload: id.slice(0, 200) },
+  };
+}
+
+function created(call: Call, repo: RepositoryName, digest: Digest): Response {
+  return answer(call, 201, {
+    location: locationOf(call, `/v2/${repo}/blobs/${digest}`),
+    'docker-content-digest': digest,
+  });
+}
+
+/** An empty session's range is written `0-0`, as clients have come to expect. */
+function sessionHeaders(call: Call, repo: RepositoryName, id: string, offsetBytes: number): Record<string, string> {
+  return {
+    location: locationOf(call, `/v2/${repo}/blobs/uploads/${id}`),
+    range: `0-${Math.max(offsetBytes - 1, 0)}`,
+    'docker-upload-uuid': id,
+  };
+}
+
+function chunkOf(request: Request): Chunk | Problem {
+  const contentRange = parseContentRange(request.headers.get('content-range'));
+  if (contentRange.kind === 'malformed') {
+    return {
+      code: 'BLOB_UPLOAD_INVALID',
+      message: 'Content-Range must be FIRST-LAST, both positions included, such as 0-1048575',
+      detail: { 'content-range': request.headers.get('content-range')?.slice(0, 100) },
+    };
+  }
+  const length = request.headers.get('content-length');
+  return {
+    body: length === '0' ? null : request.body,
+    range: contentRange.kind === 'range' ? contentRange.range : undefined,
+    lengthBytes: length === null ? undefined : Number(length),
+  };
+}

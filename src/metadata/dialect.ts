@@ -1,0 +1,15 @@
+import type { Expression, RawBuilder } from 'kysely';
+
+/**
+ * What the databases write differently. Queries are built once for each dialect with the help of these few words;
+ * everything else is SQL that all of them understand.
+ */
+export interface Dialect {
+  readonly name: 'sqlite' | 'postgres';
+  /** `column` is one of the texts of the list bound to `list` (one parameter, whatever its length). */
+  isOneOf(column: Expression<string>, list: Expression<readonly string[]>): RawBuilder<boolean>;
+  /** One row for each text of the list bound to `list`, in a column named `value`. */
+  rowsOf(list: Expression<readonly string[]>): RawBuilder<{ value: string }>;
+  greatest<T extends number | null>(a: Expression<T>, b: Expression<T>): RawBuilder<T>;
+  least<T extends number | null>(a: Expression<T>, b: Expression<T>): RawBuilder<T>;
+}

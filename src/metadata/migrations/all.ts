@@ -1,0 +1,5 @@
+import { registryTables } from './0001-registry.ts';
+import type { Migration } from './migration.ts';
+
+/** Every migration, in the order in which they run. */
+export const migrations: readonly Migration[] = [registryTables];

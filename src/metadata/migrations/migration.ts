@@ -1,0 +1,16 @@
+/** The words in which the databases' data definition differs. */
+export interface DefinitionDialect {
+  /** The type of a byte string. */
+  readonly bytes: string;
+  /** The type of a 64-bit integer. */
+  readonly integer: string;
+  /** Closes a `create table` whose rows are best kept in the order of their primary key. */
+  readonly clustered: string;
+}
+
+/** One step of the schema; forward only, numbered without gaps, never edited once released. */
+export interface Migration {
+  readonly number: number;
+  readonly name: string;
+  statements(dialect: DefinitionDialect): readonly string[];
+}

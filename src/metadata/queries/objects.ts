@@ -1,0 +1,51 @@
+import type { Digest } from '../../oci/digest.ts';
+import { query } from '../query.ts';
+
+/** A file is about to be written; its row comes first (I9). */
+export const insertPendingObject = query<{ oid: string }>()(({ db, p }) =>
+  db.insertInto('object').values({ oid: p('oid'), state: 'pending' }),
+);
+
+export const liveObject = query<{ digest: Digest }>()(({ db, p }) =>
+  db.selectFrom('object').select(['oid', 'size_bytes']).where('live_digest', '=', p('digest')),
+);
+
+/** pending → live: the file holds `size` verified, synced bytes. */
+export const makeObjectLive = query<{ oid: string; digest: Digest; size: number }>()(({ db, p }) =>
+  db
+    .updateTable('object')
+    .set({ state: 'live', digest: p('digest'), size_bytes: p('size') })
+    .where('oid', '=', p('oid'))
+    .where('state', '=', 'pending'),
+);
+
+/** Whatever it was → dead: the file may be removed from now on (T_kill). */
+export const makeObjectDead = query<{ oid: string }>()(({ db, p }) =>
+  db.updateTable('object').set({ state: 'dead' }).where('oid', '=', p('oid')),
+);
+
+/** T_forget: the file is durably gone. */
+export const deleteDeadObject = query<{ oid: string }>()(({ db, p }) =>
+  db.deleteFrom('object').where('oid', '=', p('oid')).where('state', '=', 'dead'),
+);
+
+export const deadObjects = query<{ after: string; limit: number }>()(({ db, p }) =>
+  db
+    .selectFrom('object')
+    .select('oid')
+    .where('state', '=', 'dead')
+    .where('oid', '>', p('after'))
+    .orderBy('oid')
+    .limit(p('limit')),
+);
+
+export const blockedDigest = query<{ digest: Digest }>()(({ db, p }) =>
+  db.selectFrom('blocked').select(['digest', 'reason', 'blocked_at']).where('digest', '=', p('digest')),
+);
+
+export const blockedAmong = query<{ digests: readonly Digest[] }>()(({ db, p, dialect }) =>
+  db
+    .selectFrom('blocked')
+    .select(['digest', 'reason', 'blocked_at'])
+    .where(({ ref }) => dialect.isOneOf(ref('digest'), p('digests'))),
+);

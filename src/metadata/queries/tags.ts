@@ -1,0 +1,108 @@
+import type { Digest } from '../../oci/digest.ts';
+import type { RepositoryName, TagName } from '../../oci/names.ts';
+import { query } from '../query.ts';
+
+export const tagTarget = query<{ repo: RepositoryName; name: TagName }>()(({ db, p }) =>
+  db.selectFrom('tag').select('manifest').where('repo', '=', p('repo')).where('name', '=', p('name')),
+);
+
+/** Points a tag at a manifest. Where it points there already, only the time of the push is new. */
+export const upsertTag = query<{ repo: RepositoryName; name: TagName; manifest: Digest; now: number }>()(({ db, p }) =>
+  db
+    .insertInto('tag')
+    .values({
+      repo: p('repo'),
+      name: p('name'),
+      manifest: p('manifest'),
+      moved_at: p('now'),
+      pushed_at: p('now'),
+      touched_at: p('now'),
+    })
+    .onConflict((conflict) =>
+      conflict.columns(['repo', 'name']).doUpdateSet(({ eb, ref }) => ({
+        moved_at: eb.case().when('tag.manifest', '=', p('manifest')).then(ref('tag.moved_at')).else(p('now')).end(),
+        last_pulled_at: eb
+          .case()
+          .when('tag.manifest', '=', p('manifest'))
+          .then(ref('tag.last_pulled_at'))
+          .else(null)
+          .end(),
+        manifest: p('manifest'),
+        pushed_at: p('now'),
+        touched_at: p('now'),
+      })),
+    ),
+);
+
+export const markManifestTagged = query<{ repo: RepositoryName; digest: Digest; now: number }>()(({ db, p }) =>
+  db
+    .updateTable('manifest')
+    .set({ tagged_at: p('now') })
+    .where('repo', '=', p('repo'))
+    .where('digest', '=', p('digest')),
+);
+
+/** Removes a tag and tells what it pointed at, in one statement (R12). */
+export const deleteTag = query<{ repo: RepositoryName; name: TagName }>()(({ db, p }) =>
+  db.deleteFrom('tag').where('repo', '=', p('repo')).where('name', '=', p('name')).returning('manifest'),
+);
+
+/** Removes the tags that point at a manifest at this moment, and no others (R12). */
+export const deleteTagsOf = query<{ repo: RepositoryName; manifest: Digest }>()(({ db, p }) =>
+  db.deleteFrom('tag').where('repo', '=', p('repo')).where('manifest', '=', p('manifest')).returning('name'),
+);
+
+/** Remembers for the trash window what a tag pointed at (R23). */
+export const insertTagTrash = query<{
+  repo: RepositoryName;
+  name: TagName;
+  manifest: Digest;
+  now: number;
+  purgeAfter: number;
+}>()(({ db, p }) =>
+  db
+    .insertInto('tag_trash')
+    .values({
+      repo: p('repo'),
+      name: p('name'),
+      manifest: p('manifest'),
+      trashed_at: p('now'),
+      purge_after: p('purgeAfter'),
+    })
+    .onConflict((conflict) =>
+      conflict
+        .columns(['repo', 'name', 'manifest'])
+        .doUpdateSet({ trashed_at: p('now'), purge_after: p('purgeAfter') }),
+    ),
+);
+
+export const touchTag = query<{ repo: RepositoryName; name: TagName; now: number }>()(({ db, p }) =>
+  db
+    .updateTable('tag')
+    .set({ touched_at: p('now') })
+    .where('repo', '=', p('repo'))
+    .where('name', '=', p('name')),
+);
+
+/** Tags after `last`, in byte order. */
+export const listTags = query<{ repo: RepositoryName; last: string; limit: number }>()(({ db, p }) =>
+  db
+    .selectFrom('tag')
+    .select('name')
+    .where('repo', '=', p('repo'))
+    .where('name', '>', p('last'))
+    .orderBy('name')
+    .limit(p('limit')),
+);
+
+export const recordTagPull = query<{ repo: RepositoryName; name: TagName; manifest: Digest; at: number }>()(
+  ({ db, p, dialect }) =>
+    db
+      .updateTable('tag')
+      .set(({ ref, fn }) => ({
+        last_pulled_at: dialect.greatest(fn.coalesce(ref('last_pulled_at'), p('at')), p('at')),
+      }))
+      .where('repo', '=', p('repo'))
+      .where('name', '=', p('name'))
+      .where('manifest', '=', p('manifest')),
+);

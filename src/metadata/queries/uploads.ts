@@ -1,0 +1,74 @@
+import type { Digest, DigestAlgorithm } from '../../oci/digest.ts';
+import type { RepositoryName } from '../../oci/names.ts';
+import { query } from '../query.ts';
+
+export const insertUpload = query<{
+  id: string;
+  repo: RepositoryName;
+  oid: string;
+  algorithm: DigestAlgorithm;
+  now: number;
+}>()(({ db, p }) =>
+  db.insertInto('upload').values({
+    id: p('id'),
+    repo: p('repo'),
+    oid: p('oid'),
+    state: 'open',
+    algorithm: p('algorithm'),
+    opened_at: p('now'),
+    touched_at: p('now'),
+  }),
+);
+
+export const findUpload = query<{ id: string; repo: RepositoryName }>()(({ db, p }) =>
+  db
+    .selectFrom('upload')
+    .select(['oid', 'state', 'algorithm', 'offset_bytes', 'epoch', 'result_digest'])
+    .where('id', '=', p('id'))
+    .where('repo', '=', p('repo')),
+);
+
+/** A new writer takes the session over: every earlier one has lost it from here on (R31). */
+export const beginUploadEpoch = query<{ id: string; epoch: number; now: number }>()(({ db, p }) =>
+  db
+    .updateTable('upload')
+    .set({ epoch: p('epoch'), touched_at: p('now') })
+    .where('id', '=', p('id'))
+    .where('state', '=', 'open'),
+);
+
+/** Records how far a writer has come, if the session is still its own. */
+export const advanceUpload = query<{ id: string; epoch: number; offset: number; now: number }>()(({ db, p }) =>
+  db
+    .updateTable('upload')
+    .set({ offset_bytes: p('offset'), touched_at: p('now') })
+    .where('id', '=', p('id'))
+    .where('state', '=', 'open')
+    .where('epoch', '=', p('epoch')),
+);
+
+/** Keeps the session of a slow writer from timing out (R27). */
+export const touchUpload = query<{ id: string; epoch: number; now: number }>()(({ db, p }) =>
+  db
+    .updateTable('upload')
+    .set({ touched_at: p('now') })
+    .where('id', '=', p('id'))
+    .where('epoch', '=', p('epoch')),
+);
+
+/** The session has ended well; it is kept a while so that a repeated closing PUT gets the same answer (R30). */
+export const finishUpload = query<{ id: string; digest: Digest; now: number }>()(({ db, p }) =>
+  db
+    .updateTable('upload')
+    .set({ state: 'done', oid: null, result_digest: p('digest'), touched_at: p('now') })
+    .where('id', '=', p('id')),
+);
+
+export const deleteUpload = query<{ id: string }>()(({ db, p }) => db.deleteFrom('upload').where('id', '=', p('id')));
+
+export const countOpenUploads = query<Record<never, never>>()(({ db }) =>
+  db
+    .selectFrom('upload')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('state', '=', 'open'),
+);

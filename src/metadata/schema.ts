@@ -1,0 +1,147 @@
+import type { ColumnType, Generated } from 'kysely';
+import type { Digest, DigestAlgorithm } from '../oci/digest.ts';
+import type { RepositoryName, TagName } from '../oci/names.ts';
+
+/**
+ * The tables of protocol.md, section 1, as Kysely sees them. The same in every database.
+ * Times are milliseconds since 1970, sizes are bytes, digests are text ("sha256:…").
+ */
+export interface Schema {
+  repository: RepositoryTable;
+  object: ObjectTable;
+  upload: UploadTable;
+  link: LinkTable;
+  manifest: ManifestTable;
+  manifest_blob: ManifestBlobTable;
+  manifest_child: ManifestChildTable;
+  tag: TagTable;
+  tag_trash: TagTrashTable;
+  blocked: BlockedTable;
+  task: TaskTable;
+}
+
+/** A column that the database computes from others. */
+type Computed<T> = ColumnType<T, never, never>;
+
+export interface RepositoryTable {
+  name: RepositoryName;
+  created_at: number;
+}
+
+export type ObjectState = 'pending' | 'live' | 'condemned' | 'dead';
+
+/** One physical file. Its state only moves forward; its oid is never used again (I2). */
+export interface ObjectTable {
+  oid: string;
+  digest: Digest | null;
+  size_bytes: Generated<number>;
+  state: ObjectState;
+  due_at: number | null;
+  /** The digest while the object is live, else NULL. Unique; links refer to it (I2, I3). */
+  live_digest: Computed<Digest | null>;
+}
+
+export interface UploadTable {
+  id: string;
+  repo: RepositoryName;
+  /** The pending object; NULL once the session is done. */
+  oid: string | null;
+  state: 'open' | 'done';
+  algorithm: DigestAlgorithm;
+  offset_bytes: Generated<number>;
+  /** Grows with every writer; only the holder of the newest may move the offset (R31). */
+  epoch: Generated<number>;
+  opened_at: number;
+  touched_at: number;
+  result_digest: Digest | null;
+}
+
+/** A blob is visible in a repository. */
+export interface LinkTable {
+  repo: RepositoryName;
+  digest: Digest;
+  lease_until: number;
+  created_at: number;
+  /** When a client deleted the blob: hidden from clients, kept only for what is in the trash. */
+  deleted_at: number | null;
+}
+
+export interface ManifestTable {
+  repo: RepositoryName;
+  digest: Digest;
+  media_type: string;
+  kind: 'image' | 'index';
+  artifact_type: string | null;
+  /** JSON, as in the manifest; only where there is a subject (the referrers list shows them). */
+  annotations: string | null;
+  subject: Digest | null;
+  state: 'live' | 'trashed';
+  trash_until: number | null;
+  lease_until: number;
+  pushed_at: number;
+  /** When a tag last began to point here; NULL for a manifest that never had one. */
+  tagged_at: number | null;
+  last_pulled_at: number | null;
+  size_bytes: number;
+  bytes: Uint8Array;
+  live_digest: Computed<Digest | null>;
+}
+
+/** A manifest needs a config or layer. */
+export interface ManifestBlobTable {
+  repo: RepositoryName;
+  manifest: Digest;
+  digest: Digest;
+  size_bytes: number;
+  /** The digest while the edge holds the link, NULL while the content is absent (foreign layer, sparse image; I4). */
+  link_digest: Digest | null;
+}
+
+/** An index lists a manifest. */
+export interface ManifestChildTable {
+  repo: RepositoryName;
+  parent: Digest;
+  child: Digest;
+  /** The child while it is here, NULL while it is absent (sparse index; I5). */
+  present_child: Digest | null;
+}
+
+export interface TagTable {
+  repo: RepositoryName;
+  name: TagName;
+  manifest: Digest;
+  /** When the tag began to point at this manifest. */
+  moved_at: number;
+  pushed_at: number;
+  /** When a client that may push last asked whether the tag exists (R22). */
+  touched_at: number;
+  last_pulled_at: number | null;
+}
+
+/** What a tag pointed at before it was deleted or overwritten (R23). */
+export interface TagTrashTable {
+  repo: RepositoryName;
+  name: TagName;
+  manifest: Digest;
+  trashed_at: number;
+  purge_after: number;
+}
+
+export interface BlockedTable {
+  digest: Digest;
+  blocked_at: number;
+  reason: string;
+}
+
+export type TaskKind = 'manifest' | 'link' | 'object' | 'upload';
+
+/** The review queue. Every enqueue bumps `version`, so that no wake-up is lost (R44). */
+export interface TaskTable {
+  kind: TaskKind;
+  key1: string;
+  key2: string;
+  due_at: number;
+  version: Generated<number>;
+  attempts: Generated<number>;
+  claimed_until: Generated<number>;
+}

@@ -1,0 +1,35 @@
+import type { Operation } from './operation.ts';
+
+/** The only truth: rows in a database that has transactions. Its forms: sqlite/ (embedded), postgres/ (shared). */
+export interface MetadataStore {
+  /** Runs an operation that only reads, on what is committed now. */
+  read<T>(operation: () => Operation<T>): Promise<T>;
+
+  /**
+   * Runs an operation in a transaction and resolves once its commit is on the disk: what is answered after that cannot
+   * be undone by a power cut (I7). A throw rolls back. The function may be called again where a database asks for a
+   * retry, so it must not act outside the transaction.
+   */
+  write<T>(operation: () => Operation<T>): Promise<T>;
+
+  /**
+   * The same without waiting for the disk: the commit survives the end of the process, but a power cut may undo it,
+   * together with all that was committed after it. For what no answer promises: an upload just opened, its offset, pull times.
+   */
+  writeUnsynced<T>(operation: () => Operation<T>): Promise<T>;
+
+  /** Whether the database answers. */
+  isReady(): Promise<boolean>;
+
+  close(): Promise<void>;
+}
+
+/** The database cannot take a write because its disk is full; what was committed stays readable. */
+export class MetadataFullError extends Error {
+  override readonly name = 'MetadataFullError';
+}
+
+/** The database is locked or away; the same request may succeed a moment later. */
+export class MetadataBusyError extends Error {
+  override readonly name = 'MetadataBusyError';
+}

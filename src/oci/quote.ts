@@ -1,0 +1,18 @@
+const longestQuote = 100;
+
+// What JSON leaves as it is, but what would break a line or reorder it on a terminal.
+const unprintable = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
+
+/**
+ * Quotes what a client sent, for a message: control characters are escaped, and what is long is cut, so that a message
+ * stays one readable line whatever came.
+ */
+export function quote(text: string): string {
+  const cut = text.length <= longestQuote ? text : text.slice(0, longestQuote);
+  const quoted = JSON.stringify(cut).replace(unprintable, escaped);
+  return cut === text ? quoted : `${quoted}…`;
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}

@@ -1,0 +1,85 @@
+import { change, first, type Operation } from '../metadata/operation.ts';
+import {
+  manifestByDigest,
+  manifestByTag,
+  manifestHeadByDigest,
+  manifestHeadByTag,
+  renewManifestLease,
+} from '../metadata/queries/manifests.ts';
+import { touchTag } from '../metadata/queries/tags.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { RepositoryName } from '../oci/names.ts';
+import type { Reference } from '../oci/reference.ts';
+import type { Registry } from './registry.ts';
+import { reviewManifest } from './review.ts';
+
+export interface FoundManifest {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly bytes: Uint8Array;
+}
+
+/** A visible manifest, for a pull; the pull's time is recorded. */
+export async function getManifest(
+  registry: Registry,
+  repo: RepositoryName,
+  reference: Reference,
+): Promise<FoundManifest | undefined> {
+  const row = await registry.metadata.read(() =>
+    reference.kind === 'tag'
+      ? first(manifestByTag, { repo, tag: reference.tag })
+      : first(manifestByDigest, { repo, digest: reference.digest }),
+  );
+  if (row === undefined) return undefined;
+  registry.pulls.record(repo, row.digest, reference.kind === 'tag' ? reference.tag : undefined);
+  return { digest: row.digest, mediaType: row.media_type, bytes: row.bytes };
+}
+
+export interface ManifestHead {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly sizeBytes: number;
+}
+
+/**
+ * Whether a client that may push has to push a manifest. A yes renews the manifest's lease before it is given, and with
+ * it that of everything below (R15); asked by tag, the tag counts as pushed again (R22).
+ */
+export async function headManifestForPush(
+  registry: Registry,
+  repo: RepositoryName,
+  reference: Reference,
+): Promise<ManifestHead | undefined> {
+  const row = await registry.metadata.read(() => head(repo, reference));
+  if (row === undefined) return undefined;
+  const now = registry.clock.now();
+  const { leaseMs } = registry.windows;
+  const leaseIsLong = row.lease_until >= now + leaseMs / 2;
+  const tagIsFresh = row.touched_at === undefined || row.touched_at >= now - leaseMs / 2;
+  if (leaseIsLong && tagIsFresh) return row;
+  const leaseUntil = now + leaseMs;
+  return await registry.metadata.write(function* renew(): Operation<ManifestHead | undefined> {
+    const current = yield* head(repo, reference);
+    if (current === undefined) return undefined;
+    yield* change(renewManifestLease, { repo, digest: current.digest, leaseUntil });
+    if (reference.kind === 'tag') yield* change(touchTag, { repo, name: reference.tag, now });
+    yield* reviewManifest(repo, current.digest, leaseUntil);
+    return current;
+  });
+}
+
+interface HeadRow extends ManifestHead {
+  readonly lease_until: number;
+  readonly touched_at: number | undefined;
+}
+
+function* head(repo: RepositoryName, reference: Reference): Operation<HeadRow | undefined> {
+  if (reference.kind === 'tag') {
+    const row = yield* first(manifestHeadByTag, { repo, tag: reference.tag });
+    return row === undefined ? undefined : { ...row, mediaType: row.media_type, sizeBytes: row.size_bytes };
+  }
+  const row = yield* first(manifestHeadByDigest, { repo, digest: reference.digest });
+  return row === undefined
+    ? undefined
+    : { ...row, touched_at: undefined, mediaType: row.media_type, sizeBytes: row.size_bytes };
+}

@@ -1,0 +1,176 @@
+import { all, change, first, type Operation } from '../metadata/operation.ts';
+import { visibleAmong } from '../metadata/queries/links.ts';
+import {
+  attachAbsentChildEdges,
+  liveManifestsAmong,
+  upsertBlobEdge,
+  upsertChildEdge,
+  upsertManifest,
+} from '../metadata/queries/manifests.ts';
+import { blockedAmong } from '../metadata/queries/objects.ts';
+import { insertRepository } from '../metadata/queries/repositories.ts';
+import { insertTagTrash, markManifestTagged, tagTarget, upsertTag } from '../metadata/queries/tags.ts';
+import { type Digest, digestOf } from '../oci/digest.ts';
+import type { DigestAlgorithm } from '../oci/digest.ts';
+import { type Manifest, parseManifest } from '../oci/manifest.ts';
+import { isImageMediaType, isIndexMediaType } from '../oci/media-types.ts';
+import type { RepositoryName, TagName } from '../oci/names.ts';
+import type { Registry, SparsePolicy } from './registry.ts';
+import { reviewManifest } from './review.ts';
+
+export interface PutManifestRequest {
+  readonly repo: RepositoryName;
+  /** What the client calls it; the bytes must agree. */
+  readonly digest: Digest | undefined;
+  readonly tags: readonly TagName[];
+  readonly bytes: Uint8Array;
+  readonly contentType: string | undefined;
+}
+
+export type PutManifestOutcome =
+  | { readonly outcome: 'created'; readonly digest: Digest; readonly subject: Digest | undefined }
+  | { readonly outcome: 'invalid'; readonly message: string; readonly detail: Readonly<Record<string, unknown>> }
+  | { readonly outcome: 'digest-mismatch'; readonly actual: Digest }
+  | { readonly outcome: 'missing'; readonly blobs: readonly Digest[]; readonly manifests: readonly Digest[] }
+  | { readonly outcome: 'blocked'; readonly digest: Digest; readonly reason: string };
+
+/**
+ * T_put: stores a manifest byte for byte as it came, with all its edges and its tags, in one transaction that also
+ * checks that everything it needs is there (R2, R13, R19, R20).
+ */
+export async function putManifest(registry: Registry, request: PutManifestRequest): Promise<PutManifestOutcome> {
+  const algorithm: DigestAlgorithm = request.digest?.startsWith('sha512:') === true ? 'sha512' : 'sha256';
+  const actual = digestOf(algorithm, request.bytes);
+  if (request.digest !== undefined && request.digest !== actual) return { outcome: 'digest-mismatch', actual };
+  const parsed = parseManifest(request.bytes, request.contentType);
+  if (!parsed.ok) return { outcome: 'invalid', message: parsed.message, detail: parsed.detail };
+  const now = registry.clock.now();
+  return await registry.metadata.write(() =>
+    put({
+      repo: request.repo,
+      digest: actual,
+      tags: request.tags,
+      bytes: request.bytes,
+      manifest: parsed.manifest,
+      sparse: registry.sparse,
+      now,
+      leaseUntil: now + registry.windows.leaseMs,
+      trashUntil: now + registry.windows.trashMs,
+    }),
+  );
+}
+
+interface Put {
+  readonly repo: RepositoryName;
+  readonly digest: Digest;
+  readonly tags: readonly TagName[];
+  readonly bytes: Uint8Array;
+  readonly manifest: Manifest;
+  readonly sparse: SparsePolicy;
+  readonly now: number;
+  readonly leaseUntil: number;
+  readonly trashUntil: number;
+}
+
+function* put(request: Put): Operation<PutManifestOutcome> {
+  const { repo, digest, manifest, now, leaseUntil } = request;
+  const referenced = [...manifest.blobs, ...manifest.children].map((reference) => reference.digest);
+  const blocked = yield* first(blockedAmong, { digests: [digest, ...referenced] });
+  if (blocked !== undefined) return { outcome: 'blocked', digest: blocked.digest, reason: blocked.reason };
+
+  const edges = yield* resolveEdges(request);
+  if (edges.missingBlobs.length > 0 || edges.missingManifests.length > 0) {
+    return { outcome: 'missing', blobs: edges.missingBlobs, manifests: edges.missingManifests };
+  }
+
+  yield* change(insertRepository, { repo, now });
+  yield* change(upsertManifest, {
+    repo,
+    digest,
+    mediaType: manifest.mediaType,
+    kind: manifest.kind,
+    artifactType: manifest.artifactType ?? null,
+    annotations:
+      manifest.subject === undefined || manifest.annotations === undefined
+        ? null
+        : JSON.stringify(manifest.annotations),
+    subject: manifest.subject?.digest ?? null,
+    leaseUntil,
+    now,
+    size: request.bytes.byteLength,
+    bytes: request.bytes,
+  });
+  for (const edge of edges.blobs) yield* change(upsertBlobEdge, { repo, manifest: digest, ...edge });
+  for (const edge of edges.children) yield* change(upsertChildEdge, { repo, parent: digest, ...edge });
+  yield* change(attachAbsentChildEdges, { repo, child: digest });
+
+  const replaced = new Set<Digest>();
+  for (const name of request.tags) {
+    const before = yield* first(tagTarget, { repo, name });
+    yield* change(upsertTag, { repo, name, manifest: digest, now });
+    if (before !== undefined && before.manifest !== digest) {
+      yield* change(insertTagTrash, {
+        repo,
+        name,
+        manifest: before.manifest,
+        now,
+        purgeAfter: request.trashUntil,
+      });
+      replaced.add(before.manifest);
+    }
+  }
+  if (request.tags.length > 0) yield* change(markManifestTagged, { repo, digest, now });
+
+  yield* reviewManifest(repo, digest, leaseUntil);
+  for (const each of replaced) yield* reviewManifest(repo, each, request.trashUntil);
+  return { outcome: 'created', digest, subject: manifest.subject?.digest };
+}
+
+interface Edges {
+  readonly blobs: { readonly digest: Digest; readonly size: number; readonly linkDigest: Digest | null }[];
+  readonly children: { readonly child: Digest; readonly presentChild: Digest | null }[];
+  readonly missingBlobs: Digest[];
+  readonly missingManifests: Digest[];
+}
+
+/**
+ * What a manifest refers to, and whether it is here. An index usually lists manifests, but a build cache may list layers
+ * in one: an entry that is here as a blob is an edge to a blob.
+ */
+function* resolveEdges({ repo, manifest, sparse }: Put): Operation<Edges> {
+  const children = manifest.children.map((reference) => reference.digest);
+  const liveChildren = digestsOf(
+    children.length === 0 ? [] : yield* all(liveManifestsAmong, { repo, digests: children }),
+  );
+  const candidates = [...manifest.blobs.map((blob) => blob.digest), ...children];
+  const visibleBlobs = digestsOf(
+    candidates.length === 0 ? [] : yield* all(visibleAmong, { repo, digests: candidates }),
+  );
+  const edges: Edges = { blobs: [], children: [], missingBlobs: [], missingManifests: [] };
+  const mayLack = manifest.kind === 'image' ? sparse.images : sparse.indexes;
+
+  for (const { digest, sizeBytes, required } of manifest.blobs) {
+    const present = visibleBlobs.has(digest);
+    if (!present && required && !mayLack) edges.missingBlobs.push(digest);
+    edges.blobs.push({ digest, size: sizeBytes, linkDigest: present ? digest : null });
+  }
+  for (const { digest, sizeBytes, mediaType } of manifest.children) {
+    if (liveChildren.has(digest)) {
+      edges.children.push({ child: digest, presentChild: digest });
+    } else if (visibleBlobs.has(digest)) {
+      edges.blobs.push({ digest, size: sizeBytes, linkDigest: digest });
+    } else {
+      if (!mayLack) edges.missingManifests.push(digest);
+      if (isImageMediaType(mediaType) || isIndexMediaType(mediaType)) {
+        edges.children.push({ child: digest, presentChild: null });
+      } else {
+        edges.blobs.push({ digest, size: sizeBytes, linkDigest: null });
+      }
+    }
+  }
+  return edges;
+}
+
+function digestsOf(rows: readonly { readonly digest: Digest }[]): ReadonlySet<Digest> {
+  return new Set(rows.map((row) => row.digest));
+}

@@ -1,0 +1,71 @@
+import type { BlobStore, ObjectId } from '../blobs/store.ts';
+import type { Log } from '../log/log.ts';
+import { all, change, type Operation } from '../metadata/operation.ts';
+import { deadObjects, deleteDeadObject } from '../metadata/queries/objects.ts';
+import { deleteTask } from '../metadata/queries/tasks.ts';
+import type { MetadataStore } from '../metadata/store.ts';
+
+const batch = 256;
+
+/**
+ * Gives the bytes of dead objects back: removes the file, durably, and only then forgets its row (protocol.md,
+ * Collector I/O and T_forget; R34). A dead object can no longer be reached by anybody, so this may happen at any time,
+ * any number of times (I12).
+ */
+export class Reclaimer {
+  readonly #metadata: MetadataStore;
+  readonly #blobs: BlobStore;
+  readonly #log: Log;
+  readonly #waiting = new Set<ObjectId>();
+  #working: Promise<void> | undefined;
+
+  constructor(parts: { metadata: MetadataStore; blobs: BlobStore; log: Log }) {
+    this.#metadata = parts.metadata;
+    this.#blobs = parts.blobs;
+    this.#log = parts.log;
+  }
+
+  /** Takes an object whose death has been committed; returns at once. */
+  soon(oid: ObjectId): void {
+    this.#waiting.add(oid);
+    this.#working ??= this.#work();
+  }
+
+  /** Takes up what an earlier process left dead. */
+  async resume(): Promise<void> {
+    let after = '';
+    for (;;) {
+      const rows = await this.#metadata.read(() => all(deadObjects, { after, limit: batch }));
+      for (const { oid } of rows) this.soon(oid);
+      const last = rows.at(-1);
+      if (last === undefined) return;
+      after = last.oid;
+      await this.idle();
+    }
+  }
+
+  /** Resolves once nothing waits. */
+  async idle(): Promise<void> {
+    await this.#working;
+  }
+
+  async #work(): Promise<void> {
+    for (const oid of this.#waiting) {
+      try {
+        await this.#blobs.remove(oid);
+        await this.#metadata.writeUnsynced(() => forget(oid));
+      } catch (error) {
+        // The row stays: the next start finds it.
+        this.#log.error({ err: error, oid }, 'a dead object could not be removed');
+      }
+      this.#waiting.delete(oid);
+    }
+    this.#working = undefined;
+  }
+}
+
+/** T_forget. */
+function* forget(oid: ObjectId): Operation<void> {
+  yield* change(deleteDeadObject, { oid });
+  yield* change(deleteTask, { kind: 'object', key1: oid, key2: '' });
+}

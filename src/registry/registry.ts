@@ -1,0 +1,40 @@
+import type { BlobStore } from '../blobs/store.ts';
+import type { Log } from '../log/log.ts';
+import type { MetadataStore } from '../metadata/store.ts';
+import type { Clock } from './clock.ts';
+import type { IdGenerator } from './id-generator.ts';
+import type { PullRecorder } from './pull-recorder.ts';
+import type { Reclaimer } from './reclaimer.ts';
+import type { UploadSessions } from './upload-sessions.ts';
+
+/** How long things stay put, in ms (design.md, Windows). */
+export interface Windows {
+  readonly leaseMs: number;
+  readonly neverTaggedMs: number;
+  readonly trashMs: number;
+  readonly condemnedMs: number;
+  readonly uploadMs: number;
+}
+
+/** Whether manifests may refer to content that was never pushed. */
+export interface SparsePolicy {
+  readonly images: boolean;
+  readonly indexes: boolean;
+}
+
+/**
+ * What the operations of this folder work on. Each operation is a function in the file of its name that takes a
+ * registry first; it knows nothing of HTTP, nor of the databases' dialects.
+ */
+export interface Registry {
+  readonly metadata: MetadataStore;
+  readonly blobs: BlobStore;
+  readonly clock: Clock;
+  readonly ids: IdGenerator;
+  readonly windows: Windows;
+  readonly sparse: SparsePolicy;
+  readonly log: Log;
+  readonly sessions: UploadSessions;
+  readonly pulls: PullRecorder;
+  readonly reclaimer: Reclaimer;
+}

@@ -1,0 +1,262 @@
+import {
+  BlobMissingError,
+  BlobStoreFullError,
+  type ByteRange,
+  type BlobWriter,
+  type ObjectId,
+} from '../blobs/store.ts';
+import { change, first, type Operation } from '../metadata/operation.ts';
+import { advanceUpload, beginUploadEpoch, findUpload, touchUpload } from '../metadata/queries/uploads.ts';
+import { type Digest, type DigestAlgorithm, DigestHasher } from '../oci/digest.ts';
+import type { RepositoryName } from '../oci/names.ts';
+import type { Registry } from './registry.ts';
+
+/** How often a slow writer tells that it is alive, at most, in ms (R27). */
+const heartbeatMs = 30_000;
+
+/** The bytes of a request and what it said of them beforehand. */
+export interface Chunk {
+  readonly body: ReadableStream<Uint8Array> | null;
+  /** From Content-Range; undefined for a stream that goes on where the session stands. */
+  readonly range: ByteRange | undefined;
+  /** From Content-Length, in bytes; undefined where the length is not known beforehand. */
+  readonly lengthBytes: number | undefined;
+}
+
+export interface AppendRequest extends Chunk {
+  readonly repo: RepositoryName;
+  readonly id: string;
+  /** The algorithm of the digest that the client has named already; the session's own where it has named none. */
+  readonly algorithm?: DigestAlgorithm;
+}
+
+export type AppendOutcome =
+  | { readonly outcome: 'appended'; readonly claim: UploadClaim; readonly offsetBytes: number }
+  | { readonly outcome: 'unknown' }
+  | { readonly outcome: 'done'; readonly digest: Digest }
+  | { readonly outcome: 'out-of-order'; readonly offsetBytes: number }
+  | { readonly outcome: 'length-mismatch'; readonly expectedBytes: number; readonly receivedBytes: number }
+  /** Another request has taken the session over (R31). */
+  | { readonly outcome: 'superseded'; readonly offsetBytes: number }
+  /** The client went away; what it sent is kept. */
+  | { readonly outcome: 'interrupted'; readonly offsetBytes: number }
+  /** The disk is full; what was written before is kept. */
+  | { readonly outcome: 'full'; readonly offsetBytes: number };
+
+/** A writer's right to a session, until the next one comes. */
+export interface UploadClaim {
+  readonly oid: ObjectId;
+  readonly epoch: number;
+  /** The hash of all bytes so far; undefined where they have to be read again. */
+  readonly hasher: DigestHasher | undefined;
+}
+
+/**
+ * Appends a request's bytes to an upload session (protocol.md, PATCH): claims the session under a new epoch, which ends
+ * any other writer, streams the bytes into the object's file, and records the new offset if the epoch is still its own.
+ * Two writers never mix their bytes (R31).
+ */
+export async function appendToUpload(registry: Registry, request: AppendRequest): Promise<AppendOutcome> {
+  const claimed = await claim(registry, request);
+  if (claimed.outcome !== 'claimed') return claimed;
+  const { oid, epoch, offsetBytes } = claimed;
+  const expectedBytes =
+    request.range === undefined ? request.lengthBytes : request.range.last - request.range.first + 1;
+  if (request.lengthBytes !== undefined && expectedBytes !== request.lengthBytes) {
+    return {
+      outcome: 'length-mismatch',
+      expectedBytes: expectedBytes ?? request.lengthBytes,
+      receivedBytes: request.lengthBytes,
+    };
+  }
+  const kept = registry.sessions.takeHash(request.id, epoch - 1, offsetBytes);
+  const algorithm = request.algorithm ?? claimed.algorithm;
+  const hasher = offsetBytes === 0 ? new DigestHasher(algorithm) : kept;
+
+  if (isEmpty(request) && offsetBytes > 0) {
+    return { outcome: 'appended', claim: { oid, epoch, hasher }, offsetBytes };
+  }
+
+  let writer: BlobWriter;
+  try {
+    writer = await registry.blobs.append(oid, offsetBytes);
+  } catch (error) {
+    if (error instanceof BlobStoreFullError) return { outcome: 'full', offsetBytes };
+    if (error instanceof BlobMissingError) return await shrink(registry, request.id, claimed);
+    throw error;
+  }
+  const received = await receive(registry, request, { epoch, hasher, writer, limitBytes: expectedBytes });
+  const newOffset = offsetBytes + received.bytes;
+
+  switch (received.ended) {
+    case 'stopped':
+      return { outcome: 'superseded', offsetBytes };
+    case 'too-long':
+      return {
+        outcome: 'length-mismatch',
+        expectedBytes: expectedBytes ?? received.bytes,
+        receivedBytes: received.bytes,
+      };
+    case 'full': {
+      const onDisk = (await registry.blobs.size(oid)) ?? offsetBytes;
+      const advanced = await advance(registry, request.id, epoch, onDisk).catch(() => false);
+      return { outcome: 'full', offsetBytes: advanced ? onDisk : offsetBytes };
+    }
+    case 'interrupted': {
+      const advanced = await advance(registry, request.id, epoch, newOffset);
+      if (advanced && hasher !== undefined) {
+        registry.sessions.keepHash(request.id, { epoch, offsetBytes: newOffset, hasher });
+      }
+      return { outcome: 'interrupted', offsetBytes: advanced ? newOffset : offsetBytes };
+    }
+    case 'complete': {
+      if (expectedBytes !== undefined && received.bytes < expectedBytes) {
+        return { outcome: 'length-mismatch', expectedBytes, receivedBytes: received.bytes };
+      }
+      if (!(await advance(registry, request.id, epoch, newOffset))) return { outcome: 'superseded', offsetBytes };
+      return { outcome: 'appended', claim: { oid, epoch, hasher }, offsetBytes: newOffset };
+    }
+  }
+}
+
+type Claim =
+  | {
+      readonly outcome: 'claimed';
+      readonly oid: ObjectId;
+      readonly epoch: number;
+      readonly offsetBytes: number;
+      readonly algorithm: DigestAlgorithm;
+    }
+  | { readonly outcome: 'unknown' }
+  | { readonly outcome: 'done'; readonly digest: Digest }
+  | { readonly outcome: 'out-of-order'; readonly offsetBytes: number };
+
+/** A chunk that is out of order is refused before it could disturb the writer that is at work. */
+async function claim(registry: Registry, request: AppendRequest): Promise<Claim> {
+  const inOrder = await registry.metadata.read(() => claimable(request));
+  if (inOrder.outcome !== 'claimed') return inOrder;
+  await registry.sessions.stopWriter(request.id);
+  const now = registry.clock.now();
+  return await registry.metadata.writeUnsynced(function* claimSession(): Operation<Claim> {
+    const session = yield* claimable(request);
+    if (session.outcome !== 'claimed') return session;
+    const epoch = session.epoch + 1;
+    yield* change(beginUploadEpoch, { id: request.id, epoch, now });
+    return { ...session, epoch };
+  });
+}
+
+function* claimable({ id, repo, range }: AppendRequest): Operation<Claim> {
+  const upload = yield* first(findUpload, { id, repo });
+  if (upload === undefined) return { outcome: 'unknown' };
+  if (upload.result_digest !== null) return { outcome: 'done', digest: upload.result_digest };
+  if (upload.oid === null) return { outcome: 'unknown' };
+  if (range !== undefined && range.first !== upload.offset_bytes) {
+    return { outcome: 'out-of-order', offsetBytes: upload.offset_bytes };
+  }
+  return {
+    outcome: 'claimed',
+    oid: upload.oid,
+    epoch: upload.epoch,
+    offsetBytes: upload.offset_bytes,
+    algorithm: upload.algorithm,
+  };
+}
+
+function isEmpty(chunk: Chunk): boolean {
+  return chunk.body === null || chunk.lengthBytes === 0;
+}
+
+interface Receiving {
+  readonly epoch: number;
+  readonly hasher: DigestHasher | undefined;
+  readonly writer: BlobWriter;
+  /** More bytes than the request announced are refused. */
+  readonly limitBytes: number | undefined;
+}
+
+interface Received {
+  readonly ended: 'complete' | 'stopped' | 'interrupted' | 'too-long' | 'full';
+  readonly bytes: number;
+}
+
+/** Streams a body into the writer and the hash, and closes the writer whatever happens. */
+async function receive(registry: Registry, request: AppendRequest, receiving: Receiving): Promise<Received> {
+  const { promise: closed, resolve: resolveClosed } = Promise.withResolvers<void>();
+  const reader = request.body?.getReader();
+  let stopped = false;
+  const active = {
+    async stop(): Promise<void> {
+      stopped = true;
+      await reader?.cancel().catch(() => undefined);
+      await closed;
+    },
+  };
+  registry.sessions.writing(request.id, active);
+  let bytes = 0;
+  let ended: Received['ended'] = 'complete';
+  try {
+    try {
+      let lastHeartbeat = registry.clock.now();
+      for (;;) {
+        const next = await readNext(reader);
+        if (stopped) ended = 'stopped';
+        else if (next === 'interrupted') ended = 'interrupted';
+        else if (next !== undefined && bytes + next.byteLength > (receiving.limitBytes ?? Infinity)) ended = 'too-long';
+        if (ended !== 'complete' || next === undefined || next === 'interrupted') break;
+        bytes += next.byteLength;
+        const writing = receiving.writer.write(next);
+        receiving.hasher?.update(next);
+        if (writing !== undefined) await writing;
+        lastHeartbeat = await heartbeat(registry, request.id, receiving.epoch, lastHeartbeat);
+      }
+    } finally {
+      await receiving.writer.close();
+    }
+  } catch (error) {
+    if (!(error instanceof BlobStoreFullError)) throw error;
+    ended = 'full';
+  } finally {
+    registry.sessions.finishedWriting(request.id, active);
+    resolveClosed();
+  }
+  return { ended, bytes };
+}
+
+/** The next bytes, undefined at the end, 'interrupted' where the client went away. */
+async function readNext(
+  reader: ReadableStreamDefaultReader<Uint8Array> | undefined,
+): Promise<Uint8Array | undefined | 'interrupted'> {
+  if (reader === undefined) return undefined;
+  try {
+    const { done, value } = await reader.read();
+    return done ? undefined : value;
+  } catch {
+    return 'interrupted';
+  }
+}
+
+async function heartbeat(registry: Registry, id: string, epoch: number, last: number): Promise<number> {
+  const now = registry.clock.now();
+  if (now - last < Math.min(heartbeatMs, registry.windows.uploadMs / 4)) return last;
+  await registry.metadata.writeUnsynced(() => change(touchUpload, { id, epoch, now }));
+  return now;
+}
+
+/** Records the offset; false where the session is no longer this writer's. Not synced: see openUpload. */
+async function advance(registry: Registry, id: string, epoch: number, offset: number): Promise<boolean> {
+  const now = registry.clock.now();
+  const changed = await registry.metadata.writeUnsynced(() => change(advanceUpload, { id, epoch, offset, now }));
+  return changed > 0;
+}
+
+/** After a power cut the file may be shorter than the session's row says: the session goes on from what is there. */
+async function shrink(
+  registry: Registry,
+  id: string,
+  session: { readonly oid: ObjectId; readonly epoch: number; readonly offsetBytes: number },
+): Promise<AppendOutcome> {
+  const onDisk = (await registry.blobs.size(session.oid)) ?? 0;
+  await advance(registry, id, session.epoch, onDisk);
+  return { outcome: 'out-of-order', offsetBytes: onDisk };
+}

@@ -1,0 +1,174 @@
+import { change, first, type Operation } from '../metadata/operation.ts';
+import { attachAbsentBlobEdges, upsertLink } from '../metadata/queries/links.ts';
+import { blockedDigest, liveObject, makeObjectDead, makeObjectLive } from '../metadata/queries/objects.ts';
+import { insertRepository } from '../metadata/queries/repositories.ts';
+import { deleteUpload, findUpload, finishUpload } from '../metadata/queries/uploads.ts';
+import type { ObjectId } from '../blobs/store.ts';
+import { algorithmOf, type Digest, DigestHasher } from '../oci/digest.ts';
+import type { RepositoryName } from '../oci/names.ts';
+import type { Registry } from './registry.ts';
+import { reviewLink, reviewObject, reviewUpload } from './review.ts';
+import { type AppendOutcome, appendToUpload, type Chunk } from './upload-append.ts';
+
+/** How long a session that ended well is remembered, in ms, for a client that lost the answer (R30). */
+const doneSessionMs = 60 * 60 * 1000;
+
+export interface CloseRequest extends Chunk {
+  readonly repo: RepositoryName;
+  readonly id: string;
+  readonly digest: Digest;
+}
+
+export type CloseOutcome =
+  | { readonly outcome: 'created' }
+  | { readonly outcome: 'digest-mismatch'; readonly actual: Digest; readonly sizeBytes: number }
+  | { readonly outcome: 'blocked'; readonly reason: string }
+  | Exclude<AppendOutcome, { readonly outcome: 'appended' } | { readonly outcome: 'done' }>;
+
+/**
+ * The closing PUT: appends its bytes, if it brings any, verifies the whole against the digest (R33), and makes the blob
+ * visible (T_commit). Repeated after a lost answer it succeeds again (R30).
+ */
+export async function closeUpload(registry: Registry, request: CloseRequest): Promise<CloseOutcome> {
+  const { repo, id, digest } = request;
+  const algorithm = algorithmOf(digest);
+  const appended = await appendToUpload(registry, { ...request, algorithm });
+  if (appended.outcome === 'done') {
+    return appended.digest === digest ? { outcome: 'created' } : { outcome: 'unknown' };
+  }
+  if (appended.outcome !== 'appended') return appended;
+  const { oid, epoch, hasher } = appended.claim;
+  const sizeBytes = appended.offsetBytes;
+
+  const actual =
+    hasher?.algorithm === algorithm ? hasher.digest() : await rehash(registry, oid, new DigestHasher(algorithm));
+  registry.sessions.forget(id);
+  if (actual !== digest) {
+    await registry.metadata.writeUnsynced(() => dropUpload(id, oid, registry.clock.now()));
+    registry.reclaimer.soon(oid);
+    return { outcome: 'digest-mismatch', actual, sizeBytes };
+  }
+
+  let synced = false;
+  for (;;) {
+    const unhealthy = await unhealthyObject(registry, digest);
+    const committed = await registry.metadata.write(() =>
+      commitUpload({
+        repo,
+        id,
+        digest,
+        oid,
+        epoch,
+        sizeBytes,
+        synced,
+        unhealthy,
+        now: registry.clock.now(),
+        leaseMs: registry.windows.leaseMs,
+      }),
+    );
+    switch (committed.outcome) {
+      case 'needs-sync':
+        await registry.blobs.sync(oid);
+        synced = true;
+        continue;
+      case 'committed':
+      case 'blocked':
+        for (const dead of committed.dead) registry.reclaimer.soon(dead);
+        return committed.outcome === 'committed'
+          ? { outcome: 'created' }
+          : { outcome: 'blocked', reason: committed.reason };
+      case 'created':
+      case 'unknown':
+      case 'superseded':
+        return committed;
+    }
+  }
+}
+
+/** The bytes as they lie in the store, hashed from the first to the last. */
+async function rehash(registry: Registry, oid: ObjectId, hasher: DigestHasher): Promise<Digest> {
+  for await (const chunk of registry.blobs.read(oid).stream()) hasher.update(chunk);
+  return hasher.digest();
+}
+
+/** The live object of a digest whose file is gone or has the wrong size: the newly uploaded copy takes its place. */
+async function unhealthyObject(registry: Registry, digest: Digest): Promise<ObjectId | undefined> {
+  const live = await registry.metadata.read(() => first(liveObject, { digest }));
+  if (live === undefined) return undefined;
+  const onDisk = await registry.blobs.size(live.oid);
+  if (onDisk === live.size_bytes) return undefined;
+  registry.log.error(
+    { digest, oid: live.oid, expectedBytes: live.size_bytes, onDiskBytes: onDisk },
+    'a blob is damaged on the disk; the copy being pushed takes its place',
+  );
+  return live.oid;
+}
+
+interface Commit {
+  readonly repo: RepositoryName;
+  readonly id: string;
+  readonly digest: Digest;
+  readonly oid: ObjectId;
+  readonly epoch: number;
+  readonly sizeBytes: number;
+  /** Whether the file's bytes and name are on the disk. */
+  readonly synced: boolean;
+  readonly unhealthy: ObjectId | undefined;
+  readonly now: number;
+  readonly leaseMs: number;
+}
+
+type Committed =
+  | { readonly outcome: 'committed'; readonly dead: readonly ObjectId[] }
+  | { readonly outcome: 'blocked'; readonly reason: string; readonly dead: readonly ObjectId[] }
+  | { readonly outcome: 'needs-sync' }
+  | { readonly outcome: 'created' }
+  | { readonly outcome: 'unknown' }
+  | { readonly outcome: 'superseded'; readonly offsetBytes: number };
+
+/**
+ * T_commit. Decides inside the transaction which physical object is the digest's (R6, R10): a healthy live one stays
+ * and ours dies, unseen by anybody; otherwise ours becomes live. Condemned bytes are never revived (R5). The link's
+ * lease is renewed in the same transaction (R7).
+ */
+export function* commitUpload(commit: Commit): Operation<Committed> {
+  const { repo, id, digest, oid, now } = commit;
+  const upload = yield* first(findUpload, { id, repo });
+  if (upload === undefined) return { outcome: 'unknown' };
+  if (upload.state === 'done') return { outcome: upload.result_digest === digest ? 'created' : 'unknown' };
+  if (upload.epoch !== commit.epoch) return { outcome: 'superseded', offsetBytes: upload.offset_bytes };
+
+  const blocked = yield* first(blockedDigest, { digest });
+  if (blocked !== undefined) {
+    yield* dropUpload(id, oid, now);
+    return { outcome: 'blocked', reason: blocked.reason, dead: [oid] };
+  }
+
+  const live = yield* first(liveObject, { digest });
+  const dead: ObjectId[] = [];
+  if (live !== undefined && live.oid !== commit.unhealthy) {
+    dead.push(oid);
+  } else {
+    if (!commit.synced) return { outcome: 'needs-sync' };
+    if (live !== undefined) dead.push(live.oid);
+  }
+  for (const each of dead) yield* change(makeObjectDead, { oid: each });
+  if (!dead.includes(oid)) yield* change(makeObjectLive, { oid, digest, size: commit.sizeBytes });
+
+  const leaseUntil = now + commit.leaseMs;
+  yield* change(insertRepository, { repo, now });
+  yield* change(upsertLink, { repo, digest, leaseUntil, now });
+  yield* change(attachAbsentBlobEdges, { repo, digest });
+  yield* change(finishUpload, { id, digest, now });
+  yield* reviewLink(repo, digest, leaseUntil);
+  for (const each of dead) yield* reviewObject(each, now);
+  yield* reviewUpload(id, now + doneSessionMs);
+  return { outcome: 'committed', dead };
+}
+
+/** Ends a session whose bytes are not wanted; they are reclaimed. */
+export function* dropUpload(id: string, oid: ObjectId, now: number): Operation<void> {
+  yield* change(deleteUpload, { id });
+  yield* change(makeObjectDead, { oid });
+  yield* reviewObject(oid, now);
+}

@@ -1,0 +1,34 @@
+import { first, type Operation } from '../metadata/operation.ts';
+import { findUpload } from '../metadata/queries/uploads.ts';
+import type { RepositoryName } from '../oci/names.ts';
+import type { Registry } from './registry.ts';
+import { dropUpload } from './upload-close.ts';
+
+export type UploadStatus = { readonly outcome: 'open'; readonly offsetBytes: number } | { readonly outcome: 'unknown' };
+
+/** How far an upload session has come. */
+export async function uploadStatus(registry: Registry, repo: RepositoryName, id: string): Promise<UploadStatus> {
+  const upload = await registry.metadata.read(() => first(findUpload, { id, repo }));
+  if (upload === undefined || upload.state === 'done') return { outcome: 'unknown' };
+  return { outcome: 'open', offsetBytes: upload.offset_bytes };
+}
+
+/** Gives an upload session up; its bytes are reclaimed. */
+export async function cancelUpload(
+  registry: Registry,
+  repo: RepositoryName,
+  id: string,
+): Promise<{ readonly outcome: 'cancelled' | 'unknown' }> {
+  await registry.sessions.stopWriter(id);
+  const now = registry.clock.now();
+  const oid = await registry.metadata.writeUnsynced(function* cancel(): Operation<string | undefined> {
+    const upload = yield* first(findUpload, { id, repo });
+    if (upload === undefined || upload.oid === null) return undefined;
+    yield* dropUpload(id, upload.oid, now);
+    return upload.oid;
+  });
+  registry.sessions.forget(id);
+  if (oid === undefined) return { outcome: 'unknown' };
+  registry.reclaimer.soon(oid);
+  return { outcome: 'cancelled' };
+}

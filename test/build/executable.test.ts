@@ -1,0 +1,67 @@
+import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import packageJson from '../../package.json' with { type: 'json' };
+import { outputOf } from '../install/command.ts';
+import { freePort, ServerProcess } from '../server/server-process.ts';
+
+const projectDirectory = path.join(import.meta.dir, '..', '..');
+const buildWithinMs = 120_000;
+const serveWithinMs = 60_000;
+
+let directory = '';
+let executable = '';
+
+beforeAll(async () => {
+  directory = await mkdtemp(path.join(tmpdir(), 'wherry-build-'));
+  executable = path.join(directory, 'wherry');
+  await outputOf(['node', path.join(projectDirectory, 'scripts', 'build.mjs'), executable]);
+}, buildWithinMs);
+
+afterAll(async () => {
+  await rm(directory, { recursive: true, force: true });
+});
+
+test('the single executable knows its version without the files of the project', async () => {
+  expect(await outputOf([executable, '--version'])).toContain(packageJson.version);
+});
+
+test(
+  'the single executable serves, keeps a pushed blob across a restart and ends cleanly on SIGTERM',
+  async () => {
+    const blob = crypto.getRandomValues(new Uint8Array(50_000));
+    const digest = `sha256:${new Bun.CryptoHasher('sha256').update(blob).digest('hex')}`;
+    {
+      await using server = await startServer();
+      expect(await statusOf(`${server.origin}/v2/`)).toBe(200);
+      const pushed = await fetch(`${server.origin}/v2/team/app/blobs/uploads/?digest=${digest}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/octet-stream' },
+        body: blob,
+      });
+      expect(pushed.status).toBe(201);
+      expect(await server.stop()).toBe(0);
+    }
+    await using server = await startServer();
+    const pulled = await fetch(`${server.origin}/v2/team/app/blobs/${digest}`);
+    expect(pulled.status).toBe(200);
+    expect(await pulled.bytes()).toEqual(blob);
+    expect(await server.stop()).toBe(0);
+  },
+  serveWithinMs,
+);
+
+async function startServer(): Promise<ServerProcess> {
+  const port = await freePort();
+  const data = path.join(directory, 'data');
+  return await ServerProcess.start(port, path.join(directory, 'server.log'), {
+    command: [executable, 'serve', '--listen', `127.0.0.1:${port}`, '--data', data],
+  });
+}
+
+async function statusOf(url: string): Promise<number> {
+  const answer = await fetch(url);
+  await answer.body?.cancel();
+  return answer.status;
+}

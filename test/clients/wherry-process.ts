@@ -1,0 +1,108 @@
+import { openSync, closeSync, mkdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const projectDirectory = join(import.meta.dir, '..', '..');
+const readyWithinMs = 20_000;
+const endsWithinMs = 30_000;
+
+/**
+ * A `wherry serve` process on the loopback interface, as an operator runs it: on embedded defaults, with a data
+ * directory of its own. It can be killed with -9 and started again on the same port and data.
+ */
+export class WherryProcess implements AsyncDisposable {
+  /** `127.0.0.1:PORT`: what stands before the repository in a client's reference. */
+  readonly host: string;
+  readonly origin: string;
+  readonly dataDirectory: string;
+  readonly #logFile: string;
+  #process: Bun.Subprocess | undefined;
+
+  /** A registry whose data and log lie in `directory`; it has a port from now on, and runs once it is started. */
+  constructor(directory: string) {
+    this.host = `127.0.0.1:${findPort()}`;
+    this.origin = `http://${this.host}`;
+    this.dataDirectory = join(directory, 'data');
+    this.#logFile = join(directory, 'wherry.log');
+    mkdirSync(directory, { recursive: true });
+  }
+
+  /** Starts the process, or starts it again on the same port and data; returns how long it took to be ready, in ms. */
+  async start(): Promise<number> {
+    const startedAt = performance.now();
+    const log = openSync(this.#logFile, 'a');
+    const spawned = Bun.spawn(
+      process.env['STANDIN'] !== undefined
+        ? [process.env['STANDIN'], this.host, this.dataDirectory]
+        : [process.execPath, 'src/main.ts', 'serve', '--listen', this.host, '--data', this.dataDirectory],
+      { cwd: projectDirectory, stdin: 'ignore', stdout: log, stderr: log },
+    );
+    closeSync(log);
+    this.#process = spawned;
+    while (!(await this.#isReady())) {
+      if (spawned.exitCode !== null || spawned.signalCode !== null) {
+        throw new Error(`wherry ended before it was ready (exit code ${spawned.exitCode}):\n${await this.logTail()}`);
+      }
+      if (performance.now() - startedAt > readyWithinMs) {
+        throw new Error(`wherry was not ready within ${readyWithinMs} ms:\n${await this.logTail()}`);
+      }
+      await Bun.sleep(5);
+    }
+    return performance.now() - startedAt;
+  }
+
+  /** Kills the process with -9. */
+  async kill(): Promise<void> {
+    this.#process?.kill('SIGKILL');
+    await this.#process?.exited;
+  }
+
+  /** Undefined while the process runs; afterwards, how it ended. */
+  get ended(): string | undefined {
+    const { exitCode, signalCode } = this.#process ?? { exitCode: null, signalCode: null };
+    return exitCode === null && signalCode === null ? undefined : `exit code ${exitCode}, signal ${signalCode}`;
+  }
+
+  /** The last lines of the registry's log, for a failure's message. */
+  async logTail(lines = 40): Promise<string> {
+    const log = await readFile(this.#logFile, 'utf8').catch(() => '');
+    return log.split('\n').slice(-lines).join('\n');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#process === undefined || this.ended !== undefined) return;
+    this.#process.kill('SIGTERM');
+    const timer = setTimeout(() => this.#process?.kill('SIGKILL'), endsWithinMs);
+    await this.#process.exited;
+    clearTimeout(timer);
+  }
+
+  async #isReady(): Promise<boolean> {
+    try {
+      const answer = await fetch(`${this.origin}/${process.env['STANDIN'] !== undefined ? 'v2/' : 'readyz'}`, {
+        signal: AbortSignal.timeout(1000),
+      });
+      await answer.arrayBuffer();
+      return answer.status === 200;
+    } catch {
+      return false;
+    }
+  }
+}
+
+/**
+ * A free port below the range from which the kernel takes clients' ports. From within the range, a client that dials
+ * while the registry is down could be given that very port, and end up connected to itself.
+ */
+function findPort(): number {
+  for (let attempt = 0; attempt < 200; attempt += 1) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    try {
+      Bun.listen({ hostname: '127.0.0.1', port, socket: { data: () => undefined } }).stop();
+      return port;
+    } catch {
+      // Somebody listens there: try another one.
+    }
+  }
+  throw new Error('no free port between 20000 and 32000');
+}
