@@ -15,7 +15,8 @@ export function parseListenAddress(text: string): ListenAddressResult {
   if (/^\d+$/.test(text)) return refuse(`the host is missing: write 127.0.0.1:${text}, or 0.0.0.0:${text} for all`);
   if (/^:\d+$/.test(text)) return refuse(`the host is missing: write 127.0.0.1${text}, or 0.0.0.0${text} for all`);
   if (isIPv6(text)) return refuse(`an IPv6 address stands in brackets, followed by the port: [${text}]:5000`);
-  const { v6, name, digits } = /^(?:\[(?<v6>[^\]]*)\]|(?<name>[A-Za-z0-9._-]+)):(?<digits>\d+)$/.exec(text)?.groups ?? {};
+  const { v6, name, digits } =
+    /^(?:\[(?<v6>[^\]]*)\]|(?<name>[A-Za-z0-9._-]+)):(?<digits>\d+)$/.exec(text)?.groups ?? {};
   const host = v6 ?? name;
   if (host === undefined || digits === undefined) return refuse('this is not HOST:PORT');
   if (v6 !== undefined && !isIPv6(v6)) return refuse(`"${v6}" is not an IPv6 address`);

@@ -198,10 +198,9 @@ export const sections: readonly Section[] = [
 export const allSettings: readonly Setting<unknown>[] = Object.values(settings);
 
 /** Everything that a source can set, in the order of the reference page: a shorthand stands before what it sets. */
-export const settable: readonly (Setting<unknown> | Shorthand)[] = allSettings.flatMap((one) => [
-  ...shorthands.filter(({ standsFor }) => standsFor[0] === one.name),
-  one,
-]);
+export const settable: readonly (Setting<unknown> | Shorthand)[] = allSettings.flatMap((one) =>
+  [shorthands.filter(({ standsFor }) => standsFor[0] === one.name), one].flat(),
+);
 
 /** The settings and shorthands of one section. */
 export function settableIn(section: Section): readonly (Setting<unknown> | Shorthand)[] {

@@ -36,7 +36,7 @@ export function answer(
   call: Call,
   status: number,
   headers: Readonly<Record<string, string>>,
-  body: BodyInit | null = null,
+  body: string | Uint8Array | Blob | null = null,
 ): Response {
   return new Response(body, { status, headers: { ...baseHeaders(call), ...headers } });
 }

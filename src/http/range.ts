@@ -19,7 +19,10 @@ export function parseRange(header: string | null, sizeBytes: number): RangeReque
   const match = /^(\d{0,16})-(\d{0,16})$/.exec(spec);
   const [first = '', last = ''] = match?.slice(1) ?? [];
   if (match === null || (first === '' && last === '')) {
-    return { kind: 'unsatisfiable', reason: `"${spec}" is not a range: write bytes=FIRST-LAST, bytes=FIRST- or bytes=-LENGTH` };
+    return {
+      kind: 'unsatisfiable',
+      reason: `"${spec}" is not a range: write bytes=FIRST-LAST, bytes=FIRST- or bytes=-LENGTH`,
+    };
   }
   if (first === '') {
     const length = Math.min(Number(last), sizeBytes);
@@ -38,9 +41,7 @@ export function parseRange(header: string | null, sizeBytes: number): RangeReque
 }
 
 export type ContentRange =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'range'; readonly range: ByteRange }
-  | { readonly kind: 'malformed' };
+  { readonly kind: 'none' } | { readonly kind: 'range'; readonly range: ByteRange } | { readonly kind: 'malformed' };
 
 /**
  * The Content-Range of an upload's chunk: `FIRST-LAST`, both included (specification, "Pushing a blob in chunks"). HTTP's

@@ -225,7 +225,7 @@ async function receive(registry: Registry, request: AppendRequest, receiving: Re
 
 /** The next bytes, undefined at the end, 'interrupted' where the client went away. */
 async function readNext(
-  reader: ReadableStreamDefaultReader<Uint8Array> | undefined,
+  reader: { read(): Promise<{ done: boolean; value?: Uint8Array | undefined }> } | undefined,
 ): Promise<Uint8Array | undefined | 'interrupted'> {
   if (reader === undefined) return undefined;
   try {

@@ -68,7 +68,11 @@ export function malformedDigest(text: string): Problem {
 }
 
 export function blobUnknown(repo: RepositoryName, digest: Digest): Problem {
-  return { code: 'BLOB_UNKNOWN', message: `there is no blob ${digest} in ${repo}`, detail: { repository: repo, digest } };
+  return {
+    code: 'BLOB_UNKNOWN',
+    message: `there is no blob ${digest} in ${repo}`,
+    detail: { repository: repo, digest },
+  };
 }
 
 /** Content never changes under its digest, so the digest is its entity tag. A browser must not show it as a page. */

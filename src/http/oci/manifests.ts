@@ -169,7 +169,10 @@ function manifestUnknown(repo: RepositoryName, reference: Reference): Problem {
   };
 }
 
-function malformedReference(parsed: { readonly code: 'DIGEST_INVALID' | 'MANIFEST_INVALID'; readonly message: string }) {
+function malformedReference(parsed: {
+  readonly code: 'DIGEST_INVALID' | 'MANIFEST_INVALID';
+  readonly message: string;
+}) {
   return { code: parsed.code, message: parsed.message } satisfies Problem;
 }
 

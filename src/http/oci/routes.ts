@@ -7,22 +7,21 @@ import { listReferrers } from './referrers.ts';
 import { listTagsOf } from './tags.ts';
 import { abandonUpload, appendChunk, finishUpload, getUpload, startUpload } from './uploads.ts';
 
-/** The specification's resources. */
-export type Resource = 'ping' | 'catalog' | 'blob' | 'uploads' | 'upload' | 'manifest' | 'tags' | 'referrers';
+/** The specification's resources, of the whole registry and of one repository. */
+export type RegistryResource = 'ping' | 'catalog';
+export type RepositoryResource = 'blob' | 'uploads' | 'upload' | 'manifest' | 'tags' | 'referrers';
 
 type Handler = (call: Call, repo: RepositoryName, last: string) => Promise<Response>;
 type RegistryHandler = (call: Call) => Promise<Response>;
 
 /** Every endpoint under /v2/ that has no repository in its path. */
-export const registryEndpoints: Readonly<Record<'ping' | 'catalog', Readonly<Record<string, RegistryHandler>>>> = {
+export const registryEndpoints: Readonly<Record<RegistryResource, Readonly<Record<string, RegistryHandler>>>> = {
   ping: { GET: ping, HEAD: ping },
   catalog: { GET: listCatalog },
 };
 
 /** Every endpoint of a repository, by resource and method. */
-export const repositoryEndpoints: Readonly<
-  Record<Exclude<Resource, 'ping' | 'catalog'>, Readonly<Record<string, Handler>>>
-> = {
+export const repositoryEndpoints: Readonly<Record<RepositoryResource, Readonly<Record<string, Handler>>>> = {
   blob: { GET: getBlob, HEAD: headBlob, DELETE: deleteBlobOf },
   uploads: { POST: startUpload },
   upload: { GET: getUpload, PATCH: appendChunk, PUT: finishUpload, DELETE: abandonUpload },
@@ -33,8 +32,13 @@ export const repositoryEndpoints: Readonly<
 
 /** Where a path leads. Names and references are still the client's text. */
 export type Target =
-  | { readonly resource: 'ping' | 'catalog' }
-  | { readonly resource: Exclude<Resource, 'ping' | 'catalog'>; readonly repo: string; readonly last: string };
+  | { readonly scope: 'registry'; readonly resource: RegistryResource }
+  | {
+      readonly scope: 'repository';
+      readonly resource: RepositoryResource;
+      readonly repo: string;
+      readonly last: string;
+    };
 
 /**
  * Finds the resource of a path, from its end, because repository names contain slashes and may even contain the words
@@ -42,8 +46,8 @@ export type Target =
  * small request takes (ADR 4).
  */
 export function targetOf(path: string): Target | undefined {
-  if (path === '/v2/' || path === '/v2') return { resource: 'ping' };
-  if (path === '/v2/_catalog') return { resource: 'catalog' };
+  if (path === '/v2/' || path === '/v2') return { scope: 'registry', resource: 'ping' };
+  if (path === '/v2/_catalog') return { scope: 'registry', resource: 'catalog' };
   if (!path.startsWith('/v2/')) return undefined;
   const lastSlash = path.lastIndexOf('/');
   const last = path.slice(lastSlash + 1);
@@ -53,16 +57,23 @@ export function targetOf(path: string): Target | undefined {
   const repo = path.slice(4, middleSlash);
   switch (middle) {
     case 'manifests':
-      return { resource: 'manifest', repo, last };
+      return { scope: 'repository', resource: 'manifest', repo, last };
     case 'blobs':
-      return last === 'uploads' ? { resource: 'uploads', repo, last: '' } : { resource: 'blob', repo, last };
+      return last === 'uploads'
+        ? { scope: 'repository', resource: 'uploads', repo, last: '' }
+        : { scope: 'repository', resource: 'blob', repo, last };
     case 'uploads':
       if (!repo.endsWith('/blobs')) return undefined;
-      return { resource: last === '' ? 'uploads' : 'upload', repo: repo.slice(0, -'/blobs'.length), last };
+      return {
+        scope: 'repository',
+        resource: last === '' ? 'uploads' : 'upload',
+        repo: repo.slice(0, -'/blobs'.length),
+        last,
+      };
     case 'tags':
-      return last === 'list' ? { resource: 'tags', repo, last } : undefined;
+      return last === 'list' ? { scope: 'repository', resource: 'tags', repo, last } : undefined;
     case 'referrers':
-      return { resource: 'referrers', repo, last };
+      return { scope: 'repository', resource: 'referrers', repo, last };
     default:
       return undefined;
   }
@@ -71,7 +82,7 @@ export function targetOf(path: string): Target | undefined {
 /** Answers a request for a target. */
 export async function answerTarget(call: Call, target: Target): Promise<Response> {
   const { method } = call.request;
-  if (target.resource === 'ping' || target.resource === 'catalog') {
+  if (target.scope === 'registry') {
     const endpoints = registryEndpoints[target.resource];
     const handler = Object.hasOwn(endpoints, method) ? endpoints[method] : undefined;
     return handler === undefined ? methodUnsupported(call, endpoints) : await handler(call);

@@ -209,7 +209,7 @@ export const referrersOf = query<{
     .select(['digest', 'media_type', 'artifact_type', 'annotations', 'size_bytes'])
     .where('repo', '=', p('repo'))
     .where('subject', '=', p('subject'))
-    .where('digest', '>', p('last'))
+    .where(({ eb, ref }) => eb(ref('digest').$castTo<string>(), '>', p('last')))
     .where('state', '=', 'live')
     .where(({ or, eb }) => or([eb(p('artifactType'), 'is', null), eb('artifact_type', '=', p('artifactType'))]))
     .orderBy('digest')

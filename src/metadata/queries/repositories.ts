@@ -18,7 +18,7 @@ export const listRepositories = query<{ last: string; limit: number }>()(({ db, 
   db
     .selectFrom('repository')
     .select('name')
-    .where('name', '>', p('last'))
+    .where(({ eb, ref }) => eb(ref('name').$castTo<string>(), '>', p('last')))
     .where(({ exists, selectFrom }) =>
       exists(
         selectFrom('manifest')

@@ -90,7 +90,7 @@ export const listTags = query<{ repo: RepositoryName; last: string; limit: numbe
     .selectFrom('tag')
     .select('name')
     .where('repo', '=', p('repo'))
-    .where('name', '>', p('last'))
+    .where(({ eb, ref }) => eb(ref('name').$castTo<string>(), '>', p('last')))
     .orderBy('name')
     .limit(p('limit')),
 );

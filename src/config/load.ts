@@ -1,0 +1,90 @@
+import { configFileVariable, readEnvironment } from './environment.ts';
+import type { Environment } from './environment.ts';
+import { readFlags } from './flags.ts';
+import { configOf } from './schema.ts';
+import type { Config } from './schema.ts';
+import { allSettings, namesSetBy, settable } from './settings.ts';
+import type { FoundValue, SourceKind, SourceReading } from './source.ts';
+
+export type LoadResult =
+  | {
+      readonly ok: true;
+      readonly config: Config;
+      /** By the name of each setting, where its value comes from. */
+      readonly sources: ReadonlyMap<string, SourceKind>;
+    }
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+/**
+ * Reads the configuration from all of its sources: flags win over the environment, that over the file, that over the
+ * defaults. Everything that is wrong in any of them is reported, even a value that another source overrides: each
+ * problem is one line that names the setting, where it stands, the value and what is accepted.
+ *
+ * @param options.configFile the path that the flag `--config` gave; otherwise WHERRY_CONFIG names the file
+ * @param options.flags the values of flags, by the name of the setting
+ * @param options.readFile gives the text of a file, or throws
+ */
+export async function loadConfig(options: {
+  readonly configFile?: string | undefined;
+  readonly flags: ReadonlyMap<string, string>;
+  readonly env: Environment;
+  readonly readFile: (path: string) => string | Promise<string>;
+}): Promise<LoadResult> {
+  const { configFile, flags, env, readFile } = options;
+  const readings = [await readFileOf(configFile, env, readFile), readEnvironment(env), readFlags(flags)];
+  const found = readings.flatMap((reading) => reading.found);
+  const problems = readings.flatMap((reading) => reading.problems).concat(found.flatMap(problemsOf));
+  if (problems.length > 0) return { ok: false, problems };
+
+  const chosen = choose(found);
+  const config = configOf((setting) => setting.type.schema.parse(chosen.get(setting.name)?.value ?? setting.default));
+  const sources = new Map(allSettings.map(({ name }) => [name, chosen.get(name)?.kind ?? 'default'] as const));
+  return { ok: true, config, sources };
+}
+
+async function readFileOf(
+  flag: string | undefined,
+  env: Environment,
+  readFile: (path: string) => string | Promise<string>,
+): Promise<SourceReading> {
+  const variable = env[configFileVariable];
+  const path = flag ?? (variable === '' ? undefined : variable);
+  if (path === undefined) return { found: [], problems: [] };
+  let text: string;
+  try {
+    text = await readFile(path);
+  } catch (error) {
+    const origin = flag === undefined ? `${configFileVariable} in the environment` : '--config';
+    const reason = error instanceof Error ? error.message : String(error);
+    return { found: [], problems: [`${origin}: the configuration file ${path} cannot be read: ${reason}`] };
+  }
+  // The YAML parser is loaded for those who have a file only: it costs as long as the rest of this room.
+  const { readConfigFile } = await import('./file.ts');
+  return readConfigFile(path, text);
+}
+
+function problemsOf({ name, value, where }: FoundValue): string[] {
+  const setting = settable.find((one) => one.name === name);
+  if (setting === undefined) throw new Error(`a source sets ${name}, which is not a setting`);
+  const parsed = setting.type.schema.safeParse(value);
+  if (parsed.success) return [];
+  const reasons = parsed.error.issues.map(({ message }) => message).join('; ');
+  return [`${where}: ${name} cannot be ${JSON.stringify(value)}: ${reasons}. It takes ${setting.type.accepts}.`];
+}
+
+/**
+ * The value that wins for each setting. The list comes in order of precedence; within one source, a shorthand yields to
+ * the settings that it stands for, whatever their order.
+ */
+function choose(found: readonly FoundValue[]): Map<string, FoundValue> {
+  const chosen = new Map<string, FoundValue>();
+  const specific = new Map<string, SourceKind>();
+  for (const one of found) {
+    for (const name of namesSetBy(one.name)) {
+      if (name === one.name) specific.set(name, one.kind);
+      else if (specific.get(name) === one.kind) continue;
+      chosen.set(name, one);
+    }
+  }
+  return chosen;
+}

@@ -1,0 +1,18 @@
+/** Where a value comes from; a later kind wins over an earlier one. */
+export type SourceKind = 'default' | 'file' | 'environment' | 'flag';
+
+/** A value as it was found, not yet parsed: a text, or a list in the file. */
+export interface FoundValue {
+  /** The name of a setting or of a shorthand. */
+  readonly name: string;
+  readonly value: string | readonly string[];
+  readonly kind: SourceKind;
+  /** For a person: `wherry.yaml:3`, `WHERRY_LISTEN in the environment`, `--listen`. */
+  readonly where: string;
+}
+
+/** What one source sets, and what is wrong with it before any value is looked at. */
+export interface SourceReading {
+  readonly found: readonly FoundValue[];
+  readonly problems: readonly string[];
+}

@@ -1,0 +1,163 @@
+import { BlobStoreFullError } from '../blobs/store.ts';
+import type { Log } from '../log/log.ts';
+import { MetadataBusyError, MetadataFullError } from '../metadata/store.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import type { Registry } from '../registry/registry.ts';
+import { type Call, refuse, type ServerSettings } from './call.ts';
+import type { Problem } from './errors.ts';
+import { clientAddressOf, originOf, TrustedProxies } from './forwarded.ts';
+import { answerTarget, targetOf } from './oci/routes.ts';
+import { answerOperational } from './operational.ts';
+
+export interface HttpOptions {
+  readonly registry: Registry;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly hostname: string;
+  readonly port: number;
+  readonly settings: ServerSettings;
+  readonly trustedProxies: readonly string[];
+  readonly idleTimeoutMs: number;
+  /** Which requests are logged. */
+  readonly logRequests: 'all' | 'changes' | 'errors';
+}
+
+export interface HttpServer {
+  readonly url: URL;
+  /** Takes no more connections, lets running requests end for `drainMs`, then cuts them off. */
+  stop(drainMs: number): Promise<void>;
+}
+
+/** The longest time that the runtime lets a connection be silent, in seconds. */
+const maxIdleSeconds = 255;
+
+/** Listens, and leads every request through its life: identify, route, answer, count, log. */
+export function startHttpServer(options: HttpOptions): HttpServer {
+  const { registry, metrics, log, settings } = options;
+  const proxies = new TrustedProxies(options.trustedProxies);
+  const nextRequestId = requestIds();
+
+  const server = Bun.serve({
+    hostname: options.hostname,
+    port: options.port,
+    development: false,
+    idleTimeout: Math.min(Math.ceil(options.idleTimeoutMs / 1000), maxIdleSeconds),
+    // Blobs have no limit; manifests have their own.
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+    fetch: respond,
+    error: (error) => failure({ requestId: nextRequestId() }, error, log),
+  });
+
+  async function respond(request: Request, bun: Bun.Server<undefined>): Promise<Response> {
+    const startedAt = performance.now();
+    const { url } = request;
+    const pathStart = url.indexOf('/', url.indexOf('://') + 3);
+    const queryStart = url.indexOf('?', pathStart);
+    const path = url.slice(pathStart, queryStart === -1 ? undefined : queryStart);
+    const call: Call = {
+      registry,
+      settings,
+      request,
+      requestId: nextRequestId(),
+      queryText: queryStart === -1 ? '' : url.slice(queryStart + 1),
+      origin: () => originOf(request, proxies.trusts(bun.requestIP(request)?.address)),
+      allowSlowAnswer: () => bun.timeout(request, maxIdleSeconds),
+    };
+    const { route, response } = await routed(call, path);
+    const durationMs = performance.now() - startedAt;
+    metrics.answered(route, request.method, response.status, durationMs);
+    if (isLogged(options.logRequests, request.method, response.status)) {
+      logRequest(call, path, response, durationMs, clientAddressOf(request, bun.requestIP(request)?.address, proxies));
+    }
+    return response;
+  }
+
+  async function routed(call: Call, path: string): Promise<{ route: string; response: Response }> {
+    try {
+      const decoded = path.includes('%') ? percentDecoded(path) : path;
+      const target = decoded === undefined ? undefined : targetOf(decoded);
+      if (target !== undefined) return { route: target.resource, response: await answerTarget(call, target) };
+      return await answerOperational(call, path, metrics);
+    } catch (error) {
+      return { route: 'failed', response: failure(call, error, log) };
+    }
+  }
+
+  function logRequest(call: Call, path: string, response: Response, durationMs: number, client: string | undefined) {
+    const fields = {
+      requestId: call.requestId,
+      method: call.request.method,
+      path,
+      status: response.status,
+      durationMs: Math.round(durationMs * 100) / 100,
+      client,
+      userAgent: call.request.headers.get('user-agent') ?? undefined,
+    };
+    if (response.status >= 500) log.error(fields, 'request failed');
+    else log.info(fields, 'request');
+  }
+
+  return {
+    url: server.url,
+    async stop(drainMs) {
+      const drained = server.stop();
+      const { promise: limit, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, drainMs);
+      await Promise.race([drained, limit]);
+      clearTimeout(timer);
+      await server.stop(true);
+    },
+  };
+}
+
+/** Unguessable in its first part, which is the process's, and counting in its second. */
+function requestIds(): () => string {
+  const prefix = crypto.randomUUID().slice(0, 8);
+  let count = 0;
+  return () => `${prefix}-${(++count).toString(36)}`;
+}
+
+/** Undefined where the percent signs make no sense. */
+function percentDecoded(path: string): string | undefined {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return undefined;
+  }
+}
+
+function isLogged(which: HttpOptions['logRequests'], method: string, status: number): boolean {
+  if (status >= 500) return true;
+  switch (which) {
+    case 'all':
+      return true;
+    case 'errors':
+      return status >= 400 && method !== 'HEAD';
+    case 'changes':
+      return method !== 'HEAD' && (method !== 'GET' || status >= 400);
+  }
+}
+
+/** The answer to a request that the machine kept from succeeding. No stack trace ever leaves the process. */
+function failure(call: { readonly requestId: string }, error: unknown, log: Log): Response {
+  const problem = problemOf(error);
+  if (problem.code === 'INTERNAL')
+    log.error({ requestId: call.requestId, err: error }, 'a request failed unexpectedly');
+  return refuse(call, problem);
+}
+
+function problemOf(error: unknown): Problem {
+  if (error instanceof BlobStoreFullError || error instanceof MetadataFullError) {
+    return { code: 'STORAGE_FULL', message: `${error.message}: delete something or make room, then try again` };
+  }
+  if (error instanceof MetadataBusyError) {
+    return { code: 'UNAVAILABLE', message: `${error.message}: try again`, headers: { 'retry-after': '1' } };
+  }
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
+    return { code: 'BLOB_UNKNOWN', message: 'the blob was deleted a moment ago' };
+  }
+  return {
+    code: 'INTERNAL',
+    message: "the registry failed; its log says more under this request's id (X-Request-Id)",
+  };
+}

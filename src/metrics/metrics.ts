@@ -1,0 +1,91 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** Upper bounds of the histogram of durations, in seconds: from a manifest out of memory to a layer over a slow line. */
+const durationBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30, 120];
+
+/** What is measured when somebody asks for the metrics. */
+export interface StoreFigures {
+  readonly openUploads: number;
+  readonly liveBlobs: number;
+  readonly liveBytes: number;
+  readonly databaseBytes: number;
+  readonly diskFreeBytes: number;
+  readonly diskTotalBytes: number;
+}
+
+/** The counters behind /metrics. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #requests: Counter<'route' | 'method' | 'status'>;
+  readonly #durations: Histogram<'route' | 'method'>;
+  readonly #pulledBytes: Counter;
+  readonly #pushedBytes: Counter;
+  readonly #figures: () => Promise<StoreFigures>;
+
+  constructor(figures: () => Promise<StoreFigures>) {
+    this.#figures = figures;
+    const registers = [this.#registry];
+    this.#requests = new Counter({
+      name: 'wherry_http_requests_total',
+      help: 'Requests answered, by route, method and status.',
+      labelNames: ['route', 'method', 'status'],
+      registers,
+    });
+    this.#durations = new Histogram({
+      name: 'wherry_http_request_duration_seconds',
+      help: 'Time from a request to the head of its answer.',
+      labelNames: ['route', 'method'],
+      buckets: durationBuckets,
+      registers,
+    });
+    this.#pulledBytes = new Counter({
+      name: 'wherry_pulled_bytes_total',
+      help: 'Bytes of manifests and blobs in answers, as announced.',
+      registers,
+    });
+    this.#pushedBytes = new Counter({
+      name: 'wherry_pushed_bytes_total',
+      help: 'Bytes of manifests and blobs in requests, as announced.',
+      registers,
+    });
+    this.#addGauges(registers);
+    collectDefaultMetrics({ register: this.#registry, prefix: 'wherry_' });
+  }
+
+  #addGauges(registers: Registry[]): void {
+    const gauges: readonly [name: keyof StoreFigures, metric: string, help: string][] = [
+      ['openUploads', 'wherry_open_uploads', 'Upload sessions under way.'],
+      ['liveBlobs', 'wherry_blobs', 'Blobs held.'],
+      ['liveBytes', 'wherry_blob_bytes', 'Bytes of blobs held, each counted once.'],
+      ['databaseBytes', 'wherry_database_bytes', 'Bytes of the database on the disk.'],
+      ['diskFreeBytes', 'wherry_disk_free_bytes', 'Bytes free on the disk of the data directory.'],
+      ['diskTotalBytes', 'wherry_disk_total_bytes', 'Size in bytes of the disk of the data directory.'],
+    ];
+    const measured = gauges.map(([figure, name, help]) => ({ figure, gauge: new Gauge({ name, help, registers }) }));
+    this.#setGauges = (figures) => {
+      for (const { figure, gauge } of measured) gauge.set(figures[figure]);
+    };
+  }
+
+  #setGauges: (figures: StoreFigures) => void = () => undefined;
+
+  /** Counts an answered request. */
+  answered(route: string, method: string, status: number, durationMs: number): void {
+    this.#requests.inc({ route, method, status }, 1);
+    this.#durations.observe({ route, method }, durationMs / 1000);
+  }
+
+  pulled(sizeBytes: number): void {
+    this.#pulledBytes.inc(sizeBytes);
+  }
+
+  pushed(sizeBytes: number): void {
+    this.#pushedBytes.inc(sizeBytes);
+  }
+
+  /** All metrics in Prometheus's text format. */
+  async text(): Promise<{ readonly contentType: string; readonly text: string }> {
+    this.#setGauges(await this.#figures());
+    return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
+  }
+}

@@ -1,0 +1,149 @@
+import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { DirectoryBlobStore } from './blobs/directory/store.ts';
+import type { Config } from './config/schema.ts';
+import { startHttpServer } from './http/server.ts';
+import type { Log } from './log/log.ts';
+import { lockDirectory } from './metadata/sqlite/directory-lock.ts';
+import { NewerSchemaError } from './metadata/sqlite/migrate.ts';
+import { SqliteMetadataStore } from './metadata/sqlite/store.ts';
+import { Metrics } from './metrics/metrics.ts';
+import { systemClock } from './registry/clock.ts';
+import { randomIds } from './registry/id-generator.ts';
+import { PullRecorder } from './registry/pull-recorder.ts';
+import { Reclaimer } from './registry/reclaimer.ts';
+import type { Registry } from './registry/registry.ts';
+import { StoreFigures } from './registry/store-figures.ts';
+import { UploadSessions } from './registry/upload-sessions.ts';
+import { StartupError } from './startup-error.ts';
+
+export interface RunningServer {
+  /** Where it listens. */
+  readonly url: string;
+  /** Drains, writes what is still in memory, and closes the stores. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Puts a registry together from its parts and serves it.
+ * @throws StartupError where the operator has to mend something first
+ */
+export async function startServer({ config, log }: { config: Config; log: Log }): Promise<RunningServer> {
+  const directory = resolve(config.data);
+  prepareDirectory(directory);
+  const locking = lockDirectory(directory);
+  if (!locking.locked) {
+    const holder = locking.holder === undefined ? '' : ` (process ${locking.holder})`;
+    throw new StartupError(
+      `another wherry${holder} is using the data directory ${directory}: stop it, or give this one a directory of its own with --data`,
+    );
+  }
+  try {
+    return await serve(directory, config, log, locking.lock);
+  } catch (error) {
+    locking.lock[Symbol.dispose]();
+    throw error;
+  }
+}
+
+async function serve(directory: string, config: Config, log: Log, lock: Disposable): Promise<RunningServer> {
+  const metadata = openMetadata(directory);
+  const blobs = await DirectoryBlobStore.open(directory);
+  const registry: Registry = {
+    metadata,
+    blobs,
+    clock: systemClock,
+    ids: randomIds,
+    windows: config.windows,
+    sparse: config.manifests.sparse,
+    log,
+    sessions: new UploadSessions(),
+    pulls: new PullRecorder({ metadata, clock: systemClock, log }),
+    reclaimer: new Reclaimer({ metadata, blobs, log }),
+  };
+  const figures = new StoreFigures(registry);
+  const metrics = new Metrics(async () => ({
+    ...(await figures.measure()),
+    databaseBytes: fileBytes(join(directory, 'wherry.db')) + fileBytes(join(directory, 'wherry.db-wal')),
+    ...(await diskFigures(directory)),
+  }));
+  const server = listen(config, registry, metrics, log);
+  registry.pulls.start(config.pulls.flushMs);
+  void registry.reclaimer.resume().catch((error: unknown) => {
+    log.error({ err: error }, 'dead objects of an earlier run could not be looked up');
+  });
+  return {
+    url: server.url.origin,
+    async stop() {
+      await server.stop(config.http.drainMs);
+      await registry.pulls.stop();
+      await registry.reclaimer.idle();
+      await metadata.close();
+      lock[Symbol.dispose]();
+    },
+  };
+}
+
+function listen(config: Config, registry: Registry, metrics: Metrics, log: Log) {
+  const { host, port } = config.listen;
+  try {
+    return startHttpServer({
+      registry,
+      metrics,
+      log,
+      hostname: host,
+      port,
+      settings: { maxManifestBytes: config.manifests.maxSizeBytes, location: config.http.location },
+      trustedProxies: config.http.trustedProxies,
+      idleTimeoutMs: config.http.idleTimeoutMs,
+      logRequests: config.log.requests,
+    });
+  } catch (error) {
+    if (codeOf(error) === 'EADDRINUSE') {
+      throw new StartupError(`port ${port} of ${host} is in use: choose another one with --listen HOST:PORT`, {
+        cause: error,
+      });
+    }
+    if (codeOf(error) === 'EACCES' || codeOf(error) === 'EADDRNOTAVAIL') {
+      throw new StartupError(`cannot listen on ${host}:${port} (${codeOf(error)}): choose another with --listen`, {
+        cause: error,
+      });
+    }
+    throw error;
+  }
+}
+
+function openMetadata(directory: string): SqliteMetadataStore {
+  try {
+    return SqliteMetadataStore.open(directory);
+  } catch (error) {
+    if (error instanceof NewerSchemaError) throw new StartupError(error.message, { cause: error });
+    throw error;
+  }
+}
+
+function prepareDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o750 });
+    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw new StartupError(
+      `cannot use the data directory ${directory} (${codeOf(error) ?? 'unknown error'}): choose another with --data, or give this user the right to write there`,
+      { cause: error },
+    );
+  }
+}
+
+function fileBytes(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+async function diskFigures(directory: string): Promise<{ diskFreeBytes: number; diskTotalBytes: number }> {
+  const disk = await statfs(directory);
+  return { diskFreeBytes: disk.bavail * disk.bsize, diskTotalBytes: disk.blocks * disk.bsize };
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
