@@ -5,9 +5,10 @@
 export async function readBounded(request: Request, maxBytes: number): Promise<Uint8Array | undefined> {
   const announced = Number(request.headers.get('content-length') ?? '0');
   if (announced > maxBytes) return undefined;
+  if (request.body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
-  for await (const chunk of request.body ?? []) {
+  for await (const chunk of request.body) {
     sizeBytes += chunk.byteLength;
     if (sizeBytes > maxBytes) return undefined;
     chunks.push(chunk);

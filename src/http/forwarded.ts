@@ -47,7 +47,7 @@ export function clientAddressOf(
 ): string | undefined {
   if (!proxies.trusts(peer)) return peer;
   const hops = request.headers.get('x-forwarded-for')?.split(',') ?? [];
-  for (const hop of hops.reverse()) {
+  for (const hop of hops.toReversed()) {
     const address = hop.trim();
     if (address !== '' && !proxies.trusts(address)) return address;
   }

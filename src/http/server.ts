@@ -1,7 +1,6 @@
-import { BlobStoreFullError } from '../blobs/store.ts';
 import type { Log } from '../log/log.ts';
-import { MetadataBusyError, MetadataFullError } from '../metadata/store.ts';
 import type { Metrics } from '../metrics/metrics.ts';
+import { machineFailureOf } from '../registry/failures.ts';
 import type { Registry } from '../registry/registry.ts';
 import { type Call, refuse, type ServerSettings } from './call.ts';
 import type { Problem } from './errors.ts';
@@ -147,17 +146,18 @@ function failure(call: { readonly requestId: string }, error: unknown, log: Log)
 }
 
 function problemOf(error: unknown): Problem {
-  if (error instanceof BlobStoreFullError || error instanceof MetadataFullError) {
-    return { code: 'STORAGE_FULL', message: `${error.message}: delete something or make room, then try again` };
+  const failed = machineFailureOf(error);
+  switch (failed?.kind) {
+    case 'full':
+      return { code: 'STORAGE_FULL', message: `${failed.message}: delete something or make room, then try again` };
+    case 'busy':
+      return { code: 'UNAVAILABLE', message: `${failed.message}: try again`, headers: { 'retry-after': '1' } };
+    case 'gone':
+      return { code: 'BLOB_UNKNOWN', message: 'the blob was deleted a moment ago' };
+    case undefined:
+      return {
+        code: 'INTERNAL',
+        message: "the registry failed; its log says more under this request's id (X-Request-Id)",
+      };
   }
-  if (error instanceof MetadataBusyError) {
-    return { code: 'UNAVAILABLE', message: `${error.message}: try again`, headers: { 'retry-after': '1' } };
-  }
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
-    return { code: 'BLOB_UNKNOWN', message: 'the blob was deleted a moment ago' };
-  }
-  return {
-    code: 'INTERNAL',
-    message: "the registry failed; its log says more under this request's id (X-Request-Id)",
-  };
 }

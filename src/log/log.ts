@@ -2,28 +2,57 @@ import pino from 'pino';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-/** Structured messages for the operator. An error goes into the field `err`. */
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Structured messages for the operator. An error goes into the field `err`, which shows its message and its stack. */
 export interface Log {
-  debug(fields: Readonly<Record<string, unknown>>, message: string): void;
-  info(fields: Readonly<Record<string, unknown>>, message: string): void;
-  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
-  error(fields: Readonly<Record<string, unknown>>, message: string): void;
+  debug(fields: Fields, message: string): void;
+  info(fields: Fields, message: string): void;
+  warn(fields: Fields, message: string): void;
+  error(fields: Fields, message: string): void;
+  /** A log that puts `fields` into each of its messages. */
+  child(fields: Fields): Log;
 }
 
-export interface LogOptions {
-  readonly level: LogLevel;
-  /** `auto` is pretty on a terminal and JSON, a message a line, elsewhere. */
-  readonly format: 'auto' | 'pretty' | 'json';
+/** Where lines go; each comes whole, with its line break. */
+export interface LogStream {
+  readonly isTTY?: boolean;
+  write(line: string): void;
 }
 
 /**
- * A log on the standard output. The pretty form is written by this thread: a worker of its own would break the
- * single-file executable. It is loaded only when it is used.
+ * A log on the standard output, or on `stream`. JSON has one message a line; `auto` is pretty on a terminal and JSON
+ * elsewhere. Lines are written when the call returns, by this thread: what was logged before a crash is there, and a
+ * single-file executable has no file that a worker could be started from.
  */
-export async function createLog(options: LogOptions): Promise<{ log: Log }> {
-  const isPretty = options.format === 'pretty' || (options.format === 'auto' && process.stdout.isTTY);
-  const settings = { level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
-  if (!isPretty) return { log: pino(settings) };
-  const { default: prettyStream } = await import('pino-pretty');
-  return { log: pino(settings, prettyStream({ colorize: process.stdout.isTTY, sync: true })) };
+export async function createLog(options: {
+  readonly level: LogLevel;
+  readonly format: 'auto' | 'pretty' | 'json';
+  readonly stream?: LogStream;
+}): Promise<Log> {
+  const { level, format } = options;
+  const output = options.stream ?? pino.destination({ dest: 1, sync: true });
+  const isTerminal = (options.stream ?? process.stdout).isTTY === true;
+  const isPretty = format === 'pretty' || (format === 'auto' && isTerminal);
+  const log: Log = pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    isPretty ? await prettyStream(output, isTerminal) : output,
+  );
+  return log;
+}
+
+/** Its module is loaded only when it is used. */
+async function prettyStream(output: LogStream, isColored: boolean): Promise<LogStream> {
+  const { prettyFactory } = await import('pino-pretty');
+  const prettify = prettyFactory({ colorize: isColored, singleLine: true, translateTime: 'SYS:HH:MM:ss.l' });
+  return {
+    write(line) {
+      output.write(prettify(line));
+    },
+  };
 }
