@@ -8,7 +8,8 @@ export async function readBounded(request: Request, maxBytes: number): Promise<U
   if (request.body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
-  for await (const chunk of request.body) {
+  const body: ReadableStream<Uint8Array> = request.body;
+  for await (const chunk of body) {
     sizeBytes += chunk.byteLength;
     if (sizeBytes > maxBytes) return undefined;
     chunks.push(chunk);
