@@ -34,7 +34,7 @@ interface Outcome {
 /** Runs test files one after the other, showing what they print, and counts their tests. */
 async function runTests(names: readonly string[]): Promise<Outcome> {
   const paths = names.map((name) => `./${name}`);
-  const tests = Bun.spawn([process.execPath, 'test', ...paths], {
+  const tests = Bun.spawn([process.execPath, 'test', '--no-orphans', '--no-env-file', ...paths], {
     cwd: import.meta.dir,
     stdin: 'ignore',
     stdout: 'inherit',

@@ -32,9 +32,7 @@ export class WherryProcess implements AsyncDisposable {
     const startedAt = performance.now();
     const log = openSync(this.#logFile, 'a');
     const spawned = Bun.spawn(
-      process.env['STANDIN'] !== undefined
-        ? [process.env['STANDIN'], this.host, this.dataDirectory]
-        : [process.execPath, 'src/main.ts', 'serve', '--listen', this.host, '--data', this.dataDirectory],
+      [process.execPath, 'src/main.ts', 'serve', '--listen', this.host, '--data', this.dataDirectory],
       { cwd: projectDirectory, stdin: 'ignore', stdout: log, stderr: log },
     );
     closeSync(log);
@@ -79,7 +77,7 @@ export class WherryProcess implements AsyncDisposable {
 
   async #isReady(): Promise<boolean> {
     try {
-      const answer = await fetch(`${this.origin}/${process.env['STANDIN'] !== undefined ? 'v2/' : 'readyz'}`, {
+      const answer = await fetch(`${this.origin}/readyz`, {
         signal: AbortSignal.timeout(1000),
       });
       await answer.arrayBuffer();

@@ -1,0 +1,61 @@
+import { Command, CommanderError } from 'commander';
+import { exitCodes } from './exit-codes.ts';
+import { version } from './version.ts';
+
+/** A command of the command line. Its own file is loaded when it is run, so that no command pays for another. */
+interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<CommandDefinition>;
+}
+
+/** Adds a command's flags and action; the action hands over the process's exit code when it has ended. */
+export type CommandDefinition = (command: Command, end: (exitCode: number) => void) => void;
+
+const defaultCommand = 'serve';
+
+const commands: readonly CommandEntry[] = [
+  {
+    name: 'serve',
+    summary: 'run the registry (also when no command is given)',
+    load: async () => (await import('./serve.ts')).defineServe,
+  },
+];
+
+/** Runs the command that the arguments name, to its end; returns the exit code. */
+export async function runCommandLine(args: readonly string[]): Promise<number> {
+  const given = withCommand(args);
+  let exitCode: number = exitCodes.success;
+  const end = (code: number): void => {
+    exitCode = code;
+  };
+  const program = new Command('wherry')
+    .description('An OCI container registry that tidies up after itself')
+    .version(version)
+    .usage('[command] [flags]')
+    .helpCommand('help [command]', 'show the flags of a command')
+    .showHelpAfterError(false)
+    .configureHelp({ showGlobalOptions: false })
+    .exitOverride();
+  const asked = given[0] === 'help' ? given[1] : given[0];
+  for (const { name, summary, load } of commands) {
+    const command = program.command(name).summary(summary).description(summary);
+    if (name === asked) (await load())(command, end);
+  }
+  try {
+    await program.parseAsync(given, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    // Help and the version end this way too.
+    return error.exitCode === 0 ? exitCodes.success : exitCodes.usage;
+  }
+  return exitCode;
+}
+
+/** Flags alone are those of `serve`, except those that ask about the program as a whole. */
+function withCommand(args: readonly string[]): readonly string[] {
+  const [first] = args;
+  if (first === undefined) return [defaultCommand];
+  const isAboutProgram = args.length === 1 && ['-h', '--help', '-V', '--version'].includes(first);
+  return first.startsWith('-') && !isAboutProgram ? [defaultCommand, ...args] : args;
+}

@@ -1,0 +1,62 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { loadConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import { createLog } from '../log/log.ts';
+import type { Log } from '../log/log.ts';
+import type { RunningServer } from '../server.ts';
+import { StartupError } from '../startup-error.ts';
+import { announcementOf, announcementText } from './announcement.ts';
+import { exitCodes } from './exit-codes.ts';
+import type { CommandDefinition } from './program.ts';
+import { addSettingFlags } from './setting-flags.ts';
+import type { ConfigFlags } from './setting-flags.ts';
+import { stopRequested } from './stop-signals.ts';
+
+/** `wherry serve`: runs the registry until it is asked to end. */
+export const defineServe: CommandDefinition = (command, end) => {
+  const readFlags = addSettingFlags(command);
+  command.action(async () => end(await serve(readFlags())));
+};
+
+async function serve(flags: ConfigFlags): Promise<number> {
+  const loaded = await loadConfig({
+    configFile: flags.configFile,
+    flags: flags.values,
+    env: process.env,
+    readFile: (path) => readFile(path, 'utf8'),
+  });
+  if (!loaded.ok) {
+    console.error(['wherry cannot start with this configuration:', ...loaded.problems].join('\n  '));
+    return exitCodes.usage;
+  }
+  const { config } = loaded;
+  const log = await createLog({ level: config.log.level, format: config.log.format });
+  const stop = stopRequested();
+  // The registry is not loaded for somebody who only asks for the flags, or whose configuration is wrong.
+  const { startServer } = await import('../server.ts');
+  let server: RunningServer;
+  try {
+    server = await startServer({ config, log });
+  } catch (error) {
+    if (!(error instanceof StartupError)) throw error;
+    console.error(`wherry cannot start: ${error.message}`);
+    return exitCodes.failure;
+  }
+  announce(server.url, config, log);
+  const signal = await stop;
+  log.info({ signal, drainMs: config.http.drainMs }, 'stopping: running transfers may finish');
+  await server.stop();
+  log.info({}, 'stopped');
+  return exitCodes.success;
+}
+
+/** Words for a person at a terminal; for everybody else a line in the log that holds the same. */
+function announce(url: string, config: Config, log: Log): void {
+  const announcement = announcementOf(url, resolve(config.data));
+  if (process.stdout.isTTY && config.log.format !== 'json') {
+    console.log(announcementText(announcement));
+  } else {
+    log.info({ ...announcement }, `serving ${announcement.url}`);
+  }
+}

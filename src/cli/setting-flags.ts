@@ -1,0 +1,60 @@
+import { type Command, Option } from 'commander';
+import { configFileVariable, variableOf } from '../config/environment.ts';
+import { flagOf } from '../config/flags.ts';
+import { sections, settableIn } from '../config/settings.ts';
+import type { Setting, Shorthand } from '../config/settings.ts';
+
+/** What the flags of a command line say about the configuration. */
+export interface ConfigFlags {
+  readonly configFile: string | undefined;
+  /** By the name of the setting. */
+  readonly values: ReadonlyMap<string, string>;
+}
+
+/** Adds `--config` and a flag for each setting to a command; the result reads them once the command line is parsed. */
+export function addSettingFlags(command: Command): () => ConfigFlags {
+  const configOption = new Option(
+    '--config <file>',
+    `a YAML file with settings (also ${configFileVariable}); docs/configuration.md has an example`,
+  );
+  command.addOption(configOption);
+  const nameOfAttribute = new Map<string, string>();
+  for (const section of sections) {
+    for (const one of settableIn(section)) {
+      const option = optionOf(one).helpGroup(`${section.title}:`);
+      nameOfAttribute.set(option.attributeName(), one.name);
+      command.addOption(option);
+    }
+  }
+  command.addHelpText(
+    'after',
+    `
+Each setting can also be in the environment (${flagOf('windows.lease')} is ${variableOf('windows.lease')}) and in the file
+(windows.lease). Flags win over the environment, the environment over the file.`,
+  );
+
+  return () => {
+    const given: Readonly<Record<string, unknown>> = command.opts();
+    const file = given[configOption.attributeName()];
+    const values = new Map<string, string>();
+    for (const [attribute, name] of nameOfAttribute) {
+      const value = given[attribute];
+      if (typeof value === 'string') values.set(name, value);
+    }
+    return { configFile: typeof file === 'string' ? file : undefined, values };
+  };
+}
+
+function optionOf(one: Setting<unknown> | Shorthand): Option {
+  const summary = firstSentence(one.description);
+  const description = 'default' in one ? `${summary} (default: ${one.default})` : summary;
+  const option = new Option(`${flagOf(one.name)} <${one.type.placeholder}>`, description);
+  if (one.type.isList) {
+    option.argParser<string | undefined>((value, earlier) => (earlier === undefined ? value : `${earlier},${value}`));
+  }
+  return option;
+}
+
+function firstSentence(paragraph: string): string {
+  return paragraph.split('. ', 1).join('').replace(/\.$/, '');
+}
