@@ -29,7 +29,9 @@ export function readConfigFile(path: string, text: string): SourceReading {
     const where = isPlaced(node) ? whereIs(node.range[0]) : parentWhere;
     const isNothing = node === null || (isScalar(node) && isEmptyText(node.source, node.type));
     const isSetting = names.includes(name);
-    if (isMap(node) && (name === '' || isGroup(name))) {
+    if (node === undefined) {
+      problems.push(`${parentWhere}: ${name} refers to an anchor that does not stand before it`);
+    } else if (isMap(node) && (name === '' || isGroup(name))) {
       for (const { key, value } of node.items) visitKey(key, value, name);
     } else if (isSetting && isNothing) {
       problems.push(`${where}: ${name} has no value`);
@@ -52,8 +54,12 @@ export function readConfigFile(path: string, text: string): SourceReading {
   }
 
   function visitKey(key: unknown, value: unknown, group: string): void {
-    const word = isScalar(key) ? String(key.value) : '';
     const where = isPlaced(key) ? whereIs(key.range[0]) : path;
+    if (!isScalar(key)) {
+      problems.push(`${where}: a key is not a word`);
+      return;
+    }
+    const word = String(key.value);
     const name = group === '' ? word : `${group}.${word}`;
     if (word.includes('.') && names.includes(name)) {
       problems.push(`${where}: write ${name} as a key under the key ${name.slice(0, name.lastIndexOf('.'))}`);

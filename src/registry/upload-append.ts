@@ -40,7 +40,7 @@ export type AppendOutcome =
   | { readonly outcome: 'superseded'; readonly offsetBytes: number }
   /** The client went away; what it sent is kept. */
   | { readonly outcome: 'interrupted'; readonly offsetBytes: number }
-  /** The disk is full; what was written before is kept. */
+  /** The disk is full; what earlier requests brought is kept. */
   | { readonly outcome: 'full'; readonly offsetBytes: number };
 
 /** A writer's right to a session, until the next one comes. */
@@ -97,11 +97,9 @@ export async function appendToUpload(registry: Registry, request: AppendRequest)
         expectedBytes: expectedBytes ?? received.bytes,
         receivedBytes: received.bytes,
       };
-    case 'full': {
-      const onDisk = (await registry.blobs.size(oid)) ?? offsetBytes;
-      const advanced = await advance(registry, request.id, epoch, onDisk).catch(() => false);
-      return { outcome: 'full', offsetBytes: advanced ? onDisk : offsetBytes };
-    }
+    case 'full':
+      await giveBack(registry, oid, offsetBytes);
+      return { outcome: 'full', offsetBytes };
     case 'interrupted': {
       const advanced = await advance(registry, request.id, epoch, newOffset);
       if (advanced && hasher !== undefined) {
@@ -241,6 +239,15 @@ async function heartbeat(registry: Registry, id: string, epoch: number, last: nu
   if (now - last < Math.min(heartbeatMs, registry.windows.uploadMs / 4)) return last;
   await registry.metadata.writeUnsynced(() => change(touchUpload, { id, epoch, now }));
   return now;
+}
+
+/**
+ * On a full disk the request's bytes are given back, so that the database has room again to commit what makes more: the
+ * session goes on from where the request began.
+ */
+async function giveBack(registry: Registry, oid: ObjectId, offsetBytes: number): Promise<void> {
+  const writer = await registry.blobs.append(oid, offsetBytes);
+  await writer.close();
 }
 
 /** Records the offset; false where the session is no longer this writer's. Not synced: see openUpload. */

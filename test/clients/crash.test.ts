@@ -11,8 +11,8 @@ import { SeededRandom } from './seeded-random.ts';
 import { setStage } from './stage.ts';
 
 /** Another seed, or more time for a soak, can be given by the environment. */
-const seed = Number(process.env['WHERRY_CRASH_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
-const durationMs = Number(process.env['WHERRY_CRASH_SECONDS'] ?? 60) * 1000;
+const seed = Number(process.env['E2E_CRASH_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
+const durationMs = Number(process.env['E2E_CRASH_SECONDS'] ?? 60) * 1000;
 /** How many of each are shown where something is wrong. */
 const shown = 10;
 const lightPushers = 4;
@@ -27,7 +27,7 @@ const { wherry, home, fixtures } = stage;
 const acknowledgements = new Acknowledgements(join(home.directory, 'acknowledged.jsonl'));
 
 test('eight clients push and pull while the registry is killed with -9 again and again: all that was acknowledged is intact', async () => {
-  console.log(`crash test: seed ${seed} (WHERRY_CRASH_SEED), ${durationMs / 1000} s`);
+  console.log(`crash test: seed ${seed} (E2E_CRASH_SEED), ${durationMs / 1000} s`);
   const random = new SeededRandom(seed);
   const outages = new Outages(wherry);
   const clients = await realClients(home, wherry.host);

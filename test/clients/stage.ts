@@ -29,6 +29,8 @@ export function setStage(name: string): Stage {
   afterAll(async () => {
     const ended = wherry.ended;
     const log = await wherry.logTail();
+    const errors = await wherry.loggedErrors();
+    console.log('ERRORS', errors.length, errors.slice(0, 5).join('\n'));
     await wherry[Symbol.asyncDispose]();
     await rm(directory, { recursive: true, force: true });
     if (ended !== undefined) throw new Error(`the registry ended during the tests (${ended}):\n${log}`);

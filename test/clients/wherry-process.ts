@@ -3,6 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const projectDirectory = join(import.meta.dir, '..', '..');
+/** Without WHERRY_… variables, by which whoever runs the tests may have configured a registry of their own. */
+const plainEnvironment = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !name.startsWith('WHERRY_')),
+);
 const readyWithinMs = 20_000;
 const endsWithinMs = 30_000;
 
@@ -33,7 +37,7 @@ export class WherryProcess implements AsyncDisposable {
     const log = openSync(this.#logFile, 'a');
     const spawned = Bun.spawn(
       [process.execPath, 'src/main.ts', 'serve', '--listen', this.host, '--data', this.dataDirectory],
-      { cwd: projectDirectory, stdin: 'ignore', stdout: log, stderr: log },
+      { cwd: projectDirectory, env: plainEnvironment, stdin: 'ignore', stdout: log, stderr: log },
     );
     closeSync(log);
     this.#process = spawned;
@@ -65,6 +69,12 @@ export class WherryProcess implements AsyncDisposable {
   async logTail(lines = 40): Promise<string> {
     const log = await readFile(this.#logFile, 'utf8').catch(() => '');
     return log.split('\n').slice(-lines).join('\n');
+  }
+
+  /** What the registry has logged as an error: what went wrong inside, whatever clients have made of it. */
+  async loggedErrors(): Promise<readonly string[]> {
+    const log = await readFile(this.#logFile, 'utf8').catch(() => '');
+    return log.split('\n').filter((line) => /"level":"(error|fatal)"/.test(line));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

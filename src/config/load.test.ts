@@ -1,0 +1,216 @@
+import { describe, expect, test } from 'bun:test';
+import type { Environment } from './environment.ts';
+import { variableOf } from './environment.ts';
+import { flagOf } from './flags.ts';
+import { loadConfig } from './load.ts';
+import type { LoadResult } from './load.ts';
+import type { Config } from './schema.ts';
+import { allSettings, namesSetBy, settable, shorthands } from './settings.ts';
+import type { SourceKind } from './source.ts';
+
+interface Sources {
+  readonly file?: string;
+  readonly env?: Environment;
+  readonly flags?: Readonly<Record<string, string>>;
+}
+
+async function load({ file, env = {}, flags = {} }: Sources): Promise<LoadResult> {
+  return await loadConfig({
+    configFile: file === undefined ? undefined : 'wherry.yaml',
+    env,
+    flags: new Map(Object.entries(flags)),
+    readFile: () => file ?? '',
+  });
+}
+
+async function configOf(sources: Sources): Promise<Config> {
+  const loaded = await load(sources);
+  if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
+  return loaded.config;
+}
+
+async function problemsOf(sources: Sources): Promise<readonly string[]> {
+  const loaded = await load(sources);
+  if (loaded.ok) throw new Error('the configuration was accepted');
+  return loaded.problems;
+}
+
+/** A configuration file that sets one setting. */
+function fileWith(name: string, value: string): string {
+  return name.split('.').reduceRight((inner, key) => `{ ${key}: ${inner} }`, JSON.stringify(value));
+}
+
+/** For each setting, a value that is not its default. */
+const otherValues: Readonly<Record<string, string>> = {
+  data: '/srv/wherry',
+  listen: '[::1]:0',
+  'windows.lease': '200ms',
+  'windows.neverTagged': '0',
+  'windows.trash': '1h30m',
+  'windows.condemned': '1s',
+  'windows.upload': '7d',
+  'manifests.maxSize': '5MB',
+  'manifests.sparse': 'allow',
+  'manifests.sparse.images': 'allow',
+  'manifests.sparse.indexes': 'allow',
+  'http.trustedProxies': '10.0.0.0/8, ::1',
+  'http.location': 'absolute',
+  'http.idleTimeout': '0',
+  'http.drain': '2m',
+  'pulls.flush': '100ms',
+  'log.level': 'debug',
+  'log.format': 'json',
+  'log.requests': 'all',
+};
+
+test('without any source every setting has its default', async () => {
+  const loaded = await load({});
+  expect(loaded).toEqual({
+    ok: true,
+    sources: new Map(allSettings.map(({ name }) => [name, 'default'])),
+    config: {
+      data: './data',
+      listen: { host: '127.0.0.1', port: 5000 },
+      windows: {
+        leaseMs: 6 * 3_600_000,
+        neverTaggedMs: 30 * 86_400_000,
+        trashMs: 72 * 3_600_000,
+        condemnedMs: 600_000,
+        uploadMs: 86_400_000,
+      },
+      manifests: { maxSizeBytes: 4 * 1024 * 1024, sparse: { images: false, indexes: false } },
+      http: { trustedProxies: [], location: 'relative', idleTimeoutMs: 120_000, drainMs: 30_000 },
+      pulls: { flushMs: 5000 },
+      log: { level: 'info', format: 'auto', requests: 'changes' },
+    },
+  });
+});
+
+describe.each(settable.map(({ name }) => name))('the setting %s', (name) => {
+  const value = otherValues[name] ?? 'no value for this test';
+  const fromFile = { file: fileWith(name, value) };
+  const fromEnvironment = { env: { [variableOf(name)]: value } };
+  const fromFlag = { flags: { [name]: value } };
+
+  test('means the same in the file, in the environment and as a flag', async () => {
+    const config = await configOf(fromFile);
+    expect(config).not.toEqual(await configOf({}));
+    expect(await configOf(fromEnvironment)).toEqual(config);
+    expect(await configOf(fromFlag)).toEqual(config);
+  });
+
+  test('says where its value comes from', async () => {
+    for (const [kind, from] of [
+      ['file', fromFile],
+      ['environment', fromEnvironment],
+      ['flag', fromFlag],
+    ] as const) {
+      const loaded = await load(from);
+      const expected = allSettings.map((one): [string, SourceKind] => [
+        one.name,
+        namesSetBy(name).includes(one.name) ? kind : 'default',
+      ]);
+      expect(loaded.ok ? [...loaded.sources] : []).toEqual(expected);
+    }
+  });
+
+  test('is refused with its name, its origin, the value and what it takes', async () => {
+    const accepts = settable.find((one) => one.name === name)?.type.accepts ?? '';
+    // Any text can be a directory, but for none at all.
+    const bad = name === 'data' ? '' : '?';
+    for (const [origin, from] of [
+      ['wherry.yaml:1', { file: fileWith(name, bad) }],
+      [flagOf(name), { flags: { [name]: bad } }],
+    ] as const) {
+      const [problem, ...others] = await problemsOf(from);
+      expect(others).toEqual([]);
+      expect(problem).toStartWith(`${origin}: ${name} cannot be "${bad}": `);
+      expect(problem).toEndWith(`. It takes ${accepts}.`);
+    }
+  });
+});
+
+test('a flag wins over the environment, the environment over the file, the file over the default', async () => {
+  const file = 'windows: { lease: 1s, trash: 1s, upload: 1s }';
+  const env = { WHERRY_WINDOWS_LEASE: '2s', WHERRY_WINDOWS_TRASH: '2s' };
+  const { windows } = await configOf({ file, env, flags: { 'windows.lease': '3s' } });
+  expect([windows.leaseMs, windows.trashMs, windows.uploadMs, windows.condemnedMs]).toEqual([
+    3000, 2000, 1000, 600_000,
+  ]);
+});
+
+describe('manifests.sparse', () => {
+  test('yields to the setting for one kind within the same source, in whatever order', async () => {
+    const env = { WHERRY_MANIFESTS_SPARSE_IMAGES: 'refuse', WHERRY_MANIFESTS_SPARSE: 'allow' };
+    const sparse = { images: false, indexes: true };
+    expect((await configOf({ env })).manifests.sparse).toEqual(sparse);
+    const flags = { 'manifests.sparse': 'allow', 'manifests.sparse.images': 'refuse' };
+    expect((await configOf({ flags })).manifests.sparse).toEqual(sparse);
+  });
+
+  test('wins over the setting for one kind in a source that counts less', async () => {
+    const file = 'manifests: { sparse: { images: allow } }';
+    const { manifests } = await configOf({ file, env: { WHERRY_MANIFESTS_SPARSE: 'refuse' } });
+    expect(manifests.sparse).toEqual({ images: false, indexes: false });
+  });
+
+  test('stands for settings that exist', () => {
+    const names = allSettings.map(({ name }) => name);
+    for (const { standsFor } of shorthands) {
+      expect(standsFor.filter((name) => !names.includes(name))).toEqual([]);
+    }
+  });
+});
+
+test('trusted proxies can be a list in the file, and none everywhere', async () => {
+  const file = 'http:\n  trustedProxies:\n    - 10.0.0.0/8\n    - "::1"\n';
+  expect((await configOf({ file })).http.trustedProxies).toEqual(['10.0.0.0/8', '::1']);
+  expect((await configOf({ file, flags: { 'http.trustedProxies': 'none' } })).http.trustedProxies).toEqual([]);
+  expect((await configOf({ file: 'http: { trustedProxies: [] }' })).http.trustedProxies).toEqual([]);
+});
+
+test('everything that is wrong is reported at once, overridden values too', async () => {
+  const problems = await problemsOf({
+    file: 'windows:\n  lease: 200\n  leese: 6h\n',
+    env: { WHERRY_LISTNE: '1', WHERRY_LOG_LEVEL: 'loud', WHERRY_HTTP_TRUSTED_PROXIES: '10.0.0.0/8,proxy,::/200' },
+    flags: { 'windows.lease': '1h', 'http.idleTimeout': '5m', 'manifests.maxSize': '1MiB', 'http.drain': '2d' },
+  });
+  const window = 'a duration such as 200ms, 30s or 1h30m (units: d, h, m, s, ms), from';
+  expect(problems).toEqual([
+    'wherry.yaml:3: windows.leese is not a setting (did you mean windows.lease?)',
+    'WHERRY_LISTNE in the environment: this is not a setting (did you mean WHERRY_LISTEN?)',
+    `wherry.yaml:2: windows.lease cannot be "200": add a unit, as in 200ms, 200s, 200m or 200h. It takes ${window} 1ms to 36500d, or 0: no time at all.`,
+    'WHERRY_LOG_LEVEL in the environment: log.level cannot be "loud": this is none of these. It takes one of debug, info, warn, error.',
+    'WHERRY_HTTP_TRUSTED_PROXIES in the environment: http.trustedProxies cannot be "10.0.0.0/8,proxy,::/200": "proxy" is not an IP address; "::/200" has no prefix length from 0 to 128. It takes IP addresses and networks such as 10.0.0.0/8, separated by commas (a list in the file), or none.',
+    `--http-idle-timeout: http.idleTimeout cannot be "5m": this is too long. It takes ${window} 1s to 4m15s, or 0: never.`,
+    '--manifests-max-size: manifests.maxSize cannot be "1MiB": this is too small. It takes a size such as 4MiB or 10MB, from 4MiB to 64MiB.',
+    `--http-drain: http.drain cannot be "2d": this is too long. It takes ${window} 1ms to 1d, or 0: cut them off at once.`,
+  ]);
+});
+
+describe('the configuration file', () => {
+  const readFile = (path: string): string => {
+    if (path === 'there.yaml') return 'data: /srv\n';
+    throw new Error(`no such file: ${path}`);
+  };
+  const flags = new Map<string, string>();
+
+  test('is named by WHERRY_CONFIG where no flag names one', async () => {
+    const env = { WHERRY_CONFIG: 'there.yaml' };
+    const loaded = await loadConfig({ env, flags, readFile });
+    expect(loaded.ok && loaded.config.data).toBe('/srv');
+    const other = await loadConfig({ env, flags, readFile, configFile: 'elsewhere.yaml' });
+    expect(other.ok).toBe(false);
+  });
+
+  test('that cannot be read is reported with the reason, beside all other problems', async () => {
+    const env = { WHERRY_CONFIG: 'gone.yaml', WHERRY_DATE: '/srv' };
+    expect(await loadConfig({ env, flags, readFile })).toEqual({
+      ok: false,
+      problems: [
+        'WHERRY_CONFIG in the environment: the configuration file gone.yaml cannot be read: no such file: gone.yaml',
+        'WHERRY_DATE in the environment: this is not a setting (did you mean WHERRY_DATA?)',
+      ],
+    });
+  });
+});
