@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { assert, nat, property } from 'fast-check';
+import * as fc from 'fast-check';
 import { formatDuration, parseDuration } from './duration.ts';
 
 test.each([
@@ -28,8 +28,8 @@ test.each(['', ' ', '6 h', '6H', '-6h', '1.5h', '30m1h', '6h6h', 'h', '6hours', 
 );
 
 test('every duration that is shown can be read back', () => {
-  assert(
-    property(nat({ max: Number.MAX_SAFE_INTEGER }), (ms) => {
+  fc.assert(
+    fc.property(fc.nat({ max: Number.MAX_SAFE_INTEGER }), (ms) => {
       expect(parseDuration(formatDuration(ms))).toEqual({ ok: true, ms });
     }),
     { numRuns: 300 },

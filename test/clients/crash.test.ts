@@ -22,7 +22,7 @@ const fewestImages = 200;
 // What is pushed in a minute takes less than one to read.
 setDefaultTimeout(240_000 + 3 * durationMs);
 
-const stage = setStage('crash');
+const stage = setStage('crash', { mayLogErrors: true });
 const { wherry, home, fixtures } = stage;
 const acknowledgements = new Acknowledgements(join(home.directory, 'acknowledged.jsonl'));
 
@@ -48,6 +48,7 @@ test('eight clients push and pull while the registry is killed with -9 again and
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
   report(run, outages);
   console.log(`  ${imageCount} images, ${(readBytes / 2 ** 20).toFixed(0)} MiB, pulled back in ${seconds} s`);
+  expect(await wherry.loggedErrors()).toEqual([]);
   expect(run.violations.slice(0, shown)).toEqual([]);
   expect(losses.slice(0, shown)).toEqual([]);
   expect(imageCount).toBeGreaterThanOrEqual(fewestImages);

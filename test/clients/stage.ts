@@ -17,8 +17,17 @@ export interface Stage {
   repository(name: string): RegistryRepository;
 }
 
-/** Has a registry running during the tests of the file that calls this; all of it is gone after them. */
-export function setStage(name: string): Stage {
+/** What a file's tests may do to the registry. */
+export interface StageRules {
+  /** Whether the tests damage the registry's data, so that it has reason to log errors. */
+  readonly mayLogErrors: boolean;
+}
+
+/**
+ * Has a registry running during the tests of the file that calls this; all of it is gone after them. A registry that
+ * ended by itself, logged an error or did not stop in good order fails them, even if no client has noticed.
+ */
+export function setStage(name: string, rules: StageRules = { mayLogErrors: false }): Stage {
   const fixtures = imageFixtures();
   const directory = mkdtempSync(join(tmpdir(), `wherry-${name}-`));
   const home = new ClientHome(join(directory, 'home'));
@@ -27,13 +36,17 @@ export function setStage(name: string): Stage {
     await wherry.start();
   });
   afterAll(async () => {
-    const ended = wherry.ended;
-    const log = await wherry.logTail();
-    const errors = await wherry.loggedErrors();
-    console.log('ERRORS', errors.length, errors.slice(0, 5).join('\n'));
-    await wherry[Symbol.asyncDispose]();
-    await rm(directory, { recursive: true, force: true });
-    if (ended !== undefined) throw new Error(`the registry ended during the tests (${ended}):\n${log}`);
+    try {
+      const running = wherry.ended === undefined;
+      const ended = await wherry.stop();
+      if (!running || ended !== 'exit code 0') {
+        throw new Error(`the registry ended ${running ? '' : 'by itself '}with ${ended}:\n${await wherry.logTail()}`);
+      }
+      const errors = rules.mayLogErrors ? [] : await wherry.loggedErrors();
+      if (errors.length > 0) throw new Error(`the registry has logged errors:\n${errors.slice(0, 10).join('\n')}`);
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
   });
   return {
     wherry,

@@ -14,7 +14,7 @@ const endsWithinMs = 30_000;
  * A `wherry serve` process on the loopback interface, as an operator runs it: on embedded defaults, with a data
  * directory of its own. It can be killed with -9 and started again on the same port and data.
  */
-export class WherryProcess implements AsyncDisposable {
+export class WherryProcess {
   /** `127.0.0.1:PORT`: what stands before the repository in a client's reference. */
   readonly host: string;
   readonly origin: string;
@@ -62,7 +62,8 @@ export class WherryProcess implements AsyncDisposable {
   /** Undefined while the process runs; afterwards, how it ended. */
   get ended(): string | undefined {
     const { exitCode, signalCode } = this.#process ?? { exitCode: null, signalCode: null };
-    return exitCode === null && signalCode === null ? undefined : `exit code ${exitCode}, signal ${signalCode}`;
+    if (exitCode !== null) return `exit code ${exitCode}`;
+    return signalCode === null ? undefined : `signal ${signalCode}`;
   }
 
   /** The last lines of the registry's log, for a failure's message. */
@@ -77,12 +78,13 @@ export class WherryProcess implements AsyncDisposable {
     return log.split('\n').filter((line) => /"level":"(error|fatal)"/.test(line));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#process === undefined || this.ended !== undefined) return;
-    this.#process.kill('SIGTERM');
+  /** Ends the process in good order, as an operator's system does; returns how it ended. */
+  async stop(): Promise<string | undefined> {
+    this.#process?.kill('SIGTERM');
     const timer = setTimeout(() => this.#process?.kill('SIGKILL'), endsWithinMs);
-    await this.#process.exited;
+    await this.#process?.exited;
     clearTimeout(timer);
+    return this.ended;
   }
 
   async #isReady(): Promise<boolean> {
