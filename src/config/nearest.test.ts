@@ -8,6 +8,7 @@ test.each([
   ['windows.never-tagged', 'windows.neverTagged'],
   ['lisetn', 'listen'],
   ['date', 'data'],
+  ['dtaa', 'data'],
   ['LOG_LEVEL', 'log.level'],
 ])('%s most likely means %s', (word, meant) => {
   expect(nearest(word, names)).toBe(meant);

@@ -40,6 +40,8 @@ export function startHttpServer(options: HttpOptions): HttpServer {
     hostname: options.hostname,
     port: options.port,
     development: false,
+    // Without this the runtime lets a second process share the port unnoticed.
+    reusePort: false,
     idleTimeout: Math.min(Math.ceil(options.idleTimeoutMs / 1000), maxIdleSeconds),
     // Blobs have no limit; manifests have their own.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
