@@ -211,6 +211,7 @@ test('a writer that stalls and is overtaken by another one cannot mix its bytes 
   // What the first writer still sends must find no one who takes it, whether it is told so or cut off.
   await stalled.write(stalledBytes.subarray(3 * megabyte)).catch(() => undefined);
   expect([416, undefined]).toContain(await stalled.status());
+  stalled.destroy();
 
   expect((await status(overtaking.path)).offset).toBe(4 * megabyte);
   expect((await close(overtaking.path, digestOf(stalledBytes))).status).toBe(400);
@@ -229,6 +230,7 @@ test('a writer that was overtaken leaves the bytes of the other one whole', asyn
   await stalled.write(noise(megabyte)).catch(() => undefined);
   await stalled.write('\r\n0\r\n\r\n').catch(() => undefined);
   await stalled.status();
+  stalled.destroy();
 
   await finish(overtaking.path, bytes);
 });

@@ -8,7 +8,8 @@ const plainEnvironment = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !name.startsWith('WHERRY_')),
 );
 const readyWithinMs = 20_000;
-const endsWithinMs = 30_000;
+/** A little more than the registry gives running transfers. */
+const endsWithinMs = 35_000;
 
 /**
  * A `wherry serve` process on the loopback interface, as an operator runs it: on embedded defaults, with a data
