@@ -51,7 +51,12 @@ export async function closeUpload(registry: Registry, request: CloseRequest): Pr
 
   let synced = false;
   for (;;) {
-    const unhealthy = await unhealthyObject(registry, digest);
+    const live = await liveObjectState(registry, digest);
+    if (live.state !== 'healthy' && !synced) {
+      await registry.blobs.sync(oid);
+      synced = true;
+    }
+    const unhealthy = live.state === 'unhealthy' ? live.oid : undefined;
     const committed = await registry.metadata.write(() =>
       commitUpload({
         repo,
@@ -68,6 +73,7 @@ export async function closeUpload(registry: Registry, request: CloseRequest): Pr
     );
     switch (committed.outcome) {
       case 'needs-sync':
+        // The live object went between the look at it and the transaction.
         await registry.blobs.sync(oid);
         synced = true;
         continue;
@@ -91,17 +97,22 @@ async function rehash(registry: Registry, oid: ObjectId, hasher: DigestHasher): 
   return hasher.digest();
 }
 
-/** The live object of a digest whose file is gone or has the wrong size: the newly uploaded copy takes its place. */
-async function unhealthyObject(registry: Registry, digest: Digest): Promise<ObjectId | undefined> {
+type LiveObjectState =
+  | { readonly state: 'none' }
+  | { readonly state: 'healthy' }
+  /** Its file is gone or has the wrong size: the newly uploaded copy takes its place. */
+  | { readonly state: 'unhealthy'; readonly oid: ObjectId };
+
+async function liveObjectState(registry: Registry, digest: Digest): Promise<LiveObjectState> {
   const live = await registry.metadata.read(() => first(liveObject, { digest }));
-  if (live === undefined) return undefined;
+  if (live === undefined) return { state: 'none' };
   const onDisk = await registry.blobs.size(live.oid);
-  if (onDisk === live.size_bytes) return undefined;
+  if (onDisk === live.size_bytes) return { state: 'healthy' };
   registry.log.error(
     { digest, oid: live.oid, expectedBytes: live.size_bytes, onDiskBytes: onDisk },
     'a blob is damaged on the disk; the copy being pushed takes its place',
   );
-  return live.oid;
+  return { state: 'unhealthy', oid: live.oid };
 }
 
 interface Commit {
