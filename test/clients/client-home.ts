@@ -7,13 +7,9 @@ const nowhere = 'http://127.0.0.1:9';
 /** The error of a client program that ended with another exit code than 0. */
 export class ClientFailed extends Error {
   override readonly name = 'ClientFailed';
-  readonly exitCode: number;
-  readonly stderr: string;
 
   constructor(argv: readonly string[], exitCode: number, output: { stdout: string; stderr: string }) {
     super(`${argv.join(' ')}\nended with ${exitCode}\n${output.stdout.slice(-1500)}\n${output.stderr.slice(-3000)}`);
-    this.exitCode = exitCode;
-    this.stderr = output.stderr;
   }
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, renameSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { type Descriptor, digestOf, ociIndex, ociManifest } from './image-content.ts';
@@ -35,8 +35,14 @@ export function imageFixtures(): Fixtures {
   if (!existsSync(directory)) {
     mkdirSync(cacheDirectory, { recursive: true });
     const unfinished = mkdtempSync(join(cacheDirectory, 'unfinished-'));
-    makeFixtures(unfinished);
-    renameSync(unfinished, directory);
+    try {
+      makeFixtures(unfinished);
+      renameSync(unfinished, directory);
+    } catch (error) {
+      rmSync(unfinished, { recursive: true });
+      // Somebody else may have made them meanwhile.
+      if (!existsSync(directory)) throw error;
+    }
   }
   const layout = (name: keyof Fixtures): ImageLayout => new ImageLayout(join(directory, name));
   return { gzip: layout('gzip'), zstd: layout('zstd'), platforms: layout('platforms'), small: layout('small') };

@@ -59,7 +59,7 @@ export class RegistryRepository implements ContentSource {
     return answer.status;
   }
 
-  /** Every tag, page by page. */
+  /** Every tag of a repository that has less than a page of them. */
   async tags(): Promise<readonly string[]> {
     const answer = await this.#get('tags/list');
     const page = z.object({ tags: z.array(z.string()) }).parse(await answer.json());
