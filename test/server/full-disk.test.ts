@@ -36,7 +36,7 @@ test('a push that finds the disk full is refused with 507, gives its bytes back,
     expect(status.status).toBe(204);
     expect(status.headers.get('range')).toBe('0-0');
     const again = new Uint8Array(2 * mib).fill(3);
-    const resumed = await fetch(`${session}?digest=${digest(again)}`, { method: 'PUT', body: again });
+    const resumed = await fetch(`${session.href}?digest=${digest(again)}`, { method: 'PUT', body: again });
     expect(resumed.status).toBe(201);
     for (const blob of [small, again]) {
       const pulled = await fetch(`${server.origin}/v2/full/blobs/${digest(blob)}`);
