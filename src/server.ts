@@ -9,7 +9,7 @@ import { lockDirectory } from './metadata/sqlite/directory-lock.ts';
 import { NewerSchemaError } from './metadata/sqlite/migrate.ts';
 import { SqliteMetadataStore } from './metadata/sqlite/store.ts';
 import { Metrics } from './metrics/metrics.ts';
-import { systemClock } from './registry/clock.ts';
+import { type Clock, systemClock } from './registry/clock.ts';
 import { randomIds } from './registry/id-generator.ts';
 import { PullRecorder } from './registry/pull-recorder.ts';
 import { Reclaimer } from './registry/reclaimer.ts';
@@ -25,11 +25,17 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
+export interface ServerParts {
+  readonly config: Config;
+  readonly log: Log;
+  readonly clock?: Clock;
+}
+
 /**
  * Puts a registry together from its parts and serves it.
  * @throws StartupError where the operator has to mend something first
  */
-export async function startServer({ config, log }: { config: Config; log: Log }): Promise<RunningServer> {
+export async function startServer({ config, log, clock = systemClock }: ServerParts): Promise<RunningServer> {
   const directory = resolve(config.data);
   prepareDirectory(directory);
   const locking = lockDirectory(directory);
@@ -40,26 +46,30 @@ export async function startServer({ config, log }: { config: Config; log: Log })
     );
   }
   try {
-    return await serve(directory, config, log, locking.lock);
+    return await serve(directory, { config, log, clock }, locking.lock);
   } catch (error) {
     locking.lock[Symbol.dispose]();
     throw error;
   }
 }
 
-async function serve(directory: string, config: Config, log: Log, lock: Disposable): Promise<RunningServer> {
+async function serve(
+  directory: string,
+  { config, log, clock }: Required<ServerParts>,
+  lock: Disposable,
+): Promise<RunningServer> {
   const metadata = openMetadata(directory);
   const blobs = await DirectoryBlobStore.open(directory);
   const registry: Registry = {
     metadata,
     blobs,
-    clock: systemClock,
+    clock,
     ids: randomIds,
     windows: config.windows,
     sparse: config.manifests.sparse,
     log,
     sessions: new UploadSessions(),
-    pulls: new PullRecorder({ metadata, clock: systemClock, log }),
+    pulls: new PullRecorder({ metadata, clock, log }),
     reclaimer: new Reclaimer({ metadata, blobs, log }),
   };
   const figures = new StoreFigures(registry);

@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from 'bun:test';
 import { digestOf } from './image-content.ts';
 import { noise } from './noise.ts';
-import { RawRequest } from './raw-request.ts';
+import { RawRequest } from '../server/raw-request.ts';
 import { setStage } from './stage.ts';
 
 setDefaultTimeout(60_000);

@@ -1,0 +1,110 @@
+import { Database, type SQLQueryBindings } from 'bun:sqlite';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadConfig } from '../../src/config/load.ts';
+import { createLog } from '../../src/log/log.ts';
+import { type RunningServer, startServer } from '../../src/server.ts';
+import { ManualClock } from '../server/manual-clock.ts';
+import { digestOf, ociManifest } from './content.ts';
+
+/** Settings by name, as an operator would write them: `{ 'windows.lease': '1h' }`. */
+export type Settings = Readonly<Record<string, string>>;
+
+/** A registry that serves on a port of its own inside the test's process, with a clock that the test moves. */
+export class ServedRegistry implements AsyncDisposable {
+  readonly clock = new ManualClock();
+  /** What it has logged: one JSON text a line. */
+  readonly logged: string[] = [];
+  readonly dataDirectory: string;
+  #server: RunningServer | undefined;
+
+  private constructor(dataDirectory: string) {
+    this.dataDirectory = dataDirectory;
+  }
+
+  /** Starts a registry on an empty data directory, which goes when the registry is disposed of. */
+  static async start(settings: Settings = {}): Promise<ServedRegistry> {
+    const registry = new ServedRegistry(await mkdtemp(join(tmpdir(), 'wherry-http-')));
+    await registry.resume(settings);
+    return registry;
+  }
+
+  /** Ends the process's part of the registry in an orderly way; the data stays. */
+  async stop(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    await server?.stop();
+  }
+
+  /** Serves the same data again, on another port. */
+  async resume(settings: Settings = {}): Promise<void> {
+    const flags = new Map(
+      Object.entries({ data: this.dataDirectory, listen: '127.0.0.1:0', 'http.drain': '1s', ...settings }),
+    );
+    const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
+    if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
+    const stream = { write: (line: string) => void this.logged.push(line) };
+    const log = await createLog({ level: 'warn', format: 'json', stream });
+    this.#server = await startServer({ config: loaded.config, log, clock: this.clock });
+  }
+
+  /** `http://127.0.0.1:PORT` */
+  get origin(): string {
+    if (this.#server === undefined) throw new Error('the registry is stopped');
+    return this.#server.url;
+  }
+
+  /** `127.0.0.1:PORT` */
+  get host(): string {
+    return new URL(this.origin).host;
+  }
+
+  /** Sends a request to a path such as `/v2/`, or to a Location of an earlier answer. */
+  async send(path: string, init: RequestInit = {}): Promise<Response> {
+    return await fetch(new URL(path, this.origin), init);
+  }
+
+  /** Pushes a blob with a single POST. @returns its digest @throws if it is not accepted */
+  async pushBlob(repo: string, bytes: Uint8Array): Promise<string> {
+    const digest = digestOf(bytes);
+    const answer = await this.send(`/v2/${repo}/blobs/uploads/?digest=${digest}`, { method: 'POST', body: bytes });
+    if (answer.status !== 201) throw new Error(`the blob was answered with ${answer.status} ${await answer.text()}`);
+    return digest;
+  }
+
+  /** Pushes a manifest, whatever comes of it; `manifest` may be its exact text. */
+  async putManifest(
+    repo: string,
+    reference: string,
+    manifest: string | object,
+    contentType: string = ociManifest,
+  ): Promise<Response> {
+    return await this.send(`/v2/${repo}/manifests/${reference}`, {
+      method: 'PUT',
+      headers: { 'content-type': contentType },
+      body: typeof manifest === 'string' ? manifest : JSON.stringify(manifest),
+    });
+  }
+
+  /** The rows that a query finds in the database, read on a connection of its own. */
+  rows<Row>(sql: string, ...parameters: SQLQueryBindings[]): Row[] {
+    const database = new Database(join(this.dataDirectory, 'wherry.db'), { readonly: true });
+    try {
+      return database.query<Row, SQLQueryBindings[]>(sql).all(...parameters);
+    } finally {
+      database.close();
+    }
+  }
+
+  /** The names of all files that hold blobs or parts of blobs. */
+  async objectFiles(): Promise<string[]> {
+    const entries = await readdir(join(this.dataDirectory, 'objects'), { recursive: true, withFileTypes: true });
+    return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    await rm(this.dataDirectory, { recursive: true });
+  }
+}
