@@ -29,6 +29,8 @@ export interface HttpServer {
 
 /** The longest time that the runtime lets a connection be silent, in seconds. */
 const maxIdleSeconds = 255;
+/** How often a server that is stopping looks whether requests are still running, in ms. */
+const drainLookMs = 10;
 
 /** Listens, and leads every request through its life: identify, route, answer, count, log. */
 export function startHttpServer(options: HttpOptions): HttpServer {
@@ -101,14 +103,25 @@ export function startHttpServer(options: HttpOptions): HttpServer {
   return {
     url: server.url,
     async stop(drainMs) {
-      const drained = server.stop();
-      const { promise: limit, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(resolve, drainMs);
-      await Promise.race([drained, limit]);
-      clearTimeout(timer);
+      await Promise.race([server.stop(), requestsEnded(server, drainMs)]);
       await server.stop(true);
     },
   };
+}
+
+/**
+ * Resolves once no request is running, or after `limitMs`. The runtime's own stop() waits for connections: one that has
+ * sent half a request, or has kept back the body of a refused one, would hold it up for ever.
+ */
+async function requestsEnded(server: Bun.Server<undefined>, limitMs: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const limit = setTimeout(resolve, limitMs);
+  const look = setInterval(() => {
+    if (server.pendingRequests === 0) resolve();
+  }, drainLookMs);
+  await promise;
+  clearTimeout(limit);
+  clearInterval(look);
 }
 
 /** Unguessable in its first part, which is the process's, and counting in its second. */

@@ -60,6 +60,10 @@ export class ServedRegistry implements AsyncDisposable {
     return new URL(this.origin).host;
   }
 
+  get port(): number {
+    return Number(new URL(this.origin).port);
+  }
+
   /** Sends a request to a path such as `/v2/`, or to a Location of an earlier answer. */
   async send(path: string, init: RequestInit = {}): Promise<Response> {
     return await fetch(new URL(path, this.origin), init);
