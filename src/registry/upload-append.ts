@@ -10,6 +10,7 @@ import { advanceUpload, beginUploadEpoch, findUpload, touchUpload } from '../met
 import { type Digest, type DigestAlgorithm, DigestHasher } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Registry } from './registry.ts';
+import type { WriterTurn } from './upload-sessions.ts';
 
 /** How often a slow writer tells that it is alive, at most, in ms (R27). */
 const heartbeatMs = 30_000;
@@ -28,6 +29,8 @@ export interface AppendRequest extends Chunk {
   readonly id: string;
   /** The algorithm of the digest that the client has named already; the session's own where it has named none. */
   readonly algorithm?: DigestAlgorithm;
+  /** The session is to be committed at once, under the claim's epoch: its offset need not be recorded before. */
+  readonly isLast: boolean;
 }
 
 export type AppendOutcome =
@@ -36,12 +39,17 @@ export type AppendOutcome =
   | { readonly outcome: 'done'; readonly digest: Digest }
   | { readonly outcome: 'out-of-order'; readonly offsetBytes: number }
   | { readonly outcome: 'length-mismatch'; readonly expectedBytes: number; readonly receivedBytes: number }
-  /** Another request has taken the session over (R31). */
-  | { readonly outcome: 'superseded'; readonly offsetBytes: number }
+  | Superseded
   /** The client went away; what it sent is kept. */
   | { readonly outcome: 'interrupted'; readonly offsetBytes: number }
   /** The disk is full; what earlier requests brought is kept. */
   | { readonly outcome: 'full'; readonly offsetBytes: number };
+
+/** Another request has taken the session over (R31). */
+export interface Superseded {
+  readonly outcome: 'superseded';
+  readonly offsetBytes: number;
+}
 
 /** A writer's right to a session, until the next one comes. */
 export interface UploadClaim {
@@ -51,14 +59,42 @@ export interface UploadClaim {
   readonly hasher: DigestHasher | undefined;
 }
 
-/**
- * Appends a request's bytes to an upload session (protocol.md, PATCH): claims the session under a new epoch, which ends
- * any other writer, streams the bytes into the object's file, and records the new offset if the epoch is still its own.
- * Two writers never mix their bytes (R31).
- */
+/** Takes a chunk into an upload session (protocol.md, PATCH), and keeps the hash so far for the next one. */
 export async function appendToUpload(registry: Registry, request: AppendRequest): Promise<AppendOutcome> {
+  return await inTurn(registry, request, async (turn) => {
+    const appended = await append(registry, request, turn);
+    if (appended.outcome === 'appended') {
+      const { epoch, hasher } = appended.claim;
+      const { offsetBytes } = appended;
+      if (hasher !== undefined) registry.sessions.keepHash(request.id, { epoch, offsetBytes, hasher });
+    }
+    return appended;
+  });
+}
+
+/**
+ * Lets a request work on a session when its turn has come. One that is out of order is refused before it could disturb
+ * the writer that is at work.
+ */
+export async function inTurn<T>(
+  registry: Registry,
+  request: AppendRequest,
+  work: (turn: WriterTurn) => Promise<T>,
+): Promise<T | Exclude<Claim, { readonly outcome: 'claimable' }> | Superseded> {
+  const inOrder = await registry.metadata.read(() => claimable(request));
+  if (inOrder.outcome !== 'claimable') return inOrder;
+  const worked = await registry.sessions.takeTurn(request.id, work);
+  return worked ?? { outcome: 'superseded', offsetBytes: inOrder.offsetBytes };
+}
+
+/**
+ * Appends a request's bytes in its turn: claims the session under a new epoch, which ends writers of other processes,
+ * streams the bytes into the object's file, and records the new offset if the epoch is still its own. Two writers never
+ * mix their bytes (R31).
+ */
+export async function append(registry: Registry, request: AppendRequest, turn: WriterTurn): Promise<AppendOutcome> {
   const claimed = await claim(registry, request);
-  if (claimed.outcome !== 'claimed') return claimed;
+  if (claimed.outcome !== 'claimable') return claimed;
   const { oid, epoch, offsetBytes } = claimed;
   const expectedBytes =
     request.range === undefined ? request.lengthBytes : request.range.last - request.range.first + 1;
@@ -85,7 +121,7 @@ export async function appendToUpload(registry: Registry, request: AppendRequest)
     if (error instanceof BlobMissingError) return await shrink(registry, request.id, claimed);
     throw error;
   }
-  const received = await receive(registry, request, { epoch, hasher, writer, limitBytes: expectedBytes });
+  const received = await receive(registry, request, { turn, epoch, hasher, writer, limitBytes: expectedBytes });
   const newOffset = offsetBytes + received.bytes;
 
   switch (received.ended) {
@@ -111,7 +147,8 @@ export async function appendToUpload(registry: Registry, request: AppendRequest)
       if (expectedBytes !== undefined && received.bytes < expectedBytes) {
         return { outcome: 'length-mismatch', expectedBytes, receivedBytes: received.bytes };
       }
-      if (!(await advance(registry, request.id, epoch, newOffset))) return { outcome: 'superseded', offsetBytes };
+      const advanced = request.isLast || (await advance(registry, request.id, epoch, newOffset));
+      if (!advanced) return { outcome: 'superseded', offsetBytes };
       return { outcome: 'appended', claim: { oid, epoch, hasher }, offsetBytes: newOffset };
     }
   }
@@ -119,7 +156,7 @@ export async function appendToUpload(registry: Registry, request: AppendRequest)
 
 type Claim =
   | {
-      readonly outcome: 'claimed';
+      readonly outcome: 'claimable';
       readonly oid: ObjectId;
       readonly epoch: number;
       readonly offsetBytes: number;
@@ -129,15 +166,11 @@ type Claim =
   | { readonly outcome: 'done'; readonly digest: Digest }
   | { readonly outcome: 'out-of-order'; readonly offsetBytes: number };
 
-/** A chunk that is out of order is refused before it could disturb the writer that is at work. */
 async function claim(registry: Registry, request: AppendRequest): Promise<Claim> {
-  const inOrder = await registry.metadata.read(() => claimable(request));
-  if (inOrder.outcome !== 'claimed') return inOrder;
-  await registry.sessions.stopWriter(request.id);
   const now = registry.clock.now();
   return await registry.metadata.writeUnsynced(function* claimSession(): Operation<Claim> {
     const session = yield* claimable(request);
-    if (session.outcome !== 'claimed') return session;
+    if (session.outcome !== 'claimable') return session;
     const epoch = session.epoch + 1;
     yield* change(beginUploadEpoch, { id: request.id, epoch, now });
     return { ...session, epoch };
@@ -153,7 +186,7 @@ function* claimable({ id, repo, range }: AppendRequest): Operation<Claim> {
     return { outcome: 'out-of-order', offsetBytes: upload.offset_bytes };
   }
   return {
-    outcome: 'claimed',
+    outcome: 'claimable',
     oid: upload.oid,
     epoch: upload.epoch,
     offsetBytes: upload.offset_bytes,
@@ -166,6 +199,7 @@ function isEmpty(chunk: Chunk): boolean {
 }
 
 interface Receiving {
+  readonly turn: WriterTurn;
   readonly epoch: number;
   readonly hasher: DigestHasher | undefined;
   readonly writer: BlobWriter;
@@ -180,17 +214,10 @@ interface Received {
 
 /** Streams a body into the writer and the hash, and closes the writer whatever happens. */
 async function receive(registry: Registry, request: AppendRequest, receiving: Receiving): Promise<Received> {
-  const { promise: closed, resolve: resolveClosed } = Promise.withResolvers<void>();
   const reader = request.body?.getReader();
-  let stopped = false;
-  const active = {
-    async stop(): Promise<void> {
-      stopped = true;
-      await reader?.cancel().catch(() => undefined);
-      await closed;
-    },
-  };
-  registry.sessions.writing(request.id, active);
+  receiving.turn.interruptBy(async () => {
+    await reader?.cancel().catch(() => undefined);
+  });
   let bytes = 0;
   let ended: Received['ended'] = 'complete';
   try {
@@ -198,7 +225,7 @@ async function receive(registry: Registry, request: AppendRequest, receiving: Re
       let lastHeartbeat = registry.clock.now();
       for (;;) {
         const next = await readNext(reader);
-        if (stopped) ended = 'stopped';
+        if (receiving.turn.isStopped) ended = 'stopped';
         else if (next === 'interrupted') ended = 'interrupted';
         else if (next !== undefined && bytes + next.byteLength > (receiving.limitBytes ?? Infinity)) ended = 'too-long';
         if (ended !== 'complete' || next === undefined || next === 'interrupted') break;
@@ -214,9 +241,6 @@ async function receive(registry: Registry, request: AppendRequest, receiving: Re
   } catch (error) {
     if (!(error instanceof BlobStoreFullError)) throw error;
     ended = 'full';
-  } finally {
-    registry.sessions.finishedWriting(request.id, active);
-    resolveClosed();
   }
   return { ended, bytes };
 }

@@ -8,7 +8,8 @@ import { algorithmOf, type Digest, DigestHasher } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Registry } from './registry.ts';
 import { reviewLink, reviewObject, reviewUpload } from './review.ts';
-import { type AppendOutcome, appendToUpload, type Chunk } from './upload-append.ts';
+import { append, type AppendOutcome, type AppendRequest, type Chunk, inTurn } from './upload-append.ts';
+import type { WriterTurn } from './upload-sessions.ts';
 
 /** How long a session that ended well is remembered, in ms, for a client that lost the answer (R30). */
 const doneSessionMs = 60 * 60 * 1000;
@@ -30,13 +31,21 @@ export type CloseOutcome =
  * visible (T_commit). Repeated after a lost answer it succeeds again (R30).
  */
 export async function closeUpload(registry: Registry, request: CloseRequest): Promise<CloseOutcome> {
-  const { repo, id, digest } = request;
-  const algorithm = algorithmOf(digest);
-  const appended = await appendToUpload(registry, { ...request, algorithm });
-  if (appended.outcome === 'done') {
-    return appended.digest === digest ? { outcome: 'created' } : { outcome: 'unknown' };
-  }
+  const last: AppendRequest = { ...request, algorithm: algorithmOf(request.digest), isLast: true };
+  const closed = await inTurn(registry, last, (turn) => close(registry, request, last, turn));
+  if (closed.outcome !== 'done') return closed;
+  return closed.digest === request.digest ? { outcome: 'created' } : { outcome: 'unknown' };
+}
+
+async function close(
+  registry: Registry,
+  { repo, id, digest }: CloseRequest,
+  last: AppendRequest,
+  turn: WriterTurn,
+): Promise<CloseOutcome | { readonly outcome: 'done'; readonly digest: Digest }> {
+  const appended = await append(registry, last, turn);
   if (appended.outcome !== 'appended') return appended;
+  const algorithm = algorithmOf(digest);
   const { oid, epoch, hasher } = appended.claim;
   const sizeBytes = appended.offsetBytes;
 

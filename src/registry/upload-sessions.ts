@@ -3,10 +3,33 @@ import type { DigestHasher } from '../oci/digest.ts';
 /** How many sessions' running hashes are kept at most; a session whose hash was dropped is read once more at its end. */
 const maxHashes = 10_000;
 
-/** A request that is writing into an upload session in this process. */
-export interface ActiveWriter {
-  /** Ends it; resolves once it has written its last byte. */
-  stop(): Promise<void>;
+/** A request's turn at an upload session: until it ends, no other request of this process touches the session's bytes. */
+export class WriterTurn {
+  readonly #ended = Promise.withResolvers<void>();
+  #isStopped = false;
+  #interrupt: (() => Promise<void>) | undefined;
+
+  /** Whether a later request wants the session: what is still to come must not be written. */
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
+  /** Says how to wake the request while it waits for its client. */
+  interruptBy(interrupt: () => Promise<void>): void {
+    this.#interrupt = interrupt;
+  }
+
+  /** Asks the request to end its turn; resolves once it has. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#interrupt?.();
+    await this.#ended.promise;
+  }
+
+  /** Nothing more will be written. */
+  end(): void {
+    this.#ended.resolve();
+  }
 }
 
 interface RunningHash {
@@ -16,24 +39,28 @@ interface RunningHash {
 }
 
 /**
- * What this process remembers of upload sessions beyond their rows: who is writing, and the hash of the bytes so far,
- * which spares reading them again. Both may be forgotten at any time.
+ * What this process remembers of upload sessions beyond their rows: whose turn it is to write, and the hash of the bytes
+ * so far, which spares reading them again. Both may be forgotten at any time.
  */
 export class UploadSessions {
-  readonly #writers = new Map<string, ActiveWriter>();
+  readonly #turns = new Map<string, WriterTurn>();
   readonly #hashes = new Map<string, RunningHash>();
 
-  /** Ends the request that is writing into a session, if there is one (R31). */
-  async stopWriter(id: string): Promise<void> {
-    await this.#writers.get(id)?.stop();
-  }
-
-  writing(id: string, writer: ActiveWriter): void {
-    this.#writers.set(id, writer);
-  }
-
-  finishedWriting(id: string, writer: ActiveWriter): void {
-    if (this.#writers.get(id) === writer) this.#writers.delete(id);
+  /**
+   * Gives a request its turn at a session, after it has ended the turn of the request before it (R31): the latest comer
+   * wins, and at any time at most one of them writes. Undefined where yet another one has come meanwhile.
+   */
+  async takeTurn<T>(id: string, work: (turn: WriterTurn) => Promise<T>): Promise<T | undefined> {
+    const turn = new WriterTurn();
+    const before = this.#turns.get(id);
+    this.#turns.set(id, turn);
+    try {
+      await before?.stop();
+      return turn.isStopped ? undefined : await work(turn);
+    } finally {
+      turn.end();
+      if (this.#turns.get(id) === turn) this.#turns.delete(id);
+    }
   }
 
   /** The hash of a session's first `offsetBytes` bytes as the writer of `epoch` left it; it is handed over, not shared. */

@@ -19,7 +19,15 @@ export async function cancelUpload(
   repo: RepositoryName,
   id: string,
 ): Promise<{ readonly outcome: 'cancelled' | 'unknown' }> {
-  await registry.sessions.stopWriter(id);
+  const cancelled = await registry.sessions.takeTurn(id, () => drop(registry, repo, id));
+  return cancelled ?? { outcome: 'unknown' };
+}
+
+async function drop(
+  registry: Registry,
+  repo: RepositoryName,
+  id: string,
+): Promise<{ readonly outcome: 'cancelled' | 'unknown' }> {
   const now = registry.clock.now();
   const oid = await registry.metadata.writeUnsynced(function* cancel(): Operation<string | undefined> {
     const upload = yield* first(findUpload, { id, repo });
@@ -27,8 +35,8 @@ export async function cancelUpload(
     yield* dropUpload(id, upload.oid, now);
     return upload.oid;
   });
-  registry.sessions.forget(id);
   if (oid === undefined) return { outcome: 'unknown' };
+  registry.sessions.forget(id);
   registry.reclaimer.soon(oid);
   return { outcome: 'cancelled' };
 }

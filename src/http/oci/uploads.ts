@@ -66,15 +66,10 @@ async function pushWhole(call: Call, repo: RepositoryName, digestText: string): 
 export async function appendChunk(call: Call, repo: RepositoryName, id: string): Promise<Response> {
   const chunk = chunkOf(call.request);
   if ('code' in chunk) return refuse(call, chunk);
-  const appended = await appendToUpload(call.registry, { repo, id, ...chunk });
+  const appended = await appendToUpload(call.registry, { repo, id, ...chunk, isLast: false });
   switch (appended.outcome) {
-    case 'appended': {
-      const { epoch, hasher } = appended.claim;
-      if (hasher !== undefined) {
-        call.registry.sessions.keepHash(id, { epoch, offsetBytes: appended.offsetBytes, hasher });
-      }
+    case 'appended':
       return answer(call, 202, sessionHeaders(call, repo, id, appended.offsetBytes));
-    }
     case 'done':
       return refuse(call, uploadUnknown(id));
     default:
