@@ -1,13 +1,24 @@
-import { mkdirSync, type Stats } from 'node:fs';
-import { access, constants, type FileHandle, open, stat, unlink } from 'node:fs/promises';
-import { closeSync, fstatSync, ftruncateSync, openSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fdatasync as fdatasyncLater,
+  fstatSync,
+  fsync as fsyncLater,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  type Stats,
+} from 'node:fs';
+import { access, type FileHandle, open, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { BlobMissingError, type BlobStore, type BlobWriter, type ByteRange, type ObjectId } from '../store.ts';
 import { FileWriter } from './writer.ts';
 
 /** Objects as files: `objects/ab/<oid>`, where `ab` are the oid's first two digits. */
 export class DirectoryBlobStore implements BlobStore {
   readonly #root: string;
+  readonly #shards = new Map<string, number>();
 
   private constructor(root: string) {
     this.#root = root;
@@ -51,13 +62,12 @@ export class DirectoryBlobStore implements BlobStore {
   }
 
   async sync(oid: ObjectId): Promise<void> {
-    const file = await open(this.#path(oid), 'r');
+    const descriptor = openSync(this.#path(oid), constants.O_RDONLY);
     try {
-      await file.datasync();
+      await Promise.all([fdatasync(descriptor), this.#syncShard(oid)]);
     } finally {
-      await file.close();
+      closeSync(descriptor);
     }
-    await this.#syncShard(oid);
   }
 
   async remove(oid: ObjectId): Promise<void> {
@@ -82,10 +92,20 @@ export class DirectoryBlobStore implements BlobStore {
     return `${this.#root}/${oid.slice(0, 2)}/${oid}`;
   }
 
-  #syncShard(oid: ObjectId): Promise<void> {
-    return syncPath(join(this.#root, oid.slice(0, 2)));
+  /** A directory, once synced, stays open: there are 256 at most, and opening takes as long as syncing does. */
+  async #syncShard(oid: ObjectId): Promise<void> {
+    const shard = oid.slice(0, 2);
+    let descriptor = this.#shards.get(shard);
+    if (descriptor === undefined) {
+      descriptor = openSync(join(this.#root, shard), constants.O_RDONLY);
+      this.#shards.set(shard, descriptor);
+    }
+    await fsync(descriptor);
   }
 }
+
+const fsync = promisify(fsyncLater);
+const fdatasync = promisify(fdatasyncLater);
 
 async function syncPath(path: string): Promise<void> {
   const handle: FileHandle = await open(path, 'r');

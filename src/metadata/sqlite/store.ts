@@ -10,7 +10,7 @@ import { migrate } from './migrate.ts';
 /** How long a statement waits for another process's transaction, in ms. */
 const busyTimeoutMs = 5000;
 /** Commits move from the log into the database file whenever the log has grown by so many pages (4 KiB each). */
-const checkpointPages = 2000;
+const checkpointPages = 8000;
 /** Memory for cached pages, in KiB. */
 const cacheKib = 16 * 1024;
 
