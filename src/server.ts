@@ -60,6 +60,12 @@ async function serve(
 ): Promise<RunningServer> {
   const metadata = openMetadata(directory);
   const blobs = await DirectoryBlobStore.open(directory);
+  const figures = new StoreFigures({ metadata, clock });
+  const metrics = new Metrics(async () => ({
+    ...(await figures.measure()),
+    databaseBytes: fileBytes(join(directory, 'wherry.db')) + fileBytes(join(directory, 'wherry.db-wal')),
+    ...(await diskFigures(directory)),
+  }));
   const registry: Registry = {
     metadata,
     blobs,
@@ -68,16 +74,11 @@ async function serve(
     windows: config.windows,
     sparse: config.manifests.sparse,
     log,
+    traffic: metrics,
     sessions: new UploadSessions(),
     pulls: new PullRecorder({ metadata, clock, log }),
     reclaimer: new Reclaimer({ metadata, blobs, log }),
   };
-  const figures = new StoreFigures(registry);
-  const metrics = new Metrics(async () => ({
-    ...(await figures.measure()),
-    databaseBytes: fileBytes(join(directory, 'wherry.db')) + fileBytes(join(directory, 'wherry.db-wal')),
-    ...(await diskFigures(directory)),
-  }));
   const server = listen(config, registry, metrics, log);
   registry.pulls.start(config.pulls.flushMs);
   void registry.reclaimer.resume().catch((error: unknown) => {

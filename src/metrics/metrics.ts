@@ -3,6 +3,9 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 /** Upper bounds of the histogram of durations, in seconds: from a manifest out of memory to a layer over a slow line. */
 const durationBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30, 120];
 
+/** A client may send any word as a method: those beyond these share one series. */
+const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
 /** What is measured when somebody asks for the metrics. */
 export interface StoreFigures {
   readonly openUploads: number;
@@ -40,12 +43,12 @@ export class Metrics {
     });
     this.#pulledBytes = new Counter({
       name: 'wherry_pulled_bytes_total',
-      help: 'Bytes of manifests and blobs in answers, as announced.',
+      help: 'Bytes of manifests and blobs in answers, whether the client took them all or not.',
       registers,
     });
     this.#pushedBytes = new Counter({
       name: 'wherry_pushed_bytes_total',
-      help: 'Bytes of manifests and blobs in requests, as announced.',
+      help: 'Bytes of manifests and blobs received.',
       registers,
     });
     this.#addGauges(registers);
@@ -71,8 +74,9 @@ export class Metrics {
 
   /** Counts an answered request. */
   answered(route: string, method: string, status: number, durationMs: number): void {
-    this.#requests.inc({ route, method, status }, 1);
-    this.#durations.observe({ route, method }, durationMs / 1000);
+    const known = knownMethods.has(method) ? method : 'other';
+    this.#requests.inc({ route, method: known, status }, 1);
+    this.#durations.observe({ route, method: known }, durationMs / 1000);
   }
 
   pulled(sizeBytes: number): void {

@@ -32,6 +32,7 @@ export async function getManifest(
   );
   if (row === undefined) return undefined;
   registry.pulls.record(repo, row.digest, reference.kind === 'tag' ? reference.tag : undefined);
+  registry.traffic.pulled(row.bytes.byteLength);
   return { digest: row.digest, mediaType: row.media_type, bytes: row.bytes };
 }
 

@@ -39,6 +39,7 @@ export type PutManifestOutcome =
  * checks that everything it needs is there (R2, R13, R19, R20).
  */
 export async function putManifest(registry: Registry, request: PutManifestRequest): Promise<PutManifestOutcome> {
+  registry.traffic.pushed(request.bytes.byteLength);
   const algorithm: DigestAlgorithm = request.digest?.startsWith('sha512:') === true ? 'sha512' : 'sha256';
   const actual = digestOf(algorithm, request.bytes);
   if (request.digest !== undefined && request.digest !== actual) return { outcome: 'digest-mismatch', actual };

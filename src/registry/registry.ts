@@ -22,6 +22,12 @@ export interface SparsePolicy {
   readonly indexes: boolean;
 }
 
+/** Whoever counts the bytes of manifests and blobs that come and go. */
+export interface Traffic {
+  pulled(sizeBytes: number): void;
+  pushed(sizeBytes: number): void;
+}
+
 /**
  * What the operations of this folder work on. Each operation is a function in the file of its name that takes a
  * registry first; it knows nothing of HTTP, nor of the databases' dialects.
@@ -34,6 +40,7 @@ export interface Registry {
   readonly windows: Windows;
   readonly sparse: SparsePolicy;
   readonly log: Log;
+  readonly traffic: Traffic;
   readonly sessions: UploadSessions;
   readonly pulls: PullRecorder;
   readonly reclaimer: Reclaimer;

@@ -1,7 +1,8 @@
 import { first } from '../metadata/operation.ts';
 import { liveObjectsAfter } from '../metadata/queries/objects.ts';
 import { countOpenUploads } from '../metadata/queries/uploads.ts';
-import type { Registry } from './registry.ts';
+import type { MetadataStore } from '../metadata/store.ts';
+import type { Clock } from './clock.ts';
 
 /** Rows that one step reads, so that no request waits long. */
 const rowsPerStep = 2000;
@@ -16,19 +17,21 @@ export interface HeldFigures {
 
 /** Counts what the registry holds, in small steps and at most once a minute. */
 export class StoreFigures {
-  readonly #registry: Registry;
+  readonly #metadata: MetadataStore;
+  readonly #clock: Clock;
   #counted: { readonly at: number; readonly liveBlobs: number; readonly liveBytes: number } | undefined;
 
-  constructor(registry: Registry) {
-    this.#registry = registry;
+  constructor(parts: { metadata: MetadataStore; clock: Clock }) {
+    this.#metadata = parts.metadata;
+    this.#clock = parts.clock;
   }
 
   async measure(): Promise<HeldFigures> {
-    const now = this.#registry.clock.now();
+    const now = this.#clock.now();
     if (this.#counted === undefined || now - this.#counted.at > maxAgeMs) {
       this.#counted = { at: now, ...(await this.#count()) };
     }
-    const uploads = await this.#registry.metadata.read(() => first(countOpenUploads, {}));
+    const uploads = await this.#metadata.read(() => first(countOpenUploads, {}));
     const { liveBlobs, liveBytes } = this.#counted;
     return { openUploads: uploads?.count ?? 0, liveBlobs, liveBytes };
   }
@@ -38,7 +41,7 @@ export class StoreFigures {
     let liveBytes = 0;
     let after = '';
     for (;;) {
-      const step = await this.#registry.metadata.read(() => first(liveObjectsAfter, { after, limit: rowsPerStep }));
+      const step = await this.#metadata.read(() => first(liveObjectsAfter, { after, limit: rowsPerStep }));
       liveBlobs += step?.live ?? 0;
       liveBytes += step?.bytes ?? 0;
       if (step === undefined || step.last === null) return { liveBlobs, liveBytes };

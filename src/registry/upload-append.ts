@@ -242,6 +242,7 @@ async function receive(registry: Registry, request: AppendRequest, receiving: Re
     if (!(error instanceof BlobStoreFullError)) throw error;
     ended = 'full';
   }
+  registry.traffic.pushed(bytes);
   return { ended, bytes };
 }
 

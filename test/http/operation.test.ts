@@ -1,0 +1,97 @@
+import { expect, test } from 'bun:test';
+import { digestOf, freshBytes, imageOf } from './content.ts';
+import { StartupError } from '../../src/startup-error.ts';
+import { ServedRegistry } from './served-registry.ts';
+
+/** The value of a metric: its name with its labels, as it stands in a line. */
+async function metric(registry: ServedRegistry, name: string): Promise<number | undefined> {
+  const text = await (await registry.send('/metrics')).text();
+  const line = text.split('\n').find((each) => each.startsWith(`${name} `));
+  return line === undefined ? undefined : Number(line.slice(name.length + 1));
+}
+
+async function failureOf(work: Promise<unknown>): Promise<unknown> {
+  try {
+    await work;
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+test('tells probes that it lives and is ready', async () => {
+  await using registry = await ServedRegistry.start();
+  for (const path of ['/healthz', '/readyz']) {
+    expect((await registry.send(path)).status).toBe(200);
+    expect((await registry.send(path, { method: 'HEAD' })).status).toBe(200);
+    expect((await registry.send(path, { method: 'POST' })).status).toBe(404);
+  }
+});
+
+test('counts requests, bytes and what it holds', async () => {
+  await using registry = await ServedRegistry.start();
+  const config = freshBytes(1000);
+  const digest = await registry.pushBlob('a', config);
+  const manifest = JSON.stringify(imageOf(config));
+  await registry.putManifest('a', 'x', manifest);
+  await registry.send('/v2/a/blobs/uploads/', { method: 'POST' });
+  for (const reference of ['x', digestOf(manifest)]) await registry.send(`/v2/a/manifests/${reference}`);
+  await registry.send('/v2/a/manifests/unknown');
+  await registry.send(`/v2/a/blobs/${digest}`);
+  await registry.send(`/v2/a/blobs/${digest}`, { headers: { range: 'bytes=0-9' } });
+
+  const answer = await registry.send('/metrics');
+  expect(answer.headers.get('content-type')).toStartWith('text/plain; version=0.0.4');
+  const counted = {
+    'wherry_http_requests_total{route="manifest",method="GET",status="200"}': 2,
+    'wherry_http_requests_total{route="manifest",method="GET",status="404"}': 1,
+    'wherry_http_requests_total{route="manifest",method="PUT",status="201"}': 1,
+    'wherry_http_requests_total{route="uploads",method="POST",status="201"}': 1,
+    'wherry_http_requests_total{route="uploads",method="POST",status="202"}': 1,
+    'wherry_http_request_duration_seconds_count{route="manifest",method="GET"}': 3,
+    wherry_pushed_bytes_total: 1000 + manifest.length,
+    wherry_pulled_bytes_total: 2 * manifest.length + 1000 + 10,
+    wherry_open_uploads: 1,
+    wherry_blobs: 1,
+    wherry_blob_bytes: 1000,
+  };
+  const seen: Record<string, number | undefined> = {};
+  for (const name of Object.keys(counted)) seen[name] = await metric(registry, name);
+  expect(seen).toEqual(counted);
+  expect(await metric(registry, 'wherry_disk_free_bytes')).toBeGreaterThan(0);
+  expect(await metric(registry, 'wherry_database_bytes')).toBeGreaterThan(0);
+});
+
+test('does not let a client make up new time series', async () => {
+  await using registry = await ServedRegistry.start();
+  for (const method of ['REPORT', 'PROPFIND', 'SEARCH']) await registry.send(`/v2/a/tags/list`, { method });
+  const text = await (await registry.send('/metrics')).text();
+  expect(text).not.toContain('PROPFIND');
+  expect(await metric(registry, 'wherry_http_requests_total{route="tags",method="other",status="405"}')).toBe(3);
+});
+
+test('refuses a data directory that another registry is using, and says which', async () => {
+  await using registry = await ServedRegistry.start();
+  const error = await failureOf(registry.resume());
+  expect(error).toBeInstanceOf(StartupError);
+  expect(String(error)).toContain(registry.dataDirectory);
+  expect(String(error)).toContain(`process ${process.pid}`);
+});
+
+test('refuses a port that is in use, and says which', async () => {
+  await using registry = await ServedRegistry.start();
+  const error = await failureOf(ServedRegistry.start({ listen: registry.host }));
+  expect(error).toBeInstanceOf(StartupError);
+  expect(String(error)).toContain(String(registry.port));
+});
+
+test('keeps what it has over an orderly stop', async () => {
+  await using registry = await ServedRegistry.start();
+  const config = freshBytes();
+  await registry.pushBlob('a', config);
+  await registry.putManifest('a', 'x', imageOf(config));
+  await registry.stop();
+  await registry.resume();
+  expect((await registry.send('/v2/a/manifests/x')).status).toBe(200);
+  expect(registry.logged).toEqual([]);
+});
