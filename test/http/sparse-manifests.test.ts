@@ -1,0 +1,70 @@
+import { expect, test } from 'bun:test';
+import { digestOf, freshBytes, imageOf, indexOf, ociIndex } from './content.ts';
+import { expectRefusal } from './refusal.ts';
+import { ServedRegistry } from './served-registry.ts';
+
+const repo = 'mirror/image';
+
+test('takes an index some of whose manifests were never pushed where that is allowed, and only then', async () => {
+  await using registry = await ServedRegistry.start({ 'manifests.sparse.indexes': 'allow' });
+  const config = freshBytes();
+  const child = JSON.stringify(imageOf(config));
+  const index = JSON.stringify(indexOf(child));
+  expect((await registry.putManifest(repo, 'x', index, ociIndex)).status).toBe(201);
+  await expectRefusal(await registry.putManifest(repo, 'y', child), 404, 'MANIFEST_BLOB_UNKNOWN');
+  const edge = { child: digestOf(child), present_child: null };
+  expect(registry.rows('select child, present_child from manifest_child')).toEqual([edge]);
+
+  // The child comes: from now on the index holds it (R20).
+  await registry.pushBlob(repo, config);
+  expect((await registry.putManifest(repo, digestOf(child), child)).status).toBe(201);
+  expect(registry.rows('select child, present_child from manifest_child')).toEqual([
+    { ...edge, present_child: edge.child },
+  ]);
+  const refused = await registry.send(`/v2/${repo}/manifests/${edge.child}`, { method: 'DELETE' });
+  expect((await expectRefusal(refused, 409, 'DENIED')).detail).toEqual({
+    digest: edge.child,
+    indexes: [digestOf(index)],
+  });
+});
+
+test('takes an image some of whose blobs were never pushed where that is allowed, and only then', async () => {
+  await using registry = await ServedRegistry.start({ 'manifests.sparse.images': 'allow' });
+  const [config, mountable] = [freshBytes(), freshBytes()];
+  const image = JSON.stringify(imageOf(config, mountable));
+  expect((await registry.putManifest(repo, 'x', image)).status).toBe(201);
+  const absent = await registry.putManifest(repo, 'y', indexOf('never pushed'), ociIndex);
+  await expectRefusal(absent, 404, 'MANIFEST_BLOB_UNKNOWN');
+  const held = 'select digest from manifest_blob where link_digest is not null order by digest';
+  expect(registry.rows(held)).toEqual([]);
+
+  // The blobs come, one by a push and one by a mount: from now on the image holds them (R20).
+  await registry.pushBlob(repo, config);
+  await registry.pushBlob('other/image', mountable);
+  const mount = `/v2/${repo}/blobs/uploads/?mount=${digestOf(mountable)}&from=other/image`;
+  expect((await registry.send(mount, { method: 'POST' })).status).toBe(201);
+  expect(registry.rows(held)).toEqual([digestOf(config), digestOf(mountable)].toSorted().map((digest) => ({ digest })));
+  for (const blob of [config, mountable]) {
+    const refused = await registry.send(`/v2/${repo}/blobs/${digestOf(blob)}`, { method: 'DELETE' });
+    await expectRefusal(refused, 405, 'UNSUPPORTED');
+  }
+});
+
+test('holds the layers that a build cache lists in an index', async () => {
+  await using registry = await ServedRegistry.start();
+  const layer = freshBytes();
+  await registry.pushBlob(repo, layer);
+  const index = {
+    ...indexOf(),
+    manifests: [
+      {
+        mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip',
+        digest: digestOf(layer),
+        size: layer.byteLength,
+      },
+    ],
+  };
+  expect((await registry.putManifest(repo, 'cache', index, ociIndex)).status).toBe(201);
+  const refused = await registry.send(`/v2/${repo}/blobs/${digestOf(layer)}`, { method: 'DELETE' });
+  await expectRefusal(refused, 405, 'UNSUPPORTED');
+});
