@@ -1,6 +1,6 @@
 import type { Log } from '../log/log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
-import { machineFailureOf } from '../registry/failures.ts';
+import { type MachineFailure, machineFailureOf } from '../registry/failures.ts';
 import type { Registry } from '../registry/registry.ts';
 import { type Call, refuse, type ServerSettings } from './call.ts';
 import type { Problem } from './errors.ts';
@@ -154,19 +154,21 @@ function isLogged(which: HttpOptions['logRequests'], method: string, status: num
 
 /** The answer to a request that the machine kept from succeeding. No stack trace ever leaves the process. */
 function failure(call: { readonly requestId: string }, error: unknown, log: Log): Response {
-  const problem = problemOf(error);
-  if (problem.code === 'INTERNAL')
+  const failed = machineFailureOf(error);
+  if (failed === undefined || failed.kind === 'broken') {
     log.error({ requestId: call.requestId, err: error }, 'a request failed unexpectedly');
-  return refuse(call, problem);
+  }
+  return refuse(call, problemOf(failed));
 }
 
-function problemOf(error: unknown): Problem {
-  const failed = machineFailureOf(error);
+function problemOf(failed: MachineFailure | undefined): Problem {
   switch (failed?.kind) {
     case 'full':
       return { code: 'STORAGE_FULL', message: `${failed.message}: delete something or make room, then try again` };
     case 'busy':
       return { code: 'UNAVAILABLE', message: `${failed.message}: try again`, headers: { 'retry-after': '1' } };
+    case 'broken':
+      return { code: 'UNAVAILABLE', message: failed.message };
     case 'gone':
       return { code: 'BLOB_UNKNOWN', message: 'the blob was deleted a moment ago' };
     case undefined:

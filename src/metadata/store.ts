@@ -33,3 +33,8 @@ export class MetadataFullError extends Error {
 export class MetadataBusyError extends Error {
   override readonly name = 'MetadataBusyError';
 }
+
+/** The disk failed to keep what the database wrote, so that no commit can be promised any more until a restart. */
+export class MetadataBrokenError extends Error {
+  override readonly name = 'MetadataBrokenError';
+}

@@ -1,10 +1,11 @@
 import { BlobStoreFullError } from '../blobs/store.ts';
-import { MetadataBusyError, MetadataFullError } from '../metadata/store.ts';
+import { MetadataBrokenError, MetadataBusyError, MetadataFullError } from '../metadata/store.ts';
 
 /** A failure of the machine that has an answer of its own. */
 export type MachineFailure =
   | { readonly kind: 'full'; readonly message: string }
   | { readonly kind: 'busy'; readonly message: string }
+  | { readonly kind: 'broken'; readonly message: string }
   /** A file went between the look at its row and its opening (R46). */
   | { readonly kind: 'gone' };
 
@@ -13,6 +14,7 @@ export function machineFailureOf(error: unknown): MachineFailure | undefined {
   if (error instanceof BlobStoreFullError || error instanceof MetadataFullError) {
     return { kind: 'full', message: error.message };
   }
+  if (error instanceof MetadataBrokenError) return { kind: 'broken', message: error.message };
   if (error instanceof MetadataBusyError) return { kind: 'busy', message: error.message };
   if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return { kind: 'gone' };
   return undefined;

@@ -187,15 +187,6 @@ export const trashManifest = query<{ repo: RepositoryName; digest: Digest; trash
     .where('live_digest', '=', p('digest')),
 );
 
-export const hasManifest = query<{ repo: RepositoryName }>()(({ db, p }) =>
-  db
-    .selectFrom('manifest')
-    .select('digest')
-    .where('repo', '=', p('repo'))
-    .where('live_digest', 'is not', null)
-    .limit(1),
-);
-
 /** Referrers of a subject after `last`, in the order of their digests. */
 export const referrersOf = query<{
   repo: RepositoryName;

@@ -29,13 +29,16 @@ export const deleteDeadObject = query<{ oid: string }>()(({ db, p }) =>
   db.deleteFrom('object').where('oid', '=', p('oid')).where('state', '=', 'dead'),
 );
 
+/** Dead objects after one of them, by their place in the review queue: a walk through all objects would grow with them. */
 export const deadObjects = query<{ after: string; limit: number }>()(({ db, p }) =>
   db
-    .selectFrom('object')
-    .select('oid')
-    .where('state', '=', 'dead')
-    .where('oid', '>', p('after'))
-    .orderBy('oid')
+    .selectFrom('task')
+    .innerJoin('object', 'object.oid', 'task.key1')
+    .select('object.oid')
+    .where('task.kind', '=', 'object')
+    .where('task.key1', '>', p('after'))
+    .where('object.state', '=', 'dead')
+    .orderBy('task.key1')
     .limit(p('limit')),
 );
 

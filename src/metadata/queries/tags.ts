@@ -47,9 +47,21 @@ export const deleteTag = query<{ repo: RepositoryName; name: TagName }>()(({ db,
   db.deleteFrom('tag').where('repo', '=', p('repo')).where('name', '=', p('name')).returning('manifest'),
 );
 
-/** Removes the tags that point at a manifest at this moment, and no others (R12). */
+/**
+ * Removes the tags that point at a manifest at this moment, and no others (R12). They are looked up by a subquery because
+ * SQLite otherwise walks through all tags of the repository.
+ */
 export const deleteTagsOf = query<{ repo: RepositoryName; manifest: Digest }>()(({ db, p }) =>
-  db.deleteFrom('tag').where('repo', '=', p('repo')).where('manifest', '=', p('manifest')).returning('name'),
+  db
+    .deleteFrom('tag')
+    .where('repo', '=', p('repo'))
+    .where('name', 'in', ({ selectFrom }) =>
+      selectFrom('tag as pointing')
+        .select('pointing.name')
+        .where('pointing.repo', '=', p('repo'))
+        .where('pointing.manifest', '=', p('manifest')),
+    )
+    .returning('name'),
 );
 
 /** Remembers for the trash window what a tag pointed at (R23). */

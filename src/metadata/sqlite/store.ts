@@ -66,14 +66,14 @@ export class SqliteMetadataStore implements MetadataStore {
 
   async isReady(): Promise<boolean> {
     try {
-      return this.#database.query('select 1').get() !== null;
+      return !this.#commits.isBroken && this.#database.query('select 1').get() !== null;
     } catch {
       return false;
     }
   }
 
   async close(): Promise<void> {
-    await this.#commits.durable();
+    if (!this.#commits.isBroken) await this.#commits.durable();
     await this.#commits.close();
     this.#database.close();
   }

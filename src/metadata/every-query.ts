@@ -1,0 +1,29 @@
+import type { Dialect } from './dialect.ts';
+import * as links from './queries/links.ts';
+import * as manifests from './queries/manifests.ts';
+import * as objects from './queries/objects.ts';
+import * as repositories from './queries/repositories.ts';
+import * as tags from './queries/tags.ts';
+import * as tasks from './queries/tasks.ts';
+import * as uploads from './queries/uploads.ts';
+import type { CompiledQuery } from './query.ts';
+
+export interface NamedQuery {
+  /** Such as `tags.tagTarget`. */
+  readonly name: string;
+  compiled(dialect: Dialect): CompiledQuery;
+}
+
+interface Compiles {
+  compiled(dialect: Dialect): CompiledQuery;
+}
+
+const files = { links, manifests, objects, repositories, tags, tasks, uploads };
+
+/** Every query of `queries/`: for tests of what must hold for all of them. */
+export const everyQuery: readonly NamedQuery[] = Object.entries(files).flatMap(([file, queries]) =>
+  Object.entries<Compiles>(queries).map(([name, query]) => ({
+    name: `${file}.${name}`,
+    compiled: (dialect: Dialect) => query.compiled(dialect),
+  })),
+);

@@ -1,0 +1,123 @@
+import { Database } from 'bun:sqlite';
+import { afterAll, describe, expect, test } from 'bun:test';
+import { everyQuery, type NamedQuery } from './every-query.ts';
+import { dialects } from './query.ts';
+import { migrate } from './sqlite/migrate.ts';
+
+const database = new Database(':memory:');
+migrate(database);
+afterAll(() => database.close());
+
+function planOf(sql: string, bindings: readonly (string | number | null)[] = []): readonly string[] {
+  const statement = database.prepare<{ detail: string }, (string | number | null)[]>(`explain query plan ${sql}`);
+  try {
+    return statement.all(...bindings).map(({ detail }) => detail);
+  } finally {
+    statement.finalize();
+  }
+}
+
+/** The planner looks at the values bound, so constants are bound as they are and parameters as lists would be. */
+function planOfQuery(query: NamedQuery): readonly string[] {
+  const { sql, bindings } = query.compiled(dialects.sqlite);
+  return planOf(
+    sql,
+    bindings.map((binding) => {
+      if ('parameter' in binding) return '[]';
+      return typeof binding.constant === 'string' || typeof binding.constant === 'number' ? binding.constant : null;
+    }),
+  );
+}
+
+/**
+ * Whether a step of a plan reads more rows the more the registry holds: a scan, or a search that knows no more than the
+ * repository, or only where to begin. Reading through a list that was passed in is no such step.
+ */
+function growsWithTheRegistry(step: string): boolean {
+  if (step.startsWith('SCAN json_each')) return false;
+  if (step.startsWith('SCAN ')) return true;
+  if (!step.startsWith('SEARCH ')) return false;
+  const known = /\((?<terms>[^()]*)\)$/.exec(step)?.groups?.['terms']?.split(' AND ') ?? [];
+  return known.filter((term) => term.endsWith('=?') && term !== 'repo=?').length === 0;
+}
+
+/** Queries that may read more than what they are asked about, and why that is fine. */
+const exceptions: Readonly<Record<string, { readonly reason: string; readonly steps: readonly string[] }>> = {
+  'uploads.countOpenUploads': {
+    reason: 'counts the index of open uploads, which holds nothing else; for the metrics only',
+    steps: ['SCAN upload USING COVERING INDEX upload_open'],
+  },
+  'tags.listTags': {
+    reason: 'a page of the tag list, in the order of the key: as many rows as the page has',
+    steps: ['SEARCH tag USING PRIMARY KEY (repo=? AND name>?)'],
+  },
+  'repositories.listRepositories': {
+    reason: 'a page of the catalog, in the order of the key, each repository with one probe for a visible manifest',
+    steps: [
+      'SEARCH repository USING PRIMARY KEY (name>?)',
+      'SEARCH manifest EXISTS USING INDEX sqlite_autoindex_manifest_2 (repo=? AND live_digest>?)',
+    ],
+  },
+  'objects.deadObjects': {
+    reason: 'a page of the review queue, which holds only objects that wait for their end',
+    steps: ['SEARCH task USING PRIMARY KEY (kind=? AND key1>?)'],
+  },
+  'objects.liveObjectsAfter': {
+    reason: 'a page of the objects, in the order of the key: its limit stands inside, before anything is counted',
+    steps: ['SEARCH object USING PRIMARY KEY (oid>?)', 'SCAN some'],
+  },
+};
+
+describe.each(everyQuery)('$name', (query) => {
+  const steps = planOfQuery(query).filter(growsWithTheRegistry);
+  const exception = exceptions[query.name];
+
+  test(`costs no more in a large registry${exception === undefined ? '' : ` (${exception.reason})`}`, () => {
+    expect(steps).toEqual([...(exception?.steps ?? [])]);
+  });
+
+  test('sorts nothing: rows come in the order of an index', () => {
+    expect(planOfQuery(query).filter((step) => step.includes('TEMP B-TREE'))).toEqual([]);
+  });
+});
+
+test('each exception is a query that is there', () => {
+  const names = new Set(everyQuery.map(({ name }) => name));
+  expect(Object.keys(exceptions).filter((name) => !names.has(name))).toEqual([]);
+});
+
+describe('a foreign key', () => {
+  const foreignKeys = database
+    .query<{ child: string; id: number; columns: string }, []>(
+      `select t.name as child, f.id, group_concat(f."from", ',' order by f.seq) as columns
+       from sqlite_schema t, pragma_foreign_key_list(t.name) f
+       where t.type = 'table' group by t.name, f.id`,
+    )
+    .all();
+
+  test('stands between each two levels', () => {
+    expect(foreignKeys.map(({ child, columns }) => `${child}(${columns})`).sort()).toEqual([
+      'link(digest)',
+      'link(repo)',
+      'manifest(repo)',
+      'manifest_blob(repo,link_digest)',
+      'manifest_blob(repo,manifest)',
+      'manifest_child(repo,parent)',
+      'manifest_child(repo,present_child)',
+      'tag(repo,manifest)',
+      'tag_trash(repo,manifest)',
+      'upload(oid)',
+    ]);
+  });
+
+  test.each(foreignKeys)('$child($columns) is looked up from the right by an index', ({ child, columns }) => {
+    const condition = columns.split(',').map((column) => `"${column}" = ?`);
+    const [step, ...others] = planOf(
+      `select 1 from "${child}" where ${condition.join(' and ')}`,
+      ['a', 'b'].slice(0, condition.length),
+    );
+    expect(others).toEqual([]);
+    expect(step).toStartWith(`SEARCH ${child} USING`);
+    for (const column of columns.split(',')) expect(step).toContain(`${column}=?`);
+  });
+});

@@ -1,0 +1,40 @@
+import { expect, test } from 'bun:test';
+import { BlobMissingError, BlobStoreFullError } from '../blobs/store.ts';
+import { MetadataBrokenError, MetadataBusyError, MetadataFullError } from '../metadata/store.ts';
+import { machineFailureOf } from './failures.ts';
+
+test('a full disk is told apart from everything else, whichever store met it', () => {
+  expect(machineFailureOf(new BlobStoreFullError('no room for blobs'))).toEqual({
+    kind: 'full',
+    message: 'no room for blobs',
+  });
+  expect(machineFailureOf(new MetadataFullError('no room for rows'))).toEqual({
+    kind: 'full',
+    message: 'no room for rows',
+  });
+});
+
+test('a locked database is one that may answer a moment later', () => {
+  expect(machineFailureOf(new MetadataBusyError('locked'))).toEqual({ kind: 'busy', message: 'locked' });
+});
+
+test('a database that can promise nothing any more is told apart from one that is busy', () => {
+  expect(machineFailureOf(new MetadataBrokenError('restart'))).toEqual({ kind: 'broken', message: 'restart' });
+});
+
+test('a file that went after its row was read is gone (R46)', async () => {
+  const error: unknown = await Bun.file('/nowhere/at/all')
+    .text()
+    .catch((problem: unknown) => problem);
+  expect(machineFailureOf(error)).toEqual({ kind: 'gone' });
+});
+
+test.each([
+  ['a bug', new TypeError('x is undefined')],
+  ['a disk that fails', Object.assign(new Error('EIO: i/o error'), { code: 'EIO' })],
+  ['an object shorter than its row says', new BlobMissingError('short')],
+  ['what is no error', 'full'],
+  ['nothing', undefined],
+])('%s has no answer of its own', (_, error) => {
+  expect(machineFailureOf(error)).toBeUndefined();
+});
