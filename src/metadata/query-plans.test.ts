@@ -58,10 +58,6 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
       'SEARCH manifest EXISTS USING INDEX sqlite_autoindex_manifest_2 (repo=? AND live_digest>?)',
     ],
   },
-  'objects.deadObjects': {
-    reason: 'a page of the review queue, which holds only objects that wait for their end',
-    steps: ['SEARCH task USING PRIMARY KEY (kind=? AND key1>?)'],
-  },
   'objects.liveObjectsAfter': {
     reason: 'a page of the objects, in the order of the key: its limit stands inside, before anything is counted',
     steps: ['SEARCH object USING PRIMARY KEY (oid>?)', 'SCAN some'],

@@ -1,0 +1,59 @@
+import { describe, expect, test } from 'bun:test';
+import { clientAddressOf, originOf, TrustedProxies } from './forwarded.ts';
+
+function request(headers: Readonly<Record<string, string>>): Request {
+  return new Request('http://registry.internal:5000/v2/', { headers });
+}
+
+describe('trusted proxies', () => {
+  test('are the addresses and networks that were named, in either family', () => {
+    const proxies = new TrustedProxies(['10.1.0.0/16', '192.0.2.7', '2001:db8::/32', '::1']);
+    for (const trusted of ['10.1.255.1', '192.0.2.7', '2001:db8:5::1', '::1', '::ffff:10.1.2.3']) {
+      expect(proxies.trusts(trusted)).toBe(true);
+    }
+    for (const stranger of ['10.2.0.1', '192.0.2.8', '2001:db9::1', '::2', '::ffff:10.2.0.1', undefined]) {
+      expect(proxies.trusts(stranger)).toBe(false);
+    }
+  });
+
+  test('are nobody where none was named', () => {
+    expect(new TrustedProxies([]).trusts('127.0.0.1')).toBe(false);
+  });
+});
+
+describe('the origin', () => {
+  const forwarded = { 'x-forwarded-proto': 'HTTPS', 'x-forwarded-host': 'images.example' };
+
+  test('is what a trusted proxy says, and what the request says without one', () => {
+    expect(originOf(request(forwarded), true)).toBe('https://images.example');
+    expect(originOf(request(forwarded), false)).toBe('http://registry.internal:5000');
+  });
+
+  test('is that of the first proxy of several', () => {
+    const chain = { 'x-forwarded-proto': 'https, http', 'x-forwarded-host': 'outer.example:8443, inner.example' };
+    expect(originOf(request(chain), true)).toBe('https://outer.example:8443');
+  });
+
+  test('takes each part from the request where the proxy says nothing that could be one', () => {
+    expect(originOf(request({ 'x-forwarded-proto': 'https' }), true)).toBe('https://registry.internal:5000');
+    expect(originOf(request({ 'x-forwarded-proto': 'ftp', 'x-forwarded-host': 'a/b' }), true)).toBe(
+      'http://registry.internal:5000',
+    );
+  });
+});
+
+describe("the client's address", () => {
+  const proxies = new TrustedProxies(['10.0.0.0/8']);
+
+  test('is the last one that no trusted proxy has, since those before it can be made up', () => {
+    const chain = request({ 'x-forwarded-for': '6.6.6.6, 192.0.2.1, 10.0.0.2' });
+    expect(clientAddressOf(chain, '10.0.0.1', proxies)).toBe('192.0.2.1');
+  });
+
+  test('is that of the connection where nobody trusted speaks', () => {
+    const chain = request({ 'x-forwarded-for': '6.6.6.6' });
+    expect(clientAddressOf(chain, '192.0.2.1', proxies)).toBe('192.0.2.1');
+    expect(clientAddressOf(request({}), '10.0.0.1', proxies)).toBe('10.0.0.1');
+    expect(clientAddressOf(request({ 'x-forwarded-for': ' , ' }), '10.0.0.1', proxies)).toBe('10.0.0.1');
+  });
+});
