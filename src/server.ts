@@ -1,6 +1,6 @@
-import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
+import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { DirectoryBlobStore } from './blobs/directory/store.ts';
 import type { Config } from './config/schema.ts';
 import { startHttpServer } from './http/server.ts';
@@ -136,13 +136,26 @@ function openMetadata(directory: string): SqliteMetadataStore {
 
 function prepareDirectory(directory: string): void {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o750 });
+    const topmost = mkdirSync(directory, { recursive: true, mode: 0o750 });
+    if (topmost !== undefined) syncParents(directory, topmost);
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     throw new StartupError(
       `cannot use the data directory ${directory} (${codeOf(error) ?? 'unknown error'}): choose another with --data, or give this user the right to write there`,
       { cause: error },
     );
+  }
+}
+
+/** Directories just made are only found again after a power cut once those that hold them are synced. */
+function syncParents(directory: string, topmost: string): void {
+  for (let made = directory; made.length >= topmost.length; made = dirname(made)) {
+    const descriptor = openSync(dirname(made), 'r');
+    try {
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
   }
 }
 

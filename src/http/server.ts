@@ -157,6 +157,8 @@ function failure(call: { readonly requestId: string }, error: unknown, log: Log)
   const failed = machineFailureOf(error);
   if (failed === undefined || failed.kind === 'broken') {
     log.error({ requestId: call.requestId, err: error }, 'a request failed unexpectedly');
+  } else if (failed.kind === 'full') {
+    log.error({ requestId: call.requestId, cause: failed.message }, 'a request found no room');
   }
   return refuse(call, problemOf(failed));
 }

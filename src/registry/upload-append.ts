@@ -38,12 +38,19 @@ export type AppendOutcome =
   | { readonly outcome: 'unknown' }
   | { readonly outcome: 'done'; readonly digest: Digest }
   | { readonly outcome: 'out-of-order'; readonly offsetBytes: number }
-  | { readonly outcome: 'length-mismatch'; readonly expectedBytes: number; readonly receivedBytes: number }
+  | LengthMismatch
   | Superseded
   /** The client went away; what it sent is kept. */
   | { readonly outcome: 'interrupted'; readonly offsetBytes: number }
   /** The disk is full; what earlier requests brought is kept. */
   | { readonly outcome: 'full'; readonly offsetBytes: number };
+
+/** The request has more or fewer bytes than it announced. */
+interface LengthMismatch {
+  readonly outcome: 'length-mismatch';
+  readonly expectedBytes: number;
+  readonly receivedBytes: number;
+}
 
 /** Another request has taken the session over (R31). */
 export interface Superseded {
@@ -73,18 +80,25 @@ export async function appendToUpload(registry: Registry, request: AppendRequest)
 }
 
 /**
- * Lets a request work on a session when its turn has come. One that is out of order is refused before it could disturb
- * the writer that is at work.
+ * Lets a request work on a session when its turn has come. One that is out of order, or contradicts itself, is refused
+ * before it could disturb the writer that is at work.
  */
 export async function inTurn<T>(
   registry: Registry,
   request: AppendRequest,
   work: (turn: WriterTurn) => Promise<T>,
-): Promise<T | Exclude<Claim, { readonly outcome: 'claimable' }> | Superseded> {
+): Promise<T | Exclude<Claim, { readonly outcome: 'claimable' }> | LengthMismatch | Superseded> {
   const inOrder = await registry.metadata.read(() => claimable(request));
   if (inOrder.outcome !== 'claimable') return inOrder;
+  const expectedBytes = expectedBytesOf(request);
+  if (expectedBytes !== undefined && request.lengthBytes !== undefined && expectedBytes !== request.lengthBytes) {
+    return { outcome: 'length-mismatch', expectedBytes, receivedBytes: request.lengthBytes };
+  }
   const worked = await registry.sessions.takeTurn(request.id, work);
-  return worked ?? { outcome: 'superseded', offsetBytes: inOrder.offsetBytes };
+  if (worked !== undefined) return worked;
+  // The turn went to a later request. What this one wanted may have been done meanwhile (R30).
+  const after = await registry.metadata.read(() => claimable(request));
+  return after.outcome === 'claimable' ? { outcome: 'superseded', offsetBytes: after.offsetBytes } : after;
 }
 
 /**
@@ -96,20 +110,13 @@ export async function append(registry: Registry, request: AppendRequest, turn: W
   const claimed = await claim(registry, request);
   if (claimed.outcome !== 'claimable') return claimed;
   const { oid, epoch, offsetBytes } = claimed;
-  const expectedBytes =
-    request.range === undefined ? request.lengthBytes : request.range.last - request.range.first + 1;
-  if (request.lengthBytes !== undefined && expectedBytes !== request.lengthBytes) {
-    return {
-      outcome: 'length-mismatch',
-      expectedBytes: expectedBytes ?? request.lengthBytes,
-      receivedBytes: request.lengthBytes,
-    };
-  }
+  const expectedBytes = expectedBytesOf(request);
   const kept = registry.sessions.takeHash(request.id, epoch - 1, offsetBytes);
   const algorithm = request.algorithm ?? claimed.algorithm;
   const hasher = offsetBytes === 0 ? new DigestHasher(algorithm) : kept;
 
   if (isEmpty(request) && offsetBytes > 0) {
+    if ((await registry.blobs.size(oid)) !== offsetBytes) return await shrink(registry, request.id, claimed);
     return { outcome: 'appended', claim: { oid, epoch, hasher }, offsetBytes };
   }
 
@@ -192,6 +199,11 @@ function* claimable({ id, repo, range }: AppendRequest): Operation<Claim> {
     offsetBytes: upload.offset_bytes,
     algorithm: upload.algorithm,
   };
+}
+
+/** How many bytes a request announces, by its range or its length. */
+function expectedBytesOf({ range, lengthBytes }: Chunk): number | undefined {
+  return range === undefined ? lengthBytes : range.last - range.first + 1;
 }
 
 function isEmpty(chunk: Chunk): boolean {

@@ -62,7 +62,7 @@ async function close(
   for (;;) {
     const live = await liveObjectState(registry, digest);
     if (live.state !== 'healthy' && !synced) {
-      await registry.blobs.sync(oid);
+      await syncOrDrop(registry, id, oid);
       synced = true;
     }
     const unhealthy = live.state === 'unhealthy' ? live.oid : undefined;
@@ -83,7 +83,7 @@ async function close(
     switch (committed.outcome) {
       case 'needs-sync':
         // The live object went between the look at it and the transaction.
-        await registry.blobs.sync(oid);
+        await syncOrDrop(registry, id, oid);
         synced = true;
         continue;
       case 'committed':
@@ -97,6 +97,20 @@ async function close(
       case 'superseded':
         return committed;
     }
+  }
+}
+
+/**
+ * Syncs an upload's bytes; where that fails the session ends with them. The system may have given up what it could not
+ * write and count it as written, so a second try would promise bytes that are not on the disk.
+ */
+async function syncOrDrop(registry: Registry, id: string, oid: ObjectId): Promise<void> {
+  try {
+    await registry.blobs.sync(oid);
+  } catch (error) {
+    await registry.metadata.writeUnsynced(() => dropUpload(id, oid, registry.clock.now()));
+    registry.reclaimer.soon(oid);
+    throw error;
   }
 }
 

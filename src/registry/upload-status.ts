@@ -19,6 +19,8 @@ export async function cancelUpload(
   repo: RepositoryName,
   id: string,
 ): Promise<{ readonly outcome: 'cancelled' | 'unknown' }> {
+  // Whoever does not know the session's repository must not disturb its writer.
+  if ((await uploadStatus(registry, repo, id)).outcome === 'unknown') return { outcome: 'unknown' };
   const cancelled = await registry.sessions.takeTurn(id, () => drop(registry, repo, id));
   return cancelled ?? { outcome: 'unknown' };
 }

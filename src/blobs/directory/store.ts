@@ -38,7 +38,7 @@ export class DirectoryBlobStore implements BlobStore {
   async append(oid: ObjectId, offsetBytes: number): Promise<BlobWriter> {
     const path = this.#path(oid);
     // Appending mode: the system puts every write at the file's end, wherever the buffered sink believes to be.
-    const descriptor = openSync(path, offsetBytes === 0 ? 'a' : constants.O_WRONLY | constants.O_APPEND, 0o640);
+    const descriptor = offsetBytes === 0 ? openSync(path, 'a', 0o640) : openForMore(path);
     try {
       const { size } = fstatSync(descriptor);
       if (size < offsetBytes) {
@@ -101,6 +101,15 @@ export class DirectoryBlobStore implements BlobStore {
       this.#shards.set(shard, descriptor);
     }
     await fsync(descriptor);
+  }
+}
+
+function openForMore(path: string): number {
+  try {
+    return openSync(path, constants.O_WRONLY | constants.O_APPEND);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    throw new BlobMissingError("the upload's file is gone", { cause: error });
   }
 }
 
