@@ -13,61 +13,108 @@ afterAll(async () => {
   await registry[Symbol.asyncDispose]();
 });
 
-async function mount(repo: string, query: string): Promise<Response> {
-  return await registry.send(`/v2/${repo}/blobs/uploads/?${query}`, { method: 'POST' });
+async function mount(repo: string, digest: string, from?: string): Promise<Response> {
+  const source = from === undefined ? '' : `&from=${encodeURIComponent(from)}`;
+  return await registry.send(`/v2/${repo}/blobs/uploads/?mount=${digest}${source}`, { method: 'POST' });
 }
 
-async function expectBlob(repo: string, bytes: Uint8Array): Promise<void> {
-  const answer = await registry.send(`/v2/${repo}/blobs/${digestOf(bytes)}`);
-  expect(answer.status).toBe(200);
-  expect(digestOf(await answer.bytes())).toBe(digestOf(bytes));
-}
-
-test('makes a blob of one repository visible in another, where it stays when the first one loses it', async () => {
-  const blob = freshBytes();
-  const digest = await registry.pushBlob('mounts/source', blob);
-  const answer = await mount('mounts/target', `mount=${digest}&from=mounts/source`);
+function expectMounted(answer: Response, repo: string, digest: string): void {
   expect(answer.status).toBe(201);
-  expect(answer.headers.get('location')).toBe(`/v2/mounts/target/blobs/${digest}`);
+  expect(answer.headers.get('location')).toBe(`/v2/${repo}/blobs/${digest}`);
   expect(answer.headers.get('docker-content-digest')).toBe(digest);
-  await expectBlob('mounts/target', blob);
+}
 
-  await registry.send(`/v2/mounts/source/blobs/${digest}`, { method: 'DELETE' });
-  await expectBlob('mounts/target', blob);
-  expect((await registry.send(`/v2/mounts/source/blobs/${digest}`)).status).toBe(404);
+async function pulled(repo: string, digest: string): Promise<Uint8Array> {
+  const answer = await registry.send(`/v2/${repo}/blobs/${digest}`);
+  expect(answer.status).toBe(200);
+  return await answer.bytes();
+}
+
+/** Expects a session, and that the blob can be pushed through it. */
+async function expectSession(answer: Response, repo: string, bytes: Uint8Array): Promise<void> {
+  expect(answer.status).toBe(202);
+  const location = answer.headers.get('location') ?? '';
+  expect(location).toStartWith(`/v2/${repo}/blobs/uploads/`);
+  const absent = await registry.send(`/v2/${repo}/blobs/${digestOf(bytes)}`);
+  await expectRefusal(absent, 404, 'BLOB_UNKNOWN');
+  const closed = await registry.send(`${location}?digest=${digestOf(bytes)}`, { method: 'PUT', body: bytes });
+  expect(closed.status).toBe(201);
+  expect(await pulled(repo, digestOf(bytes))).toEqual(bytes);
+}
+
+test('a blob of another repository is mounted without being sent again', async () => {
+  const bytes = freshBytes();
+  const digest = await registry.pushBlob('source/one', bytes);
+  const filesBefore = await registry.objectFiles();
+  expectMounted(await mount('target/one', digest, 'source/one'), 'target/one', digest);
+  expect(await pulled('target/one', digest)).toEqual(bytes);
+  expect((await registry.objectFiles()).toSorted()).toEqual(filesBefore.toSorted());
 });
 
-test('finds a blob that the client names no source for in any repository', async () => {
-  const blob = freshBytes();
-  const digest = await registry.pushBlob('mounts/somewhere', blob);
-  expect((await mount('mounts/anywhere', `mount=${digest}`)).status).toBe(201);
-  await expectBlob('mounts/anywhere', blob);
+test('a blob is mounted from wherever it is where the client names no repository', async () => {
+  const bytes = freshBytes();
+  const digest = await registry.pushBlob('source/two', bytes);
+  expectMounted(await mount('target/two', digest), 'target/two', digest);
+  expect(await pulled('target/two', digest)).toEqual(bytes);
 });
 
-test('opens a session instead where the source does not have the blob, and takes the blob there', async () => {
-  const blob = freshBytes();
-  const digest = await registry.pushBlob('mounts/has-it', blob);
-  const unknown = digestOf('unknown');
-  for (const query of [
-    `mount=${digest}&from=mounts/has-it-not`,
-    `mount=${digest}&from=NOT%20A%20NAME`,
-    `mount=${unknown}&from=mounts/has-it`,
-    `mount=${unknown}`,
-  ]) {
-    const answer = await mount('mounts/wants-it', query);
-    expect(answer.status).toBe(202);
-    const location = answer.headers.get('location') ?? '';
-    expect((await registry.send(`${location}?digest=${digest}`, { method: 'PUT', body: blob })).status).toBe(201);
+test('a blob is mounted where it is already, and again', async () => {
+  const digest = await registry.pushBlob('source/same', freshBytes());
+  expectMounted(await mount('source/same', digest, 'source/same'), 'source/same', digest);
+  expectMounted(await mount('target/same', digest, 'source/same'), 'target/same', digest);
+  expectMounted(await mount('target/same', digest, 'source/same'), 'target/same', digest);
+});
+
+test('a mount from a repository that does not have the blob becomes an upload', async () => {
+  const bytes = freshBytes();
+  const digest = await registry.pushBlob('source/three', bytes);
+  await registry.pushBlob('source/without', freshBytes());
+  await expectSession(await mount('target/three', digest, 'source/without'), 'target/three', bytes);
+  await expectSession(await mount('target/four', digest, 'source/nobody'), 'target/four', bytes);
+});
+
+test('a mount of a blob that nobody has becomes an upload', async () => {
+  const bytes = freshBytes();
+  await expectSession(await mount('target/five', digestOf(bytes)), 'target/five', bytes);
+  const others = freshBytes();
+  await expectSession(await mount('target/five', digestOf(others), 'source/one'), 'target/five', others);
+});
+
+test('a mount of a blob that has been deleted in its repository becomes an upload', async () => {
+  const bytes = freshBytes();
+  const digest = await registry.pushBlob('source/gone', bytes);
+  expect((await registry.send(`/v2/source/gone/blobs/${digest}`, { method: 'DELETE' })).status).toBe(202);
+  await expectSession(await mount('target/gone', digest, 'source/gone'), 'target/gone', bytes);
+  const other = freshBytes();
+  const otherDigest = await registry.pushBlob('source/gone', other);
+  expect((await registry.send(`/v2/source/gone/blobs/${otherDigest}`, { method: 'DELETE' })).status).toBe(202);
+  await expectSession(await mount('target/gone', otherDigest), 'target/gone', other);
+});
+
+test('a mount from something that is no repository name becomes an upload', async () => {
+  const bytes = freshBytes();
+  const digest = await registry.pushBlob('source/four', bytes);
+  for (const [number, from] of ['', 'Source/Four', 'source//four', '/source/four', '../source/four'].entries()) {
+    const repo = `target/odd-${number}`;
+    await expectSession(await mount(repo, digest, from), repo, bytes);
   }
 });
 
-test('does not mount what a client has deleted', async () => {
-  const digest = await registry.pushBlob('mounts/deleted', freshBytes());
-  await registry.send(`/v2/mounts/deleted/blobs/${digest}`, { method: 'DELETE' });
-  expect((await mount('mounts/late', `mount=${digest}`)).status).toBe(202);
-  expect((await mount('mounts/late', `mount=${digest}&from=mounts/deleted`)).status).toBe(202);
+test('a mount of a malformed digest is refused', async () => {
+  for (const text of ['', 'latest', 'sha256:short', `md5:${'0'.repeat(32)}`]) {
+    const refusal = await expectRefusal(await mount('target/six', text, 'source/one'), 400, 'DIGEST_INVALID');
+    expect(refusal.detail).toEqual({ digest: text });
+  }
 });
 
-test('refuses to mount what is no digest', async () => {
-  await expectRefusal(await mount('mounts/target', 'mount=sha256:no&from=mounts/source'), 400, 'DIGEST_INVALID');
+test('a mounted blob stays when it is deleted where it came from', async () => {
+  const bytes = freshBytes();
+  const digest = await registry.pushBlob('source/five', bytes);
+  expectMounted(await mount('target/seven', digest, 'source/five'), 'target/seven', digest);
+  expect((await registry.send(`/v2/source/five/blobs/${digest}`, { method: 'DELETE' })).status).toBe(202);
+  await expectRefusal(await registry.send(`/v2/source/five/blobs/${digest}`), 404, 'BLOB_UNKNOWN');
+  expect(await pulled('target/seven', digest)).toEqual(bytes);
+  // It can now be mounted back from there.
+  expectMounted(await mount('source/five', digest, 'target/seven'), 'source/five', digest);
+  expect(await pulled('source/five', digest)).toEqual(bytes);
 });

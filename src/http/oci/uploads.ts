@@ -35,7 +35,10 @@ export async function startUpload(call: Call, repo: RepositoryName): Promise<Res
   return answer(call, 202, sessionHeaders(call, repo, id, 0));
 }
 
-/** Undefined where it cannot be done: the client then gets a session, never an error (containerd and others count on it). */
+/**
+ * Undefined where it cannot be done: the client then gets a session, not an error (containerd and others count on it).
+ * Only what is no digest is refused, as an upload under it could not succeed either.
+ */
 async function tryMount(
   call: Call,
   repo: RepositoryName,
