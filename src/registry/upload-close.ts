@@ -7,12 +7,9 @@ import type { ObjectId } from '../blobs/store.ts';
 import { algorithmOf, type Digest, DigestHasher } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Registry } from './registry.ts';
-import { reviewLink, reviewObject, reviewUpload } from './review.ts';
+import { reviewLink, reviewObject } from './review.ts';
 import { append, type AppendOutcome, type AppendRequest, type Chunk, inTurn } from './upload-append.ts';
 import type { WriterTurn } from './upload-sessions.ts';
-
-/** How long a session that ended well is remembered, in ms, for a client that lost the answer (R30). */
-const doneSessionMs = 60 * 60 * 1000;
 
 export interface CloseRequest extends Chunk {
   readonly repo: RepositoryName;
@@ -196,7 +193,6 @@ export function* commitUpload(commit: Commit): Operation<Committed> {
   yield* change(finishUpload, { id, digest, now });
   yield* reviewLink(repo, digest, leaseUntil);
   for (const each of dead) yield* reviewObject(each, now);
-  yield* reviewUpload(id, now + doneSessionMs);
   return { outcome: 'committed', dead };
 }
 

@@ -27,7 +27,7 @@ export const registryTables: Migration = {
     `create table upload (
       id text not null primary key,
       repo text not null,
-      oid text unique references object (oid),
+      oid text references object (oid),
       state text not null check (state in ('open', 'done')),
       algorithm text not null,
       offset_bytes ${integer} not null default 0 check (offset_bytes >= 0),
@@ -38,7 +38,7 @@ export const registryTables: Migration = {
       check ((state = 'open') = (oid is not null)),
       check ((state = 'done') = (result_digest is not null))
     ) ${clustered}`,
-    `create index upload_open on upload (repo, opened_at) where state = 'open'`,
+    `create unique index upload_object on upload (oid) where oid is not null`,
 
     `create table link (
       repo text not null references repository (name),

@@ -66,9 +66,10 @@ export const finishUpload = query<{ id: string; digest: Digest; now: number }>()
 
 export const deleteUpload = query<{ id: string }>()(({ db, p }) => db.deleteFrom('upload').where('id', '=', p('id')));
 
+/** By the index of their objects, which holds the open ones only. */
 export const countOpenUploads = query<Record<never, never>>()(({ db }) =>
   db
     .selectFrom('upload')
     .select(({ fn }) => fn.countAll<number>().as('count'))
-    .where('state', '=', 'open'),
+    .where('oid', 'is not', null),
 );
