@@ -26,9 +26,13 @@ export class TrustedProxies {
 const schemes = new Set(['http', 'https']);
 const hostPattern = /^[A-Za-z0-9._[\]:-]{1,255}$/;
 
-/** Scheme and host as the client sees them: from the headers of a trusted proxy, else from the request itself. */
+/**
+ * Scheme and host as the client sees them: from the headers of a trusted proxy, else from the request itself. Empty where
+ * the request names no host, so that a location made with it is relative.
+ */
 export function originOf(request: Request, isFromTrustedProxy: boolean): string {
-  const url = new URL(request.url);
+  const url = URL.parse(request.url);
+  if (url === null) return '';
   if (!isFromTrustedProxy) return url.origin;
   const scheme = firstOf(request.headers.get('x-forwarded-proto'));
   const host = firstOf(request.headers.get('x-forwarded-host'));

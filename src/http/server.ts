@@ -54,7 +54,8 @@ export function startHttpServer(options: HttpOptions): HttpServer {
   async function respond(request: Request, bun: Bun.Server<undefined>): Promise<Response> {
     const startedAt = performance.now();
     const { url } = request;
-    const pathStart = url.indexOf('/', url.indexOf('://') + 3);
+    // Without a Host that a URL can have, the runtime gives the path alone.
+    const pathStart = url.startsWith('/') ? 0 : url.indexOf('/', url.indexOf('://') + 3);
     const queryStart = url.indexOf('?', pathStart);
     const path = url.slice(pathStart, queryStart === -1 ? undefined : queryStart);
     const call: Call = {

@@ -111,3 +111,20 @@ test('refuses names that no repository can have, and says what is wrong', async 
     expect(refusal.message.length).toBeGreaterThan(20);
   }
 });
+
+test('orders repositories by the bytes of their whole names, separators and all, over pages too', async () => {
+  const names = ['a__b', 'a-b', 'a.b/c', 'a/b'];
+  await using own = await ServedRegistry.start();
+  const config = freshBytes();
+  for (const name of names) {
+    await own.pushBlob(name, config);
+    await own.putManifest(name, 'x', imageOf(config));
+  }
+  const found: unknown[] = [];
+  for (let next: string | undefined = '/v2/_catalog?n=1'; next !== undefined;) {
+    const answer = await own.send(next);
+    found.push(...listSchema.parse(await answer.json()).repositories);
+    next = /^<([^>]+)>; rel="next"$/.exec(answer.headers.get('link') ?? '')?.[1];
+  }
+  expect(found).toEqual(names.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))));
+});

@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test';
+import { digestOf, freshBytes, imageOf } from './content.ts';
 import { ServedRegistry, type Settings } from './served-registry.ts';
 
 /** The Location of a new upload session as a client behind a proxy sees it. */
@@ -30,4 +31,30 @@ test('believes nobody but trusted proxies', async () => {
 test('takes no nonsense from a trusted proxy either', async () => {
   const nonsense = { 'x-forwarded-proto': 'javascript', 'x-forwarded-host': 'evil.example/path' };
   expect(await locationOfUpload(trusting, nonsense)).toBe('http://HOST/v2/a/blobs/uploads/ID');
+});
+
+test('is the same kind for blobs and manifests, and leads to them', async () => {
+  for (const kind of ['relative', 'absolute']) {
+    await using registry = await ServedRegistry.start({ 'http.location': kind });
+    const config = freshBytes();
+    const digest = await registry.pushBlob('a', config);
+    const manifest = JSON.stringify(imageOf(config));
+    const blobs = `/v2/a/blobs/uploads/?digest=${digest}`;
+    const answers = [
+      await registry.send(blobs, { method: 'POST', body: config }),
+      await registry.putManifest('a', 'x', manifest),
+    ];
+    const locations = answers.map((answer) => answer.headers.get('location') ?? '');
+    const prefix = kind === 'absolute' ? registry.origin : '';
+    expect(locations).toEqual([`${prefix}/v2/a/blobs/${digest}`, `${prefix}/v2/a/manifests/${digestOf(manifest)}`]);
+    for (const location of locations) expect((await registry.send(location)).status).toBe(200);
+  }
+});
+
+test('believes each of two headers by itself', async () => {
+  const { 'x-forwarded-proto': proto, 'x-forwarded-host': host } = forwarded;
+  expect(await locationOfUpload(trusting, { 'x-forwarded-proto': proto })).toBe('https://HOST/v2/a/blobs/uploads/ID');
+  expect(await locationOfUpload(trusting, { 'x-forwarded-host': host })).toBe(
+    'http://images.example:8443/v2/a/blobs/uploads/ID',
+  );
 });

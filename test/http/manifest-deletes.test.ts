@@ -88,3 +88,60 @@ test('does not delete what is not there', async () => {
     await expectRefusal(answer, 404, 'MANIFEST_UNKNOWN');
   }
 });
+
+test('deletes in one repository, and leaves the same manifest in another', async () => {
+  await using registry = await ServedRegistry.start();
+  const config = freshBytes();
+  const text = JSON.stringify(imageOf(config));
+  for (const name of [repo, 'deletes/other']) {
+    await registry.pushBlob(name, config);
+    expect((await registry.putManifest(name, 'x', text)).status).toBe(201);
+  }
+  expect(await statusOf(registry, digestOf(text), 'DELETE')).toBe(202);
+  for (const reference of ['x', digestOf(text)]) {
+    expect((await registry.send(`/v2/deletes/other/manifests/${reference}`)).status).toBe(200);
+  }
+});
+
+test('takes no index that lists a deleted manifest until it is pushed again', async () => {
+  await using registry = await ServedRegistry.start();
+  const child = await pushImage(registry, 'child');
+  const index = JSON.stringify(indexOf(child));
+  const put = async () => await registry.putManifest(repo, 'all', index, ociIndex);
+  expect((await put()).status).toBe(201);
+  for (const text of [index, child]) expect(await statusOf(registry, digestOf(text), 'DELETE')).toBe(202);
+  const { detail } = await expectRefusal(await put(), 404, 'MANIFEST_BLOB_UNKNOWN');
+  expect(detail).toEqual({ blobs: [], manifests: [digestOf(child)] });
+
+  expect((await registry.putManifest(repo, digestOf(child), child)).status).toBe(201);
+  expect((await put()).status).toBe(201);
+  expect(registry.rows('select state, trash_until from manifest')).toEqual([
+    { state: 'live', trash_until: null },
+    { state: 'live', trash_until: null },
+  ]);
+});
+
+test('reviews what a deleted and what an overwritten tag pointed at once the trash lets go of it', async () => {
+  await using registry = await ServedRegistry.start({ 'windows.trash': '1d', 'windows.lease': '3d' });
+  const [deleted, overwritten] = [await pushImage(registry, 'x'), await pushImage(registry, 'y')].map((text) =>
+    digestOf(text),
+  );
+  registry.clock.advance(1000);
+  const now = registry.clock.now();
+  expect(await statusOf(registry, 'x', 'DELETE')).toBe(202);
+  const successor = digestOf(await pushImage(registry, 'y'));
+  const due = new Map(
+    registry
+      .rows<{ readonly key2: string; readonly due_at: number }>("select key2, due_at from task where kind = 'manifest'")
+      .map((row) => [row.key2, row.due_at]),
+  );
+  expect([deleted, overwritten, successor].map((digest) => due.get(digest ?? ''))).toEqual([
+    now + day,
+    now + day,
+    now + 3 * day,
+  ]);
+  expect(registry.rows('select name, manifest, purge_after from tag_trash order by name')).toEqual([
+    { name: 'x', manifest: deleted, purge_after: now + day },
+    { name: 'y', manifest: overwritten, purge_after: now + day },
+  ]);
+});

@@ -141,3 +141,45 @@ test('promises a client that asks before a push that the manifest stays for the 
   await head('x');
   expect(rows()).toEqual([{ lease_until: registry.clock.now() + 2 * hour, touched_at: registry.clock.now() }]);
 });
+
+test('refuses references that are neither tag nor digest', async () => {
+  await using registry = await ServedRegistry.start();
+  for (const method of ['GET', 'HEAD', 'DELETE']) {
+    for (const [reference, code] of [
+      ['-x', 'MANIFEST_INVALID'],
+      ['sha256:abc', 'DIGEST_INVALID'],
+      [`md5:${'0'.repeat(32)}`, 'DIGEST_INVALID'],
+    ] as const) {
+      const answer = await registry.send(`/v2/${repo}/manifests/${reference}`, { method });
+      if (method === 'HEAD') expect(answer.status).toBe(400);
+      else await expectRefusal(answer, 400, code);
+    }
+  }
+});
+
+test('remembers the pulls of each tag of a manifest by itself', async () => {
+  await using registry = await ServedRegistry.start();
+  const text = await pushImage(registry, 'x');
+  expect((await registry.putManifest(repo, 'y', text)).status).toBe(201);
+  const pulledAt: Record<string, number> = {};
+  for (const tag of ['x', 'y']) {
+    registry.clock.advance(hour);
+    pulledAt[tag] = registry.clock.now();
+    await registry.send(`/v2/${repo}/manifests/${tag}`);
+  }
+  await registry.stop();
+  expect(registry.rows('select name, last_pulled_at from tag order by name')).toEqual([
+    { name: 'x', last_pulled_at: pulledAt['x'] },
+    { name: 'y', last_pulled_at: pulledAt['y'] },
+  ]);
+  expect(registry.rows('select last_pulled_at from manifest')).toEqual([{ last_pulled_at: pulledAt['y'] }]);
+});
+
+test('does not find in one repository what was pushed to another', async () => {
+  await using registry = await ServedRegistry.start();
+  const text = await pushImage(registry, 'x');
+  await registry.pushBlob('pulls/other', freshBytes());
+  for (const reference of ['x', digestOf(text)]) {
+    expect((await registry.send(`/v2/pulls/other/manifests/${reference}`)).status).toBe(404);
+  }
+});

@@ -37,6 +37,16 @@ function freshImage(more: object = {}): string {
   return JSON.stringify({ ...image, annotations: { id: crypto.randomUUID() }, ...more });
 }
 
+/** A body whose length a client does not tell: of a Blob's own stream it would. */
+function unannounced(text: string): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    pull(controller) {
+      controller.enqueue(new TextEncoder().encode(text));
+      controller.close();
+    },
+  });
+}
+
 async function pulled(reference: string): Promise<{ readonly type: string | null; readonly text: string }> {
   const answer = await registry.send(`/v2/${repo}/manifests/${reference}`);
   expect(answer.status).toBe(200);
@@ -109,7 +119,7 @@ test('refuses a manifest above the limit, however its length is told, and takes 
   const streamed = await registry.send(`/v2/${repo}/manifests/large`, {
     method: 'PUT',
     headers: { 'content-type': ociManifest },
-    body: new Blob([padded(maxManifestBytes + 1)]).stream(),
+    body: unannounced(padded(maxManifestBytes + 1)),
   });
   await expectRefusal(streamed, 413, 'MANIFEST_INVALID');
 });
@@ -232,4 +242,47 @@ test('refuses references that are neither tag nor digest', async () => {
   for (const reference of ['sha256:abc', 'md5:d41d8cd98f00b204e9800998ecf8427e', 'sha256:']) {
     await expectRefusal(await registry.putManifest(repo, reference, image), 400, 'DIGEST_INVALID');
   }
+});
+
+test('names all that is missing, and leaves nothing of the push behind', async () => {
+  const [lackedConfig, ...lackedLayers] = Array.from({ length: 7 }, () => freshBytes());
+  if (lackedConfig === undefined) throw new Error('seven were made');
+  const lacking = JSON.stringify(imageOf(lackedConfig, layer, ...lackedLayers));
+  const refused = await registry.putManifest('pushes/nothing', 'lacking', lacking);
+  const { detail } = await expectRefusal(refused, 404, 'MANIFEST_BLOB_UNKNOWN');
+  expect(detail).toEqual({
+    blobs: [lackedConfig, layer, ...lackedLayers].map((blob) => digestOf(blob)),
+    manifests: [],
+  });
+  expect(registry.rows("select * from repository where name = 'pushes/nothing'")).toEqual([]);
+  expect(registry.rows('select * from manifest where digest = ?', digestOf(lacking))).toEqual([]);
+
+  const absent = ['first', 'second', 'third'];
+  const index = await registry.putManifest(repo, 'lacking', indexOf(...absent), ociIndex);
+  expect((await expectRefusal(index, 404, 'MANIFEST_BLOB_UNKNOWN')).detail).toEqual({
+    blobs: [],
+    manifests: absent.map((text) => digestOf(text)),
+  });
+});
+
+test('takes a manifest of a type of its own as long as it shows what it needs', async () => {
+  const type = 'application/vnd.example.thing.v1+json';
+  const absent = freshBytes();
+  const thing = (blob: Uint8Array) => ({ mediaType: type, config: image.config, blobs: [layerDescriptor(blob)] });
+  const text = JSON.stringify(thing(layer));
+  expect((await registry.putManifest(repo, 'thing', text, type)).status).toBe(201);
+  expect(await pulled('thing')).toEqual({ type, text });
+  const lacking = await registry.putManifest(repo, 'thing', thing(absent), type);
+  expect((await expectRefusal(lacking, 404, 'MANIFEST_BLOB_UNKNOWN')).detail).toMatchObject({
+    blobs: [digestOf(absent)],
+  });
+  const opaque = await registry.putManifest(repo, 'thing', { mediaType: type, needs: [layerDescriptor(layer)] }, type);
+  await expectRefusal(opaque, 400, 'MANIFEST_INVALID');
+});
+
+test('serves a manifest under its type without the parameters that came with it', async () => {
+  const text = freshImage({ mediaType: undefined });
+  const answer = await registry.putManifest(repo, 'parameters', text, `${ociManifest}; charset=utf-8`);
+  expect(answer.status).toBe(201);
+  expect(await pulled('parameters')).toEqual({ type: ociManifest, text });
 });

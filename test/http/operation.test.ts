@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test';
+import { z } from 'zod';
 import { digestOf, freshBytes, imageOf } from './content.ts';
 import { StartupError } from '../../src/startup-error.ts';
 import { ServedRegistry } from './served-registry.ts';
@@ -94,4 +95,68 @@ test('keeps what it has over an orderly stop', async () => {
   await registry.resume();
   expect((await registry.send('/v2/a/manifests/x')).status).toBe(200);
   expect(registry.logged).toEqual([]);
+});
+
+const requestLine = z.looseObject({ msg: z.string(), requestId: z.string(), method: z.string(), status: z.number() });
+
+/** What the log says of the requests of some traffic: a pull, a change, a refusal and a HEAD that finds nothing. */
+async function loggedWith(requests: string, headers: Readonly<Record<string, string>> = {}) {
+  const trust = { 'http.trustedProxies': '127.0.0.1' };
+  await using registry = await ServedRegistry.start({ 'log.level': 'info', 'log.requests': requests, ...trust });
+  const ids = new Map<string, string>();
+  for (const [method, path] of [
+    ['GET', '/v2/'],
+    ['POST', '/v2/a/blobs/uploads/'],
+    ['GET', '/v2/a/manifests/x'],
+    ['HEAD', '/v2/a/manifests/x'],
+  ] as const) {
+    const answer = await registry.send(path, { method, headers });
+    ids.set(answer.headers.get('x-request-id') ?? '', `${method} ${path} ${answer.status}`);
+  }
+  const lines = registry.logged
+    .map((line) => requestLine.parse(JSON.parse(line)))
+    .filter((line) => line.msg === 'request');
+  for (const line of lines)
+    expect(ids.get(line.requestId)).toBe(`${line.method} ${String(line['path'])} ${line.status}`);
+  return lines;
+}
+
+test('logs every request, or changes, or errors, under the id that its answer carries', async () => {
+  const seen = async (requests: string) =>
+    (await loggedWith(requests)).map(({ method, status }) => `${method} ${status}`);
+  expect(await seen('all')).toEqual(['GET 200', 'POST 202', 'GET 404', 'HEAD 404']);
+  expect(await seen('changes')).toEqual(['POST 202', 'GET 404']);
+  expect(await seen('errors')).toEqual(['GET 404']);
+});
+
+test('logs who has asked, from where and for how long', async () => {
+  const headers = { 'x-forwarded-for': '6.6.6.6, 192.0.2.9', 'user-agent': 'client/1' };
+  const [line] = await loggedWith('all', headers);
+  expect(line).toMatchObject({ path: '/v2/', client: '192.0.2.9', userAgent: 'client/1' });
+  expect(line?.['durationMs']).toBeNumber();
+});
+
+test('counts requests under the routes that they took, and their time', async () => {
+  await using registry = await ServedRegistry.start();
+  const digest = digestOf('absent');
+  const routes = {
+    ping: '/v2/',
+    catalog: '/v2/_catalog',
+    tags: '/v2/a/tags/list',
+    referrers: `/v2/a/referrers/${digest}`,
+    blob: `/v2/a/blobs/${digest}`,
+    upload: '/v2/a/blobs/uploads/none',
+    healthz: '/healthz',
+    readyz: '/readyz',
+    unknown: '/elsewhere',
+  };
+  for (const path of Object.values(routes)) await registry.send(path);
+  const text = await (await registry.send('/metrics')).text();
+  for (const route of Object.keys(routes)) {
+    expect(text).toMatch(
+      new RegExp(`^wherry_http_requests_total\\{route="${route}",method="GET",status="\\d+"\\} 1$`, 'm'),
+    );
+    const bucket = `wherry_http_request_duration_seconds_bucket{le="+Inf",route="${route}",method="GET"} 1`;
+    expect(text).toContain(bucket);
+  }
 });

@@ -25,13 +25,13 @@ test('refuses a method that a resource does not have, and names those that it ha
   const digest = `sha256:${'0'.repeat(64)}`;
   const methods = {
     '/v2/': 'GET, HEAD',
-    '/v2/_catalog': 'GET',
+    '/v2/_catalog': 'GET, HEAD',
     [`/v2/a/blobs/${digest}`]: 'GET, HEAD, DELETE',
     '/v2/a/blobs/uploads/': 'POST',
     '/v2/a/blobs/uploads/some': 'GET, PATCH, PUT, DELETE',
     '/v2/a/manifests/latest': 'GET, HEAD, PUT, DELETE',
-    '/v2/a/tags/list': 'GET',
-    [`/v2/a/referrers/${digest}`]: 'GET',
+    '/v2/a/tags/list': 'GET, HEAD',
+    [`/v2/a/referrers/${digest}`]: 'GET, HEAD',
   };
   for (const [path, allow] of Object.entries(methods)) {
     const answer = await registry.send(path, { method: 'OPTIONS' });

@@ -8,7 +8,8 @@ let registry: ServedRegistry;
 const repo = 'refs/image';
 const empty = new TextEncoder().encode('{}');
 const subject = { mediaType: ociManifest, digest: digestOf('never pushed'), size: 12 };
-const signature = 'application/vnd.example.signature';
+// A plus sign that is not quoted in a Link comes back as a space.
+const signature = 'application/vnd.example.signature.v1+json';
 const sbom = 'application/vnd.example.sbom';
 
 beforeAll(async () => {
@@ -140,4 +141,50 @@ test('does not list what was deleted', async () => {
 
 test('refuses a subject that is no digest', async () => {
   await expectRefusal(await registry.send(`/v2/${repo}/referrers/latest`), 400, 'DIGEST_INVALID');
+});
+
+test('lists an index that refers, and in its own repository only', async () => {
+  const about = { ...subject, digest: digestOf('with an index') };
+  const index = JSON.stringify({ schemaVersion: 2, mediaType: ociIndex, manifests: [], subject: about });
+  expect((await registry.putManifest(repo, digestOf(index), index, ociIndex)).headers.get('oci-subject')).toBe(
+    about.digest,
+  );
+  const { manifests } = await referrers(`/v2/${repo}/referrers/${about.digest}`);
+  expect(manifests).toEqual([{ mediaType: ociIndex, digest: digestOf(index), size: index.length }]);
+  expect((await referrers(`/v2/refs/other/referrers/${about.digest}`)).digests).toEqual([]);
+});
+
+test('pages without a filter too, and gives an empty page to somebody who asks for none', async () => {
+  const about = { digest: digestOf('paged') };
+  const all = ['1', '2', '3'].map((note) => artifact(about, sbom, note));
+  for (const text of all) await push(text);
+  const sorted = all.map((text) => digestOf(text)).toSorted();
+  const path = `/v2/${repo}/referrers/${about.digest}`;
+  const first = await referrers(`${path}?n=2`);
+  expect(first.digests).toEqual(sorted.slice(0, 2));
+  expect(first.headers.has('oci-filters-applied')).toBe(false);
+  const next = /^<([^>]+)>; rel="next"$/.exec(first.headers.get('link') ?? '')?.[1] ?? '';
+  const second = await referrers(next);
+  expect(second.digests).toEqual(sorted.slice(2));
+  expect(second.headers.has('link')).toBe(false);
+  expect((await referrers(`${path}?n=0`)).digests).toEqual([]);
+});
+
+test('lists a referrer again once it has been pushed again', async () => {
+  const about = { digest: digestOf('back') };
+  const text = artifact(about, sbom, 'x');
+  await push(text);
+  await registry.send(`/v2/${repo}/manifests/${digestOf(text)}`, { method: 'DELETE' });
+  await push(text);
+  expect((await referrers(`/v2/${repo}/referrers/${about.digest}`)).digests).toEqual([digestOf(text)]);
+});
+
+test('gives a thousand referrers at once at most, whatever number the client asks for', async () => {
+  const about = { digest: digestOf('many') };
+  const all = Array.from({ length: 1001 }, (_unused, index) => artifact(about, sbom, String(index)));
+  await Promise.all(all.map(push));
+  const first = await referrers(`/v2/${repo}/referrers/${about.digest}?n=5000`);
+  expect(first.digests).toHaveLength(1000);
+  const next = /^<([^>]+)>; rel="next"$/.exec(first.headers.get('link') ?? '')?.[1] ?? '';
+  expect([...first.digests, ...(await referrers(next)).digests]).toEqual(all.map((text) => digestOf(text)).toSorted());
 });

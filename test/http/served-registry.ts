@@ -26,8 +26,13 @@ export class ServedRegistry implements AsyncDisposable {
   /** Starts a registry on an empty data directory, which goes when the registry is disposed of. */
   static async start(settings: Settings = {}): Promise<ServedRegistry> {
     const registry = new ServedRegistry(await mkdtemp(join(tmpdir(), 'wherry-http-')));
-    await registry.resume(settings);
-    return registry;
+    try {
+      await registry.resume(settings);
+      return registry;
+    } catch (error) {
+      await registry[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /** Ends the process's part of the registry in an orderly way; the data stays. */
@@ -40,12 +45,18 @@ export class ServedRegistry implements AsyncDisposable {
   /** Serves the same data again, on another port. */
   async resume(settings: Settings = {}): Promise<void> {
     const flags = new Map(
-      Object.entries({ data: this.dataDirectory, listen: '127.0.0.1:0', 'http.drain': '1s', ...settings }),
+      Object.entries({
+        data: this.dataDirectory,
+        listen: '127.0.0.1:0',
+        'http.drain': '1s',
+        'log.level': 'warn',
+        ...settings,
+      }),
     );
     const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
     if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
     const stream = { write: (line: string) => void this.logged.push(line) };
-    const log = await createLog({ level: 'warn', format: 'json', stream });
+    const log = await createLog({ level: loaded.config.log.level, format: 'json', stream });
     this.#server = await startServer({ config: loaded.config, log, clock: this.clock });
   }
 

@@ -68,3 +68,39 @@ test('holds the layers that a build cache lists in an index', async () => {
   const refused = await registry.send(`/v2/${repo}/blobs/${digestOf(layer)}`, { method: 'DELETE' });
   await expectRefusal(refused, 405, 'UNSUPPORTED');
 });
+
+test('holds a blob that comes through an upload session, in its repository only', async () => {
+  await using registry = await ServedRegistry.start({ 'manifests.sparse.images': 'allow' });
+  const config = freshBytes();
+  for (const name of [repo, 'other/image']) await registry.putManifest(name, 'x', imageOf(config));
+  const opened = await registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' });
+  const location = opened.headers.get('location') ?? '';
+  expect((await registry.send(location, { method: 'PATCH', body: config })).status).toBe(202);
+  const closed = await registry.send(`${location}?digest=${digestOf(config)}`, { method: 'PUT' });
+  expect(closed.status).toBe(201);
+  expect(registry.rows('select repo, link_digest from manifest_blob order by repo')).toEqual([
+    { repo, link_digest: digestOf(config) },
+    { repo: 'other/image', link_digest: null },
+  ]);
+});
+
+test('does not hold a deleted child when the index comes again, until the child does', async () => {
+  await using registry = await ServedRegistry.start({ 'manifests.sparse.indexes': 'allow' });
+  const config = freshBytes();
+  await registry.pushBlob(repo, config);
+  const child = JSON.stringify(imageOf(config));
+  const index = JSON.stringify(indexOf(child));
+  const present = () => registry.rows('select present_child from manifest_child');
+  const pushIndex = async () => (await registry.putManifest(repo, 'x', index, ociIndex)).status;
+  const pushChild = async () => (await registry.putManifest(repo, digestOf(child), child)).status;
+  expect([await pushChild(), await pushIndex()]).toEqual([201, 201]);
+  expect(present()).toEqual([{ present_child: digestOf(child) }]);
+
+  for (const text of [index, child]) {
+    expect((await registry.send(`/v2/${repo}/manifests/${digestOf(text)}`, { method: 'DELETE' })).status).toBe(202);
+  }
+  expect(await pushIndex()).toBe(201);
+  expect(present()).toEqual([{ present_child: null }]);
+  expect(await pushChild()).toBe(201);
+  expect(present()).toEqual([{ present_child: digestOf(child) }]);
+});

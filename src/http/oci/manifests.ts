@@ -100,7 +100,7 @@ interface Tags {
 
 function tagsOf(call: Call, reference: Reference): Tags | Problem {
   const inPath = reference.kind === 'tag' ? [reference.tag] : [];
-  if (!call.queryText.includes('tag=')) return { parameters: [], all: inPath };
+  if (call.queryText === '') return { parameters: [], all: inPath };
   const texts = new URLSearchParams(call.queryText).getAll('tag');
   if (texts.length > maxTagParameters) {
     return {

@@ -17,7 +17,8 @@ export async function listReferrers(call: Call, repo: RepositoryName, digestText
   const query = new URLSearchParams(call.queryText);
   const request = pageRequestOf(query);
   if ('code' in request) return refuse(call, request);
-  const artifactType = query.get('artifactType') ?? undefined;
+  const filter = query.get('artifactType');
+  const artifactType = filter === null || filter === '' ? undefined : filter;
   const limit = Math.min(request.limit, maxReferrers);
   const page = await referrersPage(call.registry, { repo, subject, artifactType, last: request.last, limit });
 

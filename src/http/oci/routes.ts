@@ -17,7 +17,7 @@ type RegistryHandler = (call: Call) => Promise<Response>;
 /** Every endpoint under /v2/ that has no repository in its path. */
 export const registryEndpoints: Readonly<Record<RegistryResource, Readonly<Record<string, RegistryHandler>>>> = {
   ping: { GET: ping, HEAD: ping },
-  catalog: { GET: listCatalog },
+  catalog: { GET: listCatalog, HEAD: listCatalog },
 };
 
 /** Every endpoint of a repository, by resource and method. */
@@ -26,8 +26,8 @@ export const repositoryEndpoints: Readonly<Record<RepositoryResource, Readonly<R
   uploads: { POST: startUpload },
   upload: { GET: getUpload, PATCH: appendChunk, PUT: finishUpload, DELETE: abandonUpload },
   manifest: { GET: getManifestOf, HEAD: headManifest, PUT: putManifestOf, DELETE: deleteManifestOf },
-  tags: { GET: listTagsOf },
-  referrers: { GET: listReferrers },
+  tags: { GET: listTagsOf, HEAD: listTagsOf },
+  referrers: { GET: listReferrers, HEAD: listReferrers },
 };
 
 /** Where a path leads. Names and references are still the client's text. */

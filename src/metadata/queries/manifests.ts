@@ -101,7 +101,10 @@ export const liveManifestsAmong = query<{ repo: RepositoryName; digests: readonl
     .orderBy('digest'),
 );
 
-/** Every edge, every time the manifest comes: a retry after a crash must find nothing half-written (R19). */
+/**
+ * Every edge, every time the manifest comes: a retry after a crash must find nothing half-written (R19). Whether it holds
+ * its content is what the push has just seen, also where an earlier push saw it otherwise.
+ */
 export const upsertBlobEdge = query<{
   repo: RepositoryName;
   manifest: Digest;
@@ -119,9 +122,7 @@ export const upsertBlobEdge = query<{
       link_digest: p('linkDigest'),
     })
     .onConflict((conflict) =>
-      conflict.columns(['repo', 'manifest', 'digest']).doUpdateSet(({ fn, ref }) => ({
-        link_digest: fn.coalesce(ref('manifest_blob.link_digest'), p('linkDigest')),
-      })),
+      conflict.columns(['repo', 'manifest', 'digest']).doUpdateSet({ link_digest: p('linkDigest') }),
     ),
 );
 
@@ -135,9 +136,7 @@ export const upsertChildEdge = query<{
     .insertInto('manifest_child')
     .values({ repo: p('repo'), parent: p('parent'), child: p('child'), present_child: p('presentChild') })
     .onConflict((conflict) =>
-      conflict.columns(['repo', 'parent', 'child']).doUpdateSet(({ fn, ref }) => ({
-        present_child: fn.coalesce(ref('manifest_child.present_child'), p('presentChild')),
-      })),
+      conflict.columns(['repo', 'parent', 'child']).doUpdateSet({ present_child: p('presentChild') }),
     ),
 );
 
