@@ -144,6 +144,28 @@ describe.each(['write', 'writeUnsynced'] as const)('%s', (way) => {
   });
 });
 
+describe('a read', () => {
+  test('sees a write that came before it in the same turn of the event loop, and not one that failed', async () => {
+    expect(await names()).toEqual([]);
+    await store.writeUnsynced(() => add(app));
+    expect(await names()).toEqual([app]);
+    const failed = store.writeUnsynced(function* fails(): Operation<void> {
+      yield* add(other);
+      throw new Error('no');
+    });
+    expect(await failed.catch(() => 'failed')).toBe('failed');
+    expect(await names()).toEqual([app]);
+  });
+
+  test('sees what another process has committed from the next turn of the event loop on', async () => {
+    expect(await names()).toEqual([]);
+    using another = new Database(join(directory, 'wherry.db'));
+    another.run("insert into repository (name, created_at) values ('team/app', 0)");
+    await new Promise(setImmediate);
+    expect(await names()).toEqual([app]);
+  });
+});
+
 describe('an operation', () => {
   test('is made of others, in one transaction', async () => {
     function* addBoth(): Operation<number> {

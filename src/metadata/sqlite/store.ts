@@ -1,4 +1,4 @@
-import { Database, SQLiteError } from 'bun:sqlite';
+import { Database, SQLiteError, type Statement } from 'bun:sqlite';
 import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Operation } from '../operation.ts';
@@ -18,11 +18,21 @@ const cacheKib = 16 * 1024;
 export class SqliteMetadataStore implements MetadataStore {
   readonly #database: Database;
   readonly #connection: SqliteConnection;
+  readonly #begin: Statement<unknown, []>;
+  readonly #beginImmediate: Statement<unknown, []>;
+  readonly #commit: Statement<unknown, []>;
+  readonly #rollback: Statement<unknown, []>;
   readonly #commits: CommitSync;
+  /** Ends the transaction that reads share; undefined where none is open. */
+  #snapshotEnd: ReturnType<typeof setImmediate> | undefined;
 
   private constructor(database: Database, commits: CommitSync) {
     this.#database = database;
     this.#connection = new SqliteConnection(database);
+    this.#begin = database.query<unknown, []>('begin');
+    this.#beginImmediate = database.query<unknown, []>('begin immediate');
+    this.#commit = database.query<unknown, []>('commit');
+    this.#rollback = database.query<unknown, []>('rollback');
     this.#commits = commits;
   }
 
@@ -51,6 +61,7 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   async read<T>(operation: () => Operation<T>): Promise<T> {
+    this.#beginSnapshot();
     return this.#drive(operation());
   }
 
@@ -73,22 +84,41 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   async close(): Promise<void> {
+    this.#endSnapshot();
     if (!this.#commits.isBroken) await this.#commits.durable();
     await this.#commits.close();
     this.#database.close();
   }
 
+  /**
+   * All reads of one turn of the event loop, between two writes, share one transaction: beginning and ending one takes
+   * twice as long as finding a manifest. What they see is what was committed last, because whoever writes ends it first.
+   */
+  #beginSnapshot(): void {
+    if (this.#snapshotEnd !== undefined) return;
+    this.#begin.run();
+    this.#snapshotEnd = setImmediate(() => this.#endSnapshot());
+  }
+
+  #endSnapshot(): void {
+    if (this.#snapshotEnd === undefined) return;
+    clearImmediate(this.#snapshotEnd);
+    this.#snapshotEnd = undefined;
+    this.#commit.run();
+  }
+
   /** From BEGIN to COMMIT without letting go of the thread (R43). */
   #transaction<T>(operation: () => Operation<T>): T {
     try {
-      this.#database.run('begin immediate');
+      this.#endSnapshot();
+      this.#beginImmediate.run();
       try {
         const result = this.#drive(operation());
-        this.#database.run('commit');
+        this.#commit.run();
         return result;
       } catch (error) {
         // A full disk may already have rolled the transaction back.
-        if (this.#database.inTransaction) this.#database.run('rollback');
+        if (this.#database.inTransaction) this.#rollback.run();
         throw error;
       }
     } catch (error) {
