@@ -55,7 +55,7 @@ export class UploadSessions {
     const before = this.#turns.get(id);
     this.#turns.set(id, turn);
     try {
-      await before?.stop();
+      if (before !== undefined) await before.stop();
       return turn.isStopped ? undefined : await work(turn);
     } finally {
       turn.end();
