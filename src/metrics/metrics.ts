@@ -1,4 +1,6 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import { DurationHistogram } from './duration-histogram.ts';
+import { RequestTally } from './request-tally.ts';
 
 /** Upper bounds of the histogram of durations, in seconds: from a manifest out of memory to a layer over a slow line. */
 const durationBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30, 120];
@@ -19,8 +21,7 @@ export interface StoreFigures {
 /** The counters behind /metrics. */
 export class Metrics {
   readonly #registry = new Registry();
-  readonly #requests: Counter<'route' | 'method' | 'status'>;
-  readonly #durations: Histogram<'route' | 'method'>;
+  readonly #requests = new RequestTally(durationBuckets);
   readonly #pulledBytes: Counter;
   readonly #pushedBytes: Counter;
   readonly #figures: () => Promise<StoreFigures>;
@@ -28,19 +29,21 @@ export class Metrics {
   constructor(figures: () => Promise<StoreFigures>) {
     this.#figures = figures;
     const registers = [this.#registry];
-    this.#requests = new Counter({
+    const requests = this.#requests;
+    const answered = new Counter({
       name: 'wherry_http_requests_total',
       help: 'Requests answered, by route, method and status.',
       labelNames: ['route', 'method', 'status'],
-      registers,
+      registers: [],
+      collect() {
+        this.reset();
+        for (const { route, method, statuses } of requests) {
+          for (const [status, count] of statuses) this.inc({ route, method, status }, count);
+        }
+      },
     });
-    this.#durations = new Histogram({
-      name: 'wherry_http_request_duration_seconds',
-      help: 'Time from a request to the head of its answer.',
-      labelNames: ['route', 'method'],
-      buckets: durationBuckets,
-      registers,
-    });
+    this.#registry.registerMetric(answered);
+    this.#registry.registerMetric(new DurationHistogram(requests, durationBuckets));
     this.#pulledBytes = new Counter({
       name: 'wherry_pulled_bytes_total',
       help: 'Bytes of manifests and blobs in answers, whether the client took them all or not.',
@@ -75,8 +78,7 @@ export class Metrics {
   /** Counts an answered request. */
   answered(route: string, method: string, status: number, durationMs: number): void {
     const known = knownMethods.has(method) ? method : 'other';
-    this.#requests.inc({ route, method: known, status }, 1);
-    this.#durations.observe({ route, method: known }, durationMs / 1000);
+    this.#requests.add(route, known, status, durationMs / 1000);
   }
 
   pulled(sizeBytes: number): void {
