@@ -12,6 +12,7 @@ import { Metrics } from './metrics/metrics.ts';
 import { type Clock, systemClock } from './registry/clock.ts';
 import { randomIds } from './registry/id-generator.ts';
 import { PullRecorder } from './registry/pull-recorder.ts';
+import { RecentManifests } from './registry/recent-manifests.ts';
 import { Reclaimer } from './registry/reclaimer.ts';
 import type { Registry } from './registry/registry.ts';
 import { StoreFigures } from './registry/store-figures.ts';
@@ -76,6 +77,7 @@ async function serve(
     log,
     traffic: metrics,
     sessions: new UploadSessions(),
+    recentManifests: new RecentManifests(metadata),
     pulls: new PullRecorder({ metadata, clock, log }),
     reclaimer: new Reclaimer({ metadata, blobs, log }),
   };

@@ -3,12 +3,14 @@ import type { Parameters, Query } from './query.ts';
 /** One statement on a connection that answers at once (SQLite). */
 export interface SyncConnection {
   all<P extends Parameters<P>, R>(query: Query<P, R>, parameters: P): R[];
+  first<P extends Parameters<P>, R>(query: Query<P, R>, parameters: P): R | undefined;
   run<P extends Parameters<P>, R>(query: Query<P, R>, parameters: P): number;
 }
 
 /** One statement on a connection that answers later (PostgreSQL). */
 export interface AsyncConnection {
   all<P extends Parameters<P>, R>(query: Query<P, R>, parameters: P): Promise<R[]>;
+  first<P extends Parameters<P>, R>(query: Query<P, R>, parameters: P): Promise<R | undefined>;
   run<P extends Parameters<P>, R>(query: Query<P, R>, parameters: P): Promise<number>;
 }
 
@@ -42,6 +44,23 @@ class RowsStep<P extends Parameters<P>, R> implements Step {
   }
 }
 
+class FirstRowStep<P extends Parameters<P>, R> implements Step {
+  readonly #query: Query<P, R>;
+  readonly #parameters: P;
+  row: R | undefined;
+
+  constructor(query: Query<P, R>, parameters: P) {
+    this.#query = query;
+    this.#parameters = parameters;
+  }
+  execute(connection: SyncConnection): void {
+    this.row = connection.first(this.#query, this.#parameters);
+  }
+  async executeLater(connection: AsyncConnection): Promise<void> {
+    this.row = await connection.first(this.#query, this.#parameters);
+  }
+}
+
 class ChangeStep<P extends Parameters<P>, R> implements Step {
   readonly #query: Query<P, R>;
   readonly #parameters: P;
@@ -68,8 +87,9 @@ export function* all<P extends Parameters<P>, R>(query: Query<P, R>, parameters:
 
 /** The first row of a query, undefined where there is none. */
 export function* first<P extends Parameters<P>, R>(query: Query<P, R>, parameters: P): Operation<R | undefined> {
-  const rows = yield* all(query, parameters);
-  return rows[0];
+  const step = new FirstRowStep(query, parameters);
+  yield step;
+  return step.row;
 }
 
 /** Executes an insert, update or delete without `returning`; returns how many rows it touched. */

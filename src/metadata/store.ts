@@ -18,6 +18,12 @@ export interface MetadataStore {
    */
   writeUnsynced<T>(operation: () => Operation<T>): Promise<T>;
 
+  /**
+   * Grows with every transaction: while it stays the same, what was read before is what a read would give now. Undefined
+   * where other processes write to the same database.
+   */
+  readonly commits: number | undefined;
+
   /** Whether the database answers. */
   isReady(): Promise<boolean>;
 

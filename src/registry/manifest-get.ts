@@ -10,14 +10,9 @@ import { touchTag } from '../metadata/queries/tags.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Reference } from '../oci/reference.ts';
+import type { FoundManifest } from './recent-manifests.ts';
 import type { Registry } from './registry.ts';
 import { reviewManifest } from './review.ts';
-
-export interface FoundManifest {
-  readonly digest: Digest;
-  readonly mediaType: string;
-  readonly bytes: Uint8Array;
-}
 
 /** A visible manifest, for a pull; the pull's time is recorded. */
 export async function getManifest(
@@ -25,15 +20,29 @@ export async function getManifest(
   repo: RepositoryName,
   reference: Reference,
 ): Promise<FoundManifest | undefined> {
-  const row = await registry.metadata.read(() =>
+  const found = registry.recentManifests.get(repo, reference) ?? (await findManifest(registry, repo, reference));
+  if (found === undefined) return undefined;
+  registry.pulls.record(found);
+  registry.traffic.pulled(found.bytes.byteLength);
+  return found;
+}
+
+async function findManifest(
+  { metadata, recentManifests }: Registry,
+  repo: RepositoryName,
+  reference: Reference,
+): Promise<FoundManifest | undefined> {
+  const { commits } = metadata;
+  const tag = reference.kind === 'tag' ? reference.tag : undefined;
+  const row = await metadata.read(() =>
     reference.kind === 'tag'
       ? first(manifestByTag, { repo, tag: reference.tag })
       : first(manifestByDigest, { repo, digest: reference.digest }),
   );
   if (row === undefined) return undefined;
-  registry.pulls.record(repo, row.digest, reference.kind === 'tag' ? reference.tag : undefined);
-  registry.traffic.pulled(row.bytes.byteLength);
-  return { digest: row.digest, mediaType: row.media_type, bytes: row.bytes };
+  const found: FoundManifest = { repo, digest: row.digest, tag, mediaType: row.media_type, bytes: row.bytes };
+  recentManifests.add(reference, found, commits);
+  return found;
 }
 
 export interface ManifestHead {

@@ -9,14 +9,14 @@ import type { Clock } from './clock.ts';
 
 /** How many pulls one transaction writes, so that it stays short. */
 const batch = 200;
-/** How many different pulled things wait at most; more than that are written at once. */
+/** How many pulled things wait at most; so many are written at once. */
 const maxWaiting = 50_000;
 
-interface Pull {
+/** What was pulled: a manifest, by a tag or by its digest. */
+export interface Pulled {
   readonly repo: RepositoryName;
   readonly digest: Digest;
   readonly tag: TagName | undefined;
-  at: number;
 }
 
 /**
@@ -24,14 +24,15 @@ interface Pull {
  * crash loses is at most the last few seconds of times; retention flushes before it judges (R25).
  */
 export class PullRecorder {
-  readonly #metadata: MetadataStore;
+  readonly #metadata: Pick<MetadataStore, 'writeUnsynced'>;
   readonly #clock: Clock;
   readonly #log: Log;
-  #waiting = new Map<string, Pull>();
+  /** When each was pulled last, in ms since 1970. By identity: things that are alike may stand here several times. */
+  #waiting = new Map<Pulled, number>();
   #timer: ReturnType<typeof setInterval> | undefined;
   #flushing: Promise<void> | undefined;
 
-  constructor(parts: { metadata: MetadataStore; clock: Clock; log: Log }) {
+  constructor(parts: { metadata: Pick<MetadataStore, 'writeUnsynced'>; clock: Clock; log: Log }) {
     this.#metadata = parts.metadata;
     this.#clock = parts.clock;
     this.#log = parts.log;
@@ -43,16 +44,16 @@ export class PullRecorder {
     this.#timer.unref();
   }
 
-  /** A manifest was pulled, by a tag or by its digest. */
-  record(repo: RepositoryName, digest: Digest, tag: TagName | undefined): void {
-    const key = tag === undefined ? `${repo}@${digest}` : `${repo}:${tag}@${digest}`;
-    const waiting = this.#waiting.get(key);
-    if (waiting !== undefined) {
-      waiting.at = this.#clock.now();
-      return;
-    }
-    this.#waiting.set(key, { repo, digest, tag, at: this.#clock.now() });
-    if (this.#waiting.size >= maxWaiting) void this.#flushQuietly();
+  /** Cheapest where the same object is given for every pull of a thing. */
+  record(pulled: Pulled): void {
+    const waiting = this.#waiting.size;
+    this.#keep(pulled, this.#clock.now());
+    if (waiting < maxWaiting && this.#waiting.size === maxWaiting) void this.#flushQuietly();
+  }
+
+  /** Where no more can wait, since nothing can be written, times are given up, and pulls go on. */
+  #keep(pulled: Pulled, at: number): void {
+    if (this.#waiting.size < maxWaiting || this.#waiting.has(pulled)) this.#waiting.set(pulled, at);
   }
 
   /** Writes everything recorded until now. */
@@ -81,27 +82,38 @@ export class PullRecorder {
   }
 
   async #write(): Promise<void> {
-    const pulls = [...this.#waiting.values()];
+    const pulls = latestOf(this.#waiting);
     this.#waiting = new Map();
     for (let start = 0; start < pulls.length; start += batch) {
       const some = pulls.slice(start, start + batch);
       try {
         await this.#metadata.writeUnsynced(() => writePulls(some));
       } catch (error) {
-        for (const pull of pulls.slice(start)) this.#putBack(pull);
+        for (const { pulled, at } of pulls.slice(start)) this.#keep(pulled, at);
         throw error;
       }
     }
   }
-
-  #putBack(pull: Pull): void {
-    const key = pull.tag === undefined ? `${pull.repo}@${pull.digest}` : `${pull.repo}:${pull.tag}@${pull.digest}`;
-    if (!this.#waiting.has(key)) this.#waiting.set(key, pull);
-  }
 }
 
-function* writePulls(pulls: readonly Pull[]): Operation<void> {
-  for (const { repo, digest, tag, at } of pulls) {
+interface TimedPull {
+  readonly pulled: Pulled;
+  readonly at: number;
+}
+
+/** The last pull of each thing. */
+function latestOf(waiting: ReadonlyMap<Pulled, number>): readonly TimedPull[] {
+  const latest = new Map<string, TimedPull>();
+  for (const [pulled, at] of waiting) {
+    const key = `${pulled.repo}:${pulled.tag ?? ''}@${pulled.digest}`;
+    if (at >= (latest.get(key)?.at ?? 0)) latest.set(key, { pulled, at });
+  }
+  return [...latest.values()];
+}
+
+function* writePulls(pulls: readonly TimedPull[]): Operation<void> {
+  for (const { pulled, at } of pulls) {
+    const { repo, digest, tag } = pulled;
     yield* change(recordManifestPull, { repo, digest, at });
     if (tag !== undefined) yield* change(recordTagPull, { repo, name: tag, manifest: digest, at });
   }

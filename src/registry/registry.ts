@@ -4,6 +4,7 @@ import type { MetadataStore } from '../metadata/store.ts';
 import type { Clock } from './clock.ts';
 import type { IdGenerator } from './id-generator.ts';
 import type { PullRecorder } from './pull-recorder.ts';
+import type { RecentManifests } from './recent-manifests.ts';
 import type { Reclaimer } from './reclaimer.ts';
 import type { UploadSessions } from './upload-sessions.ts';
 
@@ -42,6 +43,7 @@ export interface Registry {
   readonly log: Log;
   readonly traffic: Traffic;
   readonly sessions: UploadSessions;
+  readonly recentManifests: RecentManifests;
   readonly pulls: PullRecorder;
   readonly reclaimer: Reclaimer;
 }

@@ -4,8 +4,9 @@ import { parseReference, type Reference } from '../../oci/reference.ts';
 import { deleteManifest, removeTag } from '../../registry/manifest-delete.ts';
 import { getManifest, headManifestForPush } from '../../registry/manifest-get.ts';
 import { putManifest, type PutManifestOutcome } from '../../registry/manifest-put.ts';
+import type { FoundManifest } from '../../registry/recent-manifests.ts';
 import { readBounded } from '../bounded-body.ts';
-import { answer, type Call, locationOf, matchesEntity, refuse } from '../call.ts';
+import { answer, answerPrepared, type Call, locationOf, matchesEntity, preparedHeaders, refuse } from '../call.ts';
 import type { Problem } from '../errors.ts';
 
 /** More `tag` parameters than this are refused with 414; the specification asks for at least 10. */
@@ -17,9 +18,21 @@ export async function getManifestOf(call: Call, repo: RepositoryName, referenceT
   if (!parsed.ok) return refuse(call, malformedReference(parsed));
   const found = await getManifest(call.registry, repo, parsed.reference);
   if (found === undefined) return refuse(call, manifestUnknown(repo, parsed.reference));
-  const headers = manifestHeaders(found.digest, found.mediaType);
-  if (matchesEntity(call.request, headers.etag)) return answer(call, 304, headers);
-  return answer(call, 200, headers, found.bytes);
+  if (matchesEntity(call.request, entityTagOf(found.digest))) {
+    return answer(call, 304, manifestHeaders(found.digest, found.mediaType));
+  }
+  return answerPrepared(call, headersOf(found), found.bytes);
+}
+
+/** Those of manifests that are pulled time and again, as long as the registry remembers them. */
+const headersOfFound = new WeakMap<FoundManifest, Headers>();
+
+function headersOf(found: FoundManifest): Headers {
+  const known = headersOfFound.get(found);
+  if (known !== undefined) return known;
+  const headers = preparedHeaders(manifestHeaders(found.digest, found.mediaType));
+  headersOfFound.set(found, headers);
+  return headers;
 }
 
 /** `HEAD /v2/<name>/manifests/<reference>` (end-3). */
@@ -176,6 +189,11 @@ function malformedReference(parsed: {
   return { code: parsed.code, message: parsed.message } satisfies Problem;
 }
 
-function manifestHeaders(digest: Digest, mediaType: string): Record<string, string> & { etag: string } {
-  return { 'content-type': mediaType, 'docker-content-digest': digest, etag: `"${digest}"` };
+/** Content never changes under its digest, so the digest is its entity tag. */
+function entityTagOf(digest: Digest): string {
+  return `"${digest}"`;
+}
+
+function manifestHeaders(digest: Digest, mediaType: string) {
+  return { 'content-type': mediaType, 'docker-content-digest': digest, etag: entityTagOf(digest) };
 }

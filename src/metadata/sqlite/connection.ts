@@ -19,6 +19,12 @@ export class SqliteConnection implements SyncConnection {
     return this.#database.query<R, SQLQueryBindings[]>(compiled.sql).all(...bindingsOf(compiled, parameters));
   }
 
+  first<P extends Parameters<P>, R>(query: Query<P, R>, parameters: P): R | undefined {
+    const compiled = query.compiled(sqliteDialect);
+    const row = this.#database.query<R, SQLQueryBindings[]>(compiled.sql).get(...bindingsOf(compiled, parameters));
+    return row ?? undefined;
+  }
+
   run<P extends Parameters<P>, R>(query: Query<P, R>, parameters: P): number {
     const compiled = query.compiled(sqliteDialect);
     return this.#database.query<R, SQLQueryBindings[]>(compiled.sql).run(...bindingsOf(compiled, parameters)).changes;

@@ -23,6 +23,7 @@ export class SqliteMetadataStore implements MetadataStore {
   readonly #commit: Statement<unknown, []>;
   readonly #rollback: Statement<unknown, []>;
   readonly #commits: CommitSync;
+  #commitCount = 0;
   /** Ends the transaction that reads share; undefined where none is open. */
   #snapshotEnd: ReturnType<typeof setImmediate> | undefined;
 
@@ -75,6 +76,11 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#transaction(operation);
   }
 
+  /** No other process writes, by the lock on the directory. */
+  get commits(): number {
+    return this.#commitCount;
+  }
+
   async isReady(): Promise<boolean> {
     try {
       return !this.#commits.isBroken && this.#database.query('select 1').get() !== null;
@@ -112,6 +118,7 @@ export class SqliteMetadataStore implements MetadataStore {
     try {
       this.#endSnapshot();
       this.#beginImmediate.run();
+      this.#commitCount++;
       try {
         const result = this.#drive(operation());
         this.#commit.run();

@@ -1,0 +1,129 @@
+import { afterEach, beforeEach, expect, test } from 'bun:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createLog } from '../log/log.ts';
+import { change, first, type Operation } from '../metadata/operation.ts';
+import { upsertManifest } from '../metadata/queries/manifests.ts';
+import { insertRepository } from '../metadata/queries/repositories.ts';
+import { query } from '../metadata/query.ts';
+import { SqliteMetadataStore } from '../metadata/sqlite/store.ts';
+import { digestOf } from '../oci/digest.ts';
+import { parseRepositoryName, type RepositoryName } from '../oci/names.ts';
+import { type Pulled, PullRecorder } from './pull-recorder.ts';
+
+/** How many pulled things wait at most. */
+const maxWaiting = 50_000;
+
+const pullTime = query<Record<never, never>>()(({ db }) => db.selectFrom('manifest').select('last_pulled_at'));
+const log = await createLog({ level: 'error', format: 'json', stream: { write: () => undefined } });
+const repo = repositoryName('team/app');
+const bytes = Buffer.from('{}');
+const digest = digestOf('sha256', bytes);
+
+function repositoryName(text: string): RepositoryName {
+  const name = parseRepositoryName(text);
+  if (name === undefined) throw new Error(`${text} is not a repository name`);
+  return name;
+}
+
+let directory: string;
+let store: SqliteMetadataStore;
+let now: number;
+let isFull: boolean;
+let writes: number;
+let recorder: PullRecorder;
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'wherry-pulls-'));
+  store = SqliteMetadataStore.open(directory);
+  await store.writeUnsynced(function* push(): Operation<void> {
+    yield* change(insertRepository, { repo, now: 0 });
+    const parts = { mediaType: 'application/json', kind: 'image', artifactType: null, annotations: null } as const;
+    const times = { leaseUntil: 0, now: 0 };
+    yield* change(upsertManifest, { repo, digest, ...parts, ...times, subject: null, size: bytes.length, bytes });
+  });
+  now = 1000;
+  isFull = false;
+  writes = 0;
+  const metadata = {
+    async writeUnsynced<T>(operation: () => Operation<T>): Promise<T> {
+      writes++;
+      if (isFull) throw new Error('the disk is full');
+      return await store.writeUnsynced(operation);
+    },
+  };
+  recorder = new PullRecorder({ metadata, clock: { now: () => now }, log });
+});
+
+afterEach(async () => {
+  await store.close();
+  rmSync(directory, { recursive: true });
+});
+
+async function recordedTime(): Promise<number | null | undefined> {
+  return (await store.read(() => first(pullTime, {})))?.last_pulled_at;
+}
+
+/** What stands for a pull: each time another object. */
+function pulled(): Pulled {
+  return { repo, digest, tag: undefined };
+}
+
+test('a pull waits in memory until it is written', async () => {
+  recorder.record(pulled());
+  expect(await recordedTime()).toBeNull();
+  await recorder.flush();
+  expect(await recordedTime()).toBe(1000);
+});
+
+test('the last of many pulls counts, whichever object stood for it', async () => {
+  const early = pulled();
+  for (const each of [early, pulled(), early]) {
+    now += 10;
+    recorder.record(each);
+  }
+  await recorder.flush();
+  expect(await recordedTime()).toBe(1030);
+  expect(writes).toBe(1);
+});
+
+test('times that could not be written are written later', async () => {
+  isFull = true;
+  recorder.record(pulled());
+  expect(recorder.flush()).rejects.toThrow('the disk is full');
+  await recorder.flush().catch(() => undefined);
+  isFull = false;
+  await recorder.flush();
+  expect(await recordedTime()).toBe(1000);
+});
+
+test('a newer time is not lost to an older one that could not be written', async () => {
+  isFull = true;
+  recorder.record(pulled());
+  await recorder.flush().catch(() => undefined);
+  now = 2000;
+  recorder.record(pulled());
+  isFull = false;
+  await recorder.flush();
+  expect(await recordedTime()).toBe(2000);
+});
+
+test('so many pulls are written at once, without waiting for the next few seconds', async () => {
+  for (let count = 0; count < maxWaiting; count++) recorder.record(pulled());
+  await recorder.flush();
+  expect(await recordedTime()).toBe(1000);
+  expect(writes).toBe(1);
+});
+
+test('while nothing can be written no more than so many wait, and none of them is tried again and again', async () => {
+  isFull = true;
+  for (let count = 0; count < maxWaiting; count++) {
+    recorder.record({ repo, digest: digestOf('sha256', Buffer.from(String(count))), tag: undefined });
+  }
+  await recorder.flush().catch(() => undefined);
+  const tried = writes;
+  for (let count = 0; count < 1000; count++) recorder.record(pulled());
+  await new Promise(setImmediate);
+  expect(writes).toBe(tried);
+});
