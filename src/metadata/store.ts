@@ -2,13 +2,16 @@ import type { Operation } from './operation.ts';
 
 /** The only truth: rows in a database that has transactions. Its forms: sqlite/ (embedded), postgres/ (shared). */
 export interface MetadataStore {
-  /** Runs an operation that only reads, on what is committed now. */
+  /**
+   * Runs an operation that only reads, on what is committed now. A power cut may still undo that: whoever promises
+   * something on the strength of it waits for `durable` first.
+   */
   read<T>(operation: () => Operation<T>): Promise<T>;
 
   /**
    * Runs an operation in a transaction and resolves once its commit is on the disk: what is answered after that cannot
    * be undone by a power cut (I7). A throw rolls back. The function may be called again where a database asks for a
-   * retry, so it must not act outside the transaction.
+   * retry or shares a transaction with one that failed, so it must not act outside the transaction.
    */
   write<T>(operation: () => Operation<T>): Promise<T>;
 
@@ -17,6 +20,12 @@ export interface MetadataStore {
    * together with all that was committed after it. For what no answer promises: an upload just opened, its offset, pull times.
    */
   writeUnsynced<T>(operation: () => Operation<T>): Promise<T>;
+
+  /**
+   * Resolves once all that a read may have seen until now is on the disk, but for what was written without waiting for it.
+   * @throws MetadataBrokenError where that will never be
+   */
+  durable(): Promise<void>;
 
   /**
    * Grows with every transaction: while it stays the same, what was read before is what a read would give now. Undefined

@@ -56,20 +56,23 @@ export class PullRecorder {
     if (this.#waiting.size < maxWaiting || this.#waiting.has(pulled)) this.#waiting.set(pulled, at);
   }
 
-  /** Writes everything recorded until now. */
+  /** Writes everything recorded until now; resolves once it is committed, whoever began to write it. */
   async flush(): Promise<void> {
-    await this.#flushing;
-    this.#flushing = this.#write();
-    try {
-      await this.#flushing;
-    } finally {
-      this.#flushing = undefined;
-    }
+    const flushing = this.#writeAfter(this.#flushing);
+    this.#flushing = flushing;
+    await flushing;
   }
 
+  async #writeAfter(before: Promise<void> | undefined): Promise<void> {
+    // What could not be written then is tried again now.
+    await before?.catch(() => undefined);
+    await this.#write();
+  }
+
+  /** Writes what is left, if it can be written: an orderly stop must not fail for it. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
-    await this.flush();
+    await this.#flushQuietly();
   }
 
   async #flushQuietly(): Promise<void> {
@@ -77,7 +80,7 @@ export class PullRecorder {
     try {
       await this.flush();
     } catch (error) {
-      this.#log.warn({ err: error }, 'pull times could not be written; trying again later');
+      this.#log.warn({ err: error }, 'pull times could not be written');
     }
   }
 

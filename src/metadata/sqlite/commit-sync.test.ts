@@ -44,6 +44,12 @@ class SlowDisk {
   }
 }
 
+/** Commits something, and waits for it to be durable. */
+async function commitTo(commits: CommitSync): Promise<void> {
+  commits.committed();
+  await commits.durable();
+}
+
 /** Lets everything happen that waits for nothing but its turn. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
@@ -75,7 +81,7 @@ describe('group commit', () => {
   test('a commit is durable when a sync that began after it has ended', async () => {
     const disk = new SlowDisk();
     const commits = new CommitSync(walPath, disk.sync);
-    const commit = watch(commits.durable());
+    const commit = watch(commitTo(commits));
     await settled();
     expect([commit.state, disk.running]).toEqual(['pending', 1]);
     disk.finish();
@@ -87,8 +93,8 @@ describe('group commit', () => {
   test('a commit that comes while a sync runs is not durable with that sync, which may have begun before it', async () => {
     const disk = new SlowDisk();
     const commits = new CommitSync(walPath, disk.sync);
-    const early = watch(commits.durable());
-    const late = watch(commits.durable());
+    const early = watch(commitTo(commits));
+    const late = watch(commitTo(commits));
     disk.finish();
     await settled();
     expect([early.state, late.state]).toEqual(['durable', 'pending']);
@@ -101,10 +107,10 @@ describe('group commit', () => {
   test('all commits that come while a sync runs share the next one', async () => {
     const disk = new SlowDisk();
     const commits = new CommitSync(walPath, disk.sync);
-    const first = watch(commits.durable());
+    const first = watch(commitTo(commits));
     const others = [];
     for (let count = 0; count < 50; count++) {
-      others.push(watch(commits.durable()));
+      others.push(watch(commitTo(commits)));
       await Promise.resolve();
     }
     disk.finish();
@@ -118,8 +124,8 @@ describe('group commit', () => {
   test('the next sync begins in the moment in which the one before it ends', () => {
     const disk = new SlowDisk();
     const commits = new CommitSync(walPath, disk.sync);
-    void commits.durable();
-    void commits.durable();
+    void commitTo(commits);
+    void commitTo(commits);
     disk.finish();
     expect([disk.begun, disk.running]).toEqual([2, 1]);
     disk.finish();
@@ -131,8 +137,8 @@ describe('group commit', () => {
     const commits = new CommitSync(walPath, disk.sync);
     const states: string[] = [];
     const commitTwice = async (): Promise<void> => {
-      await commits.durable();
-      const again = commits.durable();
+      await commitTo(commits);
+      const again = commitTo(commits);
       states.push(`${disk.running} running`);
       await again;
       states.push('durable again');
@@ -155,7 +161,7 @@ describe('group commit', () => {
     const needed: number[] = [];
     const come = (): void => {
       needed.push(disk.begun + 1);
-      watched.push(watch(commits.durable()));
+      watched.push(watch(commitTo(commits)));
     };
     for (let round = 0; round < 100; round++) {
       come();
@@ -178,10 +184,36 @@ describe('group commit', () => {
     await commits.close();
   });
 
+  test('what is on the disk needs no further sync', async () => {
+    const disk = new SlowDisk();
+    const commits = new CommitSync(walPath, disk.sync);
+    await commits.durable();
+    const commit = commitTo(commits);
+    disk.finish();
+    await commit;
+    await commits.durable();
+    expect(disk.begun).toBe(1);
+    await commits.close();
+  });
+
+  test('whoever has seen a commit whose sync is under way waits for that one', async () => {
+    const disk = new SlowDisk();
+    const commits = new CommitSync(walPath, disk.sync);
+    const commit = commitTo(commits);
+    const seen = watch(commits.durable());
+    await settled();
+    expect(seen.state).toBe('pending');
+    disk.finish();
+    await commit;
+    await settled();
+    expect([seen.state, disk.begun]).toEqual(['durable', 1]);
+    await commits.close();
+  });
+
   test('an idle registry syncs nothing', async () => {
     const disk = new SlowDisk();
     const commits = new CommitSync(walPath, disk.sync);
-    const commit = commits.durable();
+    const commit = commitTo(commits);
     disk.finish();
     await commit;
     await settled();
@@ -196,7 +228,7 @@ describe('a sync that fails', () => {
   test('refuses its commits, saying what to do', async () => {
     const disk = new SlowDisk();
     const commits = new CommitSync(walPath, disk.sync);
-    const commit = watch(commits.durable());
+    const commit = watch(commitTo(commits));
     disk.finish(inputOutputError);
     await settled();
     expect(commit.state).toBe('refused');
@@ -209,8 +241,8 @@ describe('a sync that fails', () => {
   test('refuses those who wait for the next, for its success would prove nothing', async () => {
     const disk = new SlowDisk();
     const commits = new CommitSync(walPath, disk.sync);
-    const commit = watch(commits.durable());
-    const waiting = [watch(commits.durable()), watch(commits.durable())];
+    const commit = watch(commitTo(commits));
+    const waiting = [watch(commitTo(commits)), watch(commitTo(commits))];
     disk.finish(inputOutputError);
     await settled();
     expect([commit, ...waiting].map(({ state }) => state)).toEqual(['refused', 'refused', 'refused']);
@@ -221,11 +253,11 @@ describe('a sync that fails', () => {
   test('refuses every later commit for ever, without another sync', async () => {
     const disk = new SlowDisk();
     const commits = new CommitSync(walPath, disk.sync);
-    const commit = watch(commits.durable());
+    const commit = watch(commitTo(commits));
     disk.finish(inputOutputError);
     await settled();
     for (let count = 0; count < 10; count++) {
-      const later = watch(commits.durable());
+      const later = watch(commitTo(commits));
       await settled();
       expect(later.error).toBeInstanceOf(MetadataBrokenError);
     }
@@ -236,8 +268,8 @@ describe('a sync that fails', () => {
   test('takes nothing back from the commits before it', async () => {
     const disk = new SlowDisk();
     const commits = new CommitSync(walPath, disk.sync);
-    const before = watch(commits.durable());
-    const after = watch(commits.durable());
+    const before = watch(commitTo(commits));
+    const after = watch(commitTo(commits));
     disk.finish();
     disk.finish(inputOutputError);
     await settled();
@@ -254,7 +286,7 @@ describe('closing', () => {
       descriptor = opened;
       disk.sync(opened, done);
     });
-    const pending = [watch(commits.durable()), watch(commits.durable())];
+    const pending = [watch(commitTo(commits)), watch(commitTo(commits))];
     const closing = watch(commits.close());
     await settled();
     disk.finish();
@@ -270,7 +302,7 @@ describe('closing', () => {
   test('works with a failed disk too', async () => {
     const disk = new SlowDisk();
     const commits = new CommitSync(walPath, disk.sync);
-    const commit = watch(commits.durable());
+    const commit = watch(commitTo(commits));
     const closing = commits.close();
     disk.finish(new Error('EIO'));
     await closing;
@@ -280,8 +312,8 @@ describe('closing', () => {
 
 test('the log of a real disk is synced', async () => {
   const commits = new CommitSync(walPath);
-  await Promise.all([commits.durable(), commits.durable(), commits.durable()]);
-  await commits.durable();
+  await Promise.all([commitTo(commits), commitTo(commits), commitTo(commits)]);
+  await commitTo(commits);
   await commits.close();
 });
 

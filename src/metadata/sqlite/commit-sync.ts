@@ -24,9 +24,12 @@ export type SyncFile = (descriptor: number, done: (error: Error | null) => void)
 export class CommitSync {
   readonly #descriptor: number;
   readonly #syncFile: SyncFile;
-  /** Those whom the running sync serves; undefined where none runs. */
-  #running: PromiseWithResolvers<void> | undefined;
-  /** Those who came while it ran, and may have committed after it began. */
+  /** Commits that somebody waits for, or has been told of; how many of them are on the disk. */
+  #committed = 0;
+  #durable = 0;
+  /** Those whom the running sync serves, and up to which commit; undefined where none runs. */
+  #running: (PromiseWithResolvers<void> & { readonly upTo: number }) | undefined;
+  /** Those who have committed after it began. */
   #waiting: PromiseWithResolvers<void> | undefined;
   #broken: MetadataBrokenError | undefined;
 
@@ -36,28 +39,42 @@ export class CommitSync {
     this.#syncFile = syncFile;
   }
 
+  /** A transaction that must not be lost has been written to the log. */
+  committed(): void {
+    this.#committed++;
+  }
+
   /**
-   * Resolves once everything committed until now is on the disk.
+   * Resolves once all that was committed until now is on the disk: at once where it is.
    * @throws MetadataBrokenError from the first failed sync on
    */
   async durable(): Promise<void> {
     if (this.#broken !== undefined) throw this.#broken;
+    if (this.#durable === this.#committed) return;
     if (this.#running === undefined) {
       const batch = Promise.withResolvers<void>();
       this.#begin(batch);
       return await batch.promise;
     }
+    if (this.#running.upTo === this.#committed) return await this.#running.promise;
     this.#waiting ??= Promise.withResolvers();
     return await this.#waiting.promise;
   }
 
+  /** Resolves when the running sync has ended, well or not; undefined where none runs. */
+  get running(): Promise<void> | undefined {
+    return this.#running?.promise.catch(() => undefined);
+  }
+
   #begin(batch: PromiseWithResolvers<void>): void {
-    this.#running = batch;
+    const upTo = this.#committed;
+    this.#running = { ...batch, upTo };
     this.#syncFile(this.#descriptor, (error) => {
       const next = this.#waiting;
       this.#waiting = undefined;
       this.#running = undefined;
       if (error === null) {
+        this.#durable = upTo;
         batch.resolve();
         if (next !== undefined) this.#begin(next);
       } else {
@@ -71,9 +88,9 @@ export class CommitSync {
     });
   }
 
-  /** Whether a sync has failed. */
-  get isBroken(): boolean {
-    return this.#broken !== undefined;
+  /** Why nothing can be promised any more, once a sync has failed. */
+  get broken(): MetadataBrokenError | undefined {
+    return this.#broken;
   }
 
   /** Waits for the syncs that were asked for. */

@@ -11,6 +11,7 @@ import { insertPendingObject, makeObjectLive } from '../queries/objects.ts';
 import { findRepository, insertRepository } from '../queries/repositories.ts';
 import { deleteTask, upsertTask } from '../queries/tasks.ts';
 import { query } from '../query.ts';
+import { MetadataBrokenError } from '../store.ts';
 import { NewerSchemaError } from './migrate.ts';
 import { SqliteMetadataStore } from './store.ts';
 
@@ -59,6 +60,11 @@ function committedNames(): readonly string[] {
   } finally {
     statement.finalize();
   }
+}
+
+/** Lets everything happen that waits for nothing but its turn. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
 }
 
 /** What a promise was refused with. */
@@ -220,6 +226,113 @@ describe('an operation', () => {
     }
     await Promise.all(Array.from({ length: 20 }, () => store.write(addNext)));
     expect((await names()).length).toBe(21);
+  });
+});
+
+describe('operations that come at once', () => {
+  /** How many transactions the work took. */
+  async function commitsOf(work: () => Promise<unknown>): Promise<number> {
+    const before = store.commits;
+    await work();
+    return store.commits - before;
+  }
+
+  test('share one transaction', async () => {
+    const some = ['team/a', 'team/b', 'team/c'].map(repositoryName);
+    expect(await commitsOf(async () => await Promise.all(some.map((repo) => store.write(() => add(repo)))))).toBe(1);
+    expect(committedNames()).toEqual(some);
+  });
+
+  test('share the next one where a sync is under way that they would have to wait for', async () => {
+    const syncs: (() => void)[] = [];
+    await store.close();
+    store = SqliteMetadataStore.open(directory, (_descriptor, done) => void syncs.push(() => done(null)));
+    const endSync = () => syncs.shift()?.();
+    const some = ['team/a', 'team/b', 'team/c', 'team/d'].map(repositoryName);
+    const writing: Promise<number>[] = [];
+    for (const repo of some) {
+      writing.push(store.write(() => add(repo)));
+      await turns();
+    }
+    expect(committedNames()).toEqual(some.slice(0, 1));
+    const commits = await commitsOf(async () => {
+      endSync();
+      await turns();
+    });
+    expect([commits, committedNames()]).toEqual([1, some]);
+    endSync();
+    await Promise.all(writing);
+  });
+
+  test('see what those before them have written, and reads see none of it before it is committed', async () => {
+    const adding = store.write(() => add(app));
+    const seen = store.write(function* look(): Operation<number> {
+      return (yield* all(allRepositories, {})).length;
+    });
+    expect(await names()).toEqual([]);
+    expect([await adding, await seen]).toEqual([1, 1]);
+    expect(await names()).toEqual([app]);
+  });
+
+  test('are not taken along by one that throws', async () => {
+    const third = repositoryName('team/third');
+    const outcomes = await Promise.allSettled([
+      store.write(() => add(app)),
+      store.write(function* fails(): Operation<void> {
+        yield* add(other);
+        throw new Error('no');
+      }),
+      store.writeUnsynced(() => add(third)),
+    ]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(committedNames()).toEqual([app, third]);
+  });
+
+  test('are not taken along by one that a constraint refuses when all of them are committed', async () => {
+    const third = repositoryName('team/third');
+    const outcomes = await Promise.allSettled([
+      store.write(() => add(app)),
+      store.write(function* linksNothing(): Operation<void> {
+        yield* add(other);
+        yield* change(upsertLink, { repo: other, digest, leaseUntil: 0, now: 0 });
+      }),
+      store.write(() => add(third)),
+    ]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(committedNames()).toEqual([app, third]);
+  });
+
+  test('are each told what came of the run that was committed', async () => {
+    /** Adds a repository, unless there is one already. */
+    function* addFirst(): Operation<string> {
+      if ((yield* all(allRepositories, {})).length > 0) return 'not the first';
+      yield* add(app);
+      return 'the first';
+    }
+    const outcomes = await Promise.allSettled([
+      store.write(function* linksNothing(): Operation<void> {
+        yield* add(other);
+        yield* change(upsertLink, { repo: other, digest, leaseUntil: 0, now: 0 });
+      }),
+      store.write(addFirst),
+    ]);
+    expect(outcomes[1]).toEqual({ status: 'fulfilled', value: 'the first' });
+    expect(committedNames()).toEqual([app]);
+  });
+});
+
+describe('a failed sync of the log', () => {
+  test('keeps later operations from being done at all', async () => {
+    await store.close();
+    const broken = Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+    store = SqliteMetadataStore.open(directory, (_descriptor, done) => void setImmediate(done, broken));
+    expect(await refusalOf(store.write(() => add(app)))).toBeInstanceOf(MetadataBrokenError);
+    for (const way of ['write', 'writeUnsynced'] as const) {
+      expect(await refusalOf(store[way](() => add(other)))).toBeInstanceOf(MetadataBrokenError);
+    }
+    expect(await refusalOf(store.durable())).toBeInstanceOf(MetadataBrokenError);
+    expect(committedNames()).toEqual([app]);
+    expect(await store.isReady()).toBe(false);
   });
 });
 

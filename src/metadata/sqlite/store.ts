@@ -1,79 +1,109 @@
-import { Database, SQLiteError, type Statement } from 'bun:sqlite';
+import { Database, SQLiteError } from 'bun:sqlite';
 import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Operation } from '../operation.ts';
 import { MetadataBusyError, MetadataFullError, type MetadataStore } from '../store.ts';
-import { CommitSync } from './commit-sync.ts';
+import { CommitSync, type SyncFile } from './commit-sync.ts';
 import { SqliteConnection } from './connection.ts';
+import { GroupCommit } from './group-commit.ts';
 import { migrate } from './migrate.ts';
+import { Snapshot } from './snapshot.ts';
 
 /** How long a statement waits for another process's transaction, in ms. */
 const busyTimeoutMs = 5000;
 /** Commits move from the log into the database file whenever the log has grown by so many pages (4 KiB each). */
 const checkpointPages = 8000;
-/** Memory for cached pages, in KiB. */
-const cacheKib = 16 * 1024;
+/** Memory for cached pages, in KiB, of each of the two connections. */
+const cacheKib = 8 * 1024;
 
-/** The metadata store in one SQLite file, in this process. */
+/**
+ * The metadata store in one SQLite file, in this process. Reads and writes have a connection each, so that a read sees
+ * only what is committed while operations share a transaction that is not.
+ */
 export class SqliteMetadataStore implements MetadataStore {
-  readonly #database: Database;
-  readonly #connection: SqliteConnection;
-  readonly #begin: Statement<unknown, []>;
-  readonly #beginImmediate: Statement<unknown, []>;
-  readonly #commit: Statement<unknown, []>;
-  readonly #rollback: Statement<unknown, []>;
-  readonly #commits: CommitSync;
+  readonly #writer: Database;
+  readonly #reader: Database;
+  readonly #writing: SqliteConnection;
+  readonly #reading: SqliteConnection;
+  readonly #snapshot: Snapshot;
+  readonly #group: GroupCommit;
+  readonly #log: CommitSync;
   #commitCount = 0;
-  /** Ends the transaction that reads share; undefined where none is open. */
-  #snapshotEnd: ReturnType<typeof setImmediate> | undefined;
 
-  private constructor(database: Database, commits: CommitSync) {
-    this.#database = database;
-    this.#connection = new SqliteConnection(database);
-    this.#begin = database.query<unknown, []>('begin');
-    this.#beginImmediate = database.query<unknown, []>('begin immediate');
-    this.#commit = database.query<unknown, []>('commit');
-    this.#rollback = database.query<unknown, []>('rollback');
-    this.#commits = commits;
+  private constructor(writer: Database, reader: Database, log: CommitSync) {
+    this.#writer = writer;
+    this.#reader = reader;
+    this.#writing = new SqliteConnection(writer);
+    this.#reading = new SqliteConnection(reader);
+    this.#snapshot = new Snapshot(reader);
+    this.#log = log;
+    this.#group = new GroupCommit(writer, {
+      get running() {
+        return log.running;
+      },
+      onCommit: (mustLast) => {
+        this.#commitCount++;
+        this.#snapshot.end();
+        if (mustLast) log.committed();
+      },
+    });
   }
 
-  /** Opens or creates `wherry.db` in a directory and brings its schema up to date. */
-  static open(directory: string): SqliteMetadataStore {
+  /**
+   * Opens or creates `wherry.db` in a directory and brings its schema up to date.
+   * @param syncFile makes the log durable; passed in so that a test can hold it back or let it fail
+   */
+  static open(directory: string, syncFile?: SyncFile): SqliteMetadataStore {
     const path = join(directory, 'wherry.db');
-    const database = new Database(path, { create: true, readwrite: true });
+    const writer = new Database(path, { create: true, readwrite: true });
     try {
-      database.run(`pragma busy_timeout = ${busyTimeoutMs}`);
-      database.run('pragma journal_mode = wal');
-      database.run('pragma synchronous = normal');
-      database.run('pragma foreign_keys = on');
-      database.run('pragma trusted_schema = off');
-      database.run(`pragma wal_autocheckpoint = ${checkpointPages}`);
-      database.run(`pragma cache_size = -${cacheKib}`);
-      migrate(database);
+      writer.run(`pragma busy_timeout = ${busyTimeoutMs}`);
+      writer.run('pragma journal_mode = wal');
+      writer.run('pragma synchronous = normal');
+      writer.run('pragma foreign_keys = on');
+      writer.run('pragma trusted_schema = off');
+      writer.run(`pragma wal_autocheckpoint = ${checkpointPages}`);
+      writer.run(`pragma cache_size = -${cacheKib}`);
+      migrate(writer);
       // A transaction that writes brings the log into being, so that it can be opened for syncing.
-      database.transaction(() => database.run('pragma user_version = ' + schemaNumber(database))).immediate();
-      const commits = new CommitSync(`${path}-wal`);
+      writer.transaction(() => writer.run('pragma user_version = ' + schemaNumber(writer))).immediate();
+      const reader = openReader(path);
+      const log = new CommitSync(`${path}-wal`, syncFile);
       syncDirectory(directory);
-      return new SqliteMetadataStore(database, commits);
+      return new SqliteMetadataStore(writer, reader, log);
     } catch (error) {
-      database.close();
+      writer.close();
       throw error;
     }
   }
 
   async read<T>(operation: () => Operation<T>): Promise<T> {
-    this.#beginSnapshot();
-    return this.#drive(operation());
+    this.#snapshot.begin();
+    return drive(operation(), this.#reading);
   }
 
   async write<T>(operation: () => Operation<T>): Promise<T> {
-    const result = this.#transaction(operation);
-    await this.#commits.durable();
+    const result = await this.#run(operation, true);
+    await this.#log.durable();
     return result;
   }
 
   async writeUnsynced<T>(operation: () => Operation<T>): Promise<T> {
-    return this.#transaction(operation);
+    return await this.#run(operation, false);
+  }
+
+  async durable(): Promise<void> {
+    await this.#log.durable();
+  }
+
+  async #run<T>(operation: () => Operation<T>, mustLast: boolean): Promise<T> {
+    // What could never be acknowledged should not be done either.
+    if (this.#log.broken !== undefined) throw this.#log.broken;
+    try {
+      return await this.#group.run(() => drive(operation(), this.#writing), mustLast);
+    } catch (error) {
+      throw translated(error);
+    }
   }
 
   /** No other process writes, by the lock on the directory. */
@@ -83,62 +113,35 @@ export class SqliteMetadataStore implements MetadataStore {
 
   async isReady(): Promise<boolean> {
     try {
-      return !this.#commits.isBroken && this.#database.query('select 1').get() !== null;
+      return this.#log.broken === undefined && this.#reader.query('select 1').get() !== null;
     } catch {
       return false;
     }
   }
 
   async close(): Promise<void> {
-    this.#endSnapshot();
-    if (!this.#commits.isBroken) await this.#commits.durable();
-    await this.#commits.close();
-    this.#database.close();
+    this.#group.flush();
+    this.#snapshot.end();
+    await this.#log.close();
+    this.#reader.close();
+    this.#writer.close();
   }
+}
 
-  /**
-   * All reads of one turn of the event loop, between two writes, share one transaction: beginning and ending one takes
-   * twice as long as finding a manifest. What they see is what was committed last, because whoever writes ends it first.
-   */
-  #beginSnapshot(): void {
-    if (this.#snapshotEnd !== undefined) return;
-    this.#begin.run();
-    this.#snapshotEnd = setImmediate(() => this.#endSnapshot());
-  }
+function openReader(path: string): Database {
+  const reader = new Database(path, { readonly: true });
+  reader.run(`pragma busy_timeout = ${busyTimeoutMs}`);
+  reader.run('pragma trusted_schema = off');
+  reader.run(`pragma cache_size = -${cacheKib}`);
+  return reader;
+}
 
-  #endSnapshot(): void {
-    if (this.#snapshotEnd === undefined) return;
-    clearImmediate(this.#snapshotEnd);
-    this.#snapshotEnd = undefined;
-    this.#commit.run();
-  }
-
-  /** From BEGIN to COMMIT without letting go of the thread (R43). */
-  #transaction<T>(operation: () => Operation<T>): T {
-    try {
-      this.#endSnapshot();
-      this.#beginImmediate.run();
-      this.#commitCount++;
-      try {
-        const result = this.#drive(operation());
-        this.#commit.run();
-        return result;
-      } catch (error) {
-        // A full disk may already have rolled the transaction back.
-        if (this.#database.inTransaction) this.#rollback.run();
-        throw error;
-      }
-    } catch (error) {
-      throw translated(error);
-    }
-  }
-
-  #drive<T>(operation: Operation<T>): T {
-    for (;;) {
-      const next = operation.next();
-      if (next.done === true) return next.value;
-      next.value.execute(this.#connection);
-    }
+/** Runs an operation from its first statement to its last without letting go of the thread (R43). */
+function drive<T>(operation: Operation<T>, connection: SqliteConnection): T {
+  for (;;) {
+    const next = operation.next();
+    if (next.done === true) return next.value;
+    next.value.execute(connection);
   }
 }
 
