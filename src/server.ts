@@ -1,11 +1,12 @@
 import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { DirectoryBlobStore } from './blobs/directory/store.ts';
+import { DirectoryBlobStore, type DirectorySyncs } from './blobs/directory/store.ts';
 import type { Config } from './config/schema.ts';
 import { startHttpServer } from './http/server.ts';
 import type { Log } from './log/log.ts';
 import { lockDirectory } from './metadata/sqlite/directory-lock.ts';
+import type { SyncFile } from './metadata/sqlite/commit-sync.ts';
 import { NewerSchemaError } from './metadata/sqlite/migrate.ts';
 import { SqliteMetadataStore } from './metadata/sqlite/store.ts';
 import { Metrics } from './metrics/metrics.ts';
@@ -30,13 +31,20 @@ export interface ServerParts {
   readonly config: Config;
   readonly log: Log;
   readonly clock?: Clock;
+  /** How things become durable, where it is not by the system's calls. */
+  readonly syncs?: Syncs;
+}
+
+export interface Syncs {
+  readonly log: SyncFile;
+  readonly blobs: DirectorySyncs;
 }
 
 /**
  * Puts a registry together from its parts and serves it.
  * @throws StartupError where the operator has to mend something first
  */
-export async function startServer({ config, log, clock = systemClock }: ServerParts): Promise<RunningServer> {
+export async function startServer({ config, log, clock = systemClock, syncs }: ServerParts): Promise<RunningServer> {
   const directory = resolve(config.data);
   prepareDirectory(directory);
   const locking = lockDirectory(directory);
@@ -47,7 +55,7 @@ export async function startServer({ config, log, clock = systemClock }: ServerPa
     );
   }
   try {
-    return await serve(directory, { config, log, clock }, locking.lock);
+    return await serve(directory, { config, log, clock }, syncs, locking.lock);
   } catch (error) {
     locking.lock[Symbol.dispose]();
     throw error;
@@ -56,11 +64,12 @@ export async function startServer({ config, log, clock = systemClock }: ServerPa
 
 async function serve(
   directory: string,
-  { config, log, clock }: Required<ServerParts>,
+  { config, log, clock }: Required<Omit<ServerParts, 'syncs'>>,
+  syncs: Syncs | undefined,
   lock: Disposable,
 ): Promise<RunningServer> {
-  const metadata = openMetadata(directory);
-  const blobs = await DirectoryBlobStore.open(directory);
+  const metadata = openMetadata(directory, syncs?.log);
+  const blobs = await DirectoryBlobStore.open(directory, syncs?.blobs);
   const figures = new StoreFigures({ metadata, clock });
   const metrics = new Metrics(async () => ({
     ...(await figures.measure()),
@@ -127,9 +136,9 @@ function listen(config: Config, registry: Registry, metrics: Metrics, log: Log) 
   }
 }
 
-function openMetadata(directory: string): SqliteMetadataStore {
+function openMetadata(directory: string, syncLog: SyncFile | undefined): SqliteMetadataStore {
   try {
-    return SqliteMetadataStore.open(directory);
+    return SqliteMetadataStore.open(directory, syncLog);
   } catch (error) {
     if (error instanceof NewerSchemaError) throw new StartupError(error.message, { cause: error });
     throw error;

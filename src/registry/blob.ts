@@ -11,7 +11,14 @@ import { reviewLink } from './review.ts';
 const namedHolders = 10;
 
 export type FoundBlob =
-  { readonly outcome: 'found'; readonly oid: ObjectId; readonly sizeBytes: number } | { readonly outcome: 'unknown' };
+  | {
+      readonly outcome: 'found';
+      readonly oid: ObjectId;
+      readonly sizeBytes: number;
+      /** In ms since 1970. */
+      readonly leaseUntil: number;
+    }
+  | { readonly outcome: 'unknown' };
 
 /**
  * A blob that is visible in a repository, for a pull. Nothing is remembered between calls: what is visible is what is
@@ -21,19 +28,26 @@ export async function findBlob(registry: Registry, repo: RepositoryName, digest:
   const row = await registry.metadata.read(() => first(visibleBlob, { repo, digest }));
   if (row === undefined) return { outcome: 'unknown' };
   const onDisk = await registry.blobs.size(row.oid);
-  if (onDisk === row.size_bytes) return { outcome: 'found', oid: row.oid, sizeBytes: row.size_bytes };
+  if (onDisk === row.size_bytes) return foundBlob(row);
   // The file may have gone with its row since the row was read (R46).
   const again = await registry.metadata.read(() => first(visibleBlob, { repo, digest }));
-  if (again !== undefined && again.oid === row.oid) {
-    registry.log.error(
-      { repo, digest, oid: row.oid, expectedBytes: row.size_bytes, onDiskBytes: onDisk },
-      'a blob is damaged on the disk and is not served; pushing it again repairs it',
-    );
-    return { outcome: 'unknown' };
-  }
-  return again === undefined
-    ? { outcome: 'unknown' }
-    : { outcome: 'found', oid: again.oid, sizeBytes: again.size_bytes };
+  if (again === undefined) return { outcome: 'unknown' };
+  if (again.oid !== row.oid) return foundBlob(again);
+  registry.log.error(
+    { repo, digest, oid: row.oid, expectedBytes: row.size_bytes, onDiskBytes: onDisk },
+    'a blob is damaged on the disk and is not served; pushing it again repairs it',
+  );
+  return { outcome: 'unknown' };
+}
+
+interface VisibleBlob {
+  readonly oid: ObjectId;
+  readonly size_bytes: number;
+  readonly lease_until: number;
+}
+
+function foundBlob({ oid, size_bytes, lease_until }: VisibleBlob): FoundBlob {
+  return { outcome: 'found', oid, sizeBytes: size_bytes, leaseUntil: lease_until };
 }
 
 /**
@@ -45,16 +59,19 @@ export async function headBlobForPush(registry: Registry, repo: RepositoryName, 
   if (found.outcome === 'unknown') return found;
   const now = registry.clock.now();
   const { leaseMs } = registry.windows;
-  const lease = await registry.metadata.read(() => first(visibleBlob, { repo, digest }));
-  if (lease === undefined) return { outcome: 'unknown' };
-  if (lease.lease_until >= now + leaseMs / 2) return found;
-  const leaseUntil = now + leaseMs;
-  const renewed = await registry.metadata.write(function* renew(): Operation<number> {
-    const links = yield* change(renewLinkLease, { repo, digest, leaseUntil });
-    if (links > 0) yield* reviewLink(repo, digest, leaseUntil);
-    return links;
-  });
-  return renewed > 0 ? found : { outcome: 'unknown' };
+  if (found.leaseUntil >= now + leaseMs / 2) {
+    await registry.metadata.durable();
+    return found;
+  }
+  const renewed = await registry.metadata.write(() => renewLink(repo, digest, now + leaseMs));
+  return renewed ? found : { outcome: 'unknown' };
+}
+
+/** Renews a visible blob's lease; false where there is no such blob. */
+export function* renewLink(repo: RepositoryName, digest: Digest, leaseUntil: number): Operation<boolean> {
+  const links = yield* change(renewLinkLease, { repo, digest, leaseUntil });
+  if (links > 0) yield* reviewLink(repo, digest, leaseUntil);
+  return links > 0;
 }
 
 export type DeleteBlobOutcome =

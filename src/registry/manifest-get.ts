@@ -66,7 +66,10 @@ export async function headManifestForPush(
   const { leaseMs } = registry.windows;
   const leaseIsLong = row.lease_until >= now + leaseMs / 2;
   const tagIsFresh = row.touched_at === undefined || row.touched_at >= now - leaseMs / 2;
-  if (leaseIsLong && tagIsFresh) return row;
+  if (leaseIsLong && tagIsFresh) {
+    await registry.metadata.durable();
+    return row;
+  }
   const leaseUntil = now + leaseMs;
   return await registry.metadata.write(function* renew(): Operation<ManifestHead | undefined> {
     const current = yield* head(repo, reference);

@@ -6,6 +6,7 @@ import { deleteUpload, findUpload, finishUpload } from '../metadata/queries/uplo
 import type { ObjectId } from '../blobs/store.ts';
 import { algorithmOf, type Digest, DigestHasher } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
+import { renewLink } from './blob.ts';
 import type { Registry } from './registry.ts';
 import { reviewLink, reviewObject } from './review.ts';
 import { append, type AppendOutcome, type AppendRequest, type Chunk, inTurn } from './upload-append.ts';
@@ -31,7 +32,11 @@ export async function closeUpload(registry: Registry, request: CloseRequest): Pr
   const last: AppendRequest = { ...request, algorithm: algorithmOf(request.digest), isLast: true };
   const closed = await inTurn(registry, last, (turn) => close(registry, request, last, turn));
   if (closed.outcome !== 'done') return closed;
-  return closed.digest === request.digest ? { outcome: 'created' } : { outcome: 'unknown' };
+  if (closed.digest !== request.digest) return { outcome: 'unknown' };
+  // The blob may have been deleted since; where it has not, this answer promises as much as the lost one did (I7).
+  const leaseUntil = registry.clock.now() + registry.windows.leaseMs;
+  const isThere = await registry.metadata.write(() => renewLink(request.repo, request.digest, leaseUntil));
+  return { outcome: isThere ? 'created' : 'unknown' };
 }
 
 async function close(

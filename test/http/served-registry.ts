@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '../../src/config/load.ts';
 import { createLog } from '../../src/log/log.ts';
-import { type RunningServer, startServer } from '../../src/server.ts';
+import { type RunningServer, startServer, type Syncs } from '../../src/server.ts';
 import { ManualClock } from '../server/manual-clock.ts';
 import { digestOf, ociManifest } from './content.ts';
 
@@ -19,13 +19,16 @@ export class ServedRegistry implements AsyncDisposable {
   readonly dataDirectory: string;
   #server: RunningServer | undefined;
 
-  private constructor(dataDirectory: string) {
+  readonly #syncs: Syncs | undefined;
+
+  private constructor(dataDirectory: string, syncs: Syncs | undefined) {
     this.dataDirectory = dataDirectory;
+    this.#syncs = syncs;
   }
 
   /** Starts a registry on an empty data directory, which goes when the registry is disposed of. */
-  static async start(settings: Settings = {}): Promise<ServedRegistry> {
-    const registry = new ServedRegistry(await mkdtemp(join(tmpdir(), 'wherry-http-')));
+  static async start(settings: Settings = {}, syncs?: Syncs): Promise<ServedRegistry> {
+    const registry = new ServedRegistry(await mkdtemp(join(tmpdir(), 'wherry-http-')), syncs);
     try {
       await registry.resume(settings);
       return registry;
@@ -57,7 +60,9 @@ export class ServedRegistry implements AsyncDisposable {
     if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
     const stream = { write: (line: string) => void this.logged.push(line) };
     const log = await createLog({ level: loaded.config.log.level, format: 'json', stream });
-    this.#server = await startServer({ config: loaded.config, log, clock: this.clock });
+    const { clock } = this;
+    const syncs = this.#syncs === undefined ? {} : { syncs: this.#syncs };
+    this.#server = await startServer({ config: loaded.config, log, clock, ...syncs });
   }
 
   /** `http://127.0.0.1:PORT` */

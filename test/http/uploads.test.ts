@@ -131,6 +131,25 @@ describe('an upload session', () => {
     await expectPushed(registry, await closeSession(registry, session, digestOf(bytes)), bytes);
   });
 
+  test('is not said to have succeeded again where its blob has been deleted since', async () => {
+    const bytes = freshBytes();
+    const session = await openSession(registry);
+    expect((await closeSession(registry, session, digestOf(bytes), bytes)).status).toBe(201);
+    expect((await registry.send(`/v2/${repo}/blobs/${digestOf(bytes)}`, { method: 'DELETE' })).status).toBe(202);
+    await expectRefusal(await closeSession(registry, session, digestOf(bytes), bytes), 404, 'BLOB_UPLOAD_UNKNOWN');
+    expect((await registry.send(`/v2/${repo}/blobs/${digestOf(bytes)}`)).status).toBe(404);
+  });
+
+  test('renews the lease of its blob when its closing PUT is repeated (I7)', async () => {
+    await using own = await ServedRegistry.start({ 'windows.lease': '1h' });
+    const bytes = freshBytes();
+    const session = await openSession(own);
+    await closeSession(own, session, digestOf(bytes), bytes);
+    own.clock.advance(50 * 60_000);
+    expect((await closeSession(own, session, digestOf(bytes), bytes)).status).toBe(201);
+    expect(own.rows('select lease_until from link')).toEqual([{ lease_until: own.clock.now() + 3_600_000 }]);
+  });
+
   test('has ended with its closing PUT for every other request', async () => {
     const bytes = freshBytes();
     const session = await openSession(registry);

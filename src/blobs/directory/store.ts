@@ -1,9 +1,9 @@
 import {
   closeSync,
   constants,
-  fdatasync as fdatasyncLater,
+  fdatasync,
   fstatSync,
-  fsync as fsyncLater,
+  fsync,
   ftruncateSync,
   mkdirSync,
   openSync,
@@ -15,24 +15,37 @@ import { promisify } from 'node:util';
 import { BlobMissingError, type BlobStore, type BlobWriter, type ByteRange, type ObjectId } from '../store.ts';
 import { FileWriter } from './writer.ts';
 
+/** How an object becomes durable: its bytes, and its name in the directory that holds it. Each takes a descriptor. */
+export interface DirectorySyncs {
+  object(descriptor: number): Promise<void>;
+  shard(descriptor: number): Promise<void>;
+}
+
+const systemSyncs: DirectorySyncs = { object: promisify(fdatasync), shard: promisify(fsync) };
+
 /** Objects as files: `objects/ab/<oid>`, where `ab` are the oid's first two digits. */
 export class DirectoryBlobStore implements BlobStore {
   readonly #root: string;
+  readonly #syncs: DirectorySyncs;
   readonly #shards = new Map<string, number>();
 
-  private constructor(root: string) {
+  private constructor(root: string, syncs: DirectorySyncs) {
     this.#root = root;
+    this.#syncs = syncs;
   }
 
-  /** Opens or creates the store in a directory. */
-  static async open(directory: string): Promise<DirectoryBlobStore> {
+  /**
+   * Opens or creates the store in a directory.
+   * @param syncs make objects durable; passed in so that a test can watch them, hold them back or let them fail
+   */
+  static async open(directory: string, syncs: DirectorySyncs = systemSyncs): Promise<DirectoryBlobStore> {
     const root = join(directory, 'objects');
     for (let shard = 0; shard < 256; shard++) {
       mkdirSync(join(root, shard.toString(16).padStart(2, '0')), { recursive: true });
     }
     await syncPath(root);
     await syncPath(directory);
-    return new DirectoryBlobStore(root);
+    return new DirectoryBlobStore(root, syncs);
   }
 
   async append(oid: ObjectId, offsetBytes: number): Promise<BlobWriter> {
@@ -64,7 +77,7 @@ export class DirectoryBlobStore implements BlobStore {
   async sync(oid: ObjectId): Promise<void> {
     const descriptor = openSync(this.#path(oid), constants.O_RDONLY);
     try {
-      await Promise.all([fdatasync(descriptor), this.#syncShard(oid)]);
+      await Promise.all([this.#syncs.object(descriptor), this.#syncShard(oid)]);
     } finally {
       closeSync(descriptor);
     }
@@ -100,7 +113,7 @@ export class DirectoryBlobStore implements BlobStore {
       descriptor = openSync(join(this.#root, shard), constants.O_RDONLY);
       this.#shards.set(shard, descriptor);
     }
-    await fsync(descriptor);
+    await this.#syncs.shard(descriptor);
   }
 }
 
@@ -112,9 +125,6 @@ function openForMore(path: string): number {
     throw new BlobMissingError("the upload's file is gone", { cause: error });
   }
 }
-
-const fsync = promisify(fsyncLater);
-const fdatasync = promisify(fdatasyncLater);
 
 async function syncPath(path: string): Promise<void> {
   const handle: FileHandle = await open(path, 'r');
