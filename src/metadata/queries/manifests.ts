@@ -173,7 +173,7 @@ export const visibleParents = query<{ repo: RepositoryName; child: Digest; limit
     )
     .select('manifest.digest')
     .where('manifest_child.repo', '=', p('repo'))
-    .where('manifest_child.child', '=', p('child'))
+    .where('manifest_child.present_child', '=', p('child'))
     .where('manifest.state', '=', 'live')
     .limit(p('limit')),
 );
