@@ -5,7 +5,8 @@ import { mkdir, mkdtemp, rm, statfs } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { measurePull, measurePush, settleDisks } from './blob-transfer.ts';
-import { addSample } from './figures.ts';
+import { measureDisk } from './disk-speed.ts';
+import { addSample, median } from './figures.ts';
 import { type ManifestGenerator, measureImages, measureManifests } from './generated-load.ts';
 import { type BenchOptions, readOptions } from './options.ts';
 import { treeUsage } from './process-tree.ts';
@@ -94,7 +95,12 @@ async function withRegistry(
   }
 }
 
-async function race(entrants: readonly Entrant[], workDirectory: string, options: BenchOptions): Promise<void> {
+/** @returns how fast the disk itself took the blob in each round, in MB/s */
+async function race(
+  entrants: readonly Entrant[],
+  workDirectory: string,
+  options: BenchOptions,
+): Promise<readonly number[]> {
   const generator = choose(options.generator);
   if (options.only.has('start')) {
     for (let start = 1; start <= starts; start += 1) {
@@ -107,7 +113,8 @@ async function race(entrants: readonly Entrant[], workDirectory: string, options
       }
     }
   }
-  if (options.only.size === 1 && options.only.has('start')) return;
+  const diskSpeeds: number[] = [];
+  if (options.only.size === 1 && options.only.has('start')) return diskSpeeds;
 
   let source: SourceBlob | undefined;
   if (options.only.has('blobs')) {
@@ -115,12 +122,17 @@ async function race(entrants: readonly Entrant[], workDirectory: string, options
     source = await writeSourceBlob(path.join(workDirectory, 'blob'), options.blobBytes);
   }
   for (let round = 1; round <= options.rounds; round += 1) {
-    if (source !== undefined) source = await renewSourceBlob(source);
+    if (source !== undefined) {
+      source = await renewSourceBlob(source);
+      await settleDisks();
+      diskSpeeds.push(await measureDisk(workDirectory, source));
+    }
     for (const entrant of entrants) {
       progress(`round ${round} of ${options.rounds}: ${entrant.name}`);
       await withRegistry(entrant, workDirectory, (registry) => visit(entrant, registry, source, options, generator));
     }
   }
+  return diskSpeeds;
 }
 
 async function machine(options: BenchOptions): Promise<string> {
@@ -166,7 +178,7 @@ async function main(): Promise<void> {
       process.exit(130);
     });
   }
-  await race(entrants, workDirectory, options);
+  const diskSpeed = median(await race(entrants, workDirectory, options));
 
   const generator = choose(options.generator).kind === 'wrk' ? 'wrk -t1' : 'the own generator, one thread';
   console.log(
@@ -175,6 +187,9 @@ async function main(): Promise<void> {
       `medians of ${options.rounds} interleaved rounds, blob of ${Number((options.blobBytes / 2 ** 30).toFixed(3))} GiB, ` +
         `${options.seconds} s a load; manifests by ${generator} on ${manifestConnections} connections, ` +
         `images on ${imageConnections}; (n×): ${entrants[0]?.name} is n times better`,
+      ...(diskSpeed === undefined
+        ? []
+        : [`the disk alone takes the blob at ${Math.round(diskSpeed)} MB/s, synced (dd)`]),
       '',
       sideBySide(entrants),
       ...entrants.flatMap(({ name, remarks }) => [...remarks].map((remark) => `\n${name} ${remark}`)),
@@ -186,7 +201,10 @@ async function main(): Promise<void> {
       samples: Object.fromEntries(samples),
       remarks: [...remarks],
     }));
-    await Bun.write(options.jsonPath, `${JSON.stringify({ machine: heading, registries }, null, 2)}\n`);
+    await Bun.write(
+      options.jsonPath,
+      `${JSON.stringify({ machine: heading, registries, diskMBs: diskSpeed ?? null }, null, 2)}\n`,
+    );
   }
   if (entrants.some(({ remarks }) => [...remarks].some((remark) => remark.startsWith('failed')))) process.exitCode = 1;
 }
