@@ -27,7 +27,7 @@ export const registryTables: Migration = {
     `create table upload (
       id text not null primary key,
       repo text not null,
-      oid text references object (oid),
+      oid text unique references object (oid),
       state text not null check (state in ('open', 'done')),
       algorithm text not null,
       offset_bytes ${integer} not null default 0 check (offset_bytes >= 0),
@@ -38,7 +38,7 @@ export const registryTables: Migration = {
       check ((state = 'open') = (oid is not null)),
       check ((state = 'done') = (result_digest is not null))
     ) ${clustered}`,
-    `create unique index upload_object on upload (oid) where oid is not null`,
+    `create index upload_open on upload (repo, opened_at) where state = 'open'`,
 
     `create table link (
       repo text not null references repository (name),
@@ -84,8 +84,8 @@ export const registryTables: Migration = {
       foreign key (repo, manifest) references manifest (repo, digest),
       foreign key (repo, link_digest) references link (repo, digest)
     ) ${clustered}`,
-    `create index manifest_blob_held on manifest_blob (link_digest, repo) where link_digest is not null`,
-    `create index manifest_blob_absent on manifest_blob (digest) where link_digest is null`,
+    `create index manifest_blob_held on manifest_blob (repo, link_digest) where link_digest is not null`,
+    `create index manifest_blob_digest on manifest_blob (digest)`,
 
     `create table manifest_child (
       repo text not null,
@@ -96,8 +96,8 @@ export const registryTables: Migration = {
       foreign key (repo, parent) references manifest (repo, digest),
       foreign key (repo, present_child) references manifest (repo, digest)
     ) ${clustered}`,
-    `create index manifest_child_present on manifest_child (present_child, repo) where present_child is not null`,
-    `create index manifest_child_absent on manifest_child (child) where present_child is null`,
+    `create index manifest_child_child on manifest_child (repo, child)`,
+    `create index manifest_child_present on manifest_child (repo, present_child)`,
 
     `create table tag (
       repo text not null,

@@ -1,5 +1,6 @@
 import { registryTables } from './0001-registry.ts';
+import { fewerPages } from './0002-fewer-pages.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
-export const migrations: readonly Migration[] = [registryTables];
+export const migrations: readonly Migration[] = [registryTables, fewerPages];

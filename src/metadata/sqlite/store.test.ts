@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf } from '../../oci/digest.ts';
 import { parseRepositoryName, type RepositoryName } from '../../oci/names.ts';
+import { migrations } from '../migrations/all.ts';
 import { all, change, first, type Operation } from '../operation.ts';
 import { upsertLink } from '../queries/links.ts';
 import { insertPendingObject, makeObjectLive } from '../queries/objects.ts';
@@ -386,7 +387,7 @@ describe('the store', () => {
     using newer = new Database(path);
     newer.run('pragma user_version = 999');
     expect(() => SqliteMetadataStore.open(directory)).toThrow(NewerSchemaError);
-    newer.run('pragma user_version = 1');
+    newer.run(`pragma user_version = ${migrations.length}`);
     store = SqliteMetadataStore.open(directory);
     expect(await names()).toEqual([app]);
   });
