@@ -87,7 +87,7 @@ export interface ManifestTable {
   live_digest: Computed<Digest | null>;
 }
 
-/** A manifest needs a config or layer. */
+/** A manifest needs a config or layer; an index lists something that is not here as a manifest. */
 export interface ManifestBlobTable {
   repo: RepositoryName;
   manifest: Digest;

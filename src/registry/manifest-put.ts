@@ -13,7 +13,6 @@ import { insertTagTrash, markManifestTagged, tagTarget, upsertTag } from '../met
 import { type Digest, digestOf } from '../oci/digest.ts';
 import type { DigestAlgorithm } from '../oci/digest.ts';
 import { type Manifest, parseManifest } from '../oci/manifest.ts';
-import { isImageMediaType, isIndexMediaType } from '../oci/media-types.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
 import type { Registry, SparsePolicy } from './registry.ts';
 import { reviewManifest } from './review.ts';
@@ -136,7 +135,8 @@ interface Edges {
 
 /**
  * What a manifest refers to, and whether it is here. An index usually lists manifests, but a build cache may list layers
- * in one: an entry that is here as a blob is an edge to a blob.
+ * in one, and no media type tells for sure which: an entry that is not here as a manifest is an edge of both kinds, so
+ * that the index holds it as whatever it comes (R20).
  */
 function* resolveEdges({ repo, manifest, sparse }: Put): Operation<Edges> {
   const children = manifest.children.map((reference) => reference.digest);
@@ -155,19 +155,13 @@ function* resolveEdges({ repo, manifest, sparse }: Put): Operation<Edges> {
     if (!present && required && !mayLack) edges.missingBlobs.push(digest);
     edges.blobs.push({ digest, size: sizeBytes, linkDigest: present ? digest : null });
   }
-  for (const { digest, sizeBytes, mediaType } of manifest.children) {
-    if (liveChildren.has(digest)) {
-      edges.children.push({ child: digest, presentChild: digest });
-    } else if (visibleBlobs.has(digest)) {
-      edges.blobs.push({ digest, size: sizeBytes, linkDigest: digest });
-    } else {
-      if (!mayLack) edges.missingManifests.push(digest);
-      if (isImageMediaType(mediaType) || isIndexMediaType(mediaType)) {
-        edges.children.push({ child: digest, presentChild: null });
-      } else {
-        edges.blobs.push({ digest, size: sizeBytes, linkDigest: null });
-      }
-    }
+  for (const { digest, sizeBytes } of manifest.children) {
+    const isManifest = liveChildren.has(digest);
+    edges.children.push({ child: digest, presentChild: isManifest ? digest : null });
+    if (isManifest) continue;
+    const isBlob = visibleBlobs.has(digest);
+    edges.blobs.push({ digest, size: sizeBytes, linkDigest: isBlob ? digest : null });
+    if (!isBlob && !mayLack) edges.missingManifests.push(digest);
   }
   return edges;
 }

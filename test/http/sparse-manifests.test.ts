@@ -1,9 +1,17 @@
 import { expect, test } from 'bun:test';
-import { digestOf, freshBytes, imageOf, indexOf, ociIndex } from './content.ts';
+import { digestOf, freshBytes, imageOf, indexOf, ociIndex, ociManifest } from './content.ts';
 import { expectRefusal } from './refusal.ts';
 import { ServedRegistry } from './served-registry.ts';
 
 const repo = 'mirror/image';
+const layerType = 'application/vnd.oci.image.layer.v1.tar+gzip';
+const unknownType = 'application/vnd.example.manifest.v1+json';
+
+/** An index that lists one thing and says of what type it is. */
+function indexOfOne(mediaType: string, content: Uint8Array | string): object {
+  const size = typeof content === 'string' ? Buffer.byteLength(content) : content.byteLength;
+  return { ...indexOf(), manifests: [{ mediaType, digest: digestOf(content), size }] };
+}
 
 test('takes an index some of whose manifests were never pushed where that is allowed, and only then', async () => {
   await using registry = await ServedRegistry.start({ 'manifests.sparse.indexes': 'allow' });
@@ -54,16 +62,7 @@ test('holds the layers that a build cache lists in an index', async () => {
   await using registry = await ServedRegistry.start();
   const layer = freshBytes();
   await registry.pushBlob(repo, layer);
-  const index = {
-    ...indexOf(),
-    manifests: [
-      {
-        mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip',
-        digest: digestOf(layer),
-        size: layer.byteLength,
-      },
-    ],
-  };
+  const index = indexOfOne(layerType, layer);
   expect((await registry.putManifest(repo, 'cache', index, ociIndex)).status).toBe(201);
   const refused = await registry.send(`/v2/${repo}/blobs/${digestOf(layer)}`, { method: 'DELETE' });
   await expectRefusal(refused, 405, 'UNSUPPORTED');
@@ -82,6 +81,54 @@ test('holds a blob that comes through an upload session, in its repository only'
     { repo, link_digest: digestOf(config) },
     { repo: 'other/image', link_digest: null },
   ]);
+});
+
+test.each([unknownType, layerType, ociManifest])(
+  'holds a manifest that comes after an index which lists it as %s',
+  async (listedAs) => {
+    await using registry = await ServedRegistry.start({ 'manifests.sparse.indexes': 'allow' });
+    const config = freshBytes();
+    await registry.pushBlob(repo, config);
+    const child = JSON.stringify({ ...imageOf(config), mediaType: unknownType });
+    const index = JSON.stringify(indexOfOne(listedAs, child));
+    expect((await registry.putManifest(repo, 'x', index, ociIndex)).status).toBe(201);
+    const path = `/v2/${repo}/manifests/${digestOf(child)}`;
+    expect((await registry.putManifest(repo, digestOf(child), child, unknownType)).status).toBe(201);
+    const refused = await registry.send(path, { method: 'DELETE' });
+    expect((await expectRefusal(refused, 409, 'DENIED')).detail['indexes']).toEqual([digestOf(index)]);
+    expect(registry.rows('select present_child from manifest_child')).toEqual([{ present_child: digestOf(child) }]);
+  },
+);
+
+test.each([unknownType, layerType, ociManifest, ociIndex])(
+  'holds a blob that comes after an index which lists it as %s',
+  async (listedAs) => {
+    await using registry = await ServedRegistry.start({ 'manifests.sparse.indexes': 'allow' });
+    const [pushed, mounted] = [freshBytes(), freshBytes()];
+    for (const [tag, blob] of Object.entries({ pushed, mounted })) {
+      expect((await registry.putManifest(repo, tag, indexOfOne(listedAs, blob), ociIndex)).status).toBe(201);
+    }
+    await registry.pushBlob(repo, pushed);
+    await registry.pushBlob('other/image', mounted);
+    const mount = `/v2/${repo}/blobs/uploads/?mount=${digestOf(mounted)}`;
+    expect((await registry.send(mount, { method: 'POST' })).status).toBe(201);
+    for (const blob of [pushed, mounted]) {
+      const refused = await registry.send(`/v2/${repo}/blobs/${digestOf(blob)}`, { method: 'DELETE' });
+      await expectRefusal(refused, 405, 'UNSUPPORTED');
+    }
+  },
+);
+
+test('holds a manifest whose bytes were a blob when the index that lists it came', async () => {
+  await using registry = await ServedRegistry.start();
+  const config = freshBytes();
+  await registry.pushBlob(repo, config);
+  const child = JSON.stringify(imageOf(config));
+  await registry.pushBlob(repo, new TextEncoder().encode(child));
+  expect((await registry.putManifest(repo, 'x', indexOf(child), ociIndex)).status).toBe(201);
+  expect((await registry.putManifest(repo, digestOf(child), child)).status).toBe(201);
+  const refused = await registry.send(`/v2/${repo}/manifests/${digestOf(child)}`, { method: 'DELETE' });
+  await expectRefusal(refused, 409, 'DENIED');
 });
 
 test('does not hold a deleted child when the index comes again, until the child does', async () => {
