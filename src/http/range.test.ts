@@ -11,6 +11,10 @@ describe('a Range', () => {
     ['bytes=-30', 0, 9],
     ['bytes=5-99', 5, 9],
     ['Bytes = 1-2', 1, 2],
+    // What clients send that mean "to the end": the largest numbers of 64 bits, and more.
+    ['bytes=0-9223372036854775807', 0, 9],
+    ['bytes=4-18446744073709551615', 4, 9],
+    ['bytes=-99999999999999999999', 0, 9],
   ])('%p asks for a part of ten bytes', (header, first, last) => {
     expect(parseRange(header, 10)).toEqual({ kind: 'part', range: { first, last } });
   });
@@ -19,12 +23,28 @@ describe('a Range', () => {
     expect(parseRange(header, 10)).toEqual({ kind: 'whole' });
   });
 
-  test.each(['bytes=10-', 'bytes=10-12', 'bytes=5-4', 'bytes=-0', 'bytes=-', 'bytes=', 'bytes=a-b', 'bytes=1-2-3'])(
-    '%p cannot be satisfied',
-    (header) => {
-      expect(parseRange(header, 10).kind).toBe('unsatisfiable');
-    },
-  );
+  test.each([
+    'bytes=10-',
+    'bytes=10-12',
+    'bytes=18446744073709551615-',
+    'bytes=5-4',
+    'bytes=-0',
+    'bytes=-',
+    'bytes=',
+    'bytes=a-b',
+    'bytes=1-2-3',
+  ])('%p cannot be satisfied', (header) => {
+    expect(parseRange(header, 10).kind).toBe('unsatisfiable');
+  });
+
+  test('may end or begin at more than any number', () => {
+    const endless = '9'.repeat(400);
+    expect(parseRange(`bytes=3-${endless}`, 10)).toEqual({ kind: 'part', range: { first: 3, last: 9 } });
+    expect(parseRange(`bytes=${endless}-${endless}`, 10).kind).toBe('unsatisfiable');
+    const { MAX_SAFE_INTEGER: most } = Number;
+    const upload = parseContentRange(`bytes ${endless}-${endless}/${endless}`);
+    expect(upload).toEqual({ kind: 'range', range: { first: most, last: most } });
+  });
 
   test('can never be satisfied by nothing', () => {
     for (const header of ['bytes=0-', 'bytes=0-0', 'bytes=-1']) {
@@ -50,8 +70,15 @@ describe('a Content-Range', () => {
     expect(parseContentRange(header)).toEqual({ kind: 'range', range: { first: 0, last: 9 } });
   });
 
-  test.each(['', '9-0', '-9', '0-', 'bytes */10', '0-9-10', 'x', '0-9999999999999999'])('%p is malformed', (header) => {
+  test.each(['', '9-0', '-9', '0-', 'bytes */10', '0-9-10', 'x', '1e3-2e3'])('%p is malformed', (header) => {
     expect(parseContentRange(header)).toEqual({ kind: 'malformed' });
+  });
+
+  test.each([
+    ['0-9223372036854775807', 0],
+    ['18446744073709551615-18446744073709551616/*', Number.MAX_SAFE_INTEGER],
+  ])('%p is a range, of which no more is asked than what a number can hold', (header, first) => {
+    expect(parseContentRange(header)).toEqual({ kind: 'range', range: { first, last: Number.MAX_SAFE_INTEGER } });
   });
 
   test('need not be there', () => {

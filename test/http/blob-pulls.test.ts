@@ -99,6 +99,8 @@ describe('a range of a blob', () => {
     ['bytes=900-5000', 900, 999],
     ['bytes=-5000', 0, 999],
     ['Bytes=10-19', 10, 19],
+    ['bytes=500-18446744073709551615', 500, 999],
+    ['bytes=-99999999999999999999', 0, 999],
   ])('asked for by "%s" is exactly bytes %d to %d', async (range, first, last) => {
     const answer = await get({ range });
     expect(answer.status).toBe(206);
