@@ -27,9 +27,10 @@ export async function listReferrers(call: Call, repo: RepositoryName, digestText
   let last: Referrer | undefined;
   for (const referrer of page.items) {
     const descriptor = descriptorOf(referrer);
-    if (descriptors.length > 0 && sizeBytes + descriptor.length > maxAnswerBytes) break;
+    const descriptorBytes = Buffer.byteLength(descriptor);
+    if (descriptors.length > 0 && sizeBytes + descriptorBytes > maxAnswerBytes) break;
     descriptors.push(descriptor);
-    sizeBytes += descriptor.length;
+    sizeBytes += descriptorBytes;
     last = referrer;
   }
   const more = page.more || descriptors.length < page.items.length;
