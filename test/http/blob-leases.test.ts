@@ -89,6 +89,14 @@ test('a HEAD renews a lease of which less than half is left', async () => {
   expect(taskOf('link', repo, digest)).toEqual({ due_at: firstLease, version: 1 });
 });
 
+test('a HEAD that is told by 304 that the blob is there may build on it like any other', async () => {
+  const digest = await registry.pushBlob(repo, freshBytes());
+  registry.clock.advance(hourMs + 1);
+  const headers = { 'if-none-match': `"${digest}"` };
+  expect((await registry.send(`/v2/${repo}/blobs/${digest}`, { method: 'HEAD', headers })).status).toBe(304);
+  expect(leaseOf(digest)).toBe(registry.clock.now() + leaseMs);
+});
+
 test('a HEAD renews a lease that has ended, where an image has kept the blob', async () => {
   const config = freshBytes();
   const digest = await registry.pushBlob(repo, config);

@@ -36,13 +36,15 @@ export async function getBlob(call: Call, repo: RepositoryName, digestText: stri
   }
 }
 
-/** `HEAD /v2/<name>/blobs/<digest>` (end-2). */
+/** `HEAD /v2/<name>/blobs/<digest>` (end-2). An answer 304 says that the blob is here no less than 200 does. */
 export async function headBlob(call: Call, repo: RepositoryName, digestText: string): Promise<Response> {
   const digest = parseDigest(digestText);
   if (digest === undefined) return refuse(call, malformedDigest(digestText));
   const found = await headBlobForPush(call.registry, repo, digest);
   if (found.outcome === 'unknown') return refuse(call, blobUnknown(repo, digest));
-  return answer(call, 200, { ...blobHeaders(digest), 'content-length': String(found.sizeBytes) });
+  const headers = blobHeaders(digest);
+  if (matchesEntity(call.request, headers.etag)) return answer(call, 304, headers);
+  return answer(call, 200, { ...headers, 'content-length': String(found.sizeBytes) });
 }
 
 /** `DELETE /v2/<name>/blobs/<digest>` (end-10). */
