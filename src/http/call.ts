@@ -67,13 +67,3 @@ export function refuse(call: Pick<Call, 'requestId'>, problem: Problem): Respons
 export function locationOf(call: Call, path: string): string {
   return call.settings.location === 'relative' ? path : call.origin() + path;
 }
-
-/** Whether a conditional request's If-None-Match names the entity (RFC 9110, 13.1.2). */
-export function matchesEntity(request: Request, etag: string): boolean {
-  const header = request.headers.get('if-none-match');
-  if (header === null) return false;
-  return header.split(',').some((candidate) => {
-    const tag = candidate.trim();
-    return tag === '*' || tag === etag || tag === `W/${etag}`;
-  });
-}

@@ -10,18 +10,22 @@ import {
 import { blockedAmong } from '../metadata/queries/objects.ts';
 import { insertRepository } from '../metadata/queries/repositories.ts';
 import { insertTagTrash, markManifestTagged, tagTarget, upsertTag } from '../metadata/queries/tags.ts';
-import { type Digest, digestOf } from '../oci/digest.ts';
-import type { DigestAlgorithm } from '../oci/digest.ts';
+import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts';
 import { type Manifest, parseManifest } from '../oci/manifest.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
+import type { Reference } from '../oci/reference.ts';
+import { failedPrecondition, type Precondition, type PreconditionFailure } from './precondition.ts';
 import type { Registry, SparsePolicy } from './registry.ts';
 import { reviewManifest } from './review.ts';
 
 export interface PutManifestRequest {
   readonly repo: RepositoryName;
-  /** What the client calls it; the bytes must agree. */
-  readonly digest: Digest | undefined;
+  /** What the client calls it; the bytes must agree with a digest. */
+  readonly reference: Reference;
+  /** All that it gets, one in the reference included. */
   readonly tags: readonly TagName[];
+  /** On what the reference leads to, whatever other tags there are. */
+  readonly precondition: Precondition;
   readonly bytes: Uint8Array;
   readonly contentType: string | undefined;
 }
@@ -31,7 +35,8 @@ export type PutManifestOutcome =
   | { readonly outcome: 'invalid'; readonly message: string; readonly detail: Readonly<Record<string, unknown>> }
   | { readonly outcome: 'digest-mismatch'; readonly actual: Digest }
   | { readonly outcome: 'missing'; readonly blobs: readonly Digest[]; readonly manifests: readonly Digest[] }
-  | { readonly outcome: 'blocked'; readonly digest: Digest; readonly reason: string };
+  | { readonly outcome: 'blocked'; readonly digest: Digest; readonly reason: string }
+  | PreconditionFailure;
 
 /**
  * T_put: stores a manifest byte for byte as it came, with all its edges and its tags, in one transaction that also
@@ -39,18 +44,16 @@ export type PutManifestOutcome =
  */
 export async function putManifest(registry: Registry, request: PutManifestRequest): Promise<PutManifestOutcome> {
   registry.traffic.pushed(request.bytes.byteLength);
-  const algorithm: DigestAlgorithm = request.digest?.startsWith('sha512:') === true ? 'sha512' : 'sha256';
-  const actual = digestOf(algorithm, request.bytes);
-  if (request.digest !== undefined && request.digest !== actual) return { outcome: 'digest-mismatch', actual };
+  const expected = request.reference.kind === 'digest' ? request.reference.digest : undefined;
+  const actual = digestOf(expected === undefined ? 'sha256' : algorithmOf(expected), request.bytes);
+  if (expected !== undefined && expected !== actual) return { outcome: 'digest-mismatch', actual };
   const parsed = parseManifest(request.bytes, request.contentType);
   if (!parsed.ok) return { outcome: 'invalid', message: parsed.message, detail: parsed.detail };
   const now = registry.clock.now();
   return await registry.metadata.write(() =>
     put({
-      repo: request.repo,
+      ...request,
       digest: actual,
-      tags: request.tags,
-      bytes: request.bytes,
       manifest: parsed.manifest,
       sparse: registry.sparse,
       now,
@@ -60,11 +63,8 @@ export async function putManifest(registry: Registry, request: PutManifestReques
   );
 }
 
-interface Put {
-  readonly repo: RepositoryName;
+interface Put extends PutManifestRequest {
   readonly digest: Digest;
-  readonly tags: readonly TagName[];
-  readonly bytes: Uint8Array;
   readonly manifest: Manifest;
   readonly sparse: SparsePolicy;
   readonly now: number;
@@ -82,6 +82,9 @@ function* put(request: Put): Operation<PutManifestOutcome> {
   if (edges.missingBlobs.length > 0 || edges.missingManifests.length > 0) {
     return { outcome: 'missing', blobs: edges.missingBlobs, manifests: edges.missingManifests };
   }
+  // Last of the refusals: a condition counts only where the push would succeed without it (RFC 9110, 13.2.1).
+  const unmet = yield* failedPrecondition(repo, request.reference, request.precondition);
+  if (unmet !== undefined) return unmet;
 
   yield* change(insertRepository, { repo, now });
   yield* change(upsertManifest, {

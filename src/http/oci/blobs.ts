@@ -1,7 +1,8 @@
 import { deleteBlob, findBlob, headBlobForPush } from '../../registry/blob.ts';
 import { describeDigestProblem, type Digest, parseDigest } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/names.ts';
-import { answer, type Call, matchesEntity, refuse } from '../call.ts';
+import { answer, type Call, refuse } from '../call.ts';
+import { entityTagOf, matchesEntity } from '../conditions.ts';
 import type { Problem } from '../errors.ts';
 import { parseRange } from '../range.ts';
 
@@ -79,14 +80,14 @@ export function blobUnknown(repo: RepositoryName, digest: Digest): Problem {
   };
 }
 
-/** Content never changes under its digest, so the digest is its entity tag. A browser must not show it as a page. */
+/** A browser must not show a blob as a page. */
 function blobHeaders(digest: Digest): Record<string, string> & { etag: string } {
   return {
     'content-type': 'application/octet-stream',
     'content-disposition': 'attachment',
     'docker-content-digest': digest,
     'accept-ranges': 'bytes',
-    etag: `"${digest}"`,
+    etag: entityTagOf(digest),
   };
 }
 

@@ -4,9 +4,11 @@ import { parseReference, type Reference } from '../../oci/reference.ts';
 import { deleteManifest, removeTag } from '../../registry/manifest-delete.ts';
 import { getManifest, headManifestForPush } from '../../registry/manifest-get.ts';
 import { putManifest, type PutManifestOutcome } from '../../registry/manifest-put.ts';
+import type { PreconditionFailure } from '../../registry/precondition.ts';
 import type { FoundManifest } from '../../registry/recent-manifests.ts';
 import { readBounded } from '../bounded-body.ts';
-import { answer, answerPrepared, type Call, locationOf, matchesEntity, preparedHeaders, refuse } from '../call.ts';
+import { answer, answerPrepared, type Call, locationOf, preparedHeaders, refuse } from '../call.ts';
+import { entityTagOf, matchesEntity, preconditionOf } from '../conditions.ts';
 import type { Problem } from '../errors.ts';
 
 /** More `tag` parameters than this are refused with 414; the specification asks for at least 10. */
@@ -64,12 +66,13 @@ export async function putManifestOf(call: Call, repo: RepositoryName, referenceT
   }
   const outcome = await putManifest(call.registry, {
     repo,
-    digest: parsed.reference.kind === 'digest' ? parsed.reference.digest : undefined,
+    reference: parsed.reference,
     tags: tags.all,
+    precondition: preconditionOf(call.request),
     bytes: body,
     contentType: call.request.headers.get('content-type') ?? undefined,
   });
-  if (outcome.outcome !== 'created') return refuse(call, putProblem(outcome, parsed.reference));
+  if (outcome.outcome !== 'created') return refuse(call, putProblem(outcome, repo, parsed.reference));
   const headers: Record<string, string> = {
     location: locationOf(call, `/v2/${repo}/manifests/${outcome.digest}`),
     'docker-content-digest': outcome.digest,
@@ -84,14 +87,24 @@ export async function deleteManifestOf(call: Call, repo: RepositoryName, referen
   const parsed = parseReference(referenceText);
   if (!parsed.ok) return refuse(call, malformedReference(parsed));
   const { reference } = parsed;
+  const precondition = preconditionOf(call.request);
   if (reference.kind === 'tag') {
-    const removed = await removeTag(call.registry, repo, reference.tag);
-    return removed.outcome === 'deleted' ? answer(call, 202, {}) : refuse(call, manifestUnknown(repo, reference));
+    const removed = await removeTag(call.registry, repo, reference.tag, precondition);
+    switch (removed.outcome) {
+      case 'deleted':
+        return answer(call, 202, {});
+      case 'unknown':
+        return refuse(call, manifestUnknown(repo, reference));
+      case 'precondition-failed':
+        return refuse(call, preconditionProblem(repo, reference, removed));
+    }
   }
-  const deleted = await deleteManifest(call.registry, repo, reference.digest);
+  const deleted = await deleteManifest(call.registry, repo, reference.digest, precondition);
   switch (deleted.outcome) {
     case 'deleted':
       return answer(call, 202, { 'docker-content-digest': reference.digest });
+    case 'precondition-failed':
+      return refuse(call, preconditionProblem(repo, reference, deleted));
     case 'unknown':
       return refuse(call, manifestUnknown(repo, reference));
     case 'referenced':
@@ -136,9 +149,12 @@ function tagsOf(call: Call, reference: Reference): Tags | Problem {
 
 function putProblem(
   outcome: Exclude<PutManifestOutcome, { readonly outcome: 'created' }>,
+  repo: RepositoryName,
   reference: Reference,
 ): Problem {
   switch (outcome.outcome) {
+    case 'precondition-failed':
+      return preconditionProblem(repo, reference, outcome);
     case 'invalid':
       return { code: 'MANIFEST_INVALID', message: outcome.message, detail: outcome.detail };
     case 'digest-mismatch':
@@ -164,6 +180,18 @@ function putProblem(
   }
 }
 
+function preconditionProblem(repo: RepositoryName, reference: Reference, { current }: PreconditionFailure): Problem {
+  const name = nameOf(reference);
+  const is = reference.kind === 'tag' && current !== undefined ? `leads to ${current}` : 'is there';
+  const state = current === undefined ? `there is no ${name} in ${repo}` : `${name} of ${repo} ${is}`;
+  return {
+    code: 'DENIED',
+    status: 412,
+    message: `nothing was changed, as the request's If-Match or If-None-Match demands: ${state}`,
+    detail: { repository: repo, ...detailOf(reference), current: current ?? null },
+  };
+}
+
 /** Some digests for a message; the detail has them all. */
 function named(digests: readonly Digest[]): string {
   const shown = digests.slice(0, 5).join(', ');
@@ -171,15 +199,19 @@ function named(digests: readonly Digest[]): string {
 }
 
 function manifestUnknown(repo: RepositoryName, reference: Reference): Problem {
-  const name = reference.kind === 'tag' ? `tag ${reference.tag}` : `manifest ${reference.digest}`;
   return {
     code: 'MANIFEST_UNKNOWN',
-    message: `there is no ${name} in ${repo}`,
-    detail: {
-      repository: repo,
-      ...(reference.kind === 'tag' ? { tag: reference.tag } : { digest: reference.digest }),
-    },
+    message: `there is no ${nameOf(reference)} in ${repo}`,
+    detail: { repository: repo, ...detailOf(reference) },
   };
+}
+
+function nameOf(reference: Reference): string {
+  return reference.kind === 'tag' ? `tag ${reference.tag}` : `manifest ${reference.digest}`;
+}
+
+function detailOf(reference: Reference): { readonly tag: TagName } | { readonly digest: Digest } {
+  return reference.kind === 'tag' ? { tag: reference.tag } : { digest: reference.digest };
 }
 
 function malformedReference(parsed: {
@@ -187,11 +219,6 @@ function malformedReference(parsed: {
   readonly message: string;
 }) {
   return { code: parsed.code, message: parsed.message } satisfies Problem;
-}
-
-/** Content never changes under its digest, so the digest is its entity tag. */
-function entityTagOf(digest: Digest): string {
-  return `"${digest}"`;
 }
 
 function manifestHeaders(digest: Digest, mediaType: string) {
