@@ -2,10 +2,11 @@ import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync, statS
 import { statfs } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { DirectoryBlobStore, type DirectorySyncs } from './blobs/directory/store.ts';
+import { formatListenAddress } from './config/listen-address.ts';
 import type { Config } from './config/schema.ts';
 import { startHttpServer } from './http/server.ts';
 import type { Log } from './log/log.ts';
-import { lockDirectory } from './metadata/sqlite/directory-lock.ts';
+import { type DirectoryLockResult, lockDirectory } from './metadata/sqlite/directory-lock.ts';
 import type { SyncFile } from './metadata/sqlite/commit-sync.ts';
 import { NewerSchemaError } from './metadata/sqlite/migrate.ts';
 import { SqliteMetadataStore } from './metadata/sqlite/store.ts';
@@ -19,6 +20,7 @@ import type { Registry } from './registry/registry.ts';
 import { StoreFigures } from './registry/store-figures.ts';
 import { UploadSessions } from './registry/upload-sessions.ts';
 import { StartupError } from './startup-error.ts';
+import { checkListenHost, codeOf, startupFailure } from './startup-failures.ts';
 
 export interface RunningServer {
   /** Where it listens. */
@@ -46,8 +48,9 @@ export interface Syncs {
  */
 export async function startServer({ config, log, clock = systemClock, syncs }: ServerParts): Promise<RunningServer> {
   const directory = resolve(config.data);
+  await checkListenHost(config.listen.host);
   prepareDirectory(directory);
-  const locking = lockDirectory(directory);
+  const locking = takeDirectory(directory);
   if (!locking.locked) {
     const holder = locking.holder === undefined ? '' : ` (process ${locking.holder})`;
     throw new StartupError(
@@ -69,7 +72,7 @@ async function serve(
   lock: Disposable,
 ): Promise<RunningServer> {
   const metadata = openMetadata(directory, syncs?.log);
-  const blobs = await DirectoryBlobStore.open(directory, syncs?.blobs);
+  const blobs = await openBlobs(directory, syncs?.blobs);
   const figures = new StoreFigures({ metadata, clock });
   const metrics = new Metrics(async () => ({
     ...(await figures.measure()),
@@ -127,12 +130,14 @@ function listen(config: Config, registry: Registry, metrics: Metrics, log: Log) 
         cause: error,
       });
     }
-    if (codeOf(error) === 'EACCES' || codeOf(error) === 'EADDRNOTAVAIL') {
-      throw new StartupError(`cannot listen on ${host}:${port} (${codeOf(error)}): choose another with --listen`, {
-        cause: error,
-      });
-    }
-    throw error;
+    const code = codeOf(error);
+    if (code === undefined) throw error;
+    const reason =
+      code === 'EADDRNOTAVAIL' ? 'which is not an address of this machine' : `which the system refuses (${code})`;
+    throw new StartupError(
+      `cannot listen on ${formatListenAddress(config.listen)}, ${reason}: choose another with --listen HOST:PORT`,
+      { cause: error },
+    );
   }
 }
 
@@ -141,7 +146,32 @@ function openMetadata(directory: string, syncLog: SyncFile | undefined): SqliteM
     return SqliteMetadataStore.open(directory, syncLog);
   } catch (error) {
     if (error instanceof NewerSchemaError) throw new StartupError(error.message, { cause: error });
-    throw error;
+    throw startupFailure(error, {
+      name: `the database ${join(directory, 'wherry.db')}`,
+      ifDamaged: 'it is damaged or not a database, put a backup of the data directory in its place',
+    });
+  }
+}
+
+async function openBlobs(directory: string, syncs: DirectorySyncs | undefined): Promise<DirectoryBlobStore> {
+  try {
+    return await DirectoryBlobStore.open(directory, syncs);
+  } catch (error) {
+    throw startupFailure(error, {
+      name: `the blobs in ${join(directory, 'objects')}`,
+      ifDamaged: 'put a backup in its place',
+    });
+  }
+}
+
+function takeDirectory(directory: string): DirectoryLockResult {
+  try {
+    return lockDirectory(directory);
+  } catch (error) {
+    throw startupFailure(error, {
+      name: `the lock ${join(directory, 'lock.db')}`,
+      ifDamaged: 'it is damaged, and holds nothing but the lock: remove it while no wherry uses the directory',
+    });
   }
 }
 
@@ -151,10 +181,12 @@ function prepareDirectory(directory: string): void {
     if (topmost !== undefined) syncParents(directory, topmost);
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
-    throw new StartupError(
-      `cannot use the data directory ${directory} (${codeOf(error) ?? 'unknown error'}): choose another with --data, or give this user the right to write there`,
-      { cause: error },
-    );
+    const code = codeOf(error) ?? 'unknown error';
+    const problem =
+      code === 'EEXIST' || code === 'ENOTDIR'
+        ? `the data directory ${directory} is not a directory, or lies in something that is none (${code}): choose another with --data`
+        : `cannot use the data directory ${directory} (${code}): choose another with --data, or give this user the right to write there`;
+    throw new StartupError(problem, { cause: error });
   }
 }
 
@@ -177,8 +209,4 @@ function fileBytes(path: string): number {
 async function diskFigures(directory: string): Promise<{ diskFreeBytes: number; diskTotalBytes: number }> {
   const disk = await statfs(directory);
   return { diskFreeBytes: disk.bavail * disk.bsize, diskTotalBytes: disk.blocks * disk.bsize };
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }

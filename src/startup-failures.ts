@@ -1,0 +1,61 @@
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import { StartupError } from './startup-error.ts';
+
+/** What could not be opened, and what helps where its bytes make no sense. */
+export interface Opened {
+  /** Such as `the database /data/wherry.db`. */
+  readonly name: string;
+  readonly ifDamaged: string;
+}
+
+/** An error from opening something, in words that the operator can act on; the error itself where it is a bug. */
+export function startupFailure(error: unknown, { name, ifDamaged }: Opened): unknown {
+  const code = codeOf(error);
+  if (code === undefined || !(error instanceof Error)) return error;
+  const reason = error.message.includes(code) ? error.message : `${code}: ${error.message}`;
+  return new StartupError(`cannot open ${name} (${reason}): ${adviceOn(code, ifDamaged)}`, { cause: error });
+}
+
+function adviceOn(code: string, ifDamaged: string): string {
+  // SQLite's codes have a second part that says more exactly what was being done.
+  switch (/^SQLITE_[A-Z]+/.exec(code)?.[0] ?? code) {
+    case 'SQLITE_NOTADB':
+    case 'SQLITE_CORRUPT':
+      return ifDamaged;
+    case 'EEXIST':
+    case 'ENOTDIR':
+    case 'EISDIR':
+      return 'what is at this path is not what wherry keeps there, move it away or choose another directory with --data';
+    case 'SQLITE_FULL':
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return 'the disk is full, make room';
+    case 'SQLITE_BUSY':
+      return 'another program has locked it, end that program';
+    default:
+      return 'give this user the right to read and write there, or choose another directory with --data';
+  }
+}
+
+/**
+ * Looks a host up before the server listens there, as the runtime's error for a name that leads nowhere is that of
+ * whatever failed before.
+ *
+ * @throws StartupError where it has no address
+ */
+export async function checkListenHost(host: string): Promise<void> {
+  if (isIP(host) !== 0) return;
+  try {
+    await lookup(host);
+  } catch (error) {
+    throw new StartupError(
+      `cannot listen on ${host}, which is not an address of this machine (${codeOf(error) ?? 'unknown error'}): choose another with --listen HOST:PORT`,
+      { cause: error },
+    );
+  }
+}
+
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
