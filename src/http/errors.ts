@@ -1,6 +1,15 @@
 /**
  * The specification's error codes ("Error Codes"), and the status with which each is answered unless a handler has a
- * better one. Those below the line are not in the specification's table; clients show them like the others.
+ * better one. `code` "MUST be one of" its table, so every refusal of a request has one of these; where none was made for
+ * the case, it is the nearest one with the status that HTTP has for it, as clients decide by the status and show the code:
+ *
+ * - 416 for a chunk out of order is BLOB_UPLOAD_INVALID, for a range that the blob does not have SIZE_INVALID;
+ * - 412 for a condition that is not met and 409 for a manifest that an index lists are DENIED: things as they stand do
+ *   not allow it, though the request is well formed;
+ * - 404 for a path that is none of the API's is UNSUPPORTED, as NAME_UNKNOWN would tell of a repository; so is 400 for a
+ *   length of page that is no number.
+ *
+ * Those below the line are for failures of the registry itself (5xx), which the table does not know.
  */
 export const statusOfCode = {
   BLOB_UNKNOWN: 404,
@@ -18,9 +27,6 @@ export const statusOfCode = {
   UNSUPPORTED: 405,
   TOOMANYREQUESTS: 429,
   // ---
-  RANGE_INVALID: 416,
-  PAGINATION_NUMBER_INVALID: 400,
-  NOT_FOUND: 404,
   UNAVAILABLE: 503,
   STORAGE_FULL: 507,
   INTERNAL: 500,

@@ -18,7 +18,8 @@ export async function answerOperational(
   return {
     route: 'unknown',
     response: refuse(call, {
-      code: 'NOT_FOUND',
+      code: 'UNSUPPORTED',
+      status: 404,
       message: 'there is nothing at this path: the registry answers under /v2/, and /healthz, /readyz and /metrics',
       detail: { path: path.slice(0, 300) },
     }),

@@ -66,7 +66,7 @@ export interface ManifestProblem {
  */
 export function parseManifest(bytes: Uint8Array, contentType: string | undefined): ManifestParse {
   const parsed = parseJsonObject(bytes);
-  if (!parsed.ok) return problem(`the manifest cannot be read: ${parsed.message}`);
+  if (!parsed.ok) return problem(`the manifest cannot be read: ${parsed.message}`, { sizeBytes: bytes.byteLength });
   const body = parsed.object;
   const type = mediaTypeOf(body, contentType);
   return type.ok ? readManifest(body, type.mediaType) : type;
@@ -87,6 +87,7 @@ function readManifest(body: JsonObject, mediaType: string): ManifestParse {
     return problem(
       `the manifest is of the unknown type ${quote(mediaType)} and has none of the fields config, layers, blobs, ` +
         'manifests, subject and artifactType: what it refers to cannot be found',
+      { mediaType: mediaType.slice(0, 255) },
     );
   }
 
@@ -248,6 +249,6 @@ function invalidField(path: string, message: string): ManifestProblem {
   return problem(`the manifest is invalid at ${path}: ${message}`, { path });
 }
 
-function problem(message: string, detail: Readonly<Record<string, unknown>> = {}): ManifestProblem {
+function problem(message: string, detail: Readonly<Record<string, unknown>>): ManifestProblem {
   return { ok: false, message, detail };
 }

@@ -152,7 +152,7 @@ test('refuses references that are neither tag nor digest', async () => {
     ] as const) {
       const answer = await registry.send(`/v2/${repo}/manifests/${reference}`, { method });
       if (method === 'HEAD') expect(answer.status).toBe(400);
-      else await expectRefusal(answer, 400, code);
+      else expect((await expectRefusal(answer, 400, code)).detail).toEqual({ reference });
     }
   }
 });

@@ -42,7 +42,7 @@ test('refuses a method that a resource does not have, and names those that it ha
 
 test('says where it answers to somebody who asks elsewhere', async () => {
   for (const path of ['/', '/v1/', '/v2/a', '/v2/a/tags', '/v2/a/tags/other', '/v2/a/%zz/b']) {
-    const refusal = await expectRefusal(await registry.send(path), 404, 'NOT_FOUND');
+    const refusal = await expectRefusal(await registry.send(path), 404, 'UNSUPPORTED');
     expect(refusal.message).toContain('/v2/');
   }
 });

@@ -36,12 +36,12 @@ describe('an upload session refuses, and goes on where it stood after,', () => {
       const refused = await patchChunk(registry, session, freshBytes(100), range);
       expect(sessionOf(refused)).toBe(session);
       expect(refused.headers.get('range')).toBe('0-99');
-      const refusal = await expectRefusal(refused, 416, 'RANGE_INVALID');
+      const refusal = await expectRefusal(refused, 416, 'BLOB_UPLOAD_INVALID');
       expect(refusal.detail).toEqual({ upload: idOf(session), offset: 100 });
       expect(await statusOf(registry, session)).toBe('204 0-99');
     }
     const early = await closeSession(registry, session, digestOf(bytes), bytes.slice(200), '200-299');
-    await expectRefusal(early, 416, 'RANGE_INVALID');
+    await expectRefusal(early, 416, 'BLOB_UPLOAD_INVALID');
     expect((await patchChunk(registry, session, bytes.slice(100, 200), '100-199')).status).toBe(202);
     const closed = await closeSession(registry, session, digestOf(bytes), bytes.slice(200), '200-299');
     await expectPushed(registry, closed, bytes);
@@ -52,7 +52,7 @@ describe('an upload session refuses, and goes on where it stood after,', () => {
     const session = await openSession(registry);
     const refused = await patchChunk(registry, session, bytes, '1-10');
     expect(refused.headers.get('range')).toBe('0-0');
-    await expectRefusal(refused, 416, 'RANGE_INVALID');
+    await expectRefusal(refused, 416, 'BLOB_UPLOAD_INVALID');
     await expectPushed(registry, await closeSession(registry, session, digestOf(bytes), bytes, '0-9'), bytes);
   });
 
@@ -117,7 +117,10 @@ describe('an upload session refuses, and goes on where it stood after,', () => {
       `?digest=${digestOf(bytes).slice(0, -1)}`,
       '?digest=md5:00',
     ]) {
-      await expectRefusal(await registry.send(session + query, { method: 'PUT' }), 400, 'DIGEST_INVALID');
+      const refused = await registry.send(session + query, { method: 'PUT' });
+      const { detail } = await expectRefusal(refused, 400, 'DIGEST_INVALID');
+      const digest = new URLSearchParams(query).get('digest');
+      expect(detail).toEqual(digest === null ? { upload: idOf(session), missing: 'digest' } : { digest });
       expect(await statusOf(registry, session)).toBe('204 0-99');
     }
     await expectPushed(registry, await closeSession(registry, session, digestOf(bytes)), bytes);

@@ -92,7 +92,7 @@ test('a session whose bytes a power cut has taken begins again', async () => {
     const [upload] = registry.rows<{ oid: string }>('select oid from upload where id = ?', id);
     const oid = upload?.oid ?? '';
     await unlink(join(registry.dataDirectory, 'objects', oid.slice(0, 2), oid));
-    const refusal = await expectRefusal(await finish(session), 416, 'RANGE_INVALID');
+    const refusal = await expectRefusal(await finish(session), 416, 'BLOB_UPLOAD_INVALID');
     expect(refusal.detail['offset']).toBe(0);
     const bytes = freshBytes();
     await expectPushed(registry, await closeSession(registry, session, digestOf(bytes), bytes), bytes);
@@ -134,7 +134,7 @@ test('a chunk out of order does not disturb the writer at work', async () => {
   const bytes = freshBytes(3 * mebibyte);
   const session = await openSession(registry);
   const writer = await stalledPatch(session, bytes, 2 * mebibyte);
-  await expectRefusal(await patchChunk(registry, session, freshBytes(10), '100-109'), 416, 'RANGE_INVALID');
+  await expectRefusal(await patchChunk(registry, session, freshBytes(10), '100-109'), 416, 'BLOB_UPLOAD_INVALID');
   await writer.write(bytes.slice(2 * mebibyte));
   expect(await writer.status()).toBe(202);
   await expectPushed(registry, await closeSession(registry, session, digestOf(bytes)), bytes);

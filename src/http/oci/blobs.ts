@@ -19,7 +19,8 @@ export async function getBlob(call: Call, repo: RepositoryName, digestText: stri
   switch (wanted.kind) {
     case 'unsatisfiable':
       return refuse(call, {
-        code: 'RANGE_INVALID',
+        code: 'SIZE_INVALID',
+        status: 416,
         message: wanted.reason,
         detail: { digest, sizeBytes: found.sizeBytes },
         headers: { 'content-range': `bytes */${found.sizeBytes}` },

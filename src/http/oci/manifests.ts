@@ -17,7 +17,7 @@ const maxTagParameters = 100;
 /** `GET /v2/<name>/manifests/<reference>` (end-3). */
 export async function getManifestOf(call: Call, repo: RepositoryName, referenceText: string): Promise<Response> {
   const parsed = parseReference(referenceText);
-  if (!parsed.ok) return refuse(call, malformedReference(parsed));
+  if (!parsed.ok) return refuse(call, malformedReference(referenceText, parsed));
   const found = await getManifest(call.registry, repo, parsed.reference);
   if (found === undefined) return refuse(call, manifestUnknown(repo, parsed.reference));
   if (matchesEntity(call.request, entityTagOf(found.digest))) {
@@ -40,7 +40,7 @@ function headersOf(found: FoundManifest): Headers {
 /** `HEAD /v2/<name>/manifests/<reference>` (end-3). */
 export async function headManifest(call: Call, repo: RepositoryName, referenceText: string): Promise<Response> {
   const parsed = parseReference(referenceText);
-  if (!parsed.ok) return refuse(call, malformedReference(parsed));
+  if (!parsed.ok) return refuse(call, malformedReference(referenceText, parsed));
   const found = await headManifestForPush(call.registry, repo, parsed.reference);
   if (found === undefined) return refuse(call, manifestUnknown(repo, parsed.reference));
   const headers = manifestHeaders(found.digest, found.mediaType);
@@ -51,7 +51,7 @@ export async function headManifest(call: Call, repo: RepositoryName, referenceTe
 /** `PUT /v2/<name>/manifests/<reference>` (end-7a), by digest with `?tag=` parameters (end-7b). */
 export async function putManifestOf(call: Call, repo: RepositoryName, referenceText: string): Promise<Response> {
   const parsed = parseReference(referenceText);
-  if (!parsed.ok) return refuse(call, malformedReference(parsed));
+  if (!parsed.ok) return refuse(call, malformedReference(referenceText, parsed));
   const tags = tagsOf(call, parsed.reference);
   if ('code' in tags) return refuse(call, tags);
   const maxBytes = call.settings.maxManifestBytes;
@@ -85,7 +85,7 @@ export async function putManifestOf(call: Call, repo: RepositoryName, referenceT
 /** `DELETE /v2/<name>/manifests/<reference>` (end-9): a tag, or a manifest with all its tags. */
 export async function deleteManifestOf(call: Call, repo: RepositoryName, referenceText: string): Promise<Response> {
   const parsed = parseReference(referenceText);
-  if (!parsed.ok) return refuse(call, malformedReference(parsed));
+  if (!parsed.ok) return refuse(call, malformedReference(referenceText, parsed));
   const { reference } = parsed;
   const precondition = preconditionOf(call.request);
   if (reference.kind === 'tag') {
@@ -214,11 +214,11 @@ function detailOf(reference: Reference): { readonly tag: TagName } | { readonly 
   return reference.kind === 'tag' ? { tag: reference.tag } : { digest: reference.digest };
 }
 
-function malformedReference(parsed: {
-  readonly code: 'DIGEST_INVALID' | 'MANIFEST_INVALID';
-  readonly message: string;
-}) {
-  return { code: parsed.code, message: parsed.message } satisfies Problem;
+function malformedReference(
+  text: string,
+  { code, message }: { readonly code: 'DIGEST_INVALID' | 'MANIFEST_INVALID'; readonly message: string },
+): Problem {
+  return { code, message, detail: { reference: text.slice(0, 200) } };
 }
 
 function manifestHeaders(digest: Digest, mediaType: string) {

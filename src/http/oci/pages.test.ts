@@ -15,7 +15,8 @@ test('a page is as long as the client wants it, up to a limit', () => {
 
 test('a number of items that is none is told to the client, shortened', () => {
   expect(requested(`n=${'9'.repeat(80)}`)).toMatchObject({
-    code: 'PAGINATION_NUMBER_INVALID',
+    code: 'UNSUPPORTED',
+    status: 400,
     detail: { n: '9'.repeat(50) },
   });
 });

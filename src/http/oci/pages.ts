@@ -9,7 +9,8 @@ export function pageRequestOf(query: URLSearchParams): PageRequest | Problem {
   const text = query.get('n');
   if (text !== null && !/^\d{1,15}$/.test(text)) {
     return {
-      code: 'PAGINATION_NUMBER_INVALID',
+      code: 'UNSUPPORTED',
+      status: 400,
       message: `n must be a number of items, 0 or more, not "${text.slice(0, 50)}"`,
       detail: { n: text.slice(0, 50) },
     };

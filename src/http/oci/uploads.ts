@@ -87,6 +87,7 @@ export async function finishUpload(call: Call, repo: RepositoryName, id: string)
     return refuse(call, {
       code: 'DIGEST_INVALID',
       message: "the closing PUT must name the blob's digest: add ?digest=sha256:… to its URL",
+      detail: { upload: id.slice(0, 200), missing: 'digest' },
     });
   }
   const digest = parseDigest(digestText);
@@ -143,14 +144,16 @@ function appendProblem(call: Call, repo: RepositoryName, id: string, failure: Ap
       return uploadUnknown(id);
     case 'out-of-order':
       return {
-        code: 'RANGE_INVALID',
+        code: 'BLOB_UPLOAD_INVALID',
+        status: 416,
         message: `the chunk is out of order: the session goes on at byte ${failure.offsetBytes}`,
         detail: { upload: id, offset: failure.offsetBytes },
         headers: sessionHeaders(call, repo, id, failure.offsetBytes),
       };
     case 'superseded':
       return {
-        code: 'RANGE_INVALID',
+        code: 'BLOB_UPLOAD_INVALID',
+        status: 416,
         message: `another request has taken the session over; ask it for its status, it goes on from there`,
         detail: { upload: id, offset: failure.offsetBytes },
         headers: sessionHeaders(call, repo, id, failure.offsetBytes),
