@@ -1,29 +1,53 @@
 import type { Metrics } from '../metrics/metrics.ts';
 import { answer, type Call, refuse } from './call.ts';
 
-/** The endpoints for those who operate the registry: /healthz, /readyz and /metrics; anything else is not here. */
+/** The endpoints for those who operate the registry; `unknown` is whatever is nowhere else. */
+export type OperationalResource = 'healthz' | 'readyz' | 'metrics' | 'unknown';
+
+export interface OperationalState {
+  readonly metrics: Metrics;
+  /** Why nothing but a restart helps; undefined where none is needed. */
+  readonly brokenBecause: string | undefined;
+}
+
+export function operationalResourceOf(method: string, path: string): OperationalResource {
+  if (method !== 'GET' && method !== 'HEAD') return 'unknown';
+  switch (path) {
+    case '/healthz':
+      return 'healthz';
+    case '/readyz':
+      return 'readyz';
+    case '/metrics':
+      return 'metrics';
+    default:
+      return 'unknown';
+  }
+}
+
+/** Answers /healthz, /readyz and /metrics; anything else is not here. */
 export async function answerOperational(
   call: Call,
   path: string,
-  metrics: Metrics,
-): Promise<{ readonly route: string; readonly response: Response }> {
-  const { method } = call.request;
-  const isRead = method === 'GET' || method === 'HEAD';
-  if (isRead && path === '/healthz') return { route: 'healthz', response: plain(call, 200, 'ok\n') };
-  if (isRead && path === '/readyz') return { route: 'readyz', response: await readiness(call) };
-  if (isRead && path === '/metrics') {
-    const { contentType, text } = await metrics.text();
-    return { route: 'metrics', response: answer(call, 200, { 'content-type': contentType }, text) };
+  resource: OperationalResource,
+  { metrics, brokenBecause }: OperationalState,
+): Promise<Response> {
+  switch (resource) {
+    case 'healthz':
+      return brokenBecause === undefined ? plain(call, 200, 'ok\n') : plain(call, 503, `${brokenBecause}\n`);
+    case 'readyz':
+      return await readiness(call);
+    case 'metrics': {
+      const { contentType, text } = await metrics.text();
+      return answer(call, 200, { 'content-type': contentType }, text);
+    }
+    case 'unknown':
+      return refuse(call, {
+        code: 'UNSUPPORTED',
+        status: 404,
+        message: 'there is nothing at this path: the registry answers under /v2/, and /healthz, /readyz and /metrics',
+        detail: { path: path.slice(0, 300) },
+      });
   }
-  return {
-    route: 'unknown',
-    response: refuse(call, {
-      code: 'UNSUPPORTED',
-      status: 404,
-      message: 'there is nothing at this path: the registry answers under /v2/, and /healthz, /readyz and /metrics',
-      detail: { path: path.slice(0, 300) },
-    }),
-  };
 }
 
 /** Ready is a registry whose two stores answer. */

@@ -5,8 +5,8 @@ import type { Registry } from '../registry/registry.ts';
 import { type Call, refuse, type ServerSettings } from './call.ts';
 import type { Problem } from './errors.ts';
 import { clientAddressOf, originOf, TrustedProxies } from './forwarded.ts';
-import { answerTarget, targetOf } from './oci/routes.ts';
-import { answerOperational } from './operational.ts';
+import { answerTarget, type Target, targetOf } from './oci/routes.ts';
+import { answerOperational, type OperationalResource, operationalResourceOf } from './operational.ts';
 
 export interface HttpOptions {
   readonly registry: Registry;
@@ -37,6 +37,7 @@ export function startHttpServer(options: HttpOptions): HttpServer {
   const { registry, metrics, log, settings } = options;
   const proxies = new TrustedProxies(options.trustedProxies);
   const nextRequestId = requestIds();
+  let brokenBecause: string | undefined;
 
   const server = Bun.serve({
     hostname: options.hostname,
@@ -48,7 +49,7 @@ export function startHttpServer(options: HttpOptions): HttpServer {
     // Blobs have no limit; manifests have their own.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     fetch: respond,
-    error: (error) => failure({ requestId: nextRequestId() }, error, log),
+    error: (error) => failure({ requestId: nextRequestId() }, error),
   });
 
   async function respond(request: Request, bun: Bun.Server<undefined>): Promise<Response> {
@@ -67,24 +68,34 @@ export function startHttpServer(options: HttpOptions): HttpServer {
       origin: () => originOf(request, proxies.trusts(bun.requestIP(request)?.address)),
       allowSlowAnswer: () => bun.timeout(request, maxIdleSeconds),
     };
-    const { route, response } = await routed(call, path);
+    const { method } = request;
+    const destination = destinationOf(method, path);
+    const response = await answered(call, path, destination);
     const durationMs = performance.now() - startedAt;
-    metrics.answered(route, request.method, response.status, durationMs);
-    if (isLogged(options.logRequests, request.method, response.status)) {
-      logRequest(call, path, response, durationMs, clientAddressOf(request, bun.requestIP(request)?.address, proxies));
+    metrics.answered(destination.resource, method, response.status, durationMs);
+    if (isLogged(options.logRequests, method, response.status)) {
+      const address = bun.requestIP(request)?.address;
+      logRequest(call, path, response, durationMs, clientAddressOf(request, address, proxies));
     }
     return response;
   }
 
-  async function routed(call: Call, path: string): Promise<{ route: string; response: Response }> {
+  async function answered(call: Call, path: string, destination: Destination): Promise<Response> {
     try {
-      const decoded = path.includes('%') ? percentDecoded(path) : path;
-      const target = decoded === undefined ? undefined : targetOf(decoded);
-      if (target !== undefined) return { route: target.resource, response: await answerTarget(call, target) };
-      return await answerOperational(call, path, metrics);
+      return destination.scope === 'operation'
+        ? await answerOperational(call, path, destination.resource, { metrics, brokenBecause })
+        : await answerTarget(call, destination);
     } catch (error) {
-      return { route: 'failed', response: failure(call, error, log) };
+      return failure(call, error);
     }
+  }
+
+  /** The answer to a request that the machine kept from succeeding. No stack trace ever leaves the process. */
+  function failure(call: Pick<Call, 'requestId'>, error: unknown): Response {
+    const failed = machineFailureOf(error);
+    if (failed?.kind === 'broken') brokenBecause = failed.message;
+    logFailure(call, failed, error, log);
+    return refuse(call, problemOf(failed));
   }
 
   function logRequest(call: Call, path: string, response: Response, durationMs: number, client: string | undefined) {
@@ -132,6 +143,15 @@ function requestIds(): () => string {
   return () => `${prefix}-${(++count).toString(36)}`;
 }
 
+type Destination = Target | { readonly scope: 'operation'; readonly resource: OperationalResource };
+
+/** Where a request leads, and what it is counted under, whatever comes of it. */
+function destinationOf(method: string, path: string): Destination {
+  const decoded = path.includes('%') ? percentDecoded(path) : path;
+  const target = decoded === undefined ? undefined : targetOf(decoded);
+  return target ?? { scope: 'operation', resource: operationalResourceOf(method, path) };
+}
+
 /** Undefined where the percent signs make no sense. */
 function percentDecoded(path: string): string | undefined {
   try {
@@ -153,15 +173,17 @@ function isLogged(which: HttpOptions['logRequests'], method: string, status: num
   }
 }
 
-/** The answer to a request that the machine kept from succeeding. No stack trace ever leaves the process. */
-function failure(call: { readonly requestId: string }, error: unknown, log: Log): Response {
-  const failed = machineFailureOf(error);
+function logFailure(
+  { requestId }: Pick<Call, 'requestId'>,
+  failed: MachineFailure | undefined,
+  err: unknown,
+  log: Log,
+) {
   if (failed === undefined || failed.kind === 'broken') {
-    log.error({ requestId: call.requestId, err: error }, 'a request failed unexpectedly');
+    log.error({ requestId, err }, 'a request failed unexpectedly');
   } else if (failed.kind === 'full') {
-    log.error({ requestId: call.requestId, cause: failed.message }, 'a request found no room');
+    log.error({ requestId, cause: failed.message }, 'a request found no room');
   }
-  return refuse(call, problemOf(failed));
 }
 
 function problemOf(failed: MachineFailure | undefined): Problem {

@@ -1,0 +1,137 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DirectoryBlobStore } from '../../src/blobs/directory/store.ts';
+import { type HttpServer, startHttpServer } from '../../src/http/server.ts';
+import type { Log } from '../../src/log/log.ts';
+import type { Operation } from '../../src/metadata/operation.ts';
+import { SqliteMetadataStore } from '../../src/metadata/sqlite/store.ts';
+import type { MetadataStore } from '../../src/metadata/store.ts';
+import { Metrics } from '../../src/metrics/metrics.ts';
+import type { Clock } from '../../src/registry/clock.ts';
+import { randomIds } from '../../src/registry/id-generator.ts';
+import { PullRecorder } from '../../src/registry/pull-recorder.ts';
+import { RecentManifests } from '../../src/registry/recent-manifests.ts';
+import { Reclaimer } from '../../src/registry/reclaimer.ts';
+import { StoreFigures } from '../../src/registry/store-figures.ts';
+import { UploadSessions } from '../../src/registry/upload-sessions.ts';
+import { ManualClock } from '../server/manual-clock.ts';
+
+const hourMs = 3_600_000;
+
+/** A part that a test has in place of the real one. */
+export interface Parts {
+  readonly clock?: Clock;
+  readonly log?: Partial<Log>;
+  /** What every transaction that writes fails with. */
+  readonly writeError?: Error;
+}
+
+/** The HTTP server of a registry whose parts are real, but for one that fails. */
+export class BareServer implements AsyncDisposable {
+  readonly #directory: string;
+  readonly #metadata: MetadataStore;
+  readonly #server: HttpServer;
+
+  private constructor(directory: string, metadata: MetadataStore, server: HttpServer) {
+    this.#directory = directory;
+    this.#metadata = metadata;
+    this.#server = server;
+  }
+
+  static async start(parts: Parts): Promise<BareServer> {
+    const directory = await mkdtemp(join(tmpdir(), 'wherry-bare-'));
+    const real = SqliteMetadataStore.open(directory);
+    const metadata = parts.writeError === undefined ? real : new UnwritableStore(real, parts.writeError);
+    const blobs = await DirectoryBlobStore.open(directory);
+    const clock = parts.clock ?? new ManualClock();
+    const log = logOf(parts.log ?? {});
+    const figures = new StoreFigures({ metadata, clock });
+    const none = { databaseBytes: 0, diskFreeBytes: 0, diskTotalBytes: 0 };
+    const metrics = new Metrics(async () => ({ ...(await figures.measure()), ...none }));
+    const server = startHttpServer({
+      registry: {
+        metadata,
+        blobs,
+        clock,
+        ids: randomIds,
+        windows: {
+          leaseMs: hourMs,
+          neverTaggedMs: hourMs,
+          trashMs: hourMs,
+          condemnedMs: hourMs,
+          uploadMs: hourMs,
+        },
+        sparse: { images: false, indexes: false },
+        log,
+        traffic: metrics,
+        sessions: new UploadSessions(),
+        recentManifests: new RecentManifests(metadata),
+        pulls: new PullRecorder({ metadata, clock, log }),
+        reclaimer: new Reclaimer({ metadata, blobs, log }),
+      },
+      metrics,
+      log,
+      hostname: '127.0.0.1',
+      port: 0,
+      settings: { maxManifestBytes: 4 * 1024 * 1024, location: 'relative' },
+      trustedProxies: [],
+      idleTimeoutMs: 10_000,
+      logRequests: 'all',
+    });
+    return new BareServer(directory, real, server);
+  }
+
+  /** `http://127.0.0.1:PORT` */
+  get origin(): string {
+    return this.#server.url.origin;
+  }
+
+  async send(path: string, init: RequestInit = {}): Promise<Response> {
+    return await fetch(new URL(path, this.origin), init);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.stop(0);
+    await this.#metadata.close();
+    await rm(this.#directory, { recursive: true });
+  }
+}
+
+function logOf(parts: Partial<Log>): Log {
+  const ignore = (): void => undefined;
+  const log: Log = { debug: ignore, info: ignore, warn: ignore, error: ignore, child: () => log, ...parts };
+  return log;
+}
+
+/** A store that can still be read. */
+class UnwritableStore implements MetadataStore {
+  readonly #real: MetadataStore;
+  readonly #error: Error;
+
+  constructor(real: MetadataStore, error: Error) {
+    this.#real = real;
+    this.#error = error;
+  }
+  async read<T>(operation: () => Operation<T>): Promise<T> {
+    return await this.#real.read(operation);
+  }
+  async write(): Promise<never> {
+    throw this.#error;
+  }
+  async writeUnsynced(): Promise<never> {
+    throw this.#error;
+  }
+  async durable(): Promise<void> {
+    await this.#real.durable();
+  }
+  get commits(): number | undefined {
+    return this.#real.commits;
+  }
+  async isReady(): Promise<boolean> {
+    return await this.#real.isReady();
+  }
+  async close(): Promise<void> {
+    await this.#real.close();
+  }
+}
