@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test';
 import { z } from 'zod';
 import { digestOf, freshBytes, imageOf } from './content.ts';
+import { until } from '../server/until.ts';
 import { StartupError } from '../../src/startup-error.ts';
 import { ServedRegistry } from './served-registry.ts';
 
@@ -134,6 +135,17 @@ test('logs who has asked, from where and for how long', async () => {
   const [line] = await loggedWith('all', headers);
   expect(line).toMatchObject({ path: '/v2/', client: '192.0.2.9', userAgent: 'client/1' });
   expect(line?.['durationMs']).toBeNumber();
+});
+
+test('writes the times of pulls every few seconds', async () => {
+  await using registry = await ServedRegistry.start({ 'pulls.flush': '10ms' });
+  const config = freshBytes();
+  await registry.pushBlob('a', config);
+  await registry.putManifest('a', 'x', imageOf(config));
+  await (await registry.send('/v2/a/manifests/x')).bytes();
+  const pulledAt = () => registry.rows('select last_pulled_at from tag where last_pulled_at is not null');
+  await until('the time of the pull is written', () => pulledAt().length > 0);
+  expect(pulledAt()).toEqual([{ last_pulled_at: registry.clock.now() }]);
 });
 
 test('counts requests under the routes that they took, and their time', async () => {
