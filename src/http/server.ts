@@ -69,12 +69,15 @@ export function startHttpServer(options: HttpOptions): HttpServer {
       allowSlowAnswer: () => bun.timeout(request, maxIdleSeconds),
     };
     const { method } = request;
+    // Who goes while sending has no address afterwards; who asks is still there, and needs none where nothing is logged.
+    const isSending = method !== 'GET' && method !== 'HEAD';
+    const peer = isSending ? bun.requestIP(request)?.address : undefined;
     const destination = destinationOf(method, path);
     const response = await answered(call, path, destination);
     const durationMs = performance.now() - startedAt;
     metrics.answered(destination.resource, method, response.status, durationMs);
     if (isLogged(options.logRequests, method, response.status)) {
-      const address = bun.requestIP(request)?.address;
+      const address = isSending ? peer : bun.requestIP(request)?.address;
       logRequest(call, path, response, durationMs, clientAddressOf(request, address, proxies));
     }
     return response;

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test';
 import { z } from 'zod';
 import { digestOf, freshBytes, imageOf } from './content.ts';
+import { RawRequest } from '../server/raw-request.ts';
 import { until } from '../server/until.ts';
 import { StartupError } from '../../src/startup-error.ts';
 import { ServedRegistry } from './served-registry.ts';
@@ -135,6 +136,18 @@ test('logs who has asked, from where and for how long', async () => {
   const [line] = await loggedWith('all', headers);
   expect(line).toMatchObject({ path: '/v2/', client: '192.0.2.9', userAgent: 'client/1' });
   expect(line?.['durationMs']).toBeNumber();
+});
+
+test('logs who was sending, also where the client has gone', async () => {
+  await using registry = await ServedRegistry.start({ 'log.level': 'info' });
+  const opened = await registry.send('/v2/a/blobs/uploads/', { method: 'POST' });
+  const session = opened.headers.get('location') ?? '';
+  const request = await RawRequest.open(registry.host, 'PATCH', session, { 'content-length': '1000' });
+  await request.write('the first bytes');
+  request.destroy();
+  const lines = () => registry.logged.map((line) => requestLine.parse(JSON.parse(line)));
+  await until('the request is logged', () => lines().some(({ method }) => method === 'PATCH'));
+  expect(lines().at(-1)).toMatchObject({ method: 'PATCH', path: session, status: 400, client: '127.0.0.1' });
 });
 
 test('writes the times of pulls every few seconds', async () => {
