@@ -50,7 +50,7 @@ describe('a descriptor', () => {
   });
 
   test('takes null for a field that it may lack', () => {
-    expect(problemWith({ urls: null, annotations: null, artifactType: null })).toBeUndefined();
+    expect(problemWith({ urls: null, data: null, annotations: null, artifactType: null })).toBeUndefined();
     expect(problemWith({ artifactType: '' })).toBeUndefined();
   });
 
@@ -79,6 +79,8 @@ describe('a descriptor', () => {
     ['mediaType', ['a/b'], 'it is an array'],
     ['urls', 'https://example.com', 'an array of strings'],
     ['urls', [1], 'an array of strings'],
+    ['data', 5, 'base64, a string; it is of type number'],
+    ['data', ['e30='], 'base64, a string; it is an array'],
     ['annotations', ['a'], 'an object whose values are strings'],
     ['annotations', { a: 1 }, 'an object whose values are strings'],
     ['artifactType', 7, 'a media type, a string'],

@@ -25,7 +25,7 @@ const noUrls: readonly string[] = [];
 
 /**
  * Reads a descriptor found at `path`. Its type, digest and size must be right, as must what clients would fail to read;
- * fields that the specification doesn't know pass, and `data` is left to those who use it: it saves a client a
+ * fields that the specification doesn't know pass, and what `data` says is left to those who use it: it saves a client a
  * request, but the blob is pushed all the same.
  */
 export function parseDescriptor(value: unknown, path: string): DescriptorParse {
@@ -46,6 +46,10 @@ export function parseDescriptor(value: unknown, path: string): DescriptorParse {
 
   const urls = value['urls'] ?? noUrls;
   if (!isStringArray(urls)) return invalid(`${path}.urls`, 'it must be an array of strings');
+
+  const data = value['data'] ?? '';
+  if (typeof data !== 'string')
+    return invalid(`${path}.data`, `it must be base64, a string; it is ${describeKind(data)}`);
 
   const annotations = parseAnnotations(value['annotations'], `${path}.annotations`);
   if (!annotations.ok) return annotations;
