@@ -31,3 +31,11 @@ test('answers a client that names a host that no URL can have, with a relative l
   }
   expect(registry.logged).toEqual([]);
 });
+
+test('has what is not HTTP refused by the runtime, and goes on', async () => {
+  await using registry = await ServedRegistry.start();
+  expect(await statusOf(registry, 'BREW /v2/ HTTP/1.1\r\nHost: a')).toBe('closed');
+  expect(await statusOf(registry, 'nonsense')).toBe('400');
+  expect(await statusOf(registry, `GET /v2/ HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(16 * 1024)}`)).toBe('431');
+  expect(await statusOf(registry, 'GET /v2/ HTTP/1.1\r\nHost: a')).toBe('200');
+});
