@@ -132,6 +132,8 @@ describe('a range of a blob', () => {
     const part = await get({ range, 'if-range': etag });
     expect(part.status).toBe(206);
     expect(await part.bytes()).toEqual(bytes.slice(0, 10));
+    const refused = await get({ range: 'bytes=-0', 'if-range': '' });
+    await expectRefusal(refused, 416, 'SIZE_INVALID');
     // A weak tag never matches here, nor does a date (RFC 9110, 13.1.5).
     for (const other of ['"other"', `W/${etag}`, 'Tue, 01 Jan 2030 00:00:00 GMT']) {
       const whole = await get({ range, 'if-range': other });

@@ -92,8 +92,11 @@ function blobHeaders(digest: Digest): Record<string, string> & { etag: string } 
   };
 }
 
-/** The Range header, unless an If-Range asks for the whole of something else (RFC 9110, 13.1.5). */
+/**
+ * The Range header, unless an If-Range asks for the whole of something else (RFC 9110, 13.1.5). An empty one asks for
+ * nothing: so the runtime sees it, which would give a part of the file that is sent whole, or a 416 of its own.
+ */
 function rangeHeader(request: Request, etag: string): string | null {
   const condition = request.headers.get('if-range');
-  return condition === null || condition === etag ? request.headers.get('range') : null;
+  return condition === null || condition === '' || condition === etag ? request.headers.get('range') : null;
 }
