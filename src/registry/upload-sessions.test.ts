@@ -123,6 +123,21 @@ describe('a turn at a session', () => {
     expect(await Promise.all([first, second])).toEqual(['interrupted', 'second']);
   });
 
+  test('is interrupted at once where it was to stop before it began to wait for its client', async () => {
+    const sessions = new UploadSessions();
+    const claimed = Promise.withResolvers<void>();
+    const client = Promise.withResolvers<string>();
+    const first = sessions.takeTurn('session', async (turn) => {
+      await claimed.promise;
+      turn.interruptBy(async () => client.resolve('interrupted'));
+      return await client.promise;
+    });
+    const second = sessions.takeTurn('session', async () => 'second');
+    await settled();
+    claimed.resolve();
+    expect(await Promise.all([first, second])).toEqual(['interrupted', 'second']);
+  });
+
   test('goes to the latest of those who wait; the others never write', async () => {
     const sessions = new UploadSessions();
     const slow = Promise.withResolvers<void>();

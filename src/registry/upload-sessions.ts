@@ -14,9 +14,10 @@ export class WriterTurn {
     return this.#isStopped;
   }
 
-  /** Says how to wake the request while it waits for its client. */
+  /** Says how to wake the request while it waits for its client; whoever was asked to stop before is woken at once. */
   interruptBy(interrupt: () => Promise<void>): void {
     this.#interrupt = interrupt;
+    if (this.#isStopped) void interrupt();
   }
 
   /** Asks the request to end its turn; resolves once it has. */
