@@ -1,7 +1,7 @@
 import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { DirectoryBlobStore, type DirectorySyncs } from './blobs/directory/store.ts';
+import { DirectoryBlobStore, type DirectoryCalls } from './blobs/directory/store.ts';
 import { formatListenAddress } from './config/listen-address.ts';
 import type { Config } from './config/schema.ts';
 import { startHttpServer } from './http/server.ts';
@@ -39,7 +39,7 @@ export interface ServerParts {
 
 export interface Syncs {
   readonly log: SyncFile;
-  readonly blobs: DirectorySyncs;
+  readonly blobs: Partial<DirectoryCalls>;
 }
 
 /**
@@ -153,7 +153,7 @@ function openMetadata(directory: string, syncLog: SyncFile | undefined): SqliteM
   }
 }
 
-async function openBlobs(directory: string, syncs: DirectorySyncs | undefined): Promise<DirectoryBlobStore> {
+async function openBlobs(directory: string, syncs: Partial<DirectoryCalls> | undefined): Promise<DirectoryBlobStore> {
   try {
     return await DirectoryBlobStore.open(directory, syncs);
   } catch (error) {

@@ -8,7 +8,7 @@ export interface ByteRange {
 }
 
 /**
- * The bytes. A blob store knows only object ids: it can create, append, read, measure, sync and remove. It never
+ * The bytes. A blob store knows only object ids: it can create, append, cut off, read, measure, sync and remove. It never
  * renames or copies, and it knows nothing of digests. Its forms: directory/ (a local disk).
  */
 export interface BlobStore {
@@ -18,13 +18,16 @@ export interface BlobStore {
    */
   append(oid: ObjectId, offsetBytes: number): Promise<BlobWriter>;
 
+  /** Cuts off what is behind an object's first `sizeBytes` bytes, which needs no room; quietly where nothing is (I12). */
+  truncate(oid: ObjectId, sizeBytes: number): Promise<void>;
+
   /** The object's size in bytes, undefined where there is none. */
   size(oid: ObjectId): Promise<number | undefined>;
 
   /** The object's bytes, streamed; whole or a range. They stay readable to the end even when the object is removed meanwhile. */
   read(oid: ObjectId, range?: ByteRange): Blob;
 
-  /** Resolves once the object's bytes and its name survive a power cut (R37). */
+  /** Resolves once the object's bytes and its name survive a power cut (R37). @throws BlobStoreFullError */
   sync(oid: ObjectId): Promise<void>;
 
   /** Removes an object durably; quietly where there is none (I12). */

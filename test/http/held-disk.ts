@@ -18,7 +18,7 @@ export class HeldDisk {
 
   readonly syncs: Syncs = {
     log: (_descriptor, done) => this.#ask('log', done),
-    blobs: { object: async () => this.#promised('object'), shard: async () => this.#promised('shard') },
+    blobs: { syncObject: async () => this.#promised('object'), syncShard: async () => this.#promised('shard') },
   };
 
   /** From now on syncs wait for `release`. */

@@ -1,9 +1,20 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BlobMissingError } from '../store.ts';
+import { BlobMissingError, BlobStoreFullError, type BlobWriter } from '../store.ts';
 import { DirectoryBlobStore } from './store.ts';
 
 const oid = 'ab0123456789abcdef0123456789abcd';
@@ -44,6 +55,18 @@ async function refusalOf(promise: Promise<unknown>): Promise<unknown> {
     return error;
   }
   throw new Error('it was not refused');
+}
+
+/** What this process has open. */
+function openFiles(): readonly string[] {
+  return readdirSync('/proc/self/fd').map((descriptor) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${descriptor}`);
+    } catch {
+      // It was the one by which the list was read.
+      return '';
+    }
+  });
 }
 
 describe('appending', () => {
@@ -116,6 +139,85 @@ describe('appending', () => {
     await Promise.all([first.close(), second.close()]);
     expect(await contentOf(oid)).toBe('a'.repeat(100_000));
     expect(await contentOf(otherOid)).toBe('b'.repeat(100_100));
+  });
+});
+
+describe('cutting off', () => {
+  test('leaves the first bytes, and the object can go on there', async () => {
+    await append(oid, 0, 'kept, and this is not');
+    await store.truncate(oid, 4);
+    expect(await contentOf(oid)).toBe('kept');
+    await append(oid, 4, '!');
+    expect(await contentOf(oid)).toBe('kept!');
+    await store.truncate(oid, 0);
+    expect(await store.size(oid)).toBe(0);
+  });
+
+  test('never makes an object longer, nor makes one', async () => {
+    await append(oid, 0, 'short');
+    await store.truncate(oid, 100);
+    await store.truncate(otherOid, 0);
+    expect(await contentOf(oid)).toBe('short');
+    expect(await store.size(otherOid)).toBeUndefined();
+  });
+});
+
+describe('a disk that is full', () => {
+  // Linux has a device on which every write meets one.
+  test('refuses the bytes, and takes no descriptor away', async () => {
+    symlinkSync('/dev/full', pathOf(oid));
+    const opened = (): number => openFiles().filter((path) => path === '/dev/full').length;
+    const before = opened();
+    // Held on to, so that it is not the garbage collector who closes them.
+    const writers: BlobWriter[] = [];
+    for (const sizeBytes of [1, 1000, 3 * mebibyte]) {
+      const writer = await store.append(oid, 0);
+      writers.push(writer);
+      const pushed = (async () => {
+        try {
+          await writer.write(new Uint8Array(sizeBytes));
+        } finally {
+          await writer.close();
+        }
+      })();
+      expect(await refusalOf(pushed)).toBeInstanceOf(BlobStoreFullError);
+    }
+    // The runtime closes them in its own time.
+    for (let turn = 0; turn < 10_000 && opened() > before; turn++) await new Promise(setImmediate);
+    expect([writers.length, opened()]).toEqual([3, before]);
+  });
+
+  test.each(['ENOSPC', 'EDQUOT'])('refuses a new object, and the sync of one, with %s', async (code) => {
+    await append(oid, 0, 'bytes');
+    const full = await DirectoryBlobStore.open(directory, {
+      open: (path) => {
+        throw Object.assign(new Error(`${code}: open ${path}`), { code });
+      },
+    });
+    for (const refused of [full.append(otherOid, 0), full.append(oid, 5), full.sync(oid)]) {
+      expect(await refusalOf(refused)).toBeInstanceOf(BlobStoreFullError);
+    }
+    expect(await contentOf(oid)).toBe('bytes');
+  });
+
+  test('refuses the sync of a directory that cannot be opened', async () => {
+    await append(oid, 0, 'bytes');
+    const full = await DirectoryBlobStore.open(directory, {
+      open: (path, flags, mode) => {
+        if (path.endsWith(oid)) return openSync(path, flags, mode);
+        throw Object.assign(new Error(`ENOSPC: open ${path}`), { code: 'ENOSPC' });
+      },
+    });
+    expect(await refusalOf(full.sync(oid))).toBeInstanceOf(BlobStoreFullError);
+  });
+
+  test('is told apart from one that fails', async () => {
+    const broken = await DirectoryBlobStore.open(directory, {
+      open: (path) => {
+        throw Object.assign(new Error(`EIO: open ${path}`), { code: 'EIO' });
+      },
+    });
+    expect(await refusalOf(broken.append(oid, 0))).toMatchObject({ code: 'EIO' });
   });
 });
 

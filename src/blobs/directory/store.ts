@@ -9,60 +9,59 @@ import {
   openSync,
   type Stats,
 } from 'node:fs';
-import { access, type FileHandle, open, stat, unlink } from 'node:fs/promises';
+import { access, type FileHandle, open, stat, truncate, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { BlobMissingError, type BlobStore, type BlobWriter, type ByteRange, type ObjectId } from '../store.ts';
+import { translated } from './full-disk.ts';
 import { FileWriter } from './writer.ts';
 
-/** How an object becomes durable: its bytes, and its name in the directory that holds it. Each takes a descriptor. */
-export interface DirectorySyncs {
-  object(descriptor: number): Promise<void>;
-  shard(descriptor: number): Promise<void>;
+/** The calls of the system by which objects come about and last. A test watches them, holds them back or lets them fail. */
+export interface DirectoryCalls {
+  /** Opens a file or a directory, and creates it where `flags` say so. @returns a descriptor */
+  open(path: string, flags: string | number, mode?: number): number;
+  /** Makes an object's bytes durable. */
+  syncObject(descriptor: number): Promise<void>;
+  /** Makes the names in a directory durable. */
+  syncShard(descriptor: number): Promise<void>;
 }
 
-const systemSyncs: DirectorySyncs = { object: promisify(fdatasync), shard: promisify(fsync) };
+const systemCalls: DirectoryCalls = { open: openSync, syncObject: promisify(fdatasync), syncShard: promisify(fsync) };
 
 /** Objects as files: `objects/ab/<oid>`, where `ab` are the oid's first two digits. */
 export class DirectoryBlobStore implements BlobStore {
   readonly #root: string;
-  readonly #syncs: DirectorySyncs;
+  readonly #calls: DirectoryCalls;
   readonly #shards = new Map<string, number>();
 
-  private constructor(root: string, syncs: DirectorySyncs) {
+  private constructor(root: string, calls: DirectoryCalls) {
     this.#root = root;
-    this.#syncs = syncs;
+    this.#calls = calls;
   }
 
-  /**
-   * Opens or creates the store in a directory.
-   * @param syncs make objects durable; passed in so that a test can watch them, hold them back or let them fail
-   */
-  static async open(directory: string, syncs: DirectorySyncs = systemSyncs): Promise<DirectoryBlobStore> {
+  /** Opens or creates the store in a directory. */
+  static async open(directory: string, calls: Partial<DirectoryCalls> = {}): Promise<DirectoryBlobStore> {
     const root = join(directory, 'objects');
     for (let shard = 0; shard < 256; shard++) {
       mkdirSync(join(root, shard.toString(16).padStart(2, '0')), { recursive: true });
     }
     await syncPath(root);
     await syncPath(directory);
-    return new DirectoryBlobStore(root, syncs);
+    return new DirectoryBlobStore(root, { ...systemCalls, ...calls });
   }
 
   async append(oid: ObjectId, offsetBytes: number): Promise<BlobWriter> {
-    const path = this.#path(oid);
-    // Appending mode: the system puts every write at the file's end, wherever the buffered sink believes to be.
-    const descriptor = offsetBytes === 0 ? openSync(path, 'a', 0o640) : openForMore(path);
     try {
-      const { size } = fstatSync(descriptor);
-      if (size < offsetBytes) {
-        throw new BlobMissingError(`the upload's file holds ${size} bytes, not ${offsetBytes}`);
-      }
-      if (size > offsetBytes) ftruncateSync(descriptor, offsetBytes);
-      return new FileWriter(descriptor);
+      return this.#openForAppending(this.#path(oid), offsetBytes);
     } catch (error) {
-      closeSync(descriptor);
-      throw error;
+      throw translated(error);
     }
+  }
+
+  async truncate(oid: ObjectId, sizeBytes: number): Promise<void> {
+    const path = this.#path(oid);
+    const stats = await statIfThere(path);
+    if (stats !== undefined && stats.size > sizeBytes) await truncate(path, sizeBytes);
   }
 
   async size(oid: ObjectId): Promise<number | undefined> {
@@ -75,11 +74,16 @@ export class DirectoryBlobStore implements BlobStore {
   }
 
   async sync(oid: ObjectId): Promise<void> {
-    const descriptor = openSync(this.#path(oid), constants.O_RDONLY);
     try {
-      await Promise.all([this.#syncs.object(descriptor), this.#syncShard(oid)]);
-    } finally {
-      closeSync(descriptor);
+      const descriptor = this.#calls.open(this.#path(oid), constants.O_RDONLY);
+      try {
+        await Promise.all([this.#calls.syncObject(descriptor), this.#syncShard(oid)]);
+      } finally {
+        closeSync(descriptor);
+      }
+    } catch (error) {
+      // Some file systems look for room only now.
+      throw translated(error);
     }
   }
 
@@ -101,6 +105,31 @@ export class DirectoryBlobStore implements BlobStore {
     }
   }
 
+  #openForAppending(path: string, offsetBytes: number): FileWriter {
+    // Appending mode: the system puts every write at the file's end, wherever the buffered sink believes to be.
+    const descriptor = offsetBytes === 0 ? this.#calls.open(path, 'a', 0o640) : this.#openForMore(path);
+    try {
+      const { size } = fstatSync(descriptor);
+      if (size < offsetBytes) {
+        throw new BlobMissingError(`the upload's file holds ${size} bytes, not ${offsetBytes}`);
+      }
+      if (size > offsetBytes) ftruncateSync(descriptor, offsetBytes);
+      return new FileWriter(path, descriptor);
+    } catch (error) {
+      closeSync(descriptor);
+      throw error;
+    }
+  }
+
+  #openForMore(path: string): number {
+    try {
+      return this.#calls.open(path, constants.O_WRONLY | constants.O_APPEND);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      throw new BlobMissingError("the upload's file is gone", { cause: error });
+    }
+  }
+
   #path(oid: ObjectId): string {
     return `${this.#root}/${oid.slice(0, 2)}/${oid}`;
   }
@@ -110,19 +139,10 @@ export class DirectoryBlobStore implements BlobStore {
     const shard = oid.slice(0, 2);
     let descriptor = this.#shards.get(shard);
     if (descriptor === undefined) {
-      descriptor = openSync(join(this.#root, shard), constants.O_RDONLY);
+      descriptor = this.#calls.open(join(this.#root, shard), constants.O_RDONLY);
       this.#shards.set(shard, descriptor);
     }
-    await this.#syncs.shard(descriptor);
-  }
-}
-
-function openForMore(path: string): number {
-  try {
-    return openSync(path, constants.O_WRONLY | constants.O_APPEND);
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-    throw new BlobMissingError("the upload's file is gone", { cause: error });
+    await this.#calls.syncShard(descriptor);
   }
 }
 

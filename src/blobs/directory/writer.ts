@@ -1,6 +1,7 @@
-import { closeSync, fdatasync as fdatasyncLater } from 'node:fs';
+import { closeSync, constants, fdatasync as fdatasyncLater, openSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { type BlobWriter, BlobStoreFullError } from '../store.ts';
+import type { BlobWriter } from '../store.ts';
+import { translated } from './full-disk.ts';
 
 const fdatasync = promisify(fdatasyncLater);
 
@@ -15,16 +16,18 @@ interface Failed {
 
 /** Appends to a file through Bun's buffered sink, which was measured faster than writes of its own (ADR 2). */
 export class FileWriter implements BlobWriter {
-  readonly #descriptor: number;
+  readonly #path: string;
   readonly #sink: Bun.FileSink;
   #unsyncedBytes = 0;
   /** The sync under way, or how the last one ended; it never rejects. */
   #syncing: Promise<Failed | undefined> | undefined;
 
-  /** Takes the descriptor over: closing the writer closes it. */
-  constructor(descriptor: number) {
-    this.#descriptor = descriptor;
+  /** Writes to the file at `path`, which is open for appending as `descriptor`, and takes the descriptor over. */
+  constructor(path: string, descriptor: number) {
+    this.#path = path;
     this.#sink = Bun.file(descriptor).writer({ highWaterMark: bufferBytes });
+    // The sink has a duplicate of its own; two for each upload would be twice as soon too many.
+    closeSync(descriptor);
   }
 
   write(chunk: Uint8Array): Promise<void> | undefined {
@@ -43,8 +46,12 @@ export class FileWriter implements BlobWriter {
 
   async close(): Promise<void> {
     try {
-      await this.#sink.flush();
-      await this.#sink.end();
+      try {
+        await this.#sink.flush();
+      } finally {
+        // Else the sink's descriptor would stay open.
+        await this.#sink.end();
+      }
       // The system tells of a failed write once only: who closes must hear of it, the sync of the blob would not.
       const failed = await this.#syncing;
       if (failed !== undefined) throw failed.error;
@@ -52,7 +59,6 @@ export class FileWriter implements BlobWriter {
       throw translated(error);
     } finally {
       await this.#syncing;
-      closeSync(this.#descriptor);
     }
   }
 
@@ -60,7 +66,12 @@ export class FileWriter implements BlobWriter {
     const failed = await before;
     if (failed !== undefined) return failed;
     try {
-      await fdatasync(this.#descriptor);
+      const descriptor = openSync(this.#path, constants.O_RDONLY);
+      try {
+        await fdatasync(descriptor);
+      } finally {
+        closeSync(descriptor);
+      }
       return undefined;
     } catch (error) {
       return { error };
@@ -74,13 +85,4 @@ async function settle(writing: Promise<number>): Promise<void> {
   } catch (error) {
     throw translated(error);
   }
-}
-
-const fullDiskCodes = new Set<unknown>(['ENOSPC', 'EDQUOT', 'EFBIG']);
-
-function translated(error: unknown): unknown {
-  if (error instanceof Error && 'code' in error && fullDiskCodes.has(error.code)) {
-    return new BlobStoreFullError('the disk that holds the blobs is full', { cause: error });
-  }
-  return error;
 }
