@@ -127,3 +127,10 @@ test('while nothing can be written no more than so many wait, and none of them i
   await new Promise(setImmediate);
   expect(writes).toBe(tried);
 });
+
+test('times that cannot be written keep nobody from ending in good order', async () => {
+  isFull = true;
+  recorder.record(pulled());
+  await recorder.stop();
+  expect(writes).toBe(1);
+});
