@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { lockDirectory } from './directory-lock.ts';
@@ -50,6 +50,21 @@ test('a directory is free again once its holder has let go of it', () => {
     expect(held).toBeDefined();
     expect(lockDirectory(directory).locked).toBe(false);
   }
+});
+
+test('a directory can be taken where there is no room to say by whom', () => {
+  // What a full disk leaves of it: it cannot be written.
+  mkdirSync(join(directory, 'lock.pid'));
+  using held = lock();
+  expect(held).toBeDefined();
+  expect(lockDirectory(directory)).toEqual({ locked: false, holder: undefined });
+});
+
+test('a holder of which nothing could be written is not named', () => {
+  using held = lock();
+  expect(held).toBeDefined();
+  writeFileSync(join(directory, 'lock.pid'), '');
+  expect(lockDirectory(directory)).toEqual({ locked: false, holder: undefined });
 });
 
 test('two directories have a holder each', () => {

@@ -24,13 +24,23 @@ export function lockDirectory(directory: string): DirectoryLockResult {
     }
     throw error;
   }
-  writeFileSync(pidPath, `${process.pid}\n`);
+  tellHolder(pidPath);
   return { locked: true, lock: { [Symbol.dispose]: () => database.close() } };
+}
+
+/** Only for a message to the next one: a full disk, which cannot take it, keeps nobody from starting. */
+function tellHolder(pidPath: string): void {
+  try {
+    writeFileSync(pidPath, `${process.pid}\n`);
+  } catch {
+    // The message will do without.
+  }
 }
 
 function readHolder(pidPath: string): string | undefined {
   try {
-    return readFileSync(pidPath, 'utf8').trim();
+    const holder = readFileSync(pidPath, 'utf8').trim();
+    return holder === '' ? undefined : holder;
   } catch {
     return undefined;
   }
