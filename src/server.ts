@@ -9,6 +9,7 @@ import type { Log } from './log/log.ts';
 import { type DirectoryLockResult, lockDirectory } from './metadata/sqlite/directory-lock.ts';
 import type { SyncFile } from './metadata/sqlite/commit-sync.ts';
 import { NewerSchemaError } from './metadata/sqlite/migrate.ts';
+import { Reserve } from './metadata/sqlite/reserve.ts';
 import { SqliteMetadataStore } from './metadata/sqlite/store.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { type Clock, systemClock } from './registry/clock.ts';
@@ -71,7 +72,8 @@ async function serve(
   syncs: Syncs | undefined,
   lock: Disposable,
 ): Promise<RunningServer> {
-  const metadata = openMetadata(directory, syncs?.log);
+  const reserve = reserveIn(directory, log);
+  const metadata = openMetadata(directory, reserve, syncs?.log);
   const blobs = await openBlobs(directory, syncs?.blobs);
   const figures = new StoreFigures({ metadata, clock });
   const metrics = new Metrics(async () => ({
@@ -95,6 +97,7 @@ async function serve(
   };
   const server = listen(config, registry, metrics, log);
   registry.pulls.start(config.pulls.flushMs);
+  reserve.start();
   void registry.reclaimer.resume().catch((error: unknown) => {
     log.error({ err: error }, 'dead objects of an earlier run could not be looked up');
   });
@@ -104,6 +107,7 @@ async function serve(
       await server.stop(config.http.drainMs);
       await registry.pulls.stop();
       await registry.reclaimer.idle();
+      await reserve.stop();
       await metadata.close();
       lock[Symbol.dispose]();
     },
@@ -141,9 +145,9 @@ function listen(config: Config, registry: Registry, metrics: Metrics, log: Log) 
   }
 }
 
-function openMetadata(directory: string, syncLog: SyncFile | undefined): SqliteMetadataStore {
+function openMetadata(directory: string, reserve: Reserve, syncLog: SyncFile | undefined): SqliteMetadataStore {
   try {
-    return SqliteMetadataStore.open(directory, syncLog);
+    return SqliteMetadataStore.open(directory, { reserve, ...(syncLog === undefined ? {} : { syncLog }) });
   } catch (error) {
     if (error instanceof NewerSchemaError) throw new StartupError(error.message, { cause: error });
     throw startupFailure(error, {
@@ -151,6 +155,18 @@ function openMetadata(directory: string, syncLog: SyncFile | undefined): SqliteM
       ifDamaged: 'it is damaged or not a database, put a backup of the data directory in its place',
     });
   }
+}
+
+function reserveIn(directory: string, log: Log): Reserve {
+  return new Reserve(directory, {
+    onReleased: () => {
+      log.warn(
+        { directory },
+        'the disk is full: the room kept in reserve is used now, so that deletes go on; make room',
+      );
+    },
+    onProblem: (error) => log.warn({ err: error, directory }, 'no room could be kept in reserve for a full disk'),
+  });
 }
 
 async function openBlobs(directory: string, syncs: Partial<DirectoryCalls> | undefined): Promise<DirectoryBlobStore> {

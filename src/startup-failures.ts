@@ -17,7 +17,11 @@ export function startupFailure(error: unknown, { name, ifDamaged }: Opened): unk
   return new StartupError(`cannot open ${name} (${reason}): ${adviceOn(code, ifDamaged)}`, { cause: error });
 }
 
+/** What SQLite says where it finds no room for a page of the log, or for the log's index. */
+const fullDiskCodes = new Set(['SQLITE_IOERR_WRITE', 'SQLITE_IOERR_SHMSIZE']);
+
 function adviceOn(code: string, ifDamaged: string): string {
+  if (fullDiskCodes.has(code)) return adviceOn('ENOSPC', ifDamaged);
   // SQLite's codes have a second part that says more exactly what was being done.
   switch (/^SQLITE_[A-Z]+/.exec(code)?.[0] ?? code) {
     case 'SQLITE_NOTADB':
@@ -30,9 +34,15 @@ function adviceOn(code: string, ifDamaged: string): string {
     case 'SQLITE_FULL':
     case 'ENOSPC':
     case 'EDQUOT':
-      return 'the disk is full, make room';
+    case 'EFBIG':
+      return 'its disk is full, or its quota used up: make room there';
     case 'SQLITE_BUSY':
       return 'another program has locked it, end that program';
+    case 'EMFILE':
+    case 'ENFILE':
+      return 'too many files are open, raise the limit (ulimit -n)';
+    case 'SQLITE_CANTOPEN':
+      return 'see that this user may write there and that its disk is not full, or choose another directory with --data';
     default:
       return 'give this user the right to read and write there, or choose another directory with --data';
   }
@@ -56,6 +66,8 @@ export async function checkListenHost(host: string): Promise<void> {
   }
 }
 
+/** The system's or the database's code for an error, or for the one that it was made of. */
 export function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  if (!(error instanceof Error)) return undefined;
+  return 'code' in error && typeof error.code === 'string' ? error.code : codeOf(error.cause);
 }

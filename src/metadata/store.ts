@@ -1,5 +1,13 @@
 import type { Operation } from './operation.ts';
 
+export interface WriteOptions {
+  /**
+   * Whether it may use up what is kept in reserve for when the disk is full (R38): for what leads to room being made,
+   * such as a delete, and for what reads depend on.
+   */
+  readonly fromReserve?: boolean;
+}
+
 /** The only truth: rows in a database that has transactions. Its forms: sqlite/ (embedded), postgres/ (shared). */
 export interface MetadataStore {
   /**
@@ -13,13 +21,13 @@ export interface MetadataStore {
    * be undone by a power cut (I7). A throw rolls back. The function may be called again where a database asks for a
    * retry or shares a transaction with one that failed, so it must not act outside the transaction.
    */
-  write<T>(operation: () => Operation<T>): Promise<T>;
+  write<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T>;
 
   /**
    * The same without waiting for the disk: the commit survives the end of the process, but a power cut may undo it,
    * together with all that was committed after it. For what no answer promises: an upload just opened, its offset, pull times.
    */
-  writeUnsynced<T>(operation: () => Operation<T>): Promise<T>;
+  writeUnsynced<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T>;
 
   /**
    * Resolves once all that a read may have seen until now is on the disk, but for what was written without waiting for it.

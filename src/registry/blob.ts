@@ -63,7 +63,7 @@ export async function headBlobForPush(registry: Registry, repo: RepositoryName, 
     await registry.metadata.durable();
     return found;
   }
-  const renewed = await registry.metadata.write(() => renewLink(repo, digest, now + leaseMs));
+  const renewed = await registry.metadata.write(() => renewLink(repo, digest, now + leaseMs), { fromReserve: true });
   return renewed ? found : { outcome: 'unknown' };
 }
 
@@ -85,12 +85,15 @@ export type DeleteBlobOutcome =
  */
 export async function deleteBlob(registry: Registry, repo: RepositoryName, digest: Digest): Promise<DeleteBlobOutcome> {
   const now = registry.clock.now();
-  return await registry.metadata.write(function* remove(): Operation<DeleteBlobOutcome> {
-    if ((yield* first(visibleBlob, { repo, digest })) === undefined) return { outcome: 'unknown' };
-    const holders = yield* all(visibleManifestsOfBlob, { repo, digest, limit: namedHolders });
-    if (holders.length > 0) return { outcome: 'referenced', manifests: holders.map((holder) => holder.digest) };
-    yield* change(hideLink, { repo, digest, now });
-    yield* reviewLink(repo, digest, now);
-    return { outcome: 'deleted' };
-  });
+  return await registry.metadata.write(
+    function* remove(): Operation<DeleteBlobOutcome> {
+      if ((yield* first(visibleBlob, { repo, digest })) === undefined) return { outcome: 'unknown' };
+      const holders = yield* all(visibleManifestsOfBlob, { repo, digest, limit: namedHolders });
+      if (holders.length > 0) return { outcome: 'referenced', manifests: holders.map((holder) => holder.digest) };
+      yield* change(hideLink, { repo, digest, now });
+      yield* reviewLink(repo, digest, now);
+      return { outcome: 'deleted' };
+    },
+    { fromReserve: true },
+  );
 }

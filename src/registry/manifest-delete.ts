@@ -29,20 +29,23 @@ export async function deleteManifest(
 ): Promise<DeleteManifestOutcome> {
   const now = registry.clock.now();
   const trashUntil = now + registry.windows.trashMs;
-  return await registry.metadata.write(function* remove(): Operation<DeleteManifestOutcome> {
-    if ((yield* first(manifestHeadByDigest, { repo, digest })) === undefined) return { outcome: 'unknown' };
-    const parents = yield* all(visibleParents, { repo, child: digest, limit: namedHolders });
-    if (parents.length > 0) return { outcome: 'referenced', indexes: parents.map((parent) => parent.digest) };
-    const unmet = yield* failedPrecondition(repo, { kind: 'digest', digest }, precondition);
-    if (unmet !== undefined) return unmet;
-    const tags = (yield* all(deleteTagsOf, { repo, manifest: digest })).map((tag) => tag.name);
-    for (const name of tags) {
-      yield* change(insertTagTrash, { repo, name, manifest: digest, now, purgeAfter: trashUntil });
-    }
-    yield* change(trashManifest, { repo, digest, trashUntil });
-    yield* reviewManifest(repo, digest, trashUntil);
-    return { outcome: 'deleted', tags };
-  });
+  return await registry.metadata.write(
+    function* remove(): Operation<DeleteManifestOutcome> {
+      if ((yield* first(manifestHeadByDigest, { repo, digest })) === undefined) return { outcome: 'unknown' };
+      const parents = yield* all(visibleParents, { repo, child: digest, limit: namedHolders });
+      if (parents.length > 0) return { outcome: 'referenced', indexes: parents.map((parent) => parent.digest) };
+      const unmet = yield* failedPrecondition(repo, { kind: 'digest', digest }, precondition);
+      if (unmet !== undefined) return unmet;
+      const tags = (yield* all(deleteTagsOf, { repo, manifest: digest })).map((tag) => tag.name);
+      for (const name of tags) {
+        yield* change(insertTagTrash, { repo, name, manifest: digest, now, purgeAfter: trashUntil });
+      }
+      yield* change(trashManifest, { repo, digest, trashUntil });
+      yield* reviewManifest(repo, digest, trashUntil);
+      return { outcome: 'deleted', tags };
+    },
+    { fromReserve: true },
+  );
 }
 
 export type DeleteTagOutcome =
@@ -60,13 +63,16 @@ export async function removeTag(
 ): Promise<DeleteTagOutcome> {
   const now = registry.clock.now();
   const purgeAfter = now + registry.windows.trashMs;
-  return await registry.metadata.write(function* remove(): Operation<DeleteTagOutcome> {
-    const unmet = yield* failedPrecondition(repo, { kind: 'tag', tag: name }, precondition);
-    if (unmet !== undefined) return unmet.current === undefined ? { outcome: 'unknown' } : unmet;
-    const removed = yield* first(deleteTag, { repo, name });
-    if (removed === undefined) return { outcome: 'unknown' };
-    yield* change(insertTagTrash, { repo, name, manifest: removed.manifest, now, purgeAfter });
-    yield* reviewManifest(repo, removed.manifest, purgeAfter);
-    return { outcome: 'deleted', manifest: removed.manifest };
-  });
+  return await registry.metadata.write(
+    function* remove(): Operation<DeleteTagOutcome> {
+      const unmet = yield* failedPrecondition(repo, { kind: 'tag', tag: name }, precondition);
+      if (unmet !== undefined) return unmet.current === undefined ? { outcome: 'unknown' } : unmet;
+      const removed = yield* first(deleteTag, { repo, name });
+      if (removed === undefined) return { outcome: 'unknown' };
+      yield* change(insertTagTrash, { repo, name, manifest: removed.manifest, now, purgeAfter });
+      yield* reviewManifest(repo, removed.manifest, purgeAfter);
+      return { outcome: 'deleted', manifest: removed.manifest };
+    },
+    { fromReserve: true },
+  );
 }

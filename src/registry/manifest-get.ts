@@ -71,14 +71,17 @@ export async function headManifestForPush(
     return row;
   }
   const leaseUntil = now + leaseMs;
-  return await registry.metadata.write(function* renew(): Operation<ManifestHead | undefined> {
-    const current = yield* head(repo, reference);
-    if (current === undefined) return undefined;
-    yield* change(renewManifestLease, { repo, digest: current.digest, leaseUntil });
-    if (reference.kind === 'tag') yield* change(touchTag, { repo, name: reference.tag, now });
-    yield* reviewManifest(repo, current.digest, leaseUntil);
-    return current;
-  });
+  return await registry.metadata.write(
+    function* renew(): Operation<ManifestHead | undefined> {
+      const current = yield* head(repo, reference);
+      if (current === undefined) return undefined;
+      yield* change(renewManifestLease, { repo, digest: current.digest, leaseUntil });
+      if (reference.kind === 'tag') yield* change(touchTag, { repo, name: reference.tag, now });
+      yield* reviewManifest(repo, current.digest, leaseUntil);
+      return current;
+    },
+    { fromReserve: true },
+  );
 }
 
 interface HeadRow extends ManifestHead {

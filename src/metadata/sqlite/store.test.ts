@@ -1,18 +1,18 @@
 import { Database, SQLiteError } from 'bun:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf } from '../../oci/digest.ts';
 import { parseRepositoryName, type RepositoryName } from '../../oci/names.ts';
 import { migrations } from '../migrations/all.ts';
-import { all, change, first, type Operation } from '../operation.ts';
+import { all, change, first, type Operation, type Step } from '../operation.ts';
 import { upsertLink } from '../queries/links.ts';
 import { insertPendingObject, makeObjectLive } from '../queries/objects.ts';
 import { findRepository, insertRepository } from '../queries/repositories.ts';
 import { deleteTask, upsertTask } from '../queries/tasks.ts';
 import { query } from '../query.ts';
-import { MetadataBrokenError } from '../store.ts';
+import { MetadataBrokenError, MetadataFullError } from '../store.ts';
 import { NewerSchemaError } from './migrate.ts';
 import { SqliteMetadataStore } from './store.ts';
 
@@ -247,7 +247,7 @@ describe('operations that come at once', () => {
   test('share the next one where a sync is under way that they would have to wait for', async () => {
     const syncs: (() => void)[] = [];
     await store.close();
-    store = SqliteMetadataStore.open(directory, (_descriptor, done) => void syncs.push(() => done(null)));
+    store = SqliteMetadataStore.open(directory, { syncLog: (_descriptor, done) => void syncs.push(() => done(null)) });
     const endSync = () => syncs.shift()?.();
     const some = ['team/a', 'team/b', 'team/c', 'team/d'].map(repositoryName);
     const writing: Promise<number>[] = [];
@@ -326,7 +326,7 @@ describe('a failed sync of the log', () => {
   test('keeps later operations from being done at all', async () => {
     await store.close();
     const broken = Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
-    store = SqliteMetadataStore.open(directory, (_descriptor, done) => void setImmediate(done, broken));
+    store = SqliteMetadataStore.open(directory, { syncLog: (_descriptor, done) => void setImmediate(done, broken) });
     expect(await refusalOf(store.write(() => add(app)))).toBeInstanceOf(MetadataBrokenError);
     for (const way of ['write', 'writeUnsynced'] as const) {
       expect(await refusalOf(store[way](() => add(other)))).toBeInstanceOf(MetadataBrokenError);
@@ -334,6 +334,81 @@ describe('a failed sync of the log', () => {
     expect(await refusalOf(store.durable())).toBeInstanceOf(MetadataBrokenError);
     expect(committedNames()).toEqual([app]);
     expect(await store.isReady()).toBe(false);
+  });
+});
+
+describe('a full disk', () => {
+  let released = 0;
+  let isReserveThere = true;
+
+  beforeEach(async () => {
+    await store.close();
+    released = 0;
+    isReserveThere = true;
+    store = SqliteMetadataStore.open(directory, {
+      reserve: {
+        release() {
+          if (!isReserveThere) return false;
+          isReserveThere = false;
+          released++;
+          return true;
+        },
+      },
+    });
+  });
+
+  /** A statement that finds no room, with the error that SQLite has for it, as long as `isFull`. */
+  function meetsFullDisk(isFull: () => boolean): Step {
+    return {
+      execute() {
+        using full = new Database(':memory:');
+        full.run('create table filler (bytes blob)');
+        full.run('pragma max_page_count = 2');
+        if (isFull()) full.run('insert into filler values (zeroblob(10000))');
+      },
+      async executeLater() {},
+    };
+  }
+
+  function* addOnFullDisk(isFull: () => boolean): Operation<number> {
+    const added = yield* add(app);
+    yield meetsFullDisk(isFull);
+    return added;
+  }
+
+  test.each(['write', 'writeUnsynced'] as const)('lets %s use the reserve where it may', async (way) => {
+    const added = await store[way](() => addOnFullDisk(() => released === 0), { fromReserve: true });
+    expect([added, released]).toEqual([1, 1]);
+    expect(committedNames()).toEqual([app]);
+  });
+
+  test.each(['write', 'writeUnsynced'] as const)('refuses %s where it may not use the reserve', async (way) => {
+    expect(await refusalOf(store[way](() => addOnFullDisk(() => released === 0)))).toBeInstanceOf(MetadataFullError);
+    expect(released).toBe(0);
+    expect(committedNames()).toEqual([]);
+    expect(await store[way](() => add(other))).toBe(1);
+  });
+
+  test('refuses what finds no room even so, and what comes when the reserve is gone', async () => {
+    for (const expected of [1, 1]) {
+      const refused = store.write(() => addOnFullDisk(() => true), { fromReserve: true });
+      expect(await refusalOf(refused)).toBeInstanceOf(MetadataFullError);
+      expect(released).toBe(expected);
+    }
+    expect(committedNames()).toEqual([]);
+    expect(await store.write(() => add(other))).toBe(1);
+  });
+
+  test('has the log moved into the database first, whose room is then used again', async () => {
+    for (let count = 0; count < 50; count++) await store.write(() => add(repositoryName(`team/app${count}`)));
+    const log = join(directory, 'wherry.db-wal');
+    const logBytes = statSync(log).size;
+    let attempts = 0;
+    await store.write(() => addOnFullDisk(() => attempts++ === 0));
+    for (let count = 50; count < 60; count++) await store.write(() => add(repositoryName(`team/app${count}`)));
+    expect(released).toBe(0);
+    expect(statSync(log).size).toBe(logBytes);
+    expect(committedNames()).toHaveLength(61);
   });
 });
 

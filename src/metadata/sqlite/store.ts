@@ -2,11 +2,12 @@ import { Database, SQLiteError } from 'bun:sqlite';
 import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Operation } from '../operation.ts';
-import { MetadataBusyError, MetadataFullError, type MetadataStore } from '../store.ts';
+import { MetadataBusyError, MetadataFullError, type MetadataStore, type WriteOptions } from '../store.ts';
 import { CommitSync, type SyncFile } from './commit-sync.ts';
 import { SqliteConnection } from './connection.ts';
 import { GroupCommit } from './group-commit.ts';
 import { migrate } from './migrate.ts';
+import type { Reserve } from './reserve.ts';
 import { Snapshot } from './snapshot.ts';
 
 /** How long a statement waits for another process's transaction, in ms. */
@@ -15,6 +16,17 @@ const busyTimeoutMs = 5000;
 const checkpointPages = 8000;
 /** Memory for cached pages, in KiB, of each of the two connections. */
 const cacheKib = 8 * 1024;
+
+/** Room that can be given up when the disk is full. */
+type GivenUp = Pick<Reserve, 'release'>;
+
+const noReserve: GivenUp = { release: () => false };
+
+export interface SqliteParts {
+  readonly reserve?: GivenUp;
+  /** Makes the log durable; a test holds it back or lets it fail. */
+  readonly syncLog?: SyncFile;
+}
 
 /**
  * The metadata store in one SQLite file, in this process. Reads and writes have a connection each, so that a read sees
@@ -28,15 +40,17 @@ export class SqliteMetadataStore implements MetadataStore {
   readonly #snapshot: Snapshot;
   readonly #group: GroupCommit;
   readonly #log: CommitSync;
+  readonly #reserve: GivenUp;
   #commitCount = 0;
 
-  private constructor(writer: Database, reader: Database, log: CommitSync) {
+  private constructor({ writer, reader }: Connections, log: CommitSync, reserve: GivenUp) {
     this.#writer = writer;
     this.#reader = reader;
     this.#writing = new SqliteConnection(writer);
     this.#reading = new SqliteConnection(reader);
     this.#snapshot = new Snapshot(reader);
     this.#log = log;
+    this.#reserve = reserve;
     this.#group = new GroupCommit(writer, {
       get running() {
         return log.running;
@@ -50,60 +64,40 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   /**
-   * Opens or creates `wherry.db` in a directory and brings its schema up to date.
-   * @param syncFile makes the log durable; passed in so that a test can hold it back or let it fail
+   * Opens or creates `wherry.db` in a directory and brings its schema up to date. On a full disk the reserve is given up
+   * for it where that is what it takes.
    */
-  static open(directory: string, syncFile?: SyncFile): SqliteMetadataStore {
+  static open(directory: string, { reserve = noReserve, syncLog }: SqliteParts = {}): SqliteMetadataStore {
     const path = join(directory, 'wherry.db');
-    const writer = new Database(path, { create: true, readwrite: true });
+    const connections = openOnFullDisk(path, reserve);
     try {
-      writer.run(`pragma busy_timeout = ${busyTimeoutMs}`);
-      writer.run('pragma journal_mode = wal');
-      writer.run('pragma synchronous = normal');
-      writer.run('pragma foreign_keys = on');
-      writer.run('pragma trusted_schema = off');
-      writer.run(`pragma wal_autocheckpoint = ${checkpointPages}`);
-      writer.run(`pragma cache_size = -${cacheKib}`);
-      migrate(writer);
-      // A transaction that writes brings the log into being, so that it can be opened for syncing.
-      writer.transaction(() => writer.run('pragma user_version = ' + schemaNumber(writer))).immediate();
-      const reader = openReader(path);
-      const log = new CommitSync(`${path}-wal`, syncFile);
+      const log = new CommitSync(`${path}-wal`, syncLog);
       syncDirectory(directory);
-      return new SqliteMetadataStore(writer, reader, log);
+      return new SqliteMetadataStore(connections, log, reserve);
     } catch (error) {
-      writer.close();
+      closeBoth(connections);
       throw error;
     }
   }
 
   async read<T>(operation: () => Operation<T>): Promise<T> {
-    this.#snapshot.begin();
+    if (this.#reader === this.#writer) this.#group.flush();
+    else this.#snapshot.begin();
     return drive(operation(), this.#reading);
   }
 
-  async write<T>(operation: () => Operation<T>): Promise<T> {
-    const result = await this.#run(operation, true);
+  async write<T>(operation: () => Operation<T>, options: WriteOptions = {}): Promise<T> {
+    const result = await this.#withRoom(operation, true, options);
     await this.#log.durable();
     return result;
   }
 
-  async writeUnsynced<T>(operation: () => Operation<T>): Promise<T> {
-    return await this.#run(operation, false);
+  async writeUnsynced<T>(operation: () => Operation<T>, options: WriteOptions = {}): Promise<T> {
+    return await this.#withRoom(operation, false, options);
   }
 
   async durable(): Promise<void> {
     await this.#log.durable();
-  }
-
-  async #run<T>(operation: () => Operation<T>, mustLast: boolean): Promise<T> {
-    // What could never be acknowledged should not be done either.
-    if (this.#log.broken !== undefined) throw this.#log.broken;
-    try {
-      return await this.#group.run(() => drive(operation(), this.#writing), mustLast);
-    } catch (error) {
-      throw translated(error);
-    }
   }
 
   /** No other process writes, by the lock on the directory. */
@@ -123,8 +117,116 @@ export class SqliteMetadataStore implements MetadataStore {
     this.#group.flush();
     this.#snapshot.end();
     await this.#log.close();
-    this.#reader.close();
-    this.#writer.close();
+    closeBoth({ writer: this.#writer, reader: this.#reader });
+  }
+
+  /** Where the disk is full, room is made and the operation, which has been rolled back, runs again. */
+  async #withRoom<T>(
+    operation: () => Operation<T>,
+    mustLast: boolean,
+    { fromReserve = false }: WriteOptions,
+  ): Promise<T> {
+    try {
+      return await this.#run(operation, mustLast);
+    } catch (error) {
+      if (!(error instanceof MetadataFullError)) throw error;
+    }
+    this.#emptyLog();
+    try {
+      return await this.#run(operation, mustLast);
+    } catch (error) {
+      if (!(error instanceof MetadataFullError && fromReserve && this.#reserve.release())) throw error;
+    }
+    this.#emptyLog();
+    return await this.#run(operation, mustLast);
+  }
+
+  async #run<T>(operation: () => Operation<T>, mustLast: boolean): Promise<T> {
+    // What could never be acknowledged should not be done either.
+    if (this.#log.broken !== undefined) throw this.#log.broken;
+    try {
+      return await this.#group.run(() => drive(operation(), this.#writing), mustLast);
+    } catch (error) {
+      throw translated(error);
+    }
+  }
+
+  /** Moves the log into the database file, so that what is written next takes the log's room again from its beginning. */
+  #emptyLog(): void {
+    this.#group.flush();
+    this.#snapshot.end();
+    try {
+      this.#writer.run('pragma wal_checkpoint(passive)');
+    } catch (error) {
+      // Without room for it the log stays as it is.
+      if (!(error instanceof SQLiteError)) throw error;
+    }
+  }
+}
+
+interface Connections {
+  readonly writer: Database;
+  /** The same where there can be only one. */
+  readonly reader: Database;
+}
+
+function closeBoth({ writer, reader }: Connections): void {
+  if (reader !== writer) reader.close();
+  writer.close();
+}
+
+/**
+ * Opening takes some room itself: for the log, and for the memory that connections share to find their way in it. Without
+ * room for that even after the reserve is gone, there is one connection, which needs no shared memory: everything can be
+ * read, and written once there is room.
+ */
+function openOnFullDisk(path: string, reserve: GivenUp): Connections {
+  try {
+    return openBoth(path);
+  } catch (error) {
+    if (!mayBeFull(error)) throw error;
+  }
+  reserve.release();
+  try {
+    return openBoth(path);
+  } catch (error) {
+    if (!mayBeFull(error)) throw error;
+  }
+  const only = openWriter(path, 'exclusive');
+  return { writer: only, reader: only };
+}
+
+function openBoth(path: string): Connections {
+  const writer = openWriter(path, 'normal');
+  try {
+    return { writer, reader: openReader(path) };
+  } catch (error) {
+    writer.close();
+    throw translated(error);
+  }
+}
+
+function openWriter(path: string, lockingMode: 'normal' | 'exclusive'): Database {
+  try {
+    const writer = new Database(path, { create: true, readwrite: true });
+    try {
+      writer.run(`pragma busy_timeout = ${busyTimeoutMs}`);
+      writer.run(`pragma locking_mode = ${lockingMode}`);
+      // Reads the database as well, which brings the log into being: it can be opened for syncing from here on.
+      writer.run('pragma journal_mode = wal');
+      writer.run('pragma synchronous = normal');
+      writer.run('pragma foreign_keys = on');
+      writer.run('pragma trusted_schema = off');
+      writer.run(`pragma wal_autocheckpoint = ${checkpointPages}`);
+      writer.run(`pragma cache_size = -${cacheKib}`);
+      migrate(writer);
+      return writer;
+    } catch (error) {
+      writer.close();
+      throw error;
+    }
+  } catch (error) {
+    throw translated(error);
   }
 }
 
@@ -136,6 +238,11 @@ function openReader(path: string): Database {
   return reader;
 }
 
+/** SQLite does not tell a file that nothing can create, for lack of an inode, from one that it may not create. */
+function mayBeFull(error: unknown): boolean {
+  return error instanceof MetadataFullError || (error instanceof SQLiteError && error.code === 'SQLITE_CANTOPEN');
+}
+
 /** Runs an operation from its first statement to its last without letting go of the thread (R43). */
 function drive<T>(operation: Operation<T>, connection: SqliteConnection): T {
   for (;;) {
@@ -143,10 +250,6 @@ function drive<T>(operation: Operation<T>, connection: SqliteConnection): T {
     if (next.done === true) return next.value;
     next.value.execute(connection);
   }
-}
-
-function schemaNumber(database: Database): number {
-  return database.query<{ user_version: number }, []>('pragma user_version').get()?.user_version ?? 0;
 }
 
 /** A file just created is only found again after a power cut once its directory is synced. */
@@ -159,10 +262,13 @@ function syncDirectory(directory: string): void {
   }
 }
 
+/** The second is what a quota gives, the third a log that has no room for its index. */
+const fullDiskCodes = new Set(['SQLITE_FULL', 'SQLITE_IOERR_WRITE', 'SQLITE_IOERR_SHMSIZE']);
+
 function translated(error: unknown): unknown {
   if (!(error instanceof SQLiteError)) return error;
   const code = error.code ?? '';
-  if (code === 'SQLITE_FULL' || code === 'SQLITE_IOERR_WRITE') {
+  if (fullDiskCodes.has(code)) {
     return new MetadataFullError('the disk that holds the database is full', { cause: error });
   }
   if (code.startsWith('SQLITE_BUSY')) {
