@@ -7,6 +7,7 @@ import {
 } from '../blobs/store.ts';
 import { change, first, type Operation } from '../metadata/operation.ts';
 import { advanceUpload, beginUploadEpoch, findUpload, touchUpload } from '../metadata/queries/uploads.ts';
+import { MetadataFullError } from '../metadata/store.ts';
 import { type Digest, type DigestAlgorithm, DigestHasher } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Registry } from './registry.ts';
@@ -42,8 +43,13 @@ export type AppendOutcome =
   | Superseded
   /** The client went away; what it sent is kept. */
   | { readonly outcome: 'interrupted'; readonly offsetBytes: number }
-  /** The disk is full; what earlier requests brought is kept. */
-  | { readonly outcome: 'full'; readonly offsetBytes: number };
+  | Full;
+
+/** The disk is full; what earlier requests brought is kept. */
+interface Full {
+  readonly outcome: 'full';
+  readonly offsetBytes: number;
+}
 
 /** The request has more or fewer bytes than it announced. */
 interface LengthMismatch {
@@ -87,7 +93,7 @@ export async function inTurn<T>(
   registry: Registry,
   request: AppendRequest,
   work: (turn: WriterTurn) => Promise<T>,
-): Promise<T | Exclude<Claim, { readonly outcome: 'claimable' }> | LengthMismatch | Superseded> {
+): Promise<T | NotClaimable | LengthMismatch | Superseded> {
   const inOrder = await registry.metadata.read(() => claimable(request));
   if (inOrder.outcome !== 'claimable') return inOrder;
   const expectedBytes = expectedBytesOf(request);
@@ -104,9 +110,18 @@ export async function inTurn<T>(
 /**
  * Appends a request's bytes in its turn: claims the session under a new epoch, which ends writers of other processes,
  * streams the bytes into the object's file, and records the new offset if the epoch is still its own. Two writers never
- * mix their bytes (R31).
+ * mix their bytes, and what a refused or overtaken one has left behind the offset is cut off (R31).
  */
 export async function append(registry: Registry, request: AppendRequest, turn: WriterTurn): Promise<AppendOutcome> {
+  try {
+    return await claimAndAppend(registry, request, turn);
+  } catch (error) {
+    if (!(error instanceof BlobStoreFullError || error instanceof MetadataFullError)) throw error;
+    return await giveBack(registry, request);
+  }
+}
+
+async function claimAndAppend(registry: Registry, request: AppendRequest, turn: WriterTurn): Promise<AppendOutcome> {
   const claimed = await claim(registry, request);
   if (claimed.outcome !== 'claimable') return claimed;
   const { oid, epoch, offsetBytes } = claimed;
@@ -116,6 +131,7 @@ export async function append(registry: Registry, request: AppendRequest, turn: W
   const hasher = offsetBytes === 0 ? new DigestHasher(algorithm) : kept;
 
   if (isEmpty(request) && offsetBytes > 0) {
+    await registry.blobs.truncate(oid, offsetBytes);
     if ((await registry.blobs.size(oid)) !== offsetBytes) return await shrink(registry, request.id, claimed);
     return { outcome: 'appended', claim: { oid, epoch, hasher }, offsetBytes };
   }
@@ -124,7 +140,6 @@ export async function append(registry: Registry, request: AppendRequest, turn: W
   try {
     writer = await registry.blobs.append(oid, offsetBytes);
   } catch (error) {
-    if (error instanceof BlobStoreFullError) return { outcome: 'full', offsetBytes };
     if (error instanceof BlobMissingError) return await shrink(registry, request.id, claimed);
     throw error;
   }
@@ -135,14 +150,12 @@ export async function append(registry: Registry, request: AppendRequest, turn: W
     case 'stopped':
       return { outcome: 'superseded', offsetBytes };
     case 'too-long':
+      await registry.blobs.truncate(oid, offsetBytes);
       return {
         outcome: 'length-mismatch',
         expectedBytes: expectedBytes ?? received.bytes,
         receivedBytes: received.bytes,
       };
-    case 'full':
-      await giveBack(registry, oid, offsetBytes);
-      return { outcome: 'full', offsetBytes };
     case 'interrupted': {
       const advanced = await advance(registry, request.id, epoch, newOffset);
       if (advanced && hasher !== undefined) {
@@ -152,6 +165,7 @@ export async function append(registry: Registry, request: AppendRequest, turn: W
     }
     case 'complete': {
       if (expectedBytes !== undefined && received.bytes < expectedBytes) {
+        await registry.blobs.truncate(oid, offsetBytes);
         return { outcome: 'length-mismatch', expectedBytes, receivedBytes: received.bytes };
       }
       const advanced = request.isLast || (await advance(registry, request.id, epoch, newOffset));
@@ -161,14 +175,17 @@ export async function append(registry: Registry, request: AppendRequest, turn: W
   }
 }
 
-type Claim =
-  | {
-      readonly outcome: 'claimable';
-      readonly oid: ObjectId;
-      readonly epoch: number;
-      readonly offsetBytes: number;
-      readonly algorithm: DigestAlgorithm;
-    }
+type Claim = Claimable | NotClaimable;
+
+interface Claimable {
+  readonly outcome: 'claimable';
+  readonly oid: ObjectId;
+  readonly epoch: number;
+  readonly offsetBytes: number;
+  readonly algorithm: DigestAlgorithm;
+}
+
+type NotClaimable =
   | { readonly outcome: 'unknown' }
   | { readonly outcome: 'done'; readonly digest: Digest }
   | { readonly outcome: 'out-of-order'; readonly offsetBytes: number };
@@ -220,7 +237,7 @@ interface Receiving {
 }
 
 interface Received {
-  readonly ended: 'complete' | 'stopped' | 'interrupted' | 'too-long' | 'full';
+  readonly ended: 'complete' | 'stopped' | 'interrupted' | 'too-long';
   readonly bytes: number;
 }
 
@@ -233,28 +250,23 @@ async function receive(registry: Registry, request: AppendRequest, receiving: Re
   let bytes = 0;
   let ended: Received['ended'] = 'complete';
   try {
-    try {
-      let lastHeartbeat = registry.clock.now();
-      for (;;) {
-        const next = await readNext(reader);
-        if (receiving.turn.isStopped) ended = 'stopped';
-        else if (next === 'interrupted') ended = 'interrupted';
-        else if (next !== undefined && bytes + next.byteLength > (receiving.limitBytes ?? Infinity)) ended = 'too-long';
-        if (ended !== 'complete' || next === undefined || next === 'interrupted') break;
-        bytes += next.byteLength;
-        const writing = receiving.writer.write(next);
-        receiving.hasher?.update(next);
-        if (writing !== undefined) await writing;
-        lastHeartbeat = await heartbeat(registry, request.id, receiving.epoch, lastHeartbeat);
-      }
-    } finally {
-      await receiving.writer.close();
+    let lastHeartbeat = registry.clock.now();
+    for (;;) {
+      const next = await readNext(reader);
+      if (receiving.turn.isStopped) ended = 'stopped';
+      else if (next === 'interrupted') ended = 'interrupted';
+      else if (next !== undefined && bytes + next.byteLength > (receiving.limitBytes ?? Infinity)) ended = 'too-long';
+      if (ended !== 'complete' || next === undefined || next === 'interrupted') break;
+      bytes += next.byteLength;
+      const writing = receiving.writer.write(next);
+      receiving.hasher?.update(next);
+      if (writing !== undefined) await writing;
+      lastHeartbeat = await heartbeat(registry, request.id, receiving.epoch, lastHeartbeat);
     }
-  } catch (error) {
-    if (!(error instanceof BlobStoreFullError)) throw error;
-    ended = 'full';
+  } finally {
+    registry.traffic.pushed(bytes);
+    await receiving.writer.close();
   }
-  registry.traffic.pushed(bytes);
   return { ended, bytes };
 }
 
@@ -279,12 +291,14 @@ async function heartbeat(registry: Registry, id: string, epoch: number, last: nu
 }
 
 /**
- * On a full disk the request's bytes are given back, so that the database has room again to commit what makes more: the
- * session goes on from where the request began.
+ * Where the disk or the database has no room for a request, what the session's row does not count is cut off its file:
+ * that may be the very room that is missing, and the session goes on from where its row says. Needs the turn.
  */
-async function giveBack(registry: Registry, oid: ObjectId, offsetBytes: number): Promise<void> {
-  const writer = await registry.blobs.append(oid, offsetBytes);
-  await writer.close();
+export async function giveBack(registry: Registry, request: AppendRequest): Promise<Full | NotClaimable> {
+  const session = await registry.metadata.read(() => claimable(request));
+  if (session.outcome !== 'claimable') return session;
+  await registry.blobs.truncate(session.oid, session.offsetBytes);
+  return { outcome: 'full', offsetBytes: session.offsetBytes };
 }
 
 /** Records the offset; false where the session is no longer this writer's. Not synced: see openUpload. */

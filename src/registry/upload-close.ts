@@ -2,14 +2,16 @@ import { change, first, type Operation } from '../metadata/operation.ts';
 import { attachAbsentBlobEdges, upsertLink } from '../metadata/queries/links.ts';
 import { blockedDigest, liveObject, makeObjectDead, makeObjectLive } from '../metadata/queries/objects.ts';
 import { insertRepository } from '../metadata/queries/repositories.ts';
-import { deleteUpload, findUpload, finishUpload } from '../metadata/queries/uploads.ts';
+import { findUpload, finishUpload } from '../metadata/queries/uploads.ts';
 import type { ObjectId } from '../blobs/store.ts';
+import { MetadataFullError } from '../metadata/store.ts';
 import { algorithmOf, type Digest, DigestHasher } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import { renewLink } from './blob.ts';
 import type { Registry } from './registry.ts';
 import { reviewLink, reviewObject } from './review.ts';
-import { append, type AppendOutcome, type AppendRequest, type Chunk, inTurn } from './upload-append.ts';
+import { append, type AppendOutcome, type AppendRequest, type Chunk, giveBack, inTurn } from './upload-append.ts';
+import { dropUpload, markDropped } from './upload-drop.ts';
 import type { WriterTurn } from './upload-sessions.ts';
 
 export interface CloseRequest extends Chunk {
@@ -23,6 +25,8 @@ export type CloseOutcome =
   | { readonly outcome: 'digest-mismatch'; readonly actual: Digest; readonly sizeBytes: number }
   | { readonly outcome: 'blocked'; readonly reason: string }
   | Exclude<AppendOutcome, { readonly outcome: 'appended' } | { readonly outcome: 'done' }>;
+
+type TurnOutcome = CloseOutcome | { readonly outcome: 'done'; readonly digest: Digest };
 
 /**
  * The closing PUT: appends its bytes, if it brings any, verifies the whole against the digest (R33), and makes the blob
@@ -41,12 +45,26 @@ export async function closeUpload(registry: Registry, request: CloseRequest): Pr
 
 async function close(
   registry: Registry,
-  { repo, id, digest }: CloseRequest,
+  request: CloseRequest,
   last: AppendRequest,
   turn: WriterTurn,
-): Promise<CloseOutcome | { readonly outcome: 'done'; readonly digest: Digest }> {
+): Promise<TurnOutcome> {
   const appended = await append(registry, last, turn);
   if (appended.outcome !== 'appended') return appended;
+  try {
+    return await verifyAndCommit(registry, request, appended);
+  } catch (error) {
+    if (!(error instanceof MetadataFullError)) throw error;
+    return await giveBack(registry, last);
+  }
+}
+
+/** Verifies a session's bytes, and publishes or drops them. */
+async function verifyAndCommit(
+  registry: Registry,
+  { repo, id, digest }: CloseRequest,
+  appended: Extract<AppendOutcome, { readonly outcome: 'appended' }>,
+): Promise<CloseOutcome> {
   const algorithm = algorithmOf(digest);
   const { oid, epoch, hasher } = appended.claim;
   const sizeBytes = appended.offsetBytes;
@@ -55,8 +73,7 @@ async function close(
     hasher?.algorithm === algorithm ? hasher.digest() : await rehash(registry, oid, new DigestHasher(algorithm));
   registry.sessions.forget(id);
   if (actual !== digest) {
-    await registry.metadata.writeUnsynced(() => dropUpload(id, oid, registry.clock.now()));
-    registry.reclaimer.soon(oid);
+    await dropUpload(registry, id, oid);
     return { outcome: 'digest-mismatch', actual, sizeBytes };
   }
 
@@ -110,8 +127,7 @@ async function syncOrDrop(registry: Registry, id: string, oid: ObjectId): Promis
   try {
     await registry.blobs.sync(oid);
   } catch (error) {
-    await registry.metadata.writeUnsynced(() => dropUpload(id, oid, registry.clock.now()));
-    registry.reclaimer.soon(oid);
+    await dropUpload(registry, id, oid);
     throw error;
   }
 }
@@ -176,7 +192,7 @@ export function* commitUpload(commit: Commit): Operation<Committed> {
 
   const blocked = yield* first(blockedDigest, { digest });
   if (blocked !== undefined) {
-    yield* dropUpload(id, oid, now);
+    yield* markDropped(id, oid, now);
     return { outcome: 'blocked', reason: blocked.reason, dead: [oid] };
   }
 
@@ -199,11 +215,4 @@ export function* commitUpload(commit: Commit): Operation<Committed> {
   yield* reviewLink(repo, digest, leaseUntil);
   for (const each of dead) yield* reviewObject(each, now);
   return { outcome: 'committed', dead };
-}
-
-/** Ends a session whose bytes are not wanted; they are reclaimed. */
-export function* dropUpload(id: string, oid: ObjectId, now: number): Operation<void> {
-  yield* change(deleteUpload, { id });
-  yield* change(makeObjectDead, { oid });
-  yield* reviewObject(oid, now);
 }

@@ -1,8 +1,8 @@
-import { first, type Operation } from '../metadata/operation.ts';
+import { first } from '../metadata/operation.ts';
 import { findUpload } from '../metadata/queries/uploads.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Registry } from './registry.ts';
-import { dropUpload } from './upload-close.ts';
+import { dropUpload } from './upload-drop.ts';
 
 export type UploadStatus = { readonly outcome: 'open'; readonly offsetBytes: number } | { readonly outcome: 'unknown' };
 
@@ -30,15 +30,8 @@ async function drop(
   repo: RepositoryName,
   id: string,
 ): Promise<{ readonly outcome: 'cancelled' | 'unknown' }> {
-  const now = registry.clock.now();
-  const oid = await registry.metadata.writeUnsynced(function* cancel(): Operation<string | undefined> {
-    const upload = yield* first(findUpload, { id, repo });
-    if (upload === undefined || upload.oid === null) return undefined;
-    yield* dropUpload(id, upload.oid, now);
-    return upload.oid;
-  });
-  if (oid === undefined) return { outcome: 'unknown' };
-  registry.sessions.forget(id);
-  registry.reclaimer.soon(oid);
+  const upload = await registry.metadata.read(() => first(findUpload, { id, repo }));
+  if (upload === undefined || upload.oid === null) return { outcome: 'unknown' };
+  await dropUpload(registry, id, upload.oid);
   return { outcome: 'cancelled' };
 }

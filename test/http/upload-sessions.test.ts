@@ -6,7 +6,7 @@ import { until } from '../server/until.ts';
 import { digestOf, freshBytes } from './content.ts';
 import { expectRefusal } from './refusal.ts';
 import { ServedRegistry } from './served-registry.ts';
-import { closeSession, expectPushed, openSession, patchChunk, statusOf } from './upload-client.ts';
+import { closeSession, expectPushed, openSession, patchChunk, statusOf, streamOf } from './upload-client.ts';
 
 const mebibyte = 1024 * 1024;
 let registry: ServedRegistry;
@@ -128,6 +128,53 @@ test('a closing PUT takes a session over from a writer that stalls (R31)', async
   const closed = await closeSession(registry, session, digestOf(bytes), bytes.slice(1000));
   await expectPushed(registry, closed, bytes);
   expect([416, undefined]).toContain(await first.status());
+});
+
+test('a closing PUT without bytes publishes what was acknowledged, and nothing of the writer that it overtakes (R31)', async () => {
+  const bytes = freshBytes(1000);
+  const session = await openSession(registry);
+  await patchChunk(registry, session, bytes);
+  const overtaken = await RawRequest.open(registry.host, 'PATCH', session, { 'content-length': String(3 * mebibyte) });
+  await overtaken.write(freshBytes(2 * mebibyte));
+  await until('it is being written', async () => (await bytesOnDisk(session)) > bytes.byteLength);
+  expect(await statusOf(registry, session)).toBe('204 0-999');
+  await expectPushed(registry, await closeSession(registry, session, digestOf(bytes)), bytes);
+  expect([416, undefined]).toContain(await overtaken.status());
+});
+
+test('what a refused chunk has brought is no part of the upload, and does not stay on the disk (R31)', async () => {
+  const bytes = freshBytes(1000);
+  for (const range of ['1000-2998', '1000-3000']) {
+    const session = await openSession(registry);
+    await patchChunk(registry, session, bytes);
+    const refused = await patchChunk(registry, session, streamOf(freshBytes(2000), 700), range);
+    await expectRefusal(refused, 400, 'SIZE_INVALID');
+    expect(await statusOf(registry, session)).toBe('204 0-999');
+    expect(await bytesOnDisk(session)).toBe(1000);
+    await expectPushed(registry, await closeSession(registry, session, digestOf(bytes)), bytes);
+  }
+});
+
+test('a session stays alive as long as its writer sends, however slowly (R27)', async () => {
+  const bytes = freshBytes(3 * mebibyte);
+  const session = await openSession(registry);
+  const id = session.slice(session.lastIndexOf('/') + 1);
+  const touchedAt = () =>
+    registry.rows<{ touched_at: number }>('select touched_at from upload where id = ?', id)[0]?.touched_at;
+  const writer = await stalledPatch(session, bytes, 2 * mebibyte);
+  const beganAt = registry.clock.now();
+  expect(touchedAt()).toBe(beganAt);
+
+  let sentBytes = 2 * mebibyte;
+  for (let minute = 1; minute <= 3; minute++) {
+    registry.clock.advance(60_000);
+    await writer.write(bytes.slice(sentBytes, sentBytes + 1000));
+    sentBytes += 1000;
+    await until('the session is alive again', () => touchedAt() === beganAt + minute * 60_000);
+  }
+  await writer.write(bytes.slice(sentBytes));
+  expect(await writer.status()).toBe(202);
+  await expectPushed(registry, await closeSession(registry, session, digestOf(bytes)), bytes);
 });
 
 test('a chunk out of order does not disturb the writer at work', async () => {

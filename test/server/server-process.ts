@@ -70,9 +70,14 @@ export class ServerProcess implements AsyncDisposable {
     return code;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Kills the server with -9; resolves once it is gone. */
+  async kill(): Promise<void> {
     this.#process.kill('SIGKILL');
     await this.#process.exited;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
   }
 
   async #untilReady(): Promise<void> {

@@ -1,0 +1,53 @@
+import { expect, test } from 'bun:test';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { digestOf, freshBytes } from '../http/content.ts';
+import { RawRequest } from './raw-request.ts';
+import { freePort, ServerProcess } from './server-process.ts';
+import { until } from './until.ts';
+
+const mebibyte = 1024 * 1024;
+
+test('an upload killed with -9 in the middle of a chunk can be closed at once, with the bytes that were acknowledged', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'wherry-killed-'));
+  try {
+    const data = join(directory, 'data');
+    const port = await freePort();
+    const serve = async (): Promise<ServerProcess> =>
+      await ServerProcess.start(port, join(directory, 'log'), {
+        command: [process.execPath, 'src/main.ts', 'serve', '--listen', `127.0.0.1:${port}`, '--data', data],
+      });
+    const bytes = freshBytes(mebibyte);
+    let session: URL;
+    {
+      await using server = await serve();
+      const opened = await fetch(`${server.origin}/v2/killed/blobs/uploads/`, { method: 'POST' });
+      session = new URL(opened.headers.get('location') ?? '', server.origin);
+      expect((await fetch(session, { method: 'PATCH', body: bytes })).status).toBe(202);
+      const cut = await RawRequest.open(session.host, 'PATCH', session.pathname, {
+        'content-length': String(4 * mebibyte),
+      });
+      await cut.write(freshBytes(3 * mebibyte));
+      await until('the chunk is being written', async () => (await bytesIn(join(data, 'objects'))) > bytes.byteLength);
+      await server.kill();
+    }
+    await using server = await serve();
+    const status = await fetch(session);
+    expect([status.status, status.headers.get('range')]).toEqual([204, `0-${bytes.byteLength - 1}`]);
+    const closed = await fetch(`${session.href}?digest=${digestOf(bytes)}`, { method: 'PUT' });
+    expect(`${closed.status} ${await closed.text()}`).toBe('201 ');
+    const pulled = await fetch(`${server.origin}/v2/killed/blobs/${digestOf(bytes)}`);
+    expect(digestOf(await pulled.bytes())).toBe(digestOf(bytes));
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+});
+
+/** How many bytes the files in a directory have. */
+async function bytesIn(directory: string): Promise<number> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  const sizes = await Promise.all(files.map(async ({ parentPath, name }) => (await stat(join(parentPath, name))).size));
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
