@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { RawRequest } from '../server/raw-request.ts';
+import { until } from '../server/until.ts';
 import { digestOf, freshBytes } from './content.ts';
 import { expectRefusal } from './refusal.ts';
 import { ServedRegistry } from './served-registry.ts';
@@ -169,6 +171,43 @@ describe('bytes that are not what their digest says', () => {
     await expectRefusal(await registry.send(session), 404, 'BLOB_UPLOAD_UNKNOWN');
     const again = await closeSession(registry, session, digestOf(freshBytes()), freshBytes());
     await expectRefusal(again, 404, 'BLOB_UPLOAD_UNKNOWN');
+  });
+});
+
+describe('a POST of a whole blob that fails leaves no session and no bytes', () => {
+  async function expectNothingLeft(own: ServedRegistry): Promise<void> {
+    await until('the session is gone', () => own.rows('select id from upload').length === 0);
+    await own.stop();
+    expect(await own.objectFiles()).toEqual([]);
+    expect(own.rows('select oid from object')).toEqual([]);
+  }
+
+  test('where its client goes away', async () => {
+    await using own = await ServedRegistry.start();
+    const bytes = freshBytes(3_000_000);
+    const path = `/v2/${repo}/blobs/uploads/?digest=${digestOf(bytes)}`;
+    const request = await RawRequest.open(own.host, 'POST', path, { 'content-length': String(bytes.byteLength) });
+    await request.write(bytes.slice(0, 2_000_000));
+    await until('it is being written', async () => (await own.objectFiles()).length > 0);
+    request.destroy();
+    await expectNothingLeft(own);
+  });
+
+  test.each([
+    ['0-9998', 400, 'SIZE_INVALID'],
+    ['0-10000', 400, 'SIZE_INVALID'],
+    ['1-10000', 416, 'RANGE_INVALID'],
+  ])('where its bytes are not those of its Content-Range, %s', async (range, status, code) => {
+    await using own = await ServedRegistry.start();
+    const bytes = freshBytes(10_000);
+    const refused = await own.send(`/v2/${repo}/blobs/uploads/?digest=${digestOf(bytes)}`, {
+      method: 'POST',
+      body: streamOf(bytes),
+      headers: { 'content-range': range },
+    });
+    expect(refused.headers.get('location')).toBeNull();
+    await expectRefusal(refused, status, code);
+    await expectNothingLeft(own);
   });
 });
 

@@ -5,6 +5,7 @@ import { appendToUpload, type Chunk } from '../../registry/upload-append.ts';
 import { type CloseOutcome, closeUpload } from '../../registry/upload-close.ts';
 import { openUpload } from '../../registry/upload-open.ts';
 import { cancelUpload, uploadStatus } from '../../registry/upload-status.ts';
+import { pushWholeBlob } from '../../registry/upload-whole.ts';
 import { answer, type Call, locationOf, refuse } from '../call.ts';
 import type { Problem } from '../errors.ts';
 import { parseContentRange } from '../range.ts';
@@ -58,11 +59,14 @@ async function pushWhole(call: Call, repo: RepositoryName, digestText: string): 
   if (digest === undefined) return refuse(call, malformedDigest(digestText));
   const chunk = chunkOf(call.request);
   if ('code' in chunk) return refuse(call, chunk);
-  const id = await openUpload(call.registry, repo, 'sha256');
-  // A client that names the digest without sending the blob wants a session.
-  if (chunk.body === null) return answer(call, 202, sessionHeaders(call, repo, id, 0));
+  if (chunk.body === null) {
+    // A client that names the digest without sending the blob wants a session.
+    const id = await openUpload(call.registry, repo, 'sha256');
+    return answer(call, 202, sessionHeaders(call, repo, id, 0));
+  }
   call.allowSlowAnswer();
-  return closed(call, repo, id, digest, await closeUpload(call.registry, { repo, id, digest, ...chunk }));
+  const pushed = await pushWholeBlob(call.registry, { repo, digest, ...chunk });
+  return closed(call, repo, digest, pushed, wholeProblem);
 }
 
 /** `PATCH <session>` (end-5): a chunk, or a stream of unknown length. */
@@ -95,7 +99,8 @@ export async function finishUpload(call: Call, repo: RepositoryName, id: string)
   const chunk = chunkOf(call.request);
   if ('code' in chunk) return refuse(call, chunk);
   call.allowSlowAnswer();
-  return closed(call, repo, id, digest, await closeUpload(call.registry, { repo, id, digest, ...chunk }));
+  const outcome = await closeUpload(call.registry, { repo, id, digest, ...chunk });
+  return closed(call, repo, digest, outcome, (failure) => appendProblem(call, repo, id, failure));
 }
 
 /** `GET <session>` (end-13): how far the session has come. */
@@ -112,7 +117,13 @@ export async function abandonUpload(call: Call, repo: RepositoryName, id: string
   return outcome === 'cancelled' ? answer(call, 204, {}) : refuse(call, uploadUnknown(id));
 }
 
-function closed(call: Call, repo: RepositoryName, id: string, digest: Digest, outcome: CloseOutcome): Response {
+function closed(
+  call: Call,
+  repo: RepositoryName,
+  digest: Digest,
+  outcome: CloseOutcome,
+  problemOf: (failure: AppendFailure) => Problem,
+): Response {
   switch (outcome.outcome) {
     case 'created':
       return created(call, repo, digest);
@@ -129,7 +140,7 @@ function closed(call: Call, repo: RepositoryName, id: string, digest: Digest, ou
         detail: { digest, reason: outcome.reason },
       });
     default:
-      return refuse(call, appendProblem(call, repo, id, outcome));
+      return refuse(call, problemOf(outcome));
   }
 }
 
@@ -176,6 +187,39 @@ function appendProblem(call: Call, repo: RepositoryName, id: string, failure: Ap
         message: `the registry's disk is full; the upload can go on at byte ${failure.offsetBytes} once there is room`,
         detail: { upload: id, offset: failure.offsetBytes },
         headers: sessionHeaders(call, repo, id, failure.offsetBytes),
+      };
+  }
+}
+
+/** Why a single POST failed: of its session nothing is left to go on with. */
+function wholeProblem(failure: AppendFailure): Problem {
+  switch (failure.outcome) {
+    case 'length-mismatch':
+      return {
+        code: 'SIZE_INVALID',
+        message: `the request announced ${failure.expectedBytes} bytes and brought ${failure.receivedBytes}: push the blob again`,
+        detail: { expected: failure.expectedBytes, received: failure.receivedBytes },
+      };
+    case 'full':
+      return {
+        code: 'STORAGE_FULL',
+        message: "the registry's disk is full, and nothing of the blob was kept: push it again once there is room",
+      };
+    case 'interrupted':
+      return {
+        code: 'BLOB_UPLOAD_INVALID',
+        message: 'the connection broke, and nothing of the blob was kept: push it again',
+      };
+    case 'out-of-order':
+      return {
+        code: 'RANGE_INVALID',
+        message: 'a blob that is pushed with a single request begins at byte 0: leave Content-Range out',
+      };
+    case 'unknown':
+    case 'superseded':
+      return {
+        code: 'BLOB_UPLOAD_INVALID',
+        message: 'the upload was ended meanwhile, and nothing was kept: push the blob again',
       };
   }
 }
