@@ -186,6 +186,8 @@ function logFailure(
     log.error({ requestId, err }, 'a request failed unexpectedly');
   } else if (failed.kind === 'full') {
     log.error({ requestId, cause: failed.message }, 'a request found no room');
+  } else if (failed.kind === 'busy') {
+    log.warn({ requestId, cause: failed.message }, 'a request has to be tried again');
   }
 }
 

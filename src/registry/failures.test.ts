@@ -18,6 +18,14 @@ test('a locked database is one that may answer a moment later', () => {
   expect(machineFailureOf(new MetadataBusyError('locked'))).toEqual({ kind: 'busy', message: 'locked' });
 });
 
+test.each(['EMFILE', 'ENFILE'])('files that cannot be opened for %s may be a moment later', (code) => {
+  const error = Object.assign(new Error(`${code}: open`), { code });
+  expect(machineFailureOf(error)).toEqual({
+    kind: 'busy',
+    message: 'the registry has as many files open as the system allows (ulimit -n)',
+  });
+});
+
 test('a database that can promise nothing any more is told apart from one that is busy', () => {
   expect(machineFailureOf(new MetadataBrokenError('restart'))).toEqual({ kind: 'broken', message: 'restart' });
 });

@@ -16,6 +16,14 @@ export function machineFailureOf(error: unknown): MachineFailure | undefined {
   }
   if (error instanceof MetadataBrokenError) return { kind: 'broken', message: error.message };
   if (error instanceof MetadataBusyError) return { kind: 'busy', message: error.message };
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return { kind: 'gone' };
-  return undefined;
+  if (!(error instanceof Error && 'code' in error)) return undefined;
+  switch (error.code) {
+    case 'ENOENT':
+      return { kind: 'gone' };
+    case 'EMFILE':
+    case 'ENFILE':
+      return { kind: 'busy', message: 'the registry has as many files open as the system allows (ulimit -n)' };
+    default:
+      return undefined;
+  }
 }

@@ -22,16 +22,21 @@ export class RawRequest {
     path: string,
     headers: Readonly<Record<string, string>>,
   ): Promise<RawRequest> {
+    const request = await RawRequest.connect(host);
+    const lines = Object.entries({ host, ...headers }).map(([key, value]) => `${key}: ${value}\r\n`);
+    await request.write(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`);
+    return request;
+  }
+
+  /** Connects to `host` and sends nothing yet. */
+  static async connect(host: string): Promise<RawRequest> {
     const [name, port] = host.split(':');
     const socket = connect(Number(port), name);
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve);
       socket.once('error', reject);
     });
-    const request = new RawRequest(socket);
-    const lines = Object.entries({ host, ...headers }).map(([key, value]) => `${key}: ${value}\r\n`);
-    await request.write(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`);
-    return request;
+    return new RawRequest(socket);
   }
 
   /** Sends bytes; resolves once the system has taken them. */
