@@ -1,4 +1,4 @@
-import { expect, test } from 'bun:test';
+import { expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +6,8 @@ import { digestOf, freshBytes } from '../http/content.ts';
 import { RawRequest } from './raw-request.ts';
 import { freePort, ServerProcess } from './server-process.ts';
 import { until } from './until.ts';
+
+setDefaultTimeout(60_000);
 
 const mebibyte = 1024 * 1024;
 

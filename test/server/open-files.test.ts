@@ -1,10 +1,12 @@
-import { expect, test } from 'bun:test';
+import { expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf, freshBytes } from '../http/content.ts';
 import { RawRequest } from './raw-request.ts';
 import { freePort, ServerProcess } from './server-process.ts';
+
+setDefaultTimeout(60_000);
 
 /** How many descriptors the server may have; it needs some twenty for itself. */
 const descriptors = 64;
