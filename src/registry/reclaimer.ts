@@ -53,7 +53,7 @@ export class Reclaimer {
     for (const oid of this.#waiting) {
       try {
         await this.#blobs.remove(oid);
-        await this.#metadata.writeUnsynced(() => forget(oid), { fromReserve: true });
+        await this.#metadata.writeUnsynced(() => forget(oid));
       } catch (error) {
         // The row stays: the next start finds it.
         this.#log.error({ err: error, oid }, 'a dead object could not be removed');
