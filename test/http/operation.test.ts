@@ -91,10 +91,10 @@ test('refuses a port that is in use, and says which', async () => {
 });
 
 test.each([
-  ['objects', 'a file', 'the directories for blobs', 'move it away'],
-  ['wherry.db', 'a file', 'the database', 'restore it from a backup'],
+  ['objects', 'a file', 'the blobs in', 'move it away'],
+  ['wherry.db', 'a file', 'the database', 'put a backup of the data directory in its place'],
   ['wherry.db', 'a directory', 'the database', 'see that this user may write there'],
-  ['lock.db', 'a directory', 'lock the data directory', 'see that this user may write there'],
+  ['lock.db', 'a directory', 'the lock', 'see that this user may write there'],
 ])('says in words what to do where %s is %s that it cannot use', async (name, kind, step, advice) => {
   await using registry = await ServedRegistry.start();
   await registry.stop();

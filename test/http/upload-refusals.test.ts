@@ -196,7 +196,7 @@ describe('a POST of a whole blob that fails leaves no session and no bytes', () 
   test.each([
     ['0-9998', 400, 'SIZE_INVALID'],
     ['0-10000', 400, 'SIZE_INVALID'],
-    ['1-10000', 416, 'RANGE_INVALID'],
+    ['1-10000', 416, 'BLOB_UPLOAD_INVALID'],
   ])('where its bytes are not those of its Content-Range, %s', async (range, status, code) => {
     await using own = await ServedRegistry.start();
     const bytes = freshBytes(10_000);

@@ -212,7 +212,8 @@ function wholeProblem(failure: AppendFailure): Problem {
       };
     case 'out-of-order':
       return {
-        code: 'RANGE_INVALID',
+        code: 'BLOB_UPLOAD_INVALID',
+        status: 416,
         message: 'a blob that is pushed with a single request begins at byte 0: leave Content-Range out',
       };
     case 'unknown':
