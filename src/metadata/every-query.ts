@@ -1,7 +1,9 @@
 import type { Dialect } from './dialect.ts';
+import * as holds from './queries/holds.ts';
 import * as links from './queries/links.ts';
 import * as manifests from './queries/manifests.ts';
 import * as objects from './queries/objects.ts';
+import * as removals from './queries/removals.ts';
 import * as repositories from './queries/repositories.ts';
 import * as tags from './queries/tags.ts';
 import * as tasks from './queries/tasks.ts';
@@ -18,7 +20,7 @@ interface Compiles {
   compiled(dialect: Dialect): CompiledQuery;
 }
 
-const files = { links, manifests, objects, repositories, tags, tasks, uploads };
+const files = { holds, links, manifests, objects, removals, repositories, tags, tasks, uploads };
 
 /** Every query of `queries/`: for tests of what must hold for all of them. */
 export const everyQuery: readonly NamedQuery[] = Object.entries(files).flatMap(([file, queries]) =>

@@ -58,6 +58,29 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
       'SEARCH manifest EXISTS USING INDEX sqlite_autoindex_manifest_2 (repo=? AND live_digest>?)',
     ],
   },
+  'holds.anyUploadBegunWithin': {
+    reason: 'one probe: any upload of the repository whose beginning lies in the span',
+    steps: ['SEARCH upload USING INDEX upload_open (repo=? AND opened_at>? AND opened_at<?)'],
+  },
+  'removals.deleteEmptyRepository': {
+    reason: 'two probes: whether there is any row of the repository',
+    steps: [
+      'SEARCH link USING PRIMARY KEY (repo=?)',
+      'SEARCH manifest USING COVERING INDEX sqlite_autoindex_manifest_1 (repo=?)',
+    ],
+  },
+  'tasks.dueTasks': {
+    reason: 'a batch of the queue, in the order of its index: as many rows as were asked for',
+    steps: ['SEARCH task USING INDEX task_due (due_at<?)'],
+  },
+  'tasks.nextTask': {
+    reason: 'the first row of the queue, in the order of its index',
+    steps: ['SCAN task USING COVERING INDEX task_due'],
+  },
+  'tasks.dueFigures': {
+    reason: 'counts the beginning of the queue, up to a limit; for the metrics only',
+    steps: ['SEARCH task USING COVERING INDEX task_due (due_at<?)', 'SCAN due'],
+  },
   'objects.liveObjectsAfter': {
     reason: 'a page of the objects, in the order of the key: its limit stands inside, before anything is counted',
     steps: ['SEARCH object USING PRIMARY KEY (oid>?)', 'SCAN some'],

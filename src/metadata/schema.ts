@@ -18,6 +18,8 @@ export interface Schema {
   tag_trash: TagTrashTable;
   blocked: BlockedTable;
   task: TaskTable;
+  pin: PinTable;
+  event: EventTable;
 }
 
 /** A column that the database computes from others. */
@@ -82,6 +84,8 @@ export interface ManifestTable {
   /** When a tag last began to point here; NULL for a manifest that never had one. */
   tagged_at: number | null;
   last_pulled_at: number | null;
+  /** When an index or a subject that held it went; NULL while none has since the last push. */
+  released_at: number | null;
   size_bytes: number;
   bytes: Uint8Array;
   live_digest: Computed<Digest | null>;
@@ -144,4 +148,28 @@ export interface TaskTable {
   version: Generated<number>;
   attempts: Generated<number>;
   claimed_until: Generated<number>;
+}
+
+/** Keeps a repository, a tag or a manifest until it is taken away. */
+export interface PinTable {
+  repo: RepositoryName;
+  kind: 'repository' | 'tag' | 'manifest';
+  /** The tag or the digest; empty for a repository. */
+  name: string;
+  reason: string;
+  pinned_by: string;
+  pinned_at: number;
+}
+
+/** What has happened, on whose word and why: what is gone is explained from here. */
+export interface EventTable {
+  id: Generated<number>;
+  at: number;
+  kind: string;
+  repo: RepositoryName;
+  digest: Digest | null;
+  tag: TagName | null;
+  actor: string;
+  reason: string | null;
+  bytes: number | null;
 }

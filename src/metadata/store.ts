@@ -41,6 +41,9 @@ export interface MetadataStore {
    */
   readonly commits: number | undefined;
 
+  /** Calls back after transactions that may have put something into the review queue; late at most, or in vain. */
+  watch(committed: () => void): void;
+
   /** Whether the database answers. */
   isReady(): Promise<boolean>;
 

@@ -1,5 +1,6 @@
 import { all, change, first, type Operation } from '../metadata/operation.ts';
 import { manifestHeadByDigest, trashManifest, visibleParents } from '../metadata/queries/manifests.ts';
+import { releaseManifest } from '../metadata/queries/removals.ts';
 import { deleteTag, deleteTagsOf, insertTagTrash } from '../metadata/queries/tags.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
@@ -63,6 +64,7 @@ export async function removeTag(
 ): Promise<DeleteTagOutcome> {
   const now = registry.clock.now();
   const purgeAfter = now + registry.windows.trashMs;
+  const leaseUntil = now + registry.windows.leaseMs;
   return await registry.metadata.write(
     function* remove(): Operation<DeleteTagOutcome> {
       const unmet = yield* failedPrecondition(repo, { kind: 'tag', tag: name }, precondition);
@@ -70,6 +72,7 @@ export async function removeTag(
       const removed = yield* first(deleteTag, { repo, name });
       if (removed === undefined) return { outcome: 'unknown' };
       yield* change(insertTagTrash, { repo, name, manifest: removed.manifest, now, purgeAfter });
+      yield* change(releaseManifest, { repo, digest: removed.manifest, now, leaseUntil });
       yield* reviewManifest(repo, removed.manifest, purgeAfter);
       return { outcome: 'deleted', manifest: removed.manifest };
     },

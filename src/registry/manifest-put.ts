@@ -8,6 +8,7 @@ import {
   upsertManifest,
 } from '../metadata/queries/manifests.ts';
 import { blockedAmong } from '../metadata/queries/objects.ts';
+import { releaseManifest } from '../metadata/queries/removals.ts';
 import { insertRepository } from '../metadata/queries/repositories.ts';
 import { insertTagTrash, markManifestTagged, tagTarget, upsertTag } from '../metadata/queries/tags.ts';
 import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts';
@@ -119,6 +120,7 @@ function* put(request: Put): Operation<PutManifestOutcome> {
         now,
         purgeAfter: request.trashUntil,
       });
+      yield* change(releaseManifest, { repo, digest: before.manifest, now, leaseUntil });
       replaced.add(before.manifest);
     }
   }

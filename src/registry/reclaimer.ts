@@ -44,6 +44,12 @@ export class Reclaimer {
     }
   }
 
+  /** Removes a dead object's file, then its row. @throws where the file cannot be removed */
+  async reclaim(oid: ObjectId): Promise<void> {
+    await this.#blobs.remove(oid);
+    await this.#metadata.writeUnsynced(() => forget(oid));
+  }
+
   /** Resolves once nothing waits. */
   async idle(): Promise<void> {
     await this.#working;
@@ -52,8 +58,7 @@ export class Reclaimer {
   async #work(): Promise<void> {
     for (const oid of this.#waiting) {
       try {
-        await this.#blobs.remove(oid);
-        await this.#metadata.writeUnsynced(() => forget(oid));
+        await this.reclaim(oid);
       } catch (error) {
         // The row stays: the next start finds it.
         this.#log.error({ err: error, oid }, 'a dead object could not be removed');

@@ -64,6 +64,11 @@ export class UploadSessions {
     }
   }
 
+  /** Whether a request of this process has its turn at a session, or waits for it. */
+  isWriting(id: string): boolean {
+    return this.#turns.has(id);
+  }
+
   /** The hash of a session's first `offsetBytes` bytes as the writer of `epoch` left it; it is handed over, not shared. */
   takeHash(id: string, epoch: number, offsetBytes: number): DigestHasher | undefined {
     const kept = this.#hashes.get(id);

@@ -128,6 +128,9 @@ class UnwritableStore implements MetadataStore {
   get commits(): number | undefined {
     return this.#real.commits;
   }
+  watch(committed: () => void): void {
+    this.#real.watch(committed);
+  }
   async isReady(): Promise<boolean> {
     return await this.#real.isReady();
   }

@@ -4,6 +4,8 @@ export interface DefinitionDialect {
   readonly bytes: string;
   /** The type of a 64-bit integer. */
   readonly integer: string;
+  /** The definition of a primary key that the database numbers, ascending. */
+  readonly identity: string;
   /** Closes a `create table` whose rows are best kept in the order of their primary key. */
   readonly clustered: string;
 }

@@ -73,3 +73,12 @@ export const attachAbsentBlobEdges = query<{ repo: RepositoryName; digest: Diges
     .where('repo', '=', p('repo'))
     .where('link_digest', 'is', null),
 );
+
+/** A link, visible or hidden. */
+export const linkLease = query<{ repo: RepositoryName; digest: Digest }>()(({ db, p }) =>
+  db
+    .selectFrom('link')
+    .select(['lease_until', 'deleted_at'])
+    .where('repo', '=', p('repo'))
+    .where('digest', '=', p('digest')),
+);

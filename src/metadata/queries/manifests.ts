@@ -84,6 +84,7 @@ export const upsertManifest = query<{
       conflict.columns(['repo', 'digest']).doUpdateSet(({ ref }) => ({
         state: 'live',
         trash_until: null,
+        released_at: null,
         pushed_at: p('now'),
         lease_until: dialect.greatest(ref('manifest.lease_until'), p('leaseUntil')),
         media_type: p('mediaType'),

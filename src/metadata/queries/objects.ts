@@ -73,3 +73,21 @@ export const liveObjectsAfter = query<{ after: string; limit: number }>()(({ db,
       fn.max('some.oid').as('last'),
     ]),
 );
+
+export const objectState = query<{ oid: string }>()(({ db, p }) =>
+  db.selectFrom('object').select(['state', 'digest', 'due_at', 'size_bytes']).where('oid', '=', p('oid')),
+);
+
+/** live → condemned (T_condemn): nothing links it; a foreign key refuses it where something does. */
+export const condemnObject = query<{ oid: string; dueAt: number }>()(({ db, p }) =>
+  db
+    .updateTable('object')
+    .set({ state: 'condemned', due_at: p('dueAt') })
+    .where('oid', '=', p('oid'))
+    .where('state', '=', 'live'),
+);
+
+/** condemned → dead (T_kill). */
+export const killObject = query<{ oid: string }>()(({ db, p }) =>
+  db.updateTable('object').set({ state: 'dead' }).where('oid', '=', p('oid')).where('state', '=', 'condemned'),
+);

@@ -17,6 +17,66 @@ export const upsertTask = query<{ kind: TaskKind; key1: string; key2: string; du
     ),
 );
 
+/** The tasks that are due, the longest due first. */
+export const dueTasks = query<{ now: number; limit: number }>()(({ db, p }) =>
+  db
+    .selectFrom('task')
+    .select(['kind', 'key1', 'key2', 'version', 'attempts'])
+    .where('due_at', '<=', p('now'))
+    .orderBy('due_at')
+    .limit(p('limit')),
+);
+
+/** When the first task is due, in ms since 1970. */
+export const nextTask = query<Record<never, never>>()(({ db }) =>
+  db.selectFrom('task').select('due_at').orderBy('due_at').limit(1),
+);
+
+/** How many tasks are due, up to `limit`, and since when the first of them has been. */
+export const dueFigures = query<{ now: number; limit: number }>()(({ db, p }) =>
+  db
+    .selectFrom(
+      db
+        .selectFrom('task')
+        .select('due_at')
+        .where('due_at', '<=', p('now'))
+        .orderBy('due_at')
+        .limit(p('limit'))
+        .as('due'),
+    )
+    .select(({ fn }) => [fn.countAll<number>().as('count'), fn.min('due.due_at').as('oldest')]),
+);
+
+/** The review is over, unless somebody has asked for another one meanwhile (R44). */
+export const finishTask = query<{ kind: TaskKind; key1: string; key2: string; version: number }>()(({ db, p }) =>
+  db
+    .deleteFrom('task')
+    .where('kind', '=', p('kind'))
+    .where('key1', '=', p('key1'))
+    .where('key2', '=', p('key2'))
+    .where('version', '=', p('version')),
+);
+
+/** The next review comes at `dueAt`, or when somebody has asked for it meanwhile (R44). */
+export const postponeTask = query<{
+  kind: TaskKind;
+  key1: string;
+  key2: string;
+  version: number;
+  dueAt: number;
+  attempts: number;
+}>()(({ db, p }) =>
+  db
+    .updateTable('task')
+    .set(({ eb, ref }) => ({
+      due_at: eb.case().when('version', '=', p('version')).then(p('dueAt')).else(ref('due_at')).end(),
+      attempts: p('attempts'),
+    }))
+    .where('kind', '=', p('kind'))
+    .where('key1', '=', p('key1'))
+    .where('key2', '=', p('key2')),
+);
+
 export const deleteTask = query<{ kind: TaskKind; key1: string; key2: string }>()(({ db, p }) =>
   db.deleteFrom('task').where('kind', '=', p('kind')).where('key1', '=', p('key1')).where('key2', '=', p('key2')),
 );

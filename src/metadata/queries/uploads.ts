@@ -73,3 +73,8 @@ export const countOpenUploads = query<Record<never, never>>()(({ db }) =>
     .select(({ fn }) => fn.countAll<number>().as('count'))
     .where('oid', 'is not', null),
 );
+
+/** When somebody last worked on a session, open or done. */
+export const uploadTimes = query<{ id: string }>()(({ db, p }) =>
+  db.selectFrom('upload').select(['oid', 'touched_at']).where('id', '=', p('id')),
+);

@@ -47,7 +47,7 @@ describe('migrations', () => {
   });
 
   test('mean the same schema in every dialect: only the words that differ are passed in', () => {
-    const words = { bytes: 'bytea', integer: 'bigint', clustered: '' };
+    const words = { bytes: 'bytea', integer: 'bigint', identity: 'bigserial primary key', clustered: '' };
     for (const { statements } of migrations) {
       const text = statements(words).join(';\n');
       expect(text).not.toMatch(/\b(blob|integer|strict|without rowid|autoincrement)\b/i);
@@ -62,11 +62,13 @@ describe('a database', () => {
     expect(schemaNumber()).toBe(migrations.length);
     expect(tables()).toEqual([
       'blocked',
+      'event',
       'link',
       'manifest',
       'manifest_blob',
       'manifest_child',
       'object',
+      'pin',
       'repository',
       'tag',
       'tag_trash',

@@ -2,7 +2,12 @@ import type { Database } from 'bun:sqlite';
 import { migrations } from '../migrations/all.ts';
 import type { DefinitionDialect, Migration } from '../migrations/migration.ts';
 
-const definitionDialect: DefinitionDialect = { bytes: 'blob', integer: 'integer', clustered: 'strict, without rowid' };
+const definitionDialect: DefinitionDialect = {
+  bytes: 'blob',
+  integer: 'integer',
+  identity: 'integer primary key',
+  clustered: 'strict, without rowid',
+};
 
 /** A database made by a later version, whose tables this one does not know. */
 export class NewerSchemaError extends Error {

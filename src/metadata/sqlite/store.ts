@@ -42,6 +42,7 @@ export class SqliteMetadataStore implements MetadataStore {
   readonly #log: CommitSync;
   readonly #reserve: GivenUp;
   #commitCount = 0;
+  #watcher: () => void = () => undefined;
 
   private constructor({ writer, reader }: Connections, log: CommitSync, reserve: GivenUp) {
     this.#writer = writer;
@@ -59,6 +60,7 @@ export class SqliteMetadataStore implements MetadataStore {
         this.#commitCount++;
         this.#snapshot.end();
         if (mustLast) log.committed();
+        this.#watcher();
       },
     });
   }
@@ -103,6 +105,10 @@ export class SqliteMetadataStore implements MetadataStore {
   /** No other process writes, by the lock on the directory. */
   get commits(): number {
     return this.#commitCount;
+  }
+
+  watch(committed: () => void): void {
+    this.#watcher = committed;
   }
 
   async isReady(): Promise<boolean> {
