@@ -3,6 +3,7 @@ import { statfs } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { DirectoryBlobStore, type DirectoryCalls } from './blobs/directory/store.ts';
 import { formatListenAddress } from './config/listen-address.ts';
+import { Collector } from './collector/collector.ts';
 import type { Config } from './config/schema.ts';
 import { startHttpServer } from './http/server.ts';
 import type { Log } from './log/log.ts';
@@ -26,6 +27,7 @@ import { checkListenHost, codeOf, startupFailure } from './startup-failures.ts';
 export interface RunningServer {
   /** Where it listens. */
   readonly url: string;
+  readonly collector: Collector;
   /** Drains, writes what is still in memory, and closes the stores. */
   stop(): Promise<void>;
 }
@@ -95,16 +97,22 @@ async function serve(
     pulls: new PullRecorder({ metadata, clock, log }),
     reclaimer: new Reclaimer({ metadata, blobs, log }),
   };
+  const collector = new Collector({ registry, pace: config.collector, counts: metrics, log });
+  metadata.watch(() => collector.notice());
   const server = listen(config, registry, metrics, log);
   registry.pulls.start(config.pulls.flushMs);
   reserve.start();
+  collector.start();
   void registry.reclaimer.resume().catch((error: unknown) => {
     log.error({ err: error }, 'dead objects of an earlier run could not be looked up');
   });
   return {
     url: server.url.origin,
+    collector,
     async stop() {
+      const collected = collector.stop();
       await server.stop(config.http.drainMs);
+      await collected;
       await registry.pulls.stop();
       await registry.reclaimer.idle();
       await reserve.stop();

@@ -58,6 +58,8 @@ const otherValues: Readonly<Record<string, string>> = {
   'http.idleTimeout': '0',
   'http.drain': '2m',
   'pulls.flush': '100ms',
+  'collector.rate': '100',
+  'collector.batch': '8',
   'log.level': 'debug',
   'log.format': 'json',
   'log.requests': 'all',
@@ -81,6 +83,7 @@ test('without any source every setting has its default', async () => {
       manifests: { maxSizeBytes: 4 * 1024 * 1024, sparse: { images: false, indexes: false } },
       http: { trustedProxies: [], location: 'relative', idleTimeoutMs: 120_000, drainMs: 30_000 },
       pulls: { flushMs: 5000 },
+      collector: { perSecond: 5000, batch: 16 },
       log: { level: 'info', format: 'auto', requests: 'changes' },
     },
   });

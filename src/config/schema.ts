@@ -28,6 +28,12 @@ export interface Config {
     readonly drainMs: number;
   };
   readonly pulls: { readonly flushMs: number };
+  readonly collector: {
+    /** Reviews a second, at most. */
+    readonly perSecond: number;
+    /** Reviews between two turns of requests. */
+    readonly batch: number;
+  };
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error';
     readonly format: 'auto' | 'pretty' | 'json';
@@ -61,6 +67,7 @@ export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
       drainMs: valueOf(settings.httpDrain),
     },
     pulls: { flushMs: valueOf(settings.pullsFlush) },
+    collector: { perSecond: valueOf(settings.collectorRate), batch: valueOf(settings.collectorBatch) },
     log: {
       level: valueOf(settings.logLevel),
       format: valueOf(settings.logFormat),

@@ -63,6 +63,26 @@ export function duration(bounds: { minMs: number; maxMs: number; zeroMeans?: str
   };
 }
 
+/** Whole numbers between two bounds. */
+export function wholeNumber(bounds: { min: number; max: number }): SettingType<number> {
+  const { min, max } = bounds;
+  return {
+    placeholder: 'number',
+    accepts: `a whole number from ${min} to ${max}`,
+    isList: false,
+    schema: text.transform((value, context) => {
+      if (!/^\d{1,15}$/.test(value)) {
+        context.addIssue({ code: 'custom', message: 'this is not a whole number' });
+        return z.NEVER;
+      }
+      const number = Number(value);
+      if (number < min) context.addIssue({ code: 'custom', message: 'this is too small' });
+      if (number > max) context.addIssue({ code: 'custom', message: 'this is too large' });
+      return number;
+    }),
+  };
+}
+
 /** Sizes in bytes between two bounds, which are given as they are shown. */
 export function byteSize(bounds: { min: string; max: string }): SettingType<number> {
   const [min, max] = [parseByteSize(bounds.min), parseByteSize(bounds.max)];

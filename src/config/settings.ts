@@ -1,4 +1,4 @@
-import { byteSize, choice, directory, duration, listenAddress, networks } from './setting-types.ts';
+import { byteSize, choice, directory, duration, listenAddress, networks, wholeNumber } from './setting-types.ts';
 import type { SettingType } from './setting-types.ts';
 
 /**
@@ -151,6 +151,20 @@ export const settings = {
       'How often the last-pulled times of manifests and tags are written. A crash forgets the pulls since the last ' +
       'write; no pull ever waits for it.',
   }),
+  collectorRate: setting({
+    name: 'collector.rate',
+    type: wholeNumber({ min: 1, max: 1_000_000 }),
+    default: '5000',
+    description:
+      'How many things the collector looks at in a second, at most. An image of ten layers is some twenty things. It ' +
+      'works only when something may go.',
+  }),
+  collectorBatch: setting({
+    name: 'collector.batch',
+    type: wholeNumber({ min: 1, max: 64 }),
+    default: '16',
+    description: 'How many things the collector looks at before requests have their turn again.',
+  }),
   logLevel: setting({
     name: 'log.level',
     type: choice(['debug', 'info', 'warn', 'error']),
@@ -192,6 +206,7 @@ export const sections: readonly Section[] = [
   { name: 'manifests', title: 'Manifests', description: 'Which manifests are accepted.' },
   { name: 'http', title: 'HTTP', description: 'How requests are answered.' },
   { name: 'pulls', title: 'Pulls', description: 'What is remembered about pulls.' },
+  { name: 'collector', title: 'Collector', description: 'How fast the space of what nothing holds is given back.' },
   { name: 'log', title: 'Log', description: 'What is logged, and how.' },
 ];
 

@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import type { Collected } from '../collector/review.ts';
 import { DurationHistogram } from './duration-histogram.ts';
 import { RequestTally } from './request-tally.ts';
 
@@ -24,6 +25,8 @@ export class Metrics {
   readonly #requests = new RequestTally(durationBuckets);
   readonly #pulledBytes: Counter;
   readonly #pushedBytes: Counter;
+  readonly #collected: Counter<'kind'>;
+  readonly #failedReviews: Counter;
   readonly #figures: () => Promise<StoreFigures>;
 
   constructor(figures: () => Promise<StoreFigures>) {
@@ -54,6 +57,17 @@ export class Metrics {
       help: 'Bytes of manifests and blobs received.',
       registers,
     });
+    this.#collected = new Counter({
+      name: 'wherry_collected_total',
+      help: 'What the collector has taken away: manifests, links of blobs to repositories, blobs that nothing links, uploads; and files removed.',
+      labelNames: ['kind'],
+      registers,
+    });
+    this.#failedReviews = new Counter({
+      name: 'wherry_collector_failures_total',
+      help: 'Reviews that failed and are tried again.',
+      registers,
+    });
     this.#addGauges(registers);
     collectDefaultMetrics({ register: this.#registry, prefix: 'wherry_' });
   }
@@ -79,6 +93,20 @@ export class Metrics {
   answered(route: string, method: string, status: number, durationMs: number): void {
     const known = knownMethods.has(method) ? method : 'other';
     this.#requests.add(route, known, status, durationMs / 1000);
+  }
+
+  collected({ manifests = 0, links = 0, blobs = 0, uploads = 0 }: Collected): void {
+    for (const [kind, count] of Object.entries({ manifest: manifests, link: links, blob: blobs, upload: uploads })) {
+      if (count > 0) this.#collected.inc({ kind }, count);
+    }
+  }
+
+  reclaimed(objects: number): void {
+    this.#collected.inc({ kind: 'file' }, objects);
+  }
+
+  failed(): void {
+    this.#failedReviews.inc();
   }
 
   pulled(sizeBytes: number): void {

@@ -63,6 +63,8 @@ export class ServedRegistry implements AsyncDisposable {
     const { clock } = this;
     const syncs = this.#syncs === undefined ? {} : { syncs: this.#syncs };
     this.#server = await startServer({ config: loaded.config, log, clock, ...syncs });
+    // What is due by the test's clock is collected when the test says so.
+    this.#server.collector.pause();
   }
 
   /** `http://127.0.0.1:PORT` */
@@ -83,6 +85,11 @@ export class ServedRegistry implements AsyncDisposable {
   /** Sends a request to a path such as `/v2/`, or to a Location of an earlier answer. */
   async send(path: string, init: RequestInit = {}): Promise<Response> {
     return await fetch(new URL(path, this.origin), init);
+  }
+
+  /** Has everything collected that is due by now; resolves when nothing is. */
+  async collected(): Promise<void> {
+    await this.#server?.collector.workOff();
   }
 
   /** Pushes a blob with a single POST. @returns its digest @throws if it is not accepted */

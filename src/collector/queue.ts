@@ -1,0 +1,39 @@
+import { all, change, first, type Operation } from '../metadata/operation.ts';
+import { dueTasks, finishTask, nextTask, postponeTask } from '../metadata/queries/tasks.ts';
+import type { TaskKind } from '../metadata/schema.ts';
+
+/** Something to review. */
+export interface Task {
+  readonly kind: TaskKind;
+  readonly key1: string;
+  readonly key2: string;
+  /** Tells whether somebody has asked for another review since the task was taken. */
+  readonly version: number;
+  /** How often in a row it has failed. */
+  readonly attempts: number;
+}
+
+/** Up to `limit` tasks that are due, the longest due first. */
+export function* dueNow(now: number, limit: number): Operation<readonly Task[]> {
+  return yield* all(dueTasks, { now, limit });
+}
+
+/**
+ * Puts a task away that has been worked on: for good, or until `againAt`. Whoever has asked for a review meanwhile gets
+ * it (R44). Always the last statements of a review's transaction (protocol.md, section 3).
+ */
+export function* putAway({ kind, key1, key2, version }: Task, againAt: number | undefined): Operation<void> {
+  if (againAt === undefined && (yield* change(finishTask, { kind, key1, key2, version })) > 0) return;
+  // Where it is not there any more, somebody else has finished it.
+  yield* change(postponeTask, { kind, key1, key2, version, dueAt: againAt ?? 0, attempts: 0 });
+}
+
+/** Puts a task back until `dueAt`, remembering how often it has failed. */
+export function* postpone({ kind, key1, key2, version, attempts }: Task, dueAt: number): Operation<void> {
+  yield* change(postponeTask, { kind, key1, key2, version, dueAt, attempts });
+}
+
+/** When the first task is due, in ms since 1970; undefined where there is none. */
+export function* nextDueAt(): Operation<number | undefined> {
+  return (yield* first(nextTask, {}))?.due_at;
+}

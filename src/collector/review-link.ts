@@ -1,0 +1,27 @@
+import { change, first, type Operation } from '../metadata/operation.ts';
+import { anyManifestOfBlob } from '../metadata/queries/holds.ts';
+import { linkLease } from '../metadata/queries/links.ts';
+import { liveObject } from '../metadata/queries/objects.ts';
+import { deleteEmptyRepository, deleteLink } from '../metadata/queries/removals.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { RepositoryName } from '../oci/names.ts';
+import { reviewObject } from '../registry/review.ts';
+import { leaseEnd, type ReviewTime } from './hold.ts';
+import { done, type ReviewOutcome, reviewAgainAt } from './review.ts';
+
+/**
+ * T_review(link): a blob stays visible in a repository while a manifest needs it, be it in the trash, or its lease goes
+ * on. Else its link goes, and its object is looked at.
+ */
+export function* reviewLink(repo: RepositoryName, digest: Digest, time: ReviewTime): Operation<ReviewOutcome> {
+  const link = yield* first(linkLease, { repo, digest });
+  if (link === undefined) return done;
+  if ((yield* first(anyManifestOfBlob, { repo, digest })) !== undefined) return done;
+  const until = link.deleted_at === null ? yield* leaseEnd(repo, link.lease_until, time) : undefined;
+  if (until !== undefined) return reviewAgainAt(until);
+  yield* change(deleteLink, { repo, digest });
+  yield* change(deleteEmptyRepository, { repo });
+  const object = yield* first(liveObject, { digest });
+  if (object !== undefined) yield* reviewObject(object.oid, time.now);
+  return { ...done, collected: { links: 1 } };
+}

@@ -1,0 +1,83 @@
+import { all, change, first, type Operation } from '../metadata/operation.ts';
+import { manifestTimes } from '../metadata/queries/holds.ts';
+import {
+  allReferrersOf,
+  deleteBlobEdgesOf,
+  deleteChildEdgesOf,
+  deleteManifest,
+  deleteTrashedTag,
+  heldBlobsOf,
+  presentChildrenOf,
+  releaseManifest,
+  trashedTagsOf,
+} from '../metadata/queries/removals.ts';
+import { deleteTag, tagTarget } from '../metadata/queries/tags.ts';
+import type { Digest } from '../oci/digest.ts';
+import { parseTagName, type RepositoryName, type TagName } from '../oci/names.ts';
+import { reviewLink, reviewManifest as enqueueManifest } from '../registry/review.ts';
+import { type ReviewTime, searchHold } from './hold.ts';
+import { done, type ReviewOutcome, reviewAgainAt } from './review.ts';
+
+/**
+ * T_review(manifest): keeps a manifest that something holds, now or for a time; else takes it away with its edges, in one
+ * transaction with the reviews of all that it held. A manifest that an index lists, which nothing holds either, waits
+ * for the index to go first: containers go before what they contain (I5).
+ */
+export function* reviewManifest(repo: RepositoryName, digest: Digest, time: ReviewTime): Operation<ReviewOutcome> {
+  const row = yield* first(manifestTimes, { repo, digest });
+  if (row === undefined) return done;
+  yield* forgetTrashedTags(repo, digest, time.now);
+  const { until, visited, isListed } = yield* searchHold(repo, digest, time);
+  if (until === Infinity) return done;
+  if (until !== undefined) return reviewAgainAt(until);
+  if (isListed) {
+    for (const each of visited) if (each !== digest) yield* enqueueManifest(repo, each, time.now);
+    return done;
+  }
+  yield* remove(repo, digest, time);
+  return { ...done, collected: { manifests: 1, manifestBytes: row.size_bytes } };
+}
+
+/** Tags whose time in the trash is over keep nothing any more, also where something else keeps the manifest. */
+function* forgetTrashedTags(repo: RepositoryName, manifest: Digest, now: number): Operation<void> {
+  for (const { name, purge_after } of yield* all(trashedTagsOf, { repo, manifest })) {
+    if (purge_after <= now) yield* change(deleteTrashedTag, { repo, name, manifest });
+  }
+}
+
+function* remove(repo: RepositoryName, digest: Digest, { now, windows }: ReviewTime): Operation<void> {
+  const blobs = yield* all(heldBlobsOf, { repo, manifest: digest });
+  const children = yield* all(presentChildrenOf, { repo, parent: digest });
+  const referrers = yield* all(allReferrersOf, { repo, subject: digest });
+  yield* change(deleteBlobEdgesOf, { repo, manifest: digest });
+  yield* change(deleteChildEdgesOf, { repo, parent: digest });
+  yield* change(deleteManifest, { repo, digest });
+  const freed = new Set([
+    ...children.map(({ child }) => child),
+    ...referrers.map((referrer) => referrer.digest),
+    ...(yield* removeTagsAbout(repo, digest)),
+  ]);
+  const leaseUntil = now + windows.leaseMs;
+  for (const each of freed) yield* change(releaseManifest, { repo, digest: each, now, leaseUntil });
+  for (const each of [...freed].toSorted()) yield* enqueueManifest(repo, each, now);
+  for (const blob of blobs) yield* reviewLink(repo, blob.digest, now);
+}
+
+/** What the tags of signatures and the like end in that were made before there were referrers; '' is the referrers tag. */
+const suffixes = ['', '.sig', '.att', '.sbom'];
+
+/** Removes the tags by which older clients keep what belongs to a manifest. @returns what they pointed at */
+function* removeTagsAbout(repo: RepositoryName, digest: Digest): Operation<Digest[]> {
+  const pointedAt: Digest[] = [];
+  for (const name of tagsAbout(digest)) {
+    if ((yield* first(tagTarget, { repo, name })) === undefined) continue;
+    const removed = yield* first(deleteTag, { repo, name });
+    if (removed !== undefined) pointedAt.push(removed.manifest);
+  }
+  return pointedAt;
+}
+
+function tagsAbout(digest: Digest): readonly TagName[] {
+  const base = digest.replace(':', '-');
+  return suffixes.flatMap((suffix) => parseTagName(base + suffix) ?? []);
+}

@@ -1,0 +1,34 @@
+import { change, first, type Operation } from '../metadata/operation.ts';
+import { anyLinkOf } from '../metadata/queries/holds.ts';
+import { condemnObject, killObject, objectState } from '../metadata/queries/objects.ts';
+import type { ReviewTime } from './hold.ts';
+import { done, type ReviewOutcome, reviewAgainAt } from './review.ts';
+
+/**
+ * T_condemn and T_kill: an object that no repository links is condemned; when the delay is over it is dead, and its
+ * bytes may go. It never comes back: a push of the same digest brings an object of its own (I2, R5).
+ */
+export function* reviewObject(oid: string, { now, windows }: ReviewTime): Operation<ReviewOutcome> {
+  const object = yield* first(objectState, { oid });
+  if (object === undefined) return done;
+  switch (object.state) {
+    case 'pending':
+      // Its upload's own review sees to it.
+      return done;
+    case 'live': {
+      const { digest } = object;
+      if (digest === null || (yield* first(anyLinkOf, { digest })) !== undefined) return done;
+      const dueAt = now + windows.condemnedMs;
+      yield* change(condemnObject, { oid, dueAt });
+      return { ...reviewAgainAt(dueAt), collected: { blobs: 1 } };
+    }
+    case 'condemned': {
+      const dueAt = object.due_at ?? now;
+      if (dueAt > now) return reviewAgainAt(dueAt);
+      yield* change(killObject, { oid });
+      return { ...reviewAgainAt(now), reclaim: oid };
+    }
+    case 'dead':
+      return { ...reviewAgainAt(now), reclaim: oid };
+  }
+}

@@ -1,0 +1,26 @@
+import { first, change, type Operation } from '../metadata/operation.ts';
+import { deleteUpload, uploadTimes } from '../metadata/queries/uploads.ts';
+import { markDropped } from '../registry/upload-drop.ts';
+import { doneSessionMs } from '../registry/upload-open.ts';
+import type { ReviewTime } from './hold.ts';
+import { done, type ReviewOutcome, reviewAgainAt } from './review.ts';
+
+/**
+ * T_expire: forgets a session that has ended well some time ago, and gives up one that nobody has touched for long, with
+ * its bytes. A slow writer tells now and then that it is alive (R27).
+ */
+export function* reviewUpload(id: string, { now, windows }: ReviewTime, isWriting: boolean): Operation<ReviewOutcome> {
+  const upload = yield* first(uploadTimes, { id });
+  if (upload === undefined) return done;
+  const lastsMs = upload.oid === null ? doneSessionMs : windows.uploadMs;
+  const until = upload.touched_at + lastsMs;
+  if (until > now) return reviewAgainAt(until);
+  // Its file may be about to come into being, so nobody else may end it (R32).
+  if (isWriting) return reviewAgainAt(now + Math.max(1, windows.uploadMs / 4));
+  if (upload.oid === null) {
+    yield* change(deleteUpload, { id });
+    return done;
+  }
+  yield* markDropped(id, upload.oid, now);
+  return { ...done, reclaim: upload.oid, collected: { uploads: 1 } };
+}
