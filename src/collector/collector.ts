@@ -3,6 +3,7 @@ import type { Operation } from '../metadata/operation.ts';
 import { parseDigest } from '../oci/digest.ts';
 import { parseRepositoryName } from '../oci/names.ts';
 import type { Registry } from '../registry/registry.ts';
+import { ClockGuard } from './clock-guard.ts';
 import { dueNow, nextDueAt, postpone, putAway, type Task } from './queue.ts';
 import type { Collected, ReviewOutcome } from './review.ts';
 import type { ReviewTime } from './hold.ts';
@@ -49,6 +50,7 @@ export class Collector {
   readonly #pace: Pace;
   readonly #counts: CollectorCounts;
   readonly #log: Log;
+  readonly #clockGuard: ClockGuard;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #noticing: ReturnType<typeof setTimeout> | undefined;
   #working: Promise<void> | undefined;
@@ -62,6 +64,7 @@ export class Collector {
     this.#pace = pace;
     this.#counts = counts;
     this.#log = log;
+    this.#clockGuard = new ClockGuard(registry.clock);
   }
 
   start(): void {
@@ -135,13 +138,23 @@ export class Collector {
   async #workOffDue(mayGoOn: () => boolean): Promise<void> {
     const { clock, metadata } = this.#registry;
     for (;;) {
-      if (!mayGoOn()) return;
+      if (!mayGoOn() || !this.#isClockTrusted()) return;
       const startedAt = performance.now();
       const tasks = await metadata.read(() => dueNow(clock.now(), this.#pace.batch));
       if (tasks.length === 0) return;
       await Promise.all(tasks.map((task) => this.#handle(task)));
       await this.#keepPace(tasks.length, startedAt);
     }
+  }
+
+  /** Whether the clock was not set just now: whatever ends by the clock would end at the wrong time. */
+  #isClockTrusted(): boolean {
+    const setByMs = this.#clockGuard.look();
+    const { distrustedMs } = this.#clockGuard;
+    if (setByMs !== 0) {
+      this.#log.error({ setByMs, distrustedMs }, 'the clock was set, so nothing is collected for a while');
+    }
+    return distrustedMs === 0;
   }
 
   /** Lets requests have their turn, and waits where that was faster than allowed. */
@@ -181,7 +194,7 @@ export class Collector {
   async #sleepUntilDue(): Promise<void> {
     const { clock, metadata } = this.#registry;
     const dueAt = await metadata.read(nextDueAt);
-    if (dueAt !== undefined) this.#sleep(Math.max(dueAt - clock.now(), 1));
+    if (dueAt !== undefined) this.#sleep(Math.max(dueAt - clock.now(), this.#clockGuard.distrustedMs, 1));
   }
 
   #sleep(ms: number): void {

@@ -4,6 +4,7 @@ import {
   allReferrersOf,
   deleteBlobEdgesOf,
   deleteChildEdgesOf,
+  deleteEmptyRepository,
   deleteManifest,
   deleteTrashedTag,
   heldBlobsOf,
@@ -52,6 +53,7 @@ function* remove(repo: RepositoryName, digest: Digest, { now, windows }: ReviewT
   yield* change(deleteBlobEdgesOf, { repo, manifest: digest });
   yield* change(deleteChildEdgesOf, { repo, parent: digest });
   yield* change(deleteManifest, { repo, digest });
+  yield* change(deleteEmptyRepository, { repo });
   const freed = new Set([
     ...children.map(({ child }) => child),
     ...referrers.map((referrer) => referrer.digest),

@@ -53,7 +53,7 @@ beforeEach(async () => {
       return await store.writeUnsynced(operation);
     },
   };
-  recorder = new PullRecorder({ metadata, clock: { now: () => now }, log });
+  recorder = new PullRecorder({ metadata, clock: { now: () => now, monotonic: () => now }, log });
 });
 
 afterEach(async () => {

@@ -380,3 +380,50 @@ test('an absent layer is no hold and no leak: what was never here leaves nothing
   await hoursPass(registry);
   expect(leftovers(registry)).toEqual([]);
 });
+
+test('a repository is forgotten with the last thing in it, though that needed no blob', async () => {
+  await using registry = await ServedRegistry.start(atOnce);
+  await pushIndex(registry, 'x');
+  await remove(registry, 'x');
+  await registry.collected();
+  expect(leftovers(registry)).toEqual([]);
+  expect((await registry.send(`/v2/${repo}/tags/list`)).status).toBe(404);
+});
+
+describe('a clock that is set', () => {
+  test('far ahead ends nothing for a while, in which it can be set right (R42)', async () => {
+    await using registry = await ServedRegistry.start({ 'windows.lease': '6h' });
+    await registry.pushBlob(repo, freshBytes());
+    registry.clock.set(365 * day);
+    await registry.collected();
+    expect((await held(registry)).files).toBe(1);
+    registry.clock.advance(10 * 60_000);
+    registry.clock.set(-365 * day);
+    await registry.collected();
+    registry.clock.advance(20 * 60_000);
+    await registry.collected();
+    expect((await held(registry)).files).toBe(1);
+    expect(registry.logged.join('')).toContain('the clock was set');
+  });
+
+  test('and stays so is believed in the end', async () => {
+    await using registry = await ServedRegistry.start({ 'windows.lease': '6h', 'windows.condemned': '0' });
+    await registry.pushBlob(repo, freshBytes());
+    registry.clock.set(365 * day);
+    await registry.collected();
+    registry.clock.advance(20 * 60_000);
+    await registry.collected();
+    expect((await held(registry)).files).toBe(0);
+  });
+
+  test('never takes away what is referenced', async () => {
+    await using registry = await ServedRegistry.start(atOnce);
+    const image = await pushImage(registry, 'x');
+    for (const ms of [400 * day, -800 * day]) {
+      registry.clock.set(ms);
+      registry.clock.advance(hour);
+      await registry.collected();
+    }
+    expect((await held(registry)).manifests).toEqual([image.digest]);
+  });
+});

@@ -9,6 +9,7 @@ const upload = ['/v2/a/blobs/uploads/', { method: 'POST' }] as const;
 test('a bug is answered with 500 and the id under which the log has it', async () => {
   const logged: unknown[] = [];
   const clock = {
+    monotonic: () => 0,
     now(): number {
       throw new TypeError('the clock is broken');
     },
