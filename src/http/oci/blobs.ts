@@ -61,7 +61,8 @@ export async function deleteBlobOf(call: Call, repo: RepositoryName, digestText:
       return refuse(call, blobUnknown(repo, digest));
     case 'referenced':
       return refuse(call, {
-        code: 'UNSUPPORTED',
+        code: 'DENIED',
+        status: 405,
         message: `the blob is part of an image: delete the manifests that use it (${deleted.manifests.join(', ')}), and it goes with them`,
         detail: { digest, manifests: deleted.manifests },
         headers: { allow: 'GET, HEAD' },
