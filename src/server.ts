@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { DirectoryBlobStore, type DirectoryCalls } from './blobs/directory/store.ts';
 import { formatListenAddress } from './config/listen-address.ts';
 import { Collector } from './collector/collector.ts';
+import { type DiskSpace, ShortDisk } from './collector/short-disk.ts';
 import type { Config } from './config/schema.ts';
 import { startHttpServer } from './http/server.ts';
 import type { Log } from './log/log.ts';
@@ -78,11 +79,15 @@ async function serve(
   const metadata = openMetadata(directory, reserve, syncs?.log);
   const blobs = await openBlobs(directory, syncs?.blobs);
   const figures = new StoreFigures({ metadata, clock });
-  const metrics = new Metrics(async () => ({
-    ...(await figures.measure()),
-    databaseBytes: fileBytes(join(directory, 'wherry.db')) + fileBytes(join(directory, 'wherry.db-wal')),
-    ...(await diskFigures(directory)),
-  }));
+  const metrics = new Metrics(async () => {
+    const { freeBytes, totalBytes } = await diskSpace(directory);
+    return {
+      ...(await figures.measure()),
+      databaseBytes: fileBytes(join(directory, 'wherry.db')) + fileBytes(join(directory, 'wherry.db-wal')),
+      diskFreeBytes: freeBytes,
+      diskTotalBytes: totalBytes,
+    };
+  });
   const registry: Registry = {
     metadata,
     blobs,
@@ -97,11 +102,19 @@ async function serve(
     pulls: new PullRecorder({ metadata, clock, log }),
     reclaimer: new Reclaimer({ metadata, blobs, log }),
   };
-  const collector = new Collector({ registry, pace: config.collector, counts: metrics, log });
+  const disk = new ShortDisk(() => diskSpace(directory));
+  const pace = {
+    batch: config.collector.batch,
+    get perSecond() {
+      return disk.isShort ? Infinity : config.collector.perSecond;
+    },
+  };
+  const collector = new Collector({ registry, pace, counts: metrics, log });
   metadata.watch(() => collector.notice());
   const server = listen(config, registry, metrics, log);
   registry.pulls.start(config.pulls.flushMs);
   reserve.start();
+  disk.start();
   collector.start();
   void registry.reclaimer.resume().catch((error: unknown) => {
     log.error({ err: error }, 'dead objects of an earlier run could not be looked up');
@@ -110,6 +123,7 @@ async function serve(
     url: server.url.origin,
     collector,
     async stop() {
+      disk.stop();
       const collected = collector.stop();
       await server.stop(config.http.drainMs);
       await collected;
@@ -230,7 +244,7 @@ function fileBytes(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
-async function diskFigures(directory: string): Promise<{ diskFreeBytes: number; diskTotalBytes: number }> {
+async function diskSpace(directory: string): Promise<DiskSpace> {
   const disk = await statfs(directory);
-  return { diskFreeBytes: disk.bavail * disk.bsize, diskTotalBytes: disk.blocks * disk.bsize };
+  return { freeBytes: disk.bavail * disk.bsize, totalBytes: disk.blocks * disk.bsize };
 }
