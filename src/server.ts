@@ -109,7 +109,7 @@ async function serve(
       return disk.isShort ? Infinity : config.collector.perSecond;
     },
   };
-  const collector = new Collector({ registry, pace, counts: metrics, log });
+  const collector = new Collector({ registry, pace, counts: metrics, log, keepEventsMs: config.events.keepMs });
   metadata.watch(() => collector.notice());
   const server = listen(config, registry, metrics, log);
   registry.pulls.start(config.pulls.flushMs);

@@ -4,6 +4,7 @@ import { parseDigest } from '../oci/digest.ts';
 import { parseRepositoryName } from '../oci/names.ts';
 import type { Registry } from '../registry/registry.ts';
 import { ClockGuard } from './clock-guard.ts';
+import { forgetOldEvents } from './old-events.ts';
 import { dueNow, nextDueAt, postpone, putAway, type Task } from './queue.ts';
 import type { Collected, ReviewOutcome } from './review.ts';
 import type { ReviewTime } from './hold.ts';
@@ -16,6 +17,8 @@ import { reviewUpload } from './review-upload.ts';
 const retryMs = { least: 1000, most: 3_600_000 };
 /** How soon the queue is looked at after a commit, in ms: many commits share a look. */
 const noticeMs = 200;
+/** How often it is looked for events that are too old, in ms: there are new ones only where something is collected. */
+const eventsLookMs = 600_000;
 /** The longest time that a timer waits, in ms. */
 const longestTimerMs = 2 ** 31 - 1;
 
@@ -39,6 +42,8 @@ export interface CollectorParts {
   readonly pace: Pace;
   readonly counts: CollectorCounts;
   readonly log: Log;
+  /** How long it is remembered what happened, in ms. */
+  readonly keepEventsMs?: number;
 }
 
 /**
@@ -51,6 +56,8 @@ export class Collector {
   readonly #counts: CollectorCounts;
   readonly #log: Log;
   readonly #clockGuard: ClockGuard;
+  readonly #keepEventsMs: number;
+  #eventsLookedAt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #noticing: ReturnType<typeof setTimeout> | undefined;
   #working: Promise<void> | undefined;
@@ -59,12 +66,13 @@ export class Collector {
   /** Something was committed since the queue was last looked at. */
   #mayHaveMore = false;
 
-  constructor({ registry, pace, counts, log }: CollectorParts) {
+  constructor({ registry, pace, counts, log, keepEventsMs = Infinity }: CollectorParts) {
     this.#registry = registry;
     this.#pace = pace;
     this.#counts = counts;
     this.#log = log;
     this.#clockGuard = new ClockGuard(registry.clock);
+    this.#keepEventsMs = keepEventsMs;
   }
 
   start(): void {
@@ -141,7 +149,7 @@ export class Collector {
       if (!mayGoOn() || !this.#isClockTrusted()) return;
       const startedAt = performance.now();
       const tasks = await metadata.read(() => dueNow(clock.now(), this.#pace.batch));
-      if (tasks.length === 0) return;
+      if (tasks.length === 0) return await this.#forgetOldEvents(mayGoOn);
       await Promise.all(tasks.map((task) => this.#handle(task)));
       await this.#keepPace(tasks.length, startedAt);
     }
@@ -155,6 +163,13 @@ export class Collector {
       this.#log.error({ setByMs, distrustedMs }, 'the clock was set, so nothing is collected for a while');
     }
     return distrustedMs === 0;
+  }
+
+  async #forgetOldEvents(mayGoOn: () => boolean): Promise<void> {
+    const now = this.#registry.clock.now();
+    if (this.#keepEventsMs === Infinity || now - this.#eventsLookedAt < eventsLookMs) return;
+    this.#eventsLookedAt = now;
+    await forgetOldEvents(this.#registry, now - this.#keepEventsMs, mayGoOn);
   }
 
   /** Lets requests have their turn, and waits where that was faster than allowed. */

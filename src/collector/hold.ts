@@ -5,8 +5,8 @@ import {
   latestTrashedTagOf,
   manifestTimes,
   parentsOf,
-  pinOf,
 } from '../metadata/queries/holds.ts';
+import { findPin } from '../metadata/queries/pins.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Windows } from '../registry/registry.ts';
@@ -24,6 +24,8 @@ export interface ReviewTime {
 const longestProlongationMs = 7 * 24 * 3_600_000;
 /** How often it is looked whether such uploads have ended, at most and at least, in ms. */
 const uploadLookMs = { most: 10 * 60_000, least: 10 };
+/** How often it is looked whether a repository is still pinned, for what nothing else holds in it, in ms. */
+const repositoryPinLookMs = 3_600_000;
 
 /**
  * Until when a lease holds (I7): to its end, and beyond it while an upload in the repository is open that began inside
@@ -57,7 +59,9 @@ function* ownHold(repo: RepositoryName, digest: Digest, time: ReviewTime): Opera
   const isVisible = row.state === 'live';
   const subject = isVisible ? (row.subject ?? undefined) : undefined;
   const isTagged = (yield* first(anyTagOf, { repo, manifest: digest })) !== undefined;
-  if (isTagged || (yield* first(pinOf, { repo, digest })) !== undefined) return { until: Infinity, subject };
+  if (isTagged || (yield* first(findPin, { repo, kind: 'manifest', name: digest })) !== undefined) {
+    return { until: Infinity, subject };
+  }
 
   const trashedTags = yield* first(latestTrashedTagOf, { repo, manifest: digest });
   const isWaitingForFirstTag = isVisible && row.tagged_at === null && row.released_at === null;
@@ -85,7 +89,8 @@ export interface Search {
 /**
  * Looks for what holds a manifest: its own holds, or those of an index above it or of its subject, and of theirs. The
  * search goes upward only, so that an index that lists its own subject is not kept by it (R50), and ends at the first
- * hold that it finds.
+ * hold that it finds. A pin of the repository holds what nothing else does, but not for ever: its reviews are put off
+ * instead of dropped, so that they need not be looked for when the pin is taken away.
  */
 export function* searchHold(repo: RepositoryName, digest: Digest, time: ReviewTime): Operation<Search> {
   const visited = new Set<Digest>();
@@ -102,5 +107,6 @@ export function* searchHold(repo: RepositoryName, digest: Digest, time: ReviewTi
     waiting.push(...parents.map(({ parent }) => parent));
     if (hold.subject !== undefined) waiting.push(hold.subject);
   }
-  return { until: undefined, visited: [...visited], isListed };
+  const isPinned = (yield* first(findPin, { repo, kind: 'repository', name: '' })) !== undefined;
+  return { until: isPinned ? time.now + repositoryPinLookMs : undefined, visited: [...visited], isListed };
 }

@@ -5,6 +5,8 @@ import { liveObject } from '../metadata/queries/objects.ts';
 import { deleteEmptyRepository, deleteLink } from '../metadata/queries/removals.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
+import { collectorActor } from '../registry/actor.ts';
+import { recordEvent } from '../registry/events.ts';
 import { reviewObject } from '../registry/review.ts';
 import { leaseEnd, type ReviewTime } from './hold.ts';
 import { done, type ReviewOutcome, reviewAgainAt } from './review.ts';
@@ -20,6 +22,8 @@ export function* reviewLink(repo: RepositoryName, digest: Digest, time: ReviewTi
   const until = link.deleted_at === null ? yield* leaseEnd(repo, link.lease_until, time) : undefined;
   if (until !== undefined) return reviewAgainAt(until);
   yield* change(deleteLink, { repo, digest });
+  const reason = link.deleted_at === null ? 'no manifest needs it, and its lease is over' : 'a client deleted it';
+  yield* recordEvent({ at: time.now, kind: 'link.collected', repo, digest, actor: collectorActor, reason });
   yield* change(deleteEmptyRepository, { repo });
   const object = yield* first(liveObject, { digest });
   if (object !== undefined) yield* reviewObject(object.oid, time.now);

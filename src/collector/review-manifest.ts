@@ -15,6 +15,9 @@ import {
 import { deleteTag, tagTarget } from '../metadata/queries/tags.ts';
 import type { Digest } from '../oci/digest.ts';
 import { parseTagName, type RepositoryName, type TagName } from '../oci/names.ts';
+import { collectorActor } from '../registry/actor.ts';
+import { recordEvent } from '../registry/events.ts';
+import { pinOfTag } from '../registry/pin.ts';
 import { reviewLink, reviewManifest as enqueueManifest } from '../registry/review.ts';
 import { type ReviewTime, searchHold } from './hold.ts';
 import { done, type ReviewOutcome, reviewAgainAt } from './review.ts';
@@ -35,8 +38,29 @@ export function* reviewManifest(repo: RepositoryName, digest: Digest, time: Revi
     for (const each of visited) if (each !== digest) yield* enqueueManifest(repo, each, time.now);
     return done;
   }
+  yield* recordEvent({
+    at: time.now,
+    kind: 'manifest.collected',
+    repo,
+    digest,
+    actor: collectorActor,
+    reason: reasonOf(row),
+    bytes: row.size_bytes,
+  });
   yield* remove(repo, digest, time);
   return { ...done, collected: { manifests: 1, manifestBytes: row.size_bytes } };
+}
+
+interface ManifestPast {
+  readonly state: 'live' | 'trashed';
+  readonly tagged_at: number | null;
+  readonly released_at: number | null;
+}
+
+function reasonOf({ state, tagged_at, released_at }: ManifestPast): string {
+  if (state === 'trashed') return 'it was deleted, and its time in the trash is over';
+  if (released_at !== null) return `nothing holds it since ${new Date(released_at).toISOString()}`;
+  return tagged_at === null ? 'it never had a tag, and nobody used it for long' : 'nothing holds it';
 }
 
 /** Tags whose time in the trash is over keep nothing any more, also where something else keeps the manifest. */
@@ -57,7 +81,7 @@ function* remove(repo: RepositoryName, digest: Digest, { now, windows }: ReviewT
   const freed = new Set([
     ...children.map(({ child }) => child),
     ...referrers.map((referrer) => referrer.digest),
-    ...(yield* removeTagsAbout(repo, digest)),
+    ...(yield* removeTagsAbout(repo, digest, now)),
   ]);
   const leaseUntil = now + windows.leaseMs;
   for (const each of freed) yield* change(releaseManifest, { repo, digest: each, now, leaseUntil });
@@ -68,13 +92,25 @@ function* remove(repo: RepositoryName, digest: Digest, { now, windows }: ReviewT
 /** What the tags of signatures and the like end in that were made before there were referrers; '' is the referrers tag. */
 const suffixes = ['', '.sig', '.att', '.sbom'];
 
-/** Removes the tags by which older clients keep what belongs to a manifest. @returns what they pointed at */
-function* removeTagsAbout(repo: RepositoryName, digest: Digest): Operation<Digest[]> {
+/** Removes the tags by which older clients keep what belongs to a manifest, but for pinned ones. @returns what they pointed at */
+function* removeTagsAbout(repo: RepositoryName, digest: Digest, now: number): Operation<Digest[]> {
   const pointedAt: Digest[] = [];
   for (const name of tagsAbout(digest)) {
     if ((yield* first(tagTarget, { repo, name })) === undefined) continue;
+    if ((yield* pinOfTag(repo, name)) !== undefined) continue;
     const removed = yield* first(deleteTag, { repo, name });
-    if (removed !== undefined) pointedAt.push(removed.manifest);
+    if (removed === undefined) continue;
+    pointedAt.push(removed.manifest);
+    const reason = `it is about ${digest}, which is gone`;
+    yield* recordEvent({
+      at: now,
+      kind: 'tag.collected',
+      repo,
+      digest: removed.manifest,
+      tag: name,
+      actor: collectorActor,
+      reason,
+    });
   }
   return pointedAt;
 }

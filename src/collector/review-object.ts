@@ -1,6 +1,8 @@
 import { change, first, type Operation } from '../metadata/operation.ts';
 import { anyLinkOf } from '../metadata/queries/holds.ts';
 import { condemnObject, killObject, objectState } from '../metadata/queries/objects.ts';
+import { collectorActor } from '../registry/actor.ts';
+import { recordEvent } from '../registry/events.ts';
 import type { ReviewTime } from './hold.ts';
 import { done, type ReviewOutcome, reviewAgainAt } from './review.ts';
 
@@ -20,6 +22,14 @@ export function* reviewObject(oid: string, { now, windows }: ReviewTime): Operat
       if (digest === null || (yield* first(anyLinkOf, { digest })) !== undefined) return done;
       const dueAt = now + windows.condemnedMs;
       yield* change(condemnObject, { oid, dueAt });
+      yield* recordEvent({
+        at: now,
+        kind: 'blob.collected',
+        digest,
+        actor: collectorActor,
+        reason: 'no repository links it',
+        bytes: object.size_bytes,
+      });
       return { ...reviewAgainAt(dueAt), collected: { blobs: 1 } };
     }
     case 'condemned': {

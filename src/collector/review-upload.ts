@@ -1,5 +1,7 @@
 import { first, change, type Operation } from '../metadata/operation.ts';
 import { deleteUpload, uploadTimes } from '../metadata/queries/uploads.ts';
+import { collectorActor } from '../registry/actor.ts';
+import { recordEvent } from '../registry/events.ts';
 import { markDropped } from '../registry/upload-drop.ts';
 import { doneSessionMs } from '../registry/upload-open.ts';
 import type { ReviewTime } from './hold.ts';
@@ -21,6 +23,9 @@ export function* reviewUpload(id: string, { now, windows }: ReviewTime, isWritin
     yield* change(deleteUpload, { id });
     return done;
   }
+  const { repo, offset_bytes: bytes } = upload;
+  const reason = 'nobody went on with it';
+  yield* recordEvent({ at: now, kind: 'upload.expired', repo, actor: collectorActor, reason, bytes });
   yield* markDropped(id, upload.oid, now);
   return { ...done, reclaim: upload.oid, collected: { uploads: 1 } };
 }

@@ -60,6 +60,7 @@ const otherValues: Readonly<Record<string, string>> = {
   'pulls.flush': '100ms',
   'collector.rate': '100',
   'collector.batch': '8',
+  'events.keep': '365d',
   'log.level': 'debug',
   'log.format': 'json',
   'log.requests': 'all',
@@ -84,6 +85,7 @@ test('without any source every setting has its default', async () => {
       http: { trustedProxies: [], location: 'relative', idleTimeoutMs: 120_000, drainMs: 30_000 },
       pulls: { flushMs: 5000 },
       collector: { perSecond: 5000, batch: 16 },
+      events: { keepMs: 90 * 86_400_000 },
       log: { level: 'info', format: 'auto', requests: 'changes' },
     },
   });

@@ -34,6 +34,7 @@ export interface Config {
     /** Reviews between two turns of requests. */
     readonly batch: number;
   };
+  readonly events: { readonly keepMs: number };
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error';
     readonly format: 'auto' | 'pretty' | 'json';
@@ -68,6 +69,7 @@ export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
     },
     pulls: { flushMs: valueOf(settings.pullsFlush) },
     collector: { perSecond: valueOf(settings.collectorRate), batch: valueOf(settings.collectorBatch) },
+    events: { keepMs: valueOf(settings.eventsKeep) },
     log: {
       level: valueOf(settings.logLevel),
       format: valueOf(settings.logFormat),

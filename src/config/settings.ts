@@ -165,6 +165,14 @@ export const settings = {
     default: '16',
     description: 'How many things the collector looks at before requests have their turn again.',
   }),
+  eventsKeep: setting({
+    name: 'events.keep',
+    type: window,
+    default: '90d',
+    description:
+      'How long it is remembered what was deleted, collected, restored or pinned, when, why and on whose word. What ' +
+      'wherry explain says of things that are gone comes from there.',
+  }),
   logLevel: setting({
     name: 'log.level',
     type: choice(['debug', 'info', 'warn', 'error']),
@@ -207,6 +215,7 @@ export const sections: readonly Section[] = [
   { name: 'http', title: 'HTTP', description: 'How requests are answered.' },
   { name: 'pulls', title: 'Pulls', description: 'What is remembered about pulls.' },
   { name: 'collector', title: 'Collector', description: 'How fast the space of what nothing holds is given back.' },
+  { name: 'events', title: 'Events', description: 'What is remembered about what happened.' },
   { name: 'log', title: 'Log', description: 'What is logged, and how.' },
 ];
 

@@ -1,3 +1,4 @@
+import type { Actor } from '../registry/actor.ts';
 import type { Registry } from '../registry/registry.ts';
 import { errorBody, type Problem, statusOfCode } from './errors.ts';
 
@@ -18,6 +19,8 @@ export interface Call {
   readonly queryText: string;
   /** Scheme and host as the client sees them, for absolute locations. */
   origin(): string;
+  /** On whose word it changes something, for the log of what happened. */
+  actor(): Actor;
   /** Gives the answer more time than an idle connection has. */
   allowSlowAnswer(): void;
 }

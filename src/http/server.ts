@@ -1,6 +1,7 @@
 import type { Log } from '../log/log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { type MachineFailure, machineFailureOf } from '../registry/failures.ts';
+import { clientActor } from '../registry/actor.ts';
 import type { Registry } from '../registry/registry.ts';
 import { type Call, refuse, type ServerSettings } from './call.ts';
 import type { Problem } from './errors.ts';
@@ -59,6 +60,10 @@ export function startHttpServer(options: HttpOptions): HttpServer {
     const pathStart = url.startsWith('/') ? 0 : url.indexOf('/', url.indexOf('://') + 3);
     const queryStart = url.indexOf('?', pathStart);
     const path = url.slice(pathStart, queryStart === -1 ? undefined : queryStart);
+    const { method } = request;
+    // Who goes while sending has no address afterwards; who asks is still there, and needs none where nothing is logged.
+    const isSending = method !== 'GET' && method !== 'HEAD';
+    const peer = isSending ? bun.requestIP(request)?.address : undefined;
     const call: Call = {
       registry,
       settings,
@@ -66,12 +71,9 @@ export function startHttpServer(options: HttpOptions): HttpServer {
       requestId: nextRequestId(),
       queryText: queryStart === -1 ? '' : url.slice(queryStart + 1),
       origin: () => originOf(request, proxies.trusts(bun.requestIP(request)?.address)),
+      actor: () => clientActor(clientAddressOf(request, peer, proxies), request.headers.get('user-agent') ?? undefined),
       allowSlowAnswer: () => bun.timeout(request, maxIdleSeconds),
     };
-    const { method } = request;
-    // Who goes while sending has no address afterwards; who asks is still there, and needs none where nothing is logged.
-    const isSending = method !== 'GET' && method !== 'HEAD';
-    const peer = isSending ? bun.requestIP(request)?.address : undefined;
     const destination = destinationOf(method, path);
     const response = await answered(call, path, destination);
     const durationMs = performance.now() - startedAt;

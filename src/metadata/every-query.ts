@@ -1,8 +1,10 @@
 import type { Dialect } from './dialect.ts';
+import * as events from './queries/events.ts';
 import * as holds from './queries/holds.ts';
 import * as links from './queries/links.ts';
 import * as manifests from './queries/manifests.ts';
 import * as objects from './queries/objects.ts';
+import * as pins from './queries/pins.ts';
 import * as removals from './queries/removals.ts';
 import * as repositories from './queries/repositories.ts';
 import * as tags from './queries/tags.ts';
@@ -20,7 +22,7 @@ interface Compiles {
   compiled(dialect: Dialect): CompiledQuery;
 }
 
-const files = { holds, links, manifests, objects, removals, repositories, tags, tasks, uploads };
+const files = { events, holds, links, manifests, objects, pins, removals, repositories, tags, tasks, uploads };
 
 /** Every query of `queries/`: for tests of what must hold for all of them. */
 export const everyQuery: readonly NamedQuery[] = Object.entries(files).flatMap(([file, queries]) =>

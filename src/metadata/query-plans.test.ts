@@ -81,6 +81,18 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'counts the beginning of the queue, up to a limit; for the metrics only',
     steps: ['SEARCH task USING COVERING INDEX task_due (due_at<?)', 'SCAN due'],
   },
+  'events.deleteOldEvents': {
+    reason: 'the first events, in the order of the key: its limit stands inside',
+    steps: ['SCAN event', 'SCAN oldest'],
+  },
+  'events.eventsOfRepository': {
+    reason: 'the last events of a repository as a whole, in the order of an index that holds nothing else',
+    steps: ['SEARCH event USING INDEX event_repository (repo=?)'],
+  },
+  'pins.pinsAfter': {
+    reason: 'a page of the pins, in the order of the key',
+    steps: ['SEARCH pin USING PRIMARY KEY ((repo,kind,name)>(?,?,?))'],
+  },
   'objects.liveObjectsAfter': {
     reason: 'a page of the objects, in the order of the key: its limit stands inside, before anything is counted',
     steps: ['SEARCH object USING PRIMARY KEY (oid>?)', 'SCAN some'],

@@ -33,6 +33,7 @@ const knownConstants = new Set<unknown>([
   'dead',
   'manifest',
   'repository',
+  'tag',
   '',
   'open',
   'done',

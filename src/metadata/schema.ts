@@ -20,6 +20,7 @@ export interface Schema {
   task: TaskTable;
   pin: PinTable;
   event: EventTable;
+  collector_pause: CollectorPauseTable;
 }
 
 /** A column that the database computes from others. */
@@ -161,15 +162,43 @@ export interface PinTable {
   pinned_at: number;
 }
 
+export type EventKind =
+  | 'tag.deleted'
+  | 'tag.moved'
+  | 'tag.restored'
+  | 'tag.emptied'
+  | 'tag.collected'
+  | 'manifest.deleted'
+  | 'manifest.restored'
+  | 'manifest.emptied'
+  | 'manifest.collected'
+  | 'link.deleted'
+  | 'link.collected'
+  | 'blob.collected'
+  | 'upload.expired'
+  | 'pinned'
+  | 'unpinned'
+  | 'collector.paused'
+  | 'collector.resumed';
+
 /** What has happened, on whose word and why: what is gone is explained from here. */
 export interface EventTable {
   id: Generated<number>;
   at: number;
-  kind: string;
-  repo: RepositoryName;
+  kind: EventKind;
+  /** NULL for what concerns a blob in all repositories, or the registry. */
+  repo: RepositoryName | null;
   digest: Digest | null;
   tag: TagName | null;
   actor: string;
   reason: string | null;
   bytes: number | null;
+}
+
+/** One row while the collector is paused. */
+export interface CollectorPauseTable {
+  name: 'collector';
+  reason: string;
+  paused_by: string;
+  paused_at: number;
 }

@@ -4,6 +4,8 @@ import { hideLink, renewLinkLease, visibleBlob } from '../metadata/queries/links
 import { visibleManifestsOfBlob } from '../metadata/queries/manifests.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
+import { type Actor, anyClient } from './actor.ts';
+import { recordEvent } from './events.ts';
 import type { Registry } from './registry.ts';
 import { reviewLink } from './review.ts';
 
@@ -83,7 +85,12 @@ export type DeleteBlobOutcome =
  * Deletes a blob from a repository, at once for clients; the bytes go when nothing else holds them. Refused while a
  * visible manifest needs it. Whoever has pushed or seen it before must push it again: a client's own delete ends its lease.
  */
-export async function deleteBlob(registry: Registry, repo: RepositoryName, digest: Digest): Promise<DeleteBlobOutcome> {
+export async function deleteBlob(
+  registry: Registry,
+  repo: RepositoryName,
+  digest: Digest,
+  actor: Actor = anyClient,
+): Promise<DeleteBlobOutcome> {
   const now = registry.clock.now();
   return await registry.metadata.write(
     function* remove(): Operation<DeleteBlobOutcome> {
@@ -91,6 +98,7 @@ export async function deleteBlob(registry: Registry, repo: RepositoryName, diges
       const holders = yield* all(visibleManifestsOfBlob, { repo, digest, limit: namedHolders });
       if (holders.length > 0) return { outcome: 'referenced', manifests: holders.map((holder) => holder.digest) };
       yield* change(hideLink, { repo, digest, now });
+      yield* recordEvent({ at: now, kind: 'link.deleted', repo, digest, actor });
       yield* reviewLink(repo, digest, now);
       return { outcome: 'deleted' };
     },

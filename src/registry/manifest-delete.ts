@@ -1,32 +1,39 @@
 import { all, change, first, type Operation } from '../metadata/operation.ts';
 import { manifestHeadByDigest, trashManifest, visibleParents } from '../metadata/queries/manifests.ts';
 import { releaseManifest } from '../metadata/queries/removals.ts';
-import { deleteTag, deleteTagsOf, insertTagTrash } from '../metadata/queries/tags.ts';
+import { deleteTag, deleteTagsOf, insertTagTrash, tagTarget } from '../metadata/queries/tags.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
+import { type Actor, anyClient } from './actor.ts';
+import { recordEvent } from './events.ts';
+import { pinAgainstDelete, pinAgainstTagDelete, type PinRefusal } from './pin.ts';
 import { failedPrecondition, type Precondition, type PreconditionFailure } from './precondition.ts';
 import type { Registry } from './registry.ts';
 import { reviewManifest } from './review.ts';
 
 /** How many holders a refusal names at most. */
 const namedHolders = 10;
+/** The event of a manifest that takes many tags along names some of them: each has an event of its own. */
+const longestReason = 1000;
 
 export type DeleteManifestOutcome =
   | { readonly outcome: 'deleted'; readonly tags: readonly TagName[] }
   | { readonly outcome: 'unknown' }
   | { readonly outcome: 'referenced'; readonly indexes: readonly Digest[] }
+  | PinRefusal
   | PreconditionFailure;
 
 /**
  * T_manifest_delete: hides a manifest at once and takes the tags along that point at it in this transaction, no others
  * (R12). Its edges stay for the trash window, so that everything it needs stays too. Refused while a visible index
- * lists it (R17).
+ * lists it (R17), or while it or one of the tags is pinned.
  */
 export async function deleteManifest(
   registry: Registry,
   repo: RepositoryName,
   digest: Digest,
   precondition: Precondition,
+  actor: Actor = anyClient,
 ): Promise<DeleteManifestOutcome> {
   const now = registry.clock.now();
   const trashUntil = now + registry.windows.trashMs;
@@ -35,6 +42,8 @@ export async function deleteManifest(
       if ((yield* first(manifestHeadByDigest, { repo, digest })) === undefined) return { outcome: 'unknown' };
       const parents = yield* all(visibleParents, { repo, child: digest, limit: namedHolders });
       if (parents.length > 0) return { outcome: 'referenced', indexes: parents.map((parent) => parent.digest) };
+      const pin = yield* pinAgainstDelete(repo, digest);
+      if (pin !== undefined) return { outcome: 'pinned', pin };
       const unmet = yield* failedPrecondition(repo, { kind: 'digest', digest }, precondition);
       if (unmet !== undefined) return unmet;
       const tags = (yield* all(deleteTagsOf, { repo, manifest: digest })).map((tag) => tag.name);
@@ -42,6 +51,11 @@ export async function deleteManifest(
         yield* change(insertTagTrash, { repo, name, manifest: digest, now, purgeAfter: trashUntil });
       }
       yield* change(trashManifest, { repo, digest, trashUntil });
+      const reason = tags.length === 0 ? undefined : `with the tags ${tags.join(', ')}`.slice(0, longestReason);
+      yield* recordEvent({ at: now, kind: 'manifest.deleted', repo, digest, actor, ...(reason && { reason }) });
+      for (const tag of tags) {
+        yield* recordEvent({ at: now, kind: 'tag.deleted', repo, digest, tag, actor, reason: 'with its manifest' });
+      }
       yield* reviewManifest(repo, digest, trashUntil);
       return { outcome: 'deleted', tags };
     },
@@ -50,29 +64,37 @@ export async function deleteManifest(
 }
 
 export type DeleteTagOutcome =
-  { readonly outcome: 'deleted'; readonly manifest: Digest } | { readonly outcome: 'unknown' } | PreconditionFailure;
+  | { readonly outcome: 'deleted'; readonly manifest: Digest }
+  | { readonly outcome: 'unknown' }
+  | PinRefusal
+  | PreconditionFailure;
 
 /**
  * T_tag_delete: removes a tag; what it pointed at is remembered for the trash window (R23) and reviewed after it. With a
- * precondition, a tag that was moved meanwhile stays.
+ * precondition, a tag that was moved meanwhile stays; so does one that is pinned, or whose repository is.
  */
 export async function removeTag(
   registry: Registry,
   repo: RepositoryName,
   name: TagName,
   precondition: Precondition,
+  actor: Actor = anyClient,
 ): Promise<DeleteTagOutcome> {
   const now = registry.clock.now();
   const purgeAfter = now + registry.windows.trashMs;
   const leaseUntil = now + registry.windows.leaseMs;
   return await registry.metadata.write(
     function* remove(): Operation<DeleteTagOutcome> {
+      if ((yield* first(tagTarget, { repo, name })) === undefined) return { outcome: 'unknown' };
+      const pin = yield* pinAgainstTagDelete(repo, name);
+      if (pin !== undefined) return { outcome: 'pinned', pin };
       const unmet = yield* failedPrecondition(repo, { kind: 'tag', tag: name }, precondition);
-      if (unmet !== undefined) return unmet.current === undefined ? { outcome: 'unknown' } : unmet;
+      if (unmet !== undefined) return unmet;
       const removed = yield* first(deleteTag, { repo, name });
       if (removed === undefined) return { outcome: 'unknown' };
       yield* change(insertTagTrash, { repo, name, manifest: removed.manifest, now, purgeAfter });
       yield* change(releaseManifest, { repo, digest: removed.manifest, now, leaseUntil });
+      yield* recordEvent({ at: now, kind: 'tag.deleted', repo, digest: removed.manifest, tag: name, actor });
       yield* reviewManifest(repo, removed.manifest, purgeAfter);
       return { outcome: 'deleted', manifest: removed.manifest };
     },

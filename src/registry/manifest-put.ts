@@ -15,6 +15,9 @@ import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts';
 import { type Manifest, parseManifest } from '../oci/manifest.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
 import type { Reference } from '../oci/reference.ts';
+import { type Actor, anyClient } from './actor.ts';
+import { recordEvent } from './events.ts';
+import { pinOfTag, type PinRefusal } from './pin.ts';
 import { failedPrecondition, type Precondition, type PreconditionFailure } from './precondition.ts';
 import type { Registry, SparsePolicy } from './registry.ts';
 import { reviewManifest } from './review.ts';
@@ -29,6 +32,7 @@ export interface PutManifestRequest {
   readonly precondition: Precondition;
   readonly bytes: Uint8Array;
   readonly contentType: string | undefined;
+  readonly actor?: Actor;
 }
 
 export type PutManifestOutcome =
@@ -37,6 +41,7 @@ export type PutManifestOutcome =
   | { readonly outcome: 'digest-mismatch'; readonly actual: Digest }
   | { readonly outcome: 'missing'; readonly blobs: readonly Digest[]; readonly manifests: readonly Digest[] }
   | { readonly outcome: 'blocked'; readonly digest: Digest; readonly reason: string }
+  | PinRefusal
   | PreconditionFailure;
 
 /**
@@ -83,6 +88,11 @@ function* put(request: Put): Operation<PutManifestOutcome> {
   if (edges.missingBlobs.length > 0 || edges.missingManifests.length > 0) {
     return { outcome: 'missing', blobs: edges.missingBlobs, manifests: edges.missingManifests };
   }
+  const moved = yield* movedTags(request);
+  for (const { name } of moved) {
+    const pin = yield* pinOfTag(repo, name);
+    if (pin !== undefined) return { outcome: 'pinned', pin };
+  }
   // Last of the refusals: a condition counts only where the push would succeed without it (RFC 9110, 13.2.1).
   const unmet = yield* failedPrecondition(repo, request.reference, request.precondition);
   if (unmet !== undefined) return unmet;
@@ -108,27 +118,36 @@ function* put(request: Put): Operation<PutManifestOutcome> {
   for (const edge of edges.children) yield* change(upsertChildEdge, { repo, parent: digest, ...edge });
   yield* change(attachAbsentChildEdges, { repo, child: digest });
 
-  const replaced = new Set<Digest>();
-  for (const name of request.tags) {
-    const before = yield* first(tagTarget, { repo, name });
-    yield* change(upsertTag, { repo, name, manifest: digest, now });
-    if (before !== undefined && before.manifest !== digest) {
-      yield* change(insertTagTrash, {
-        repo,
-        name,
-        manifest: before.manifest,
-        now,
-        purgeAfter: request.trashUntil,
-      });
-      yield* change(releaseManifest, { repo, digest: before.manifest, now, leaseUntil });
-      replaced.add(before.manifest);
-    }
+  for (const name of request.tags) yield* change(upsertTag, { repo, name, manifest: digest, now });
+  for (const { name, manifest: before } of moved) {
+    yield* change(insertTagTrash, { repo, name, manifest: before, now, purgeAfter: request.trashUntil });
+    yield* change(releaseManifest, { repo, digest: before, now, leaseUntil });
+    const { actor = anyClient } = request;
+    const reason = `it was pushed again, as ${digest}`;
+    yield* recordEvent({ at: now, kind: 'tag.moved', repo, digest: before, tag: name, actor, reason });
   }
   if (request.tags.length > 0) yield* change(markManifestTagged, { repo, digest, now });
 
   yield* reviewManifest(repo, digest, leaseUntil);
+  const replaced = new Set(moved.map(({ manifest: before }) => before));
   for (const each of replaced) yield* reviewManifest(repo, each, request.trashUntil);
   return { outcome: 'created', digest, subject: manifest.subject?.digest };
+}
+
+interface MovedTag {
+  readonly name: TagName;
+  /** Where it led before. */
+  readonly manifest: Digest;
+}
+
+/** The tags of a push that lead to something else now. */
+function* movedTags({ repo, digest, tags }: Put): Operation<readonly MovedTag[]> {
+  const moved: MovedTag[] = [];
+  for (const name of tags) {
+    const before = yield* first(tagTarget, { repo, name });
+    if (before !== undefined && before.manifest !== digest) moved.push({ name, manifest: before.manifest });
+  }
+  return moved;
 }
 
 interface Edges {

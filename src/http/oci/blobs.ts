@@ -53,7 +53,7 @@ export async function headBlob(call: Call, repo: RepositoryName, digestText: str
 export async function deleteBlobOf(call: Call, repo: RepositoryName, digestText: string): Promise<Response> {
   const digest = parseDigest(digestText);
   if (digest === undefined) return refuse(call, malformedDigest(digestText));
-  const deleted = await deleteBlob(call.registry, repo, digest);
+  const deleted = await deleteBlob(call.registry, repo, digest, call.actor());
   switch (deleted.outcome) {
     case 'deleted':
       return answer(call, 202, { 'docker-content-digest': digest });

@@ -4,6 +4,7 @@ import { parseReference, type Reference } from '../../oci/reference.ts';
 import { deleteManifest, removeTag } from '../../registry/manifest-delete.ts';
 import { getManifest, headManifestForPush } from '../../registry/manifest-get.ts';
 import { putManifest, type PutManifestOutcome } from '../../registry/manifest-put.ts';
+import { type Pin, pinTargetText } from '../../registry/pin.ts';
 import type { PreconditionFailure } from '../../registry/precondition.ts';
 import type { FoundManifest } from '../../registry/recent-manifests.ts';
 import { readBounded } from '../bounded-body.ts';
@@ -71,6 +72,7 @@ export async function putManifestOf(call: Call, repo: RepositoryName, referenceT
     precondition: preconditionOf(call.request),
     bytes: body,
     contentType: call.request.headers.get('content-type') ?? undefined,
+    actor: call.actor(),
   });
   if (outcome.outcome !== 'created') return refuse(call, putProblem(outcome, repo, parsed.reference));
   const headers: Record<string, string> = {
@@ -89,20 +91,24 @@ export async function deleteManifestOf(call: Call, repo: RepositoryName, referen
   const { reference } = parsed;
   const precondition = preconditionOf(call.request);
   if (reference.kind === 'tag') {
-    const removed = await removeTag(call.registry, repo, reference.tag, precondition);
+    const removed = await removeTag(call.registry, repo, reference.tag, precondition, call.actor());
     switch (removed.outcome) {
       case 'deleted':
         return answer(call, 202, {});
       case 'unknown':
         return refuse(call, manifestUnknown(repo, reference));
+      case 'pinned':
+        return refuse(call, pinProblem(removed.pin));
       case 'precondition-failed':
         return refuse(call, preconditionProblem(repo, reference, removed));
     }
   }
-  const deleted = await deleteManifest(call.registry, repo, reference.digest, precondition);
+  const deleted = await deleteManifest(call.registry, repo, reference.digest, precondition, call.actor());
   switch (deleted.outcome) {
     case 'deleted':
       return answer(call, 202, { 'docker-content-digest': reference.digest });
+    case 'pinned':
+      return refuse(call, pinProblem(deleted.pin));
     case 'precondition-failed':
       return refuse(call, preconditionProblem(repo, reference, deleted));
     case 'unknown':
@@ -155,6 +161,8 @@ function putProblem(
   switch (outcome.outcome) {
     case 'precondition-failed':
       return preconditionProblem(repo, reference, outcome);
+    case 'pinned':
+      return pinProblem(outcome.pin);
     case 'invalid':
       return { code: 'MANIFEST_INVALID', message: outcome.message, detail: outcome.detail };
     case 'digest-mismatch':
@@ -178,6 +186,15 @@ function putProblem(
         detail: { digest: outcome.digest, reason: outcome.reason },
       };
   }
+}
+
+function pinProblem(pin: Pin): Problem {
+  const target = pinTargetText(pin);
+  return {
+    code: 'DENIED',
+    message: `${target} is pinned (${pin.reason}), so nothing was changed: an operator can take the pin away with "wherry unpin ${target}"`,
+    detail: { pin: target, reason: pin.reason, pinnedBy: pin.pinnedBy, pinnedAt: new Date(pin.pinnedAt).toISOString() },
+  };
 }
 
 function preconditionProblem(repo: RepositoryName, reference: Reference, { current }: PreconditionFailure): Problem {

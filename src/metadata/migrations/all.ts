@@ -1,7 +1,8 @@
 import { registryTables } from './0001-registry.ts';
 import { fewerPages } from './0002-fewer-pages.ts';
 import { collectorTables } from './0003-collector.ts';
+import { administration } from './0004-administration.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
-export const migrations: readonly Migration[] = [registryTables, fewerPages, collectorTables];
+export const migrations: readonly Migration[] = [registryTables, fewerPages, collectorTables, administration];

@@ -35,21 +35,6 @@ export const latestTrashedTagOf = query<{ repo: RepositoryName; manifest: Digest
     .where('manifest', '=', p('manifest')),
 );
 
-/** A pin of the manifest, or of its repository. */
-export const pinOf = query<{ repo: RepositoryName; digest: Digest }>()(({ db, p }) =>
-  db
-    .selectFrom('pin')
-    .select(['kind', 'name', 'reason', 'pinned_by', 'pinned_at'])
-    .where('repo', '=', p('repo'))
-    .where(({ or, and, eb }) =>
-      or([
-        and([eb('kind', '=', 'manifest'), eb('name', '=', p('digest'))]),
-        and([eb('kind', '=', 'repository'), eb('name', '=', '')]),
-      ]),
-    )
-    .limit(1),
-);
-
 /** The indexes that list a manifest, visible or in the trash. */
 export const parentsOf = query<{ repo: RepositoryName; child: Digest }>()(({ db, p }) =>
   db

@@ -62,6 +62,7 @@ describe('a database', () => {
     expect(schemaNumber()).toBe(migrations.length);
     expect(tables()).toEqual([
       'blocked',
+      'collector_pause',
       'event',
       'link',
       'manifest',

@@ -1,0 +1,142 @@
+import { expect, test } from 'bun:test';
+import { digestOf, freshBytes, imageOf } from './content.ts';
+import { ServedRegistry, type Settings } from './served-registry.ts';
+
+const repo = 'team/app';
+const day = 86_400_000;
+const atOnce: Settings = {
+  'windows.lease': '0',
+  'windows.trash': '0',
+  'windows.condemned': '0',
+  'windows.neverTagged': '0',
+};
+
+async function pushImage(registry: ServedRegistry, ...tags: readonly string[]) {
+  const config = freshBytes(123);
+  const blob = await registry.pushBlob(repo, config);
+  const manifest = JSON.stringify(imageOf(config));
+  const digest = digestOf(manifest);
+  const parameters = tags.map((tag) => `tag=${tag}`).join('&');
+  expect((await registry.putManifest(repo, `${digest}?${parameters}`, manifest)).status).toBe(201);
+  return { digest, blob, manifestBytes: manifest.length };
+}
+
+async function remove(registry: ServedRegistry, path: string): Promise<void> {
+  const init = { method: 'DELETE', headers: { 'user-agent': 'tidy/1.0' } };
+  expect((await registry.send(`/v2/${repo}/${path}`, init)).status).toBe(202);
+}
+
+/** What happened, without the times. */
+function events(registry: ServedRegistry) {
+  return registry.rows<{ kind: string; tag: string | null; digest: string | null; actor: string }>(
+    'select kind, tag, digest, actor from event order by id',
+  );
+}
+
+const client = 'client 127.0.0.1 tidy/1.0';
+
+test('a push leaves no event', async () => {
+  await using registry = await ServedRegistry.start();
+  await pushImage(registry, 'x', 'y');
+  await pushImage(registry, 'z');
+  expect(events(registry)).toEqual([]);
+});
+
+test('what a client deletes is remembered, with the tags that go along, when, and by whom', async () => {
+  await using registry = await ServedRegistry.start();
+  const [image, other] = [await pushImage(registry, 'x', 'y'), await pushImage(registry, 'z')];
+  const blob = await registry.pushBlob(repo, freshBytes());
+  await remove(registry, 'manifests/z');
+  await remove(registry, `manifests/${image.digest}`);
+  await remove(registry, `blobs/${blob}`);
+  expect(events(registry)).toEqual([
+    { kind: 'tag.deleted', tag: 'z', digest: other.digest, actor: client },
+    { kind: 'manifest.deleted', tag: null, digest: image.digest, actor: client },
+    { kind: 'tag.deleted', tag: 'x', digest: image.digest, actor: client },
+    { kind: 'tag.deleted', tag: 'y', digest: image.digest, actor: client },
+    { kind: 'link.deleted', tag: null, digest: blob, actor: client },
+  ]);
+  expect(registry.rows('select distinct at, repo from event')).toEqual([{ at: registry.clock.now(), repo }]);
+  expect(registry.rows('select reason from event where reason is not null order by id')).toEqual([
+    { reason: 'with the tags x, y' },
+    { reason: 'with its manifest' },
+    { reason: 'with its manifest' },
+  ]);
+});
+
+test('a delete that is refused leaves no event', async () => {
+  await using registry = await ServedRegistry.start();
+  const image = await pushImage(registry, 'x');
+  const refused = [`manifests/nothing`, `blobs/${image.blob}`];
+  for (const path of refused) {
+    const answer = await registry.send(`/v2/${repo}/${path}`, { method: 'DELETE' });
+    expect(answer.ok).toBe(false);
+  }
+  const unmet = await registry.send(`/v2/${repo}/manifests/x`, {
+    method: 'DELETE',
+    headers: { 'if-match': `"${image.blob}"` },
+  });
+  expect(unmet.status).toBe(412);
+  expect(events(registry)).toEqual([]);
+});
+
+test('a tag that is pushed again remembers what it led to', async () => {
+  await using registry = await ServedRegistry.start();
+  const [before, after] = [await pushImage(registry, 'x'), await pushImage(registry, 'x')];
+  expect(registry.rows('select kind, tag, digest, reason from event')).toEqual([
+    { kind: 'tag.moved', tag: 'x', digest: before.digest, reason: `it was pushed again, as ${after.digest}` },
+  ]);
+});
+
+test('what the collector takes away is remembered, with why and how many bytes', async () => {
+  await using registry = await ServedRegistry.start(atOnce);
+  const image = await pushImage(registry, 'x');
+  await remove(registry, `manifests/${image.digest}`);
+  await registry.collected();
+  expect(
+    registry.rows("select kind, repo, digest, reason, bytes from event where actor = 'collector' order by id"),
+  ).toEqual([
+    {
+      kind: 'manifest.collected',
+      repo,
+      digest: image.digest,
+      reason: 'it was deleted, and its time in the trash is over',
+      bytes: image.manifestBytes,
+    },
+    {
+      kind: 'link.collected',
+      repo,
+      digest: image.blob,
+      reason: 'no manifest needs it, and its lease is over',
+      bytes: null,
+    },
+    { kind: 'blob.collected', repo: null, digest: image.blob, reason: 'no repository links it', bytes: 123 },
+  ]);
+});
+
+test('an upload that nobody goes on with is remembered when it ends', async () => {
+  await using registry = await ServedRegistry.start({ 'windows.upload': '1d' });
+  const session = await registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' });
+  await registry.send(session.headers.get('location') ?? '', { method: 'PATCH', body: freshBytes(70) });
+  registry.clock.advance(day);
+  await registry.collected();
+  expect(registry.rows('select kind, repo, bytes, actor from event')).toEqual([
+    { kind: 'upload.expired', repo, bytes: 70, actor: 'collector' },
+  ]);
+});
+
+test('what happened is forgotten after a time, and nothing before it', async () => {
+  await using registry = await ServedRegistry.start({ ...atOnce, 'events.keep': '90d' });
+  await pushImage(registry, 'x');
+  await remove(registry, 'manifests/x');
+  await registry.collected();
+  const before = events(registry).length;
+  registry.clock.advance(90 * day);
+  await pushImage(registry, 'y');
+  await remove(registry, 'manifests/y');
+  await registry.collected();
+  expect(events(registry)).toHaveLength(2 * before);
+  registry.clock.advance(day);
+  await registry.collected();
+  expect(events(registry)).toHaveLength(before);
+});
