@@ -4,12 +4,14 @@ import path from 'node:path';
 import { runToEnd } from './child-process.mjs';
 import { ensureSetUp, giveUp, projectDirectory } from './setup.mjs';
 
+/** The real clients have their own command, npm run e2e, which installs them; the storm takes minutes: npm run storm. */
+const elsewhere = ['--path-ignore-patterns=test/clients/**', '--path-ignore-patterns=test/storm/**'];
+
 const bun = await ensureSetUp().catch(giveUp);
 const here = { cwd: projectDirectory };
 const check = await runToEnd([process.execPath, path.join(projectDirectory, 'scripts', 'check.mjs')], here);
 const tests = await runToEnd(
-  // The real clients have their own command, npm run e2e, which installs them.
-  [bun, 'test', '--no-orphans', '--no-env-file', '--path-ignore-patterns=test/clients/**', ...process.argv.slice(2)],
+  [bun, 'test', '--no-orphans', '--no-env-file', ...elsewhere, ...process.argv.slice(2)],
   here,
 );
 process.exitCode = check.code === 0 && tests.code === 0 ? 0 : 1;

@@ -20,6 +20,11 @@ const commands: readonly CommandEntry[] = [
     summary: 'run the registry (also when no command is given)',
     load: async () => (await import('./serve.ts')).defineServe,
   },
+  {
+    name: 'storm',
+    summary: 'find out whether a registry loses images while they are pushed, pulled and deleted at once',
+    load: async () => (await import('./storm.ts')).defineStorm,
+  },
 ];
 
 /** Runs the command that the arguments name, to its end; returns the exit code. */
