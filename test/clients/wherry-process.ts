@@ -105,7 +105,7 @@ export class WherryProcess {
  * A free port below the range from which the kernel takes clients' ports. From within the range, a client that dials
  * while the registry is down could be given that very port, and end up connected to itself.
  */
-function findPort(): number {
+export function findPort(): number {
   for (let attempt = 0; attempt < 200; attempt += 1) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
     try {
