@@ -25,6 +25,11 @@ const commands: readonly CommandEntry[] = [
     summary: 'find out whether a registry loses images while they are pushed, pulled and deleted at once',
     load: async () => (await import('./storm.ts')).defineStorm,
   },
+  {
+    name: 'fsck',
+    summary: 'check the database and the blobs against each other, also while the registry runs',
+    load: async () => (await import('./fsck.ts')).defineFsck,
+  },
 ];
 
 /** Runs the command that the arguments name, to its end; returns the exit code. */

@@ -1,0 +1,42 @@
+/** What the checks look for, by the number under which docs/reliability.md describes it. */
+export type FindingCode =
+  'F0' | 'F1' | 'F2' | 'F3' | 'F4' | 'F5' | 'F6' | 'F7' | 'F8' | 'F9' | 'F10' | 'F11' | 'F13' | 'F14';
+
+/**
+ * `loss`: something that clients were promised is not there, or not protected. `leak`: something stays that nothing
+ * will take away. `note`: worth knowing, and nothing is wrong with the registry.
+ */
+export type Severity = 'loss' | 'leak' | 'note';
+
+/** What `--repair` does about a finding. Only leaks can be repaired: what is lost has to be pushed again. */
+export type Repair =
+  | { readonly kind: 'remove-file'; readonly oid: string; readonly path: string }
+  | { readonly kind: 'review'; readonly task: ReviewKey }
+  /** An object that was to be uploaded, and whose upload is gone. */
+  | { readonly kind: 'drop-object'; readonly oid: string };
+
+/** What the review queue knows a thing by. */
+export interface ReviewKey {
+  readonly kind: 'manifest' | 'link' | 'object' | 'upload';
+  readonly key1: string;
+  readonly key2: string;
+}
+
+/** Something that is not as it must be. */
+export interface Finding {
+  readonly code: FindingCode;
+  readonly severity: Severity;
+  /** What it is about: `object <oid>`, `repo@digest`, `repo:tag`, a path. */
+  readonly about: string;
+  /** What is wrong, and what to do about it. */
+  readonly message: string;
+  readonly advice: string;
+  /** The images that cannot be pulled because of it, as `repo:tag`, or `repo@digest` where there is no tag. */
+  readonly breaks?: readonly string[];
+  readonly repair?: Repair;
+}
+
+/** Whether two looks have found the same. */
+export function isSameFinding(one: Finding, other: Finding): boolean {
+  return one.code === other.code && one.about === other.about && one.severity === other.severity;
+}

@@ -1,0 +1,102 @@
+import { open } from 'node:fs/promises';
+import { algorithmOf, type Digest, DigestHasher, parseDigest } from '../oci/digest.ts';
+import { imagesNeedingBlob } from './broken-images.ts';
+import { keysPerPage } from './check.ts';
+import type { Checkpoint } from './checkpoint.ts';
+import { pathOf } from './checks/objects.ts';
+import type { Finding } from './finding.ts';
+import type { Pace } from './pace.ts';
+import { quarantine } from './quarantine.ts';
+import type { Records } from './records.ts';
+
+const pieceBytes = 1024 * 1024;
+
+export interface Rehash {
+  readonly dataDirectory: string;
+  readonly records: Records;
+  readonly pace: Pace;
+  readonly checkpoint: Checkpoint;
+  /** The object after which to begin; empty to read all. */
+  readonly after: string;
+  readonly onBytes: (bytes: number) => void;
+}
+
+interface Blob {
+  readonly oid: string;
+  readonly digest: string;
+}
+
+/**
+ * F1, by content: reads every blob and compares it with its digest. One that differs, twice, is put into quarantine, so
+ * that it is not served any more. The order is that of the object ids, which new ones may come before: those are young.
+ */
+export async function* rehash(reading: Rehash): AsyncGenerator<Finding> {
+  const { records, checkpoint } = reading;
+  let { after } = reading;
+  for (;;) {
+    const page = records.all<Blob>(
+      `select oid, digest from object where oid > ? and state = 'live' order by oid limit ?`,
+      after,
+      keysPerPage,
+    );
+    if (page.length === 0) break;
+    for (const blob of page) {
+      yield* look(reading, blob);
+      checkpoint.passed(blob.oid);
+    }
+    after = page.at(-1)?.oid ?? after;
+  }
+  checkpoint.done();
+}
+
+async function* look(reading: Rehash, { oid, digest: text }: Blob): AsyncGenerator<Finding> {
+  const digest = parseDigest(text);
+  if (digest === undefined) return;
+  const path = pathOf(reading.dataDirectory, oid);
+  const first = await read(reading, path, digest);
+  if (first.kind === 'right' || first.kind === 'missing') return;
+  const second = await read(reading, path, digest);
+  if (second.kind === 'right' || second.kind === 'missing') return;
+  const isLive = reading.records.finds(`select 1 from object where oid = ? and state = 'live'`, oid);
+  if (!isLive) return;
+
+  const about = `object ${oid}`;
+  const breaks = imagesNeedingBlob(reading.records, digest);
+  if (second.kind === 'unreadable') {
+    const message = `the file of ${digest} cannot be read (${second.reason})`;
+    const advice = 'check the disk; once the file is moved away, pushing the blob again mends it';
+    yield { code: 'F1', severity: 'loss', about, message, advice, breaks };
+    return;
+  }
+  const place = quarantine(reading.dataDirectory, oid);
+  const message = `the bytes of ${digest} are those of ${second.digest}; they are in ${place} now and are not served`;
+  const advice = 'push the blob again to any repository that has it, which mends it for all of them';
+  yield { code: 'F1', severity: 'loss', about, message, advice, breaks };
+}
+
+type Read =
+  | { readonly kind: 'right' }
+  | { readonly kind: 'wrong'; readonly digest: Digest }
+  /** Collected meanwhile, or a finding of the look at sizes. */
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'unreadable'; readonly reason: string };
+
+async function read({ pace, onBytes }: Rehash, path: string, digest: Digest): Promise<Read> {
+  const hasher = new DigestHasher(algorithmOf(digest));
+  const piece = new Uint8Array(pieceBytes);
+  try {
+    await using file = await open(path, 'r');
+    for (;;) {
+      const { bytesRead } = await file.read(piece, 0, pieceBytes, null);
+      if (bytesRead === 0) break;
+      hasher.update(piece.subarray(0, bytesRead));
+      onBytes(bytesRead);
+      await pace.took(bytesRead);
+    }
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    return code === 'ENOENT' ? { kind: 'missing' } : { kind: 'unreadable', reason: code === '' ? String(error) : code };
+  }
+  const actual = hasher.digest();
+  return actual === digest ? { kind: 'right' } : { kind: 'wrong', digest: actual };
+}

@@ -1,0 +1,71 @@
+import { Database } from 'bun:sqlite';
+import { unlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Repair, ReviewKey } from './finding.ts';
+import { syncDirectory } from './synced-directory.ts';
+
+/**
+ * Takes leaks away. A file without a row can be removed at any time, since no object will ever have its name; rows are
+ * changed only while no server runs, which whoever makes this has seen to by holding the directory's lock.
+ */
+export class Repairs implements Disposable {
+  readonly #database: Database | undefined;
+  readonly #now: number;
+
+  private constructor(database: Database | undefined, now: number) {
+    this.#database = database;
+    this.#now = now;
+  }
+
+  static withoutServer(dataDirectory: string, now: number): Repairs {
+    const database = new Database(join(dataDirectory, 'wherry.db'), { readwrite: true });
+    database.run('pragma synchronous = full');
+    database.run('pragma foreign_keys = on');
+    return new Repairs(database, now);
+  }
+
+  static besideServer(now: number): Repairs {
+    return new Repairs(undefined, now);
+  }
+
+  /** @returns false where it has to wait until no server runs */
+  make(repair: Repair): boolean {
+    switch (repair.kind) {
+      case 'remove-file':
+        unlinkSync(repair.path);
+        syncDirectory(dirname(repair.path));
+        return true;
+      case 'review':
+        if (this.#database === undefined) return false;
+        enqueue(this.#database, repair.task, this.#now);
+        return true;
+      case 'drop-object':
+        if (this.#database === undefined) return false;
+        dropObject(this.#database, repair.oid, this.#now);
+        return true;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#database?.close();
+  }
+}
+
+function enqueue(database: Database, { kind, key1, key2 }: ReviewKey, dueAt: number): void {
+  database.run(
+    `insert into task (kind, key1, key2, due_at) values (?, ?, ?, ?)
+     on conflict (kind, key1, key2) do update set due_at = min(task.due_at, excluded.due_at), version = task.version + 1`,
+    [kind, key1, key2, dueAt],
+  );
+}
+
+function dropObject(database: Database, oid: string, dueAt: number): void {
+  database.transaction(() => {
+    const dropped = database.run(
+      `update object set state = 'dead' where oid = ? and state = 'pending'
+       and not exists (select 1 from upload where upload.oid = object.oid)`,
+      [oid],
+    );
+    if (dropped.changes > 0) enqueue(database, { kind: 'object', key1: oid, key2: '' }, dueAt);
+  })();
+}

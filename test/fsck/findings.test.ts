@@ -1,0 +1,301 @@
+import { Database } from 'bun:sqlite';
+import { describe, expect, test } from 'bun:test';
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { fsck, type FsckOptions, type Reported } from '../../src/fsck/fsck.ts';
+import { digestOf, freshBytes, imageOf, indexOf, ociIndex } from '../http/content.ts';
+import { ServedRegistry } from '../http/served-registry.ts';
+
+const repo = 'team/app';
+const day = 24 * 3_600_000;
+/** Of SQLite's pages. */
+const pageBytes = 4096;
+
+interface Damaged {
+  readonly registry: ServedRegistry;
+  /** The layer of the image that `latest` and an index tagged `multi` lead to. */
+  readonly layer: string;
+  readonly layerOid: string;
+  readonly image: string;
+  readonly index: string;
+  /** An image without a tag. */
+  readonly untagged: string;
+  /** Where the layer's file is. */
+  readonly file: string;
+  /** Changes the database against all rules. */
+  readonly sql: (statement: string, ...parameters: string[]) => void;
+}
+
+/** What is found after some damage, as `severity code about`, sorted. */
+async function found(registry: ServedRegistry, options: Partial<FsckOptions> = {}): Promise<string[]> {
+  return (await findings(registry, options))
+    .map(({ severity, code, about }) => `${severity} ${code} ${about}`)
+    .toSorted();
+}
+
+async function findings(registry: ServedRegistry, options: Partial<FsckOptions> = {}): Promise<Reported[]> {
+  const { dataDirectory, clock } = registry;
+  return await Array.fromAsync(fsck({ dataDirectory, now: clock.now(), ...options }));
+}
+
+/** A registry that holds an image, an index, an untagged image, an open upload and something in the trash, all sound. */
+async function withContent(use: (content: Damaged) => Promise<void>): Promise<void> {
+  await using registry = await ServedRegistry.start();
+  const config = freshBytes();
+  const layerBytes = freshBytes();
+  await registry.pushBlob(repo, config);
+  const layer = await registry.pushBlob(repo, layerBytes);
+  const manifest = JSON.stringify(imageOf(config, layerBytes));
+  await registry.putManifest(repo, 'latest', manifest);
+  await registry.putManifest(repo, 'multi', JSON.stringify(indexOf(manifest)), ociIndex);
+  const other = JSON.stringify(imageOf(config));
+  await registry.putManifest(repo, digestOf(other), other);
+  await registry.putManifest(repo, 'old', manifest);
+  await registry.send(`/v2/${repo}/manifests/old`, { method: 'DELETE' });
+  await registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' });
+  const [row] = registry.rows<{ oid: string }>('select oid from object where live_digest = ?', layer);
+  const layerOid = row?.oid ?? '';
+  await use({
+    registry,
+    layer,
+    layerOid,
+    image: digestOf(manifest),
+    index: digestOf(JSON.stringify(indexOf(manifest))),
+    untagged: digestOf(other),
+    file: join(registry.dataDirectory, 'objects', layerOid.slice(0, 2), layerOid),
+    sql: (statement, ...parameters) => {
+      const database = new Database(join(registry.dataDirectory, 'wherry.db'));
+      try {
+        database.run('pragma ignore_check_constraints = on');
+        expect(database.run(statement, parameters).changes).toBeGreaterThan(0);
+      } finally {
+        database.close();
+      }
+    },
+  });
+}
+
+test('a registry in order has no findings, beside its server and without it', async () => {
+  await withContent(async ({ registry }) => {
+    expect(await found(registry)).toEqual([]);
+    expect(await found(registry, { repair: true, rehash: { bytesPerSecond: 1e9, from: undefined } })).toEqual([]);
+    await registry.stop();
+    expect(await found(registry, { repair: true, rehash: { bytesPerSecond: 1e9, from: undefined } })).toEqual([]);
+  });
+});
+
+describe('a loss names the images that it breaks:', () => {
+  test('F1, the file of a blob is gone', async () => {
+    await withContent(async ({ registry, file, layerOid }) => {
+      rmSync(file);
+      const [lost, ...others] = await findings(registry);
+      expect(others).toEqual([]);
+      expect(lost).toMatchObject({ code: 'F1', severity: 'loss', about: `object ${layerOid}` });
+      expect(lost?.breaks).toEqual([`${repo}:latest`, `${repo}:multi`]);
+    });
+  });
+
+  test('F1, it has another size', async () => {
+    await withContent(async ({ registry, file, layerOid }) => {
+      appendFileSync(file, 'x');
+      expect(await found(registry)).toEqual([`loss F1 object ${layerOid}`]);
+    });
+  });
+
+  test('F0, an index of the database does not have what its table has', async () => {
+    await withContent(async ({ registry }) => {
+      const [index] = registry.rows<{ rootpage: number }>(
+        `select rootpage from sqlite_schema where name = 'upload_object'`,
+      );
+      await registry.stop();
+      const page = ((index?.rootpage ?? 0) - 1) * pageBytes;
+      const database = openSync(join(registry.dataDirectory, 'wherry.db'), 'r+');
+      // Of a page's head, this is how many entries there are.
+      writeSync(database, new Uint8Array(2), 0, 2, page + 3);
+      closeSync(database);
+      expect(await found(registry)).toContain('loss F0 table upload');
+    });
+  });
+
+  test('F4, a blob that a repository has is no object any more', async () => {
+    await withContent(async ({ registry, layer, layerOid, sql }) => {
+      sql(`update object set state = 'dead' where oid = ?`, layerOid);
+      expect(await found(registry)).toEqual([`leak F9 object ${layerOid}`, `loss F4 ${repo}@${layer}`]);
+    });
+  });
+
+  test('F5, the bytes of a manifest are others', async () => {
+    await withContent(async ({ registry, image, sql }) => {
+      sql(
+        `update manifest set bytes = cast(replace(cast(bytes as text), 'schema', 'SCHEMA') as blob) where digest = ?`,
+        image,
+      );
+      const [lost] = await findings(registry);
+      expect(lost).toMatchObject({ code: 'F5', severity: 'loss', about: `${repo}@${image}` });
+      expect(lost?.breaks).toEqual([`${repo}:latest`, `${repo}:multi`]);
+    });
+  });
+
+  test('F5, an edge to a blob or a child is missing', async () => {
+    await withContent(async ({ registry, image, index, layer, sql }) => {
+      sql('delete from manifest_blob where manifest = ? and digest = ?', image, layer);
+      sql('delete from manifest_child where parent = ?', index);
+      expect(await found(registry)).toEqual([`loss F5 ${repo}@${image}`, `loss F5 ${repo}@${index}`].toSorted());
+    });
+  });
+
+  test('F6, an edge leads to a blob that the repository does not have', async () => {
+    await withContent(async ({ registry, image, layer, layerOid, sql }) => {
+      sql('delete from link where digest = ?', layer);
+      expect(await found(registry)).toEqual([`leak F9 object ${layerOid}`, `loss F6 ${repo}@${image}`]);
+    });
+  });
+
+  test('F6, a blob has come that its manifest does not hold', async () => {
+    await withContent(async ({ registry, image, layer, sql }) => {
+      sql('update manifest_blob set link_digest = null where manifest = ? and digest = ?', image, layer);
+      sql(`delete from task where kind = 'link' and key2 = ?`, layer);
+      expect(await found(registry)).toEqual([
+        `leak F9 ${repo}@${layer}`,
+        `loss F6 ${repo}@${image}`,
+        `note F6 ${repo}@${image}`,
+      ]);
+    });
+  });
+
+  test('F7, a tag or an index leads to a manifest in the trash', async () => {
+    await withContent(async ({ registry, image, index, sql }) => {
+      sql(`update manifest set state = 'trashed', trash_until = 1 where digest = ?`, image);
+      expect(await found(registry)).toEqual([`loss F7 ${repo}:latest`, `loss F7 ${repo}@${index}`]);
+    });
+  });
+});
+
+describe('a leak is found:', () => {
+  test('F2, a file that no object owns, once it is a day old', async () => {
+    await withContent(async ({ registry }) => {
+      const orphan = join(registry.dataDirectory, 'objects', 'ab', 'ab'.repeat(16));
+      writeFileSync(orphan, 'x');
+      utimesSync(orphan, new Date(registry.clock.now()), new Date(registry.clock.now()));
+      expect(await found(registry)).toEqual([]);
+      registry.clock.advance(day);
+      expect(await found(registry)).toContain(`leak F2 ${orphan}`);
+      expect(
+        (await findings(registry, { repair: true })).some(({ code, isRepaired }) => code === 'F2' && isRepaired),
+      ).toBe(true);
+      expect(existsSync(orphan)).toBe(false);
+    });
+  });
+
+  test('F5, an edge to what a manifest does not name', async () => {
+    await withContent(async ({ registry, untagged, layer, sql }) => {
+      sql('insert into manifest_blob values (?, ?, ?, 1, ?)', repo, untagged, layer, layer);
+      expect(await found(registry)).toEqual([`leak F5 ${repo}@${untagged}`]);
+    });
+  });
+
+  test('F8, an object waits for an upload that is gone', async () => {
+    await withContent(async ({ registry, sql }) => {
+      sql(`insert into object (oid, state) values ('0123', 'pending')`);
+      expect(await found(registry)).toEqual(['leak F8 object 0123']);
+    });
+  });
+
+  test.each([
+    ['a manifest that was never tagged', 'manifest', 'F9'],
+    ['an upload', 'upload', 'F9'],
+  ])('F9, nothing will review %s', async (_what, kind) => {
+    await withContent(async ({ registry, sql }) => {
+      sql('delete from task where kind = ?', kind);
+      const left = await found(registry);
+      expect(left.some((finding) => finding.startsWith('leak F9'))).toBe(true);
+      await registry.stop();
+      expect((await findings(registry, { repair: true })).every(({ isRepaired }) => isRepaired)).toBe(true);
+      expect(await found(registry)).toEqual([]);
+    });
+  });
+
+  test('F9, nothing will review a blob that no manifest needs', async () => {
+    await withContent(async ({ registry, sql }) => {
+      const blob = await registry.pushBlob(repo, freshBytes());
+      sql(`delete from task where kind = 'link' and key2 = ?`, blob);
+      expect(await found(registry)).toEqual([`leak F9 ${repo}@${blob}`]);
+      expect((await findings(registry, { repair: true })).map(({ isRepaired }) => isRepaired)).toEqual([false]);
+    });
+  });
+
+  test('F9, a review is late by more than an hour of the server being up, or fails again and again', async () => {
+    await withContent(async ({ registry, layer, untagged, sql }) => {
+      utimesSync(join(registry.dataDirectory, 'lock.pid'), new Date(0), new Date(0));
+      sql(`update task set due_at = ${registry.clock.now()} where kind = 'link' and key2 = ?`, layer);
+      sql(`update task set attempts = 7 where kind = 'manifest' and key2 = ?`, untagged);
+      expect(await found(registry)).toEqual([`leak F9 review of manifest ${repo}@${untagged}`]);
+      registry.clock.advance(3_700_000);
+      expect(await found(registry)).toContain(`leak F9 review of link ${repo}@${layer}`);
+      await registry.stop();
+      expect(await found(registry)).toEqual([`leak F9 review of manifest ${repo}@${untagged}`]);
+    });
+  });
+
+  test('F10, what is kept out is here', async () => {
+    await withContent(async ({ registry, layer, layerOid, sql }) => {
+      sql(`insert into blocked values (?, 1, 'secret')`, layer);
+      expect(await found(registry)).toEqual([`leak F10 object ${layerOid}`, `leak F10 ${repo}@${layer}`]);
+    });
+  });
+
+  test('F11, a dead object stays for more than a day of the server being up', async () => {
+    await withContent(async ({ registry, sql }) => {
+      utimesSync(join(registry.dataDirectory, 'lock.pid'), new Date(0), new Date(0));
+      sql(`insert into object (oid, state, due_at) values ('0123', 'dead', ${registry.clock.now()})`);
+      sql(`insert into task (kind, key1, due_at) values ('object', '0123', ${registry.clock.now() + 2 * day})`);
+      expect(await found(registry)).toEqual([]);
+      registry.clock.advance(day + 1);
+      expect(await found(registry)).toContain('leak F11 object 0123');
+    });
+  });
+
+  test('F13, a tag in the trash that nothing will take out', async () => {
+    await withContent(async ({ registry, image, sql }) => {
+      sql(`delete from task where kind = 'manifest' and key2 = ?`, image);
+      expect(await found(registry)).toEqual([`leak F13 ${repo}:old in the trash`]);
+      await registry.stop();
+      await findings(registry, { repair: true });
+      expect(await found(registry)).toEqual([]);
+    });
+  });
+});
+
+describe('a note is nothing wrong:', () => {
+  test('F2, a name that is none of its own is told and never removed', async () => {
+    await withContent(async ({ registry }) => {
+      const objects = join(registry.dataDirectory, 'objects');
+      mkdirSync(join(objects, 'lost+found'));
+      writeFileSync(join(objects, 'ab', 'notes.txt'), 'x');
+      registry.clock.advance(30 * day);
+      await registry.collected();
+      const notes = [`note F2 ${join(objects, 'ab', 'notes.txt')}`, `note F2 ${join(objects, 'lost+found')}`];
+      expect(await found(registry, { repair: true })).toEqual(notes);
+      expect(existsSync(join(objects, 'ab', 'notes.txt'))).toBe(true);
+    });
+  });
+
+  test('F1, a file is gone that nothing needs', async () => {
+    await withContent(async ({ registry, file, layer, layerOid, sql }) => {
+      sql(`update object set state = 'condemned' where oid = ?`, layerOid);
+      sql('delete from link where digest = ?', layer);
+      rmSync(file);
+      expect(await found(registry)).toContain(`note F1 object ${layerOid}`);
+    });
+  });
+});
