@@ -30,9 +30,9 @@ import { done, type ReviewOutcome, reviewAgainAt } from './review.ts';
 export function* reviewManifest(repo: RepositoryName, digest: Digest, time: ReviewTime): Operation<ReviewOutcome> {
   const row = yield* first(manifestTimes, { repo, digest });
   if (row === undefined) return done;
-  yield* forgetTrashedTags(repo, digest, time.now);
+  const trashedTagsUntil = yield* forgetTrashedTags(repo, digest, time.now);
   const { until, visited, isListed } = yield* searchHold(repo, digest, time);
-  if (until === Infinity) return done;
+  if (until === Infinity) return trashedTagsUntil === undefined ? done : reviewAgainAt(trashedTagsUntil);
   if (until !== undefined) return reviewAgainAt(until);
   if (isListed) {
     for (const each of visited) if (each !== digest) yield* enqueueManifest(repo, each, time.now);
@@ -63,11 +63,18 @@ function reasonOf({ state, tagged_at, released_at }: ManifestPast): string {
   return tagged_at === null ? 'it never had a tag, and nobody used it for long' : 'nothing holds it';
 }
 
-/** Tags whose time in the trash is over keep nothing any more, also where something else keeps the manifest. */
-function* forgetTrashedTags(repo: RepositoryName, manifest: Digest, now: number): Operation<void> {
+/**
+ * Tags whose time in the trash is over keep nothing any more, also where something else keeps the manifest.
+ *
+ * @returns when the time of the next one is over; undefined where none is left
+ */
+function* forgetTrashedTags(repo: RepositoryName, manifest: Digest, now: number): Operation<number | undefined> {
+  let next: number | undefined;
   for (const { name, purge_after } of yield* all(trashedTagsOf, { repo, manifest })) {
     if (purge_after <= now) yield* change(deleteTrashedTag, { repo, name, manifest });
+    else next = Math.min(next ?? Infinity, purge_after);
   }
+  return next;
 }
 
 function* remove(repo: RepositoryName, digest: Digest, { now, windows }: ReviewTime): Operation<void> {

@@ -162,6 +162,19 @@ describe('a manifest', () => {
     expect((await registry.send(`/v2/${repo}/manifests/y`)).status).toBe(200);
   });
 
+  test('that has another tag is reviewed when a deleted tag of it leaves the trash, also where it was before', async () => {
+    await using registry = await ServedRegistry.start({ ...atOnce, 'windows.trash': '1h' });
+    const { manifest } = await pushImage(registry, 'x');
+    expect((await registry.putManifest(repo, 'y', manifest)).status).toBe(201);
+    await remove(registry, 'y');
+    await registry.collected();
+    expect(registry.rows('select name from tag_trash')).toHaveLength(1);
+    registry.clock.advance(hour);
+    await registry.collected();
+    expect(registry.rows('select name from tag_trash')).toEqual([]);
+    expect((await registry.send(`/v2/${repo}/manifests/x`)).status).toBe(200);
+  });
+
   test('deleted by its digest goes after the trash window with all that it needs', async () => {
     await using registry = await ServedRegistry.start({ ...atOnce, 'windows.trash': '1h' });
     const image = await pushImage(registry, 'x');
