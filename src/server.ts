@@ -1,15 +1,16 @@
 import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { DirectoryBlobStore, type DirectoryCalls } from './blobs/directory/store.ts';
+import type { DirectoryCalls } from './blobs/directory/calls.ts';
+import { DirectoryBlobStore } from './blobs/directory/store.ts';
 import { formatListenAddress } from './config/listen-address.ts';
 import { Collector } from './collector/collector.ts';
 import { type DiskSpace, ShortDisk } from './collector/short-disk.ts';
 import type { Config } from './config/schema.ts';
-import { startHttpServer } from './http/server.ts';
+import { type HttpCalls, startHttpServer } from './http/server.ts';
 import type { Log } from './log/log.ts';
 import { type DirectoryLockResult, lockDirectory } from './metadata/sqlite/directory-lock.ts';
-import type { SyncFile } from './metadata/sqlite/commit-sync.ts';
+import type { DatabaseCalls, SyncFile } from './metadata/sqlite/calls.ts';
 import { NewerSchemaError } from './metadata/sqlite/migrate.ts';
 import { Reserve } from './metadata/sqlite/reserve.ts';
 import { SqliteMetadataStore } from './metadata/sqlite/store.ts';
@@ -37,13 +38,15 @@ export interface ServerParts {
   readonly config: Config;
   readonly log: Log;
   readonly clock?: Clock;
-  /** How things become durable, where it is not by the system's calls. */
+  /** How things become visible and durable, where it is not by the system's calls alone. */
   readonly syncs?: Syncs;
 }
 
 export interface Syncs {
   readonly log: SyncFile;
   readonly blobs: Partial<DirectoryCalls>;
+  readonly commit?: DatabaseCalls['commit'];
+  readonly answer?: HttpCalls['answer'];
 }
 
 /**
@@ -76,7 +79,7 @@ async function serve(
   lock: Disposable,
 ): Promise<RunningServer> {
   const reserve = reserveIn(directory, log);
-  const metadata = openMetadata(directory, reserve, syncs?.log);
+  const metadata = openMetadata(directory, reserve, syncs);
   const blobs = await openBlobs(directory, syncs?.blobs);
   const figures = new StoreFigures({ metadata, clock });
   const metrics = new Metrics(async () => {
@@ -111,7 +114,7 @@ async function serve(
   };
   const collector = new Collector({ registry, pace, counts: metrics, log, keepEventsMs: config.events.keepMs });
   metadata.watch(() => collector.notice());
-  const server = listen(config, registry, metrics, log);
+  const server = listen(config, registry, metrics, log, syncs?.answer);
   registry.pulls.start(config.pulls.flushMs);
   reserve.start();
   disk.start();
@@ -136,7 +139,13 @@ async function serve(
   };
 }
 
-function listen(config: Config, registry: Registry, metrics: Metrics, log: Log) {
+function listen(
+  config: Config,
+  registry: Registry,
+  metrics: Metrics,
+  log: Log,
+  answer: HttpCalls['answer'] | undefined,
+) {
   const { host, port } = config.listen;
   try {
     return startHttpServer({
@@ -149,6 +158,7 @@ function listen(config: Config, registry: Registry, metrics: Metrics, log: Log) 
       trustedProxies: config.http.trustedProxies,
       idleTimeoutMs: config.http.idleTimeoutMs,
       logRequests: config.log.requests,
+      ...(answer === undefined ? {} : { calls: { answer } }),
     });
   } catch (error) {
     if (codeOf(error) === 'EADDRINUSE') {
@@ -167,9 +177,13 @@ function listen(config: Config, registry: Registry, metrics: Metrics, log: Log) 
   }
 }
 
-function openMetadata(directory: string, reserve: Reserve, syncLog: SyncFile | undefined): SqliteMetadataStore {
+function openMetadata(directory: string, reserve: Reserve, syncs: Syncs | undefined): SqliteMetadataStore {
   try {
-    return SqliteMetadataStore.open(directory, { reserve, ...(syncLog === undefined ? {} : { syncLog }) });
+    return SqliteMetadataStore.open(directory, {
+      reserve,
+      ...(syncs === undefined ? {} : { syncLog: syncs.log }),
+      ...(syncs?.commit === undefined ? {} : { commit: syncs.commit }),
+    });
   } catch (error) {
     if (error instanceof NewerSchemaError) throw new StartupError(error.message, { cause: error });
     throw startupFailure(error, {

@@ -9,6 +9,14 @@ import { clientAddressOf, originOf, TrustedProxies } from './forwarded.ts';
 import { answerTarget, type Target, targetOf } from './oci/routes.ts';
 import { answerOperational, type OperationalResource, operationalResourceOf } from './operational.ts';
 
+/** How answers leave. A test ends the process before or after one (test/crash). */
+export interface HttpCalls {
+  /** Hands an answer to the runtime, which sends it. */
+  answer(response: Response): Response;
+}
+
+export const httpCalls: HttpCalls = { answer: (response) => response };
+
 export interface HttpOptions {
   readonly registry: Registry;
   readonly metrics: Metrics;
@@ -20,6 +28,7 @@ export interface HttpOptions {
   readonly idleTimeoutMs: number;
   /** Which requests are logged. */
   readonly logRequests: 'all' | 'changes' | 'errors';
+  readonly calls?: HttpCalls;
 }
 
 export interface HttpServer {
@@ -35,7 +44,7 @@ const drainLookMs = 10;
 
 /** Listens, and leads every request through its life: identify, route, answer, count, log. */
 export function startHttpServer(options: HttpOptions): HttpServer {
-  const { registry, metrics, log, settings } = options;
+  const { registry, metrics, log, settings, calls = httpCalls } = options;
   const proxies = new TrustedProxies(options.trustedProxies);
   const nextRequestId = requestIds();
   let brokenBecause: string | undefined;
@@ -82,7 +91,7 @@ export function startHttpServer(options: HttpOptions): HttpServer {
       const address = isSending ? peer : bun.requestIP(request)?.address;
       logRequest(call, path, response, durationMs, clientAddressOf(request, address, proxies));
     }
-    return response;
+    return calls.answer(response);
   }
 
   async function answered(call: Call, path: string, destination: Destination): Promise<Response> {

@@ -1,9 +1,6 @@
-import { closeSync, constants, fdatasync as fdatasyncLater, openSync } from 'node:fs';
-import { promisify } from 'node:util';
 import type { BlobWriter } from '../store.ts';
+import { type DirectoryCalls, readOnly } from './calls.ts';
 import { translated } from './full-disk.ts';
-
-const fdatasync = promisify(fdatasyncLater);
 
 /** Chunks are collected up to so many bytes before they are handed to the operating system. */
 const bufferBytes = 1024 * 1024;
@@ -17,17 +14,19 @@ interface Failed {
 /** Appends to a file through Bun's buffered sink, which was measured faster than writes of its own (ADR 2). */
 export class FileWriter implements BlobWriter {
   readonly #path: string;
+  readonly #calls: DirectoryCalls;
   readonly #sink: Bun.FileSink;
   #unsyncedBytes = 0;
   /** The sync under way, or how the last one ended; it never rejects. */
   #syncing: Promise<Failed | undefined> | undefined;
 
   /** Writes to the file at `path`, which is open for appending as `descriptor`, and takes the descriptor over. */
-  constructor(path: string, descriptor: number) {
+  constructor(path: string, descriptor: number, calls: DirectoryCalls) {
     this.#path = path;
+    this.#calls = calls;
     this.#sink = Bun.file(descriptor).writer({ highWaterMark: bufferBytes });
     // The sink has a duplicate of its own; two for each upload would be twice as soon too many.
-    closeSync(descriptor);
+    calls.close(descriptor);
   }
 
   write(chunk: Uint8Array): Promise<void> | undefined {
@@ -37,7 +36,7 @@ export class FileWriter implements BlobWriter {
       this.#syncing = this.#syncAfter(this.#syncing);
     }
     try {
-      const written = this.#sink.write(chunk);
+      const written = this.#calls.write(this.#sink, chunk);
       return typeof written === 'number' ? undefined : settle(written);
     } catch (error) {
       throw translated(error);
@@ -47,10 +46,10 @@ export class FileWriter implements BlobWriter {
   async close(): Promise<void> {
     try {
       try {
-        await this.#sink.flush();
+        await this.#calls.flush(this.#sink);
       } finally {
         // Else the sink's descriptor would stay open.
-        await this.#sink.end();
+        await this.#calls.end(this.#sink);
       }
       // The system tells of a failed write once only: who closes must hear of it, the sync of the blob would not.
       const failed = await this.#syncing;
@@ -66,11 +65,11 @@ export class FileWriter implements BlobWriter {
     const failed = await before;
     if (failed !== undefined) return failed;
     try {
-      const descriptor = openSync(this.#path, constants.O_RDONLY);
+      const descriptor = this.#calls.open(this.#path, readOnly);
       try {
-        await fdatasync(descriptor);
+        await this.#calls.syncObject(descriptor);
       } finally {
-        closeSync(descriptor);
+        this.#calls.close(descriptor);
       }
       return undefined;
     } catch (error) {

@@ -1,8 +1,5 @@
-import { close, fdatasync, openSync } from 'node:fs';
 import { MetadataBrokenError } from '../store.ts';
-
-/** Makes what was written to a file durable; calls back later, with null where it has. */
-export type SyncFile = (descriptor: number, done: (error: Error | null) => void) => void;
+import { closeLog, databaseCalls, openLog, type SyncFile } from './calls.ts';
 
 /**
  * Group commit. SQLite in WAL mode with `synchronous=NORMAL` writes a commit to the write-ahead log without syncing it;
@@ -34,8 +31,8 @@ export class CommitSync {
   #broken: MetadataBrokenError | undefined;
 
   /** Opens the write-ahead log, which SQLite keeps as long as the database is open. */
-  constructor(walPath: string, syncFile: SyncFile = fdatasync) {
-    this.#descriptor = openSync(walPath, 'r');
+  constructor(walPath: string, syncFile: SyncFile = databaseCalls.syncLog) {
+    this.#descriptor = openLog(walPath);
     this.#syncFile = syncFile;
   }
 
@@ -96,8 +93,6 @@ export class CommitSync {
   /** Waits for the syncs that were asked for. */
   async close(): Promise<void> {
     while (this.#running !== undefined) await this.#running.promise.catch(() => undefined);
-    await new Promise<void>((resolve) => {
-      close(this.#descriptor, () => resolve());
-    });
+    await closeLog(this.#descriptor);
   }
 }

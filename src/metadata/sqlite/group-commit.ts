@@ -13,6 +13,8 @@ interface Member {
 
 /** What a group commit needs to know of the log's syncs, and what it tells. */
 export interface Syncs {
+  /** Carries a commit out. */
+  commit(run: () => void): void;
   /** The sync under way. */
   readonly running: Promise<void> | undefined;
   /** Called after each commit, before anybody else learns of it; `mustLast`: somebody will wait for its sync. */
@@ -72,7 +74,7 @@ export class GroupCommit {
     this.#members = [];
     if (members.length === 0) return;
     try {
-      this.#commit.run();
+      this.#syncs.commit(() => void this.#commit.run());
     } catch (error) {
       this.#undo();
       const [only] = members;

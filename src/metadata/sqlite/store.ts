@@ -1,9 +1,9 @@
 import { Database, SQLiteError } from 'bun:sqlite';
-import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Operation } from '../operation.ts';
 import { MetadataBusyError, MetadataFullError, type MetadataStore, type WriteOptions } from '../store.ts';
-import { CommitSync, type SyncFile } from './commit-sync.ts';
+import { type DatabaseCalls, databaseCalls, type SyncFile, syncDirectory } from './calls.ts';
+import { CommitSync } from './commit-sync.ts';
 import { SqliteConnection } from './connection.ts';
 import { GroupCommit } from './group-commit.ts';
 import { migrate } from './migrate.ts';
@@ -26,6 +26,8 @@ export interface SqliteParts {
   readonly reserve?: GivenUp;
   /** Makes the log durable; a test holds it back or lets it fail. */
   readonly syncLog?: SyncFile;
+  /** Commits a transaction; a test fails instead. */
+  readonly commit?: DatabaseCalls['commit'];
 }
 
 /**
@@ -44,7 +46,12 @@ export class SqliteMetadataStore implements MetadataStore {
   #commitCount = 0;
   #watcher: () => void = () => undefined;
 
-  private constructor({ writer, reader }: Connections, log: CommitSync, reserve: GivenUp) {
+  private constructor(
+    { writer, reader }: Connections,
+    log: CommitSync,
+    reserve: GivenUp,
+    commit: DatabaseCalls['commit'],
+  ) {
     this.#writer = writer;
     this.#reader = reader;
     this.#writing = new SqliteConnection(writer);
@@ -53,6 +60,7 @@ export class SqliteMetadataStore implements MetadataStore {
     this.#log = log;
     this.#reserve = reserve;
     this.#group = new GroupCommit(writer, {
+      commit,
       get running() {
         return log.running;
       },
@@ -69,13 +77,16 @@ export class SqliteMetadataStore implements MetadataStore {
    * Opens or creates `wherry.db` in a directory and brings its schema up to date. On a full disk the reserve is given up
    * for it where that is what it takes.
    */
-  static open(directory: string, { reserve = noReserve, syncLog }: SqliteParts = {}): SqliteMetadataStore {
+  static open(
+    directory: string,
+    { reserve = noReserve, syncLog, commit = databaseCalls.commit }: SqliteParts = {},
+  ): SqliteMetadataStore {
     const path = join(directory, 'wherry.db');
     const connections = openOnFullDisk(path, reserve);
     try {
       const log = new CommitSync(`${path}-wal`, syncLog);
       syncDirectory(directory);
-      return new SqliteMetadataStore(connections, log, reserve);
+      return new SqliteMetadataStore(connections, log, reserve, commit);
     } catch (error) {
       closeBoth(connections);
       throw error;
@@ -255,16 +266,6 @@ function drive<T>(operation: Operation<T>, connection: SqliteConnection): T {
     const next = operation.next();
     if (next.done === true) return next.value;
     next.value.execute(connection);
-  }
-}
-
-/** A file just created is only found again after a power cut once its directory is synced. */
-function syncDirectory(directory: string): void {
-  const descriptor = openSync(directory, 'r');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
   }
 }
 

@@ -1,0 +1,91 @@
+import {
+  closeSync,
+  constants,
+  fdatasync,
+  fstatSync,
+  fsync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  type Stats,
+} from 'node:fs';
+import { access, open, stat, truncate, unlink } from 'node:fs/promises';
+import { promisify } from 'node:util';
+
+/**
+ * All calls by which objects come about, change and go: nothing else in this room may touch the disk, which
+ * .oxlintrc.json holds. A test watches them, holds them back, lets them fail, and ends the process before or after each
+ * of them (test/crash).
+ */
+export interface DirectoryCalls {
+  /** Makes a directory, and those above it, where it is not there. */
+  makeDirectory(path: string): void;
+  /** Makes the names in a directory durable that is not open. */
+  syncDirectory(path: string): Promise<void>;
+  /** Opens a file or a directory, and creates it where `flags` say so. @returns a descriptor */
+  open(path: string, flags: string | number, mode?: number): number;
+  close(descriptor: number): void;
+  /** Cuts off what is behind an open file's first bytes. */
+  cutOff(descriptor: number, sizeBytes: number): void;
+  /** The same for a file that is not open. */
+  truncate(path: string, sizeBytes: number): Promise<void>;
+  write(sink: Bun.FileSink, chunk: Uint8Array): number | Promise<number>;
+  flush(sink: Bun.FileSink): number | Promise<number>;
+  /** Writes what is left and closes. */
+  end(sink: Bun.FileSink): number | Promise<number>;
+  unlink(path: string): Promise<void>;
+  /** Makes an object's bytes durable. */
+  syncObject(descriptor: number): Promise<void>;
+  /** Makes the names in a directory durable. */
+  syncShard(descriptor: number): Promise<void>;
+}
+
+export const directoryCalls: DirectoryCalls = {
+  makeDirectory: (path) => void mkdirSync(path, { recursive: true }),
+  syncDirectory: async (path) => {
+    await using directory = await open(path, 'r');
+    await directory.sync();
+  },
+  open: openSync,
+  close: closeSync,
+  cutOff: ftruncateSync,
+  truncate,
+  write: (sink, chunk) => sink.write(chunk),
+  flush: (sink) => sink.flush(),
+  end: (sink) => sink.end(),
+  unlink,
+  syncObject: promisify(fdatasync),
+  syncShard: promisify(fsync),
+};
+
+/** Reads, creates nothing. */
+export const readOnly = constants.O_RDONLY;
+/** Writes at the end of a file that is there. */
+export const appendOnly = constants.O_WRONLY | constants.O_APPEND;
+
+export async function statIfThere(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+export function sizeOfOpen(descriptor: number): number {
+  return fstatSync(descriptor).size;
+}
+
+/** Whether a directory can be read and written. */
+export async function isUsable(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
