@@ -193,7 +193,7 @@ function logFailure(
   err: unknown,
   log: Log,
 ) {
-  if (failed === undefined || failed.kind === 'broken') {
+  if (failed === undefined || failed.kind === 'broken' || failed.kind === 'faulty') {
     log.error({ requestId, err }, 'a request failed unexpectedly');
   } else if (failed.kind === 'full') {
     log.error({ requestId, cause: failed.message }, 'a request found no room');
@@ -210,6 +210,11 @@ function problemOf(failed: MachineFailure | undefined): Problem {
       return { code: 'UNAVAILABLE', message: `${failed.message}: try again`, headers: { 'retry-after': '1' } };
     case 'broken':
       return { code: 'UNAVAILABLE', message: failed.message };
+    case 'faulty':
+      return {
+        code: 'UNAVAILABLE',
+        message: `${failed.message}: its log says more under this request's id (X-Request-Id)`,
+      };
     case 'gone':
       return { code: 'BLOB_UNKNOWN', message: 'the blob was deleted a moment ago' };
     case undefined:

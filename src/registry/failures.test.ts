@@ -30,6 +30,11 @@ test('a database that can promise nothing any more is told apart from one that i
   expect(machineFailureOf(new MetadataBrokenError('restart'))).toEqual({ kind: 'broken', message: 'restart' });
 });
 
+test.each(['EIO', 'SQLITE_IOERR_FSYNC'])('a disk that fails with %s is not a bug', (code) => {
+  const error = Object.assign(new Error('i/o error'), { code });
+  expect(machineFailureOf(error)).toEqual({ kind: 'faulty', message: `the registry's disk has failed (${code})` });
+});
+
 test('a file that went after its row was read is gone (R46)', async () => {
   const error: unknown = await Bun.file('/nowhere/at/all')
     .text()
@@ -39,7 +44,6 @@ test('a file that went after its row was read is gone (R46)', async () => {
 
 test.each([
   ['a bug', new TypeError('x is undefined')],
-  ['a disk that fails', Object.assign(new Error('EIO: i/o error'), { code: 'EIO' })],
   ['an object shorter than its row says', new BlobMissingError('short')],
   ['what is no error', 'full'],
   ['nothing', undefined],

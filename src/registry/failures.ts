@@ -6,6 +6,8 @@ export type MachineFailure =
   | { readonly kind: 'full'; readonly message: string }
   | { readonly kind: 'busy'; readonly message: string }
   | { readonly kind: 'broken'; readonly message: string }
+  /** The disk has failed to do what it was asked to. */
+  | { readonly kind: 'faulty'; readonly message: string }
   /** A file went between the look at its row and its opening (R46). */
   | { readonly kind: 'gone' };
 
@@ -16,7 +18,10 @@ export function machineFailureOf(error: unknown): MachineFailure | undefined {
   }
   if (error instanceof MetadataBrokenError) return { kind: 'broken', message: error.message };
   if (error instanceof MetadataBusyError) return { kind: 'busy', message: error.message };
-  if (!(error instanceof Error && 'code' in error)) return undefined;
+  if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) return undefined;
+  if (error.code === 'EIO' || error.code.startsWith('SQLITE_IOERR')) {
+    return { kind: 'faulty', message: `the registry's disk has failed (${error.code})` };
+  }
   switch (error.code) {
     case 'ENOENT':
       return { kind: 'gone' };
