@@ -60,8 +60,14 @@ export class Content {
     this.sharedBlobs = blobsOf(`${seed} shared`, Math.max(8, digests - ownCount), shared);
     this.ownBlobs = blobsOf(`${seed} own ${process}`, ownCount, own);
     const count = Math.max(6, Math.floor(digests / 4));
-    const sharedManifests = manifestsOf(count, shared, [this.sharedBlobs], []);
-    const ownManifests = manifestsOf(count, own, [this.sharedBlobs, this.ownBlobs], sharedManifests);
+    const sharedManifests = manifestsOf(`${seed} shared`, count, shared, [this.sharedBlobs], []);
+    const ownManifests = manifestsOf(
+      `${seed} own ${process}`,
+      count,
+      own,
+      [this.sharedBlobs, this.ownBlobs],
+      sharedManifests,
+    );
     this.manifests = [...sharedManifests, ...ownManifests];
   }
 
@@ -88,6 +94,7 @@ export class Content {
 }
 
 function manifestsOf(
+  label: string,
   count: number,
   random: SeededRandom,
   pools: readonly (readonly StormBlob[])[],
@@ -98,7 +105,8 @@ function manifestsOf(
   const isShared = pools.length === 1;
   while (images.length + indexes.length < count) {
     const candidates = [...images, ...others.filter((other) => other.mediaType === imageType)];
-    if (images.length >= 3 && random.chance(0.25)) indexes.push(indexOf(someOf(candidates, random, 1, 3), isShared));
+    if (images.length >= 3 && random.chance(0.25))
+      indexes.push(indexOf(label, someOf(candidates, random, 1, 3), isShared));
     else
       images.push(
         imageOf(
@@ -123,13 +131,14 @@ function imageOf(blobs: readonly StormBlob[], isShared: boolean): StormManifest 
   );
 }
 
-function indexOf(children: readonly StormManifest[], isShared: boolean): StormManifest {
+/** The label makes it another one than an index of the same images that another process has. */
+function indexOf(label: string, children: readonly StormManifest[], isShared: boolean): StormManifest {
   const platforms = ['amd64', 'arm64', 'riscv64'];
   const manifests = children.map((child, position) => ({
     ...descriptorOf(child.mediaType, child),
     platform: { os: 'linux', architecture: platforms[position] ?? 's390x' },
   }));
-  return manifestOf(indexType, { manifests }, { blobs: [], children, isShared });
+  return manifestOf(indexType, { manifests, annotations: { storm: label } }, { blobs: [], children, isShared });
 }
 
 function manifestOf(

@@ -121,9 +121,14 @@ test('a referrer must be there for as long as the tag has led to its subject sin
   expect(ledger.heldReferrers).toEqual([]);
 });
 
-test('processes share most of the content, and have blobs of their own', () => {
-  const elsewhere = new Content({ seed: 1, process: 1, digests: 40 });
-  expect(elsewhere.sharedBlobs.map(({ digest }) => digest)).toEqual(content.sharedBlobs.map(({ digest }) => digest));
-  const ours = new Set(content.ownBlobs.map(({ digest }) => digest));
-  expect(elsewhere.ownBlobs.filter(({ digest }) => ours.has(digest))).toEqual([]);
+test('processes share most of the content, and none has what another may delete', () => {
+  const elsewhere = Array.from({ length: 20 }, (_unused, at) => new Content({ seed: 1, process: at + 1, digests: 40 }));
+  const deletable = ({ ownBlobs, manifests }: Content): string[] =>
+    [...ownBlobs, ...manifests.filter(({ isShared }) => !isShared)].map(({ digest }) => digest);
+  const shared = content.sharedBlobs.map(({ digest }) => digest);
+  const ours = new Set([...shared, ...content.manifests.map(({ digest }) => digest), ...deletable(content)]);
+  for (const each of elsewhere) {
+    expect(each.sharedBlobs.map(({ digest }) => digest)).toEqual(shared);
+    expect(deletable(each).filter((digest) => ours.has(digest))).toEqual([]);
+  }
 });
