@@ -94,6 +94,8 @@ function* remove(repo: RepositoryName, digest: Digest, { now, windows }: ReviewT
   for (const each of freed) yield* change(releaseManifest, { repo, digest: each, now, leaseUntil });
   for (const each of [...freed].toSorted()) yield* enqueueManifest(repo, each, now);
   for (const blob of blobs) yield* reviewLink(repo, blob.digest, now);
+  // Where the manifest held no blob, no link's review will see to it.
+  yield* change(deleteEmptyRepository, { repo });
 }
 
 /** What the tags of signatures and the like end in that were made before there were referrers; '' is the referrers tag. */

@@ -204,6 +204,14 @@ describe('a manifest', () => {
 });
 
 describe('an index', () => {
+  test('of nothing takes its repository along, as the last thing in it', async () => {
+    await using registry = await ServedRegistry.start(atOnce);
+    await pushIndex(registry, 'x');
+    await remove(registry, 'x');
+    await hoursPass(registry);
+    expect(leftovers(registry)).toEqual([]);
+  });
+
   test('takes its children along, but for those that a tag or another index holds (R16)', async () => {
     await using registry = await ServedRegistry.start(atOnce);
     const [alone, tagged, listed] = [
