@@ -203,6 +203,17 @@ describe('a manifest', () => {
   });
 });
 
+test('a tag in the trash is forgotten when its time is over, also where the manifest has another one (R23)', async () => {
+  await using registry = await ServedRegistry.start({ ...atOnce, 'windows.trash': '1h' });
+  const image = await pushImage(registry, 'x');
+  await registry.putManifest(repo, 'y', image.manifest);
+  await remove(registry, 'x');
+  await registry.collected();
+  expect(registry.rows('select name from tag_trash')).toEqual([{ name: 'x' }]);
+  await hoursPass(registry);
+  expect(leftovers(registry)).not.toContain('tag_trash');
+});
+
 describe('an index', () => {
   test('of nothing takes its repository along, as the last thing in it', async () => {
     await using registry = await ServedRegistry.start(atOnce);
