@@ -1,7 +1,7 @@
 import { all, first, type Operation } from '../metadata/operation.ts';
 import {
   anyTagOf,
-  anyUploadBegunWithin,
+  anyUploadBegunBy,
   latestTrashedTagOf,
   manifestTimes,
   parentsOf,
@@ -28,8 +28,9 @@ const uploadLookMs = { most: 10 * 60_000, least: 10 };
 const repositoryPinLookMs = 3_600_000;
 
 /**
- * Until when a lease holds (I7): to its end, and beyond it while an upload in the repository is open that began inside
- * it, since a client that was told of the thing may be about to push what uses it. Undefined where it is over.
+ * Until when a lease holds (I7): to its end, and beyond it while an upload in the repository is open that began before
+ * its end, since a client that was told of the thing may be about to push what uses it. When the lease began is not asked:
+ * another client may have renewed it since, which must not cut short what the first one was told. Undefined where it is over.
  */
 export function* leaseEnd(
   repo: RepositoryName,
@@ -38,7 +39,7 @@ export function* leaseEnd(
 ): Operation<HeldUntil | undefined> {
   if (leaseUntil > now) return leaseUntil;
   if (now >= leaseUntil + longestProlongationMs) return undefined;
-  const upload = yield* first(anyUploadBegunWithin, { repo, from: leaseUntil - windows.leaseMs, to: leaseUntil });
+  const upload = yield* first(anyUploadBegunBy, { repo, at: leaseUntil });
   if (upload === undefined) return undefined;
   return now + Math.max(uploadLookMs.least, Math.min(uploadLookMs.most, windows.leaseMs / 4));
 }

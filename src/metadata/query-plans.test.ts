@@ -58,9 +58,9 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
       'SEARCH manifest EXISTS USING INDEX sqlite_autoindex_manifest_2 (repo=? AND live_digest>?)',
     ],
   },
-  'holds.anyUploadBegunWithin': {
-    reason: 'one probe: any upload of the repository whose beginning lies in the span',
-    steps: ['SEARCH upload USING INDEX upload_open (repo=? AND opened_at>? AND opened_at<?)'],
+  'holds.anyUploadBegunBy': {
+    reason: 'one probe: any upload of the repository that began before a time',
+    steps: ['SEARCH upload USING INDEX upload_open (repo=? AND opened_at<?)'],
   },
   'removals.deleteEmptyRepository': {
     reason: 'two probes: whether there is any row of the repository',

@@ -357,6 +357,20 @@ describe('a push that was broken off', () => {
 });
 
 describe('a lease', () => {
+  test('that another client renewed while an upload goes on still outlasts the upload (R1, I7)', async () => {
+    await using registry = await ServedRegistry.start({ ...atOnce, 'windows.lease': '1h' });
+    const there = freshBytes();
+    const digest = await registry.pushBlob(repo, there);
+    const session = await registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' });
+    registry.clock.advance(hour / 2 + 1);
+    expect((await registry.send(`/v2/${repo}/blobs/${digest}`, { method: 'HEAD' })).status).toBe(200);
+    await hoursPass(registry);
+    const config = freshBytes();
+    const closing = `${session.headers.get('location') ?? ''}?digest=${digestOf(config)}`;
+    expect((await registry.send(closing, { method: 'PUT', body: config })).status).toBe(201);
+    expect((await registry.putManifest(repo, 'x', imageOf(config, there))).status).toBe(201);
+  });
+
   test('that a HEAD of a manifest renewed keeps all below it (R15)', async () => {
     await using registry = await ServedRegistry.start({ ...atOnce, 'windows.lease': '1h' });
     const child = await pushImage(registry, undefined);

@@ -60,14 +60,13 @@ export const anyLinkOf = query<{ digest: Digest }>()(({ db, p }) =>
   db.selectFrom('link').select('repo').where('digest', '=', p('digest')).limit(1),
 );
 
-/** An open upload that began within a span of time, both ends included. */
-export const anyUploadBegunWithin = query<{ repo: RepositoryName; from: number; to: number }>()(({ db, p }) =>
+/** An open upload that had begun at a time. */
+export const anyUploadBegunBy = query<{ repo: RepositoryName; at: number }>()(({ db, p }) =>
   db
     .selectFrom('upload')
     .select('id')
     .where('repo', '=', p('repo'))
     .where('oid', 'is not', null)
-    .where('opened_at', '>=', p('from'))
-    .where('opened_at', '<=', p('to'))
+    .where('opened_at', '<=', p('at'))
     .limit(1),
 );
