@@ -1,5 +1,5 @@
 import { all, change, first, type Operation } from '../metadata/operation.ts';
-import { visibleAmong } from '../metadata/queries/links.ts';
+import { linkLease, visibleAmong } from '../metadata/queries/links.ts';
 import {
   attachAbsentChildEdges,
   liveManifestsAmong,
@@ -20,7 +20,7 @@ import { recordEvent } from './events.ts';
 import { pinOfTag, type PinRefusal } from './pin.ts';
 import { failedPrecondition, type Precondition, type PreconditionFailure } from './precondition.ts';
 import type { Registry, SparsePolicy } from './registry.ts';
-import { reviewManifest } from './review.ts';
+import { reviewLink, reviewManifest } from './review.ts';
 
 export interface PutManifestRequest {
   readonly repo: RepositoryName;
@@ -131,6 +131,11 @@ function* put(request: Put): Operation<PutManifestOutcome> {
   yield* reviewManifest(repo, digest, leaseUntil);
   const replaced = new Set(moved.map(({ manifest: before }) => before));
   for (const each of replaced) yield* reviewManifest(repo, each, request.trashUntil);
+  for (const { digest: blob, linkDigest } of edges.blobs) {
+    // One that a client deleted while the manifest was in the trash: until now the manifest has held it.
+    const isHidden = linkDigest === null && (yield* first(linkLease, { repo, digest: blob })) !== undefined;
+    if (isHidden) yield* reviewLink(repo, blob, now);
+  }
   return { outcome: 'created', digest, subject: manifest.subject?.digest };
 }
 

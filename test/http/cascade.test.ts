@@ -473,3 +473,19 @@ describe('a clock that is set', () => {
     expect((await held(registry)).manifests).toEqual([image.digest]);
   });
 });
+
+test('a layer that its manifest came back from the trash without is let go of', async () => {
+  await using registry = await ServedRegistry.start({ ...atOnce, 'windows.trash': '1h' });
+  const [config, layer] = [freshBytes(), freshBytes()];
+  await registry.pushBlob(repo, config);
+  const digest = await registry.pushBlob(repo, layer);
+  const mediaType = 'application/vnd.oci.image.layer.nondistributable.v1.tar';
+  const manifest = JSON.stringify({ ...imageOf(config), layers: [{ ...layerDescriptor(layer), mediaType }] });
+  await registry.putManifest(repo, 'x', manifest);
+  await remove(registry, digestOf(manifest));
+  expect((await registry.send(`/v2/${repo}/blobs/${digest}`, { method: 'DELETE' })).status).toBe(202);
+  await registry.collected();
+  expect((await registry.putManifest(repo, 'x', manifest)).status).toBe(201);
+  await hoursPass(registry);
+  expect(await held(registry)).toEqual({ manifests: [digestOf(manifest)], links: 1, objects: 1, files: 1 });
+});
