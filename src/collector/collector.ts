@@ -122,10 +122,13 @@ export class Collector {
     }
   }
 
-  /** Works off all that is due now, also while it is paused or has not been started; resolves when nothing is due. */
-  async workOff(): Promise<void> {
+  /**
+   * Works off all that is due now, or so many reviews of it, also while it is paused or has not been started; resolves
+   * when nothing is due, or they are done.
+   */
+  async workOff(reviews = Infinity): Promise<void> {
     while (this.#working !== undefined) await this.#working;
-    await this.#workOffDue(() => true);
+    await this.#workOffDue(() => true, reviews);
   }
 
   async #work(): Promise<void> {
@@ -143,13 +146,14 @@ export class Collector {
     }
   }
 
-  async #workOffDue(mayGoOn: () => boolean): Promise<void> {
+  async #workOffDue(mayGoOn: () => boolean, reviews = Infinity): Promise<void> {
     const { clock, metadata } = this.#registry;
-    for (;;) {
-      if (!mayGoOn() || !this.#isClockTrusted()) return;
+    for (let left = reviews; left > 0 && mayGoOn() && this.#isClockTrusted(); ) {
       const startedAt = performance.now();
-      const tasks = await metadata.read(() => dueNow(clock.now(), this.#pace.batch));
+      const atOnce = Math.min(this.#pace.batch, left);
+      const tasks = await metadata.read(() => dueNow(clock.now(), atOnce));
       if (tasks.length === 0) return await this.#forgetOldEvents(mayGoOn);
+      left -= tasks.length;
       await Promise.all(tasks.map((task) => this.#handle(task)));
       await this.#keepPace(tasks.length, startedAt);
     }

@@ -1,0 +1,137 @@
+import type { Operation, Step, SyncConnection } from '../../src/metadata/operation.ts';
+import { anyManifestOfBlob, anyTagOf, parentsOf } from '../../src/metadata/queries/holds.ts';
+import { renewLinkLease } from '../../src/metadata/queries/links.ts';
+import { renewManifestLease } from '../../src/metadata/queries/manifests.ts';
+import { allReferrersOf, releaseManifest } from '../../src/metadata/queries/removals.ts';
+import { upsertTask } from '../../src/metadata/queries/tasks.ts';
+import type { Parameters, Query } from '../../src/metadata/query.ts';
+import type { MetadataStore } from '../../src/metadata/store.ts';
+import type { Mutation } from './world.ts';
+
+/** A query that does not reach the database: it finds nothing, and changes nothing, whatever it says. */
+interface Unheard {
+  readonly query: object;
+  /** Only where it would have these parameters. */
+  readonly where?: Readonly<Record<string, string>>;
+}
+
+/** A mistake that somebody could make, and that the tests must see. */
+export interface KnownMistake {
+  readonly name: string;
+  readonly mutation: Mutation;
+}
+
+function mistake(name: string, unheard: Unheard): KnownMistake {
+  return { name, mutation: (metadata) => new DeafStore(metadata, unheard) };
+}
+
+/** Each takes one query away from the operations of the registry and of the collector, whose code stays as it is. */
+export const mistakes: readonly KnownMistake[] = [
+  mistake('a HEAD of a blob does not renew its lease (R1)', { query: renewLinkLease }),
+  mistake('a HEAD of a manifest does not renew its lease (R15)', { query: renewManifestLease }),
+  mistake('nobody asks for the review of a link (I9)', { query: upsertTask, where: { kind: 'link' } }),
+  mistake('nobody asks for the review of a manifest (I9)', { query: upsertTask, where: { kind: 'manifest' } }),
+  mistake('nobody asks for the review of an object (I9)', { query: upsertTask, where: { kind: 'object' } }),
+  mistake('the search for holds does not look at indexes (R16)', { query: parentsOf }),
+  mistake('the search for holds does not look at tags (R14)', { query: anyTagOf }),
+  mistake('the review of a link does not look at manifests (R3)', { query: anyManifestOfBlob }),
+  mistake('a manifest that goes does not look at its referrers (R21)', { query: allReferrersOf }),
+  mistake('what an index lets go of keeps no lease (R15)', { query: releaseManifest }),
+];
+
+class DeafStore implements MetadataStore {
+  readonly #store: MetadataStore;
+  readonly #unheard: Unheard;
+
+  constructor(store: MetadataStore, unheard: Unheard) {
+    this.#store = store;
+    this.#unheard = unheard;
+  }
+
+  async read<T>(operation: () => Operation<T>): Promise<T> {
+    return await this.#store.read(() => deafened(operation(), this.#unheard));
+  }
+
+  async write<T>(operation: () => Operation<T>): Promise<T> {
+    return await this.#store.write(() => deafened(operation(), this.#unheard));
+  }
+
+  async writeUnsynced<T>(operation: () => Operation<T>): Promise<T> {
+    return await this.#store.writeUnsynced(() => deafened(operation(), this.#unheard));
+  }
+
+  async durable(): Promise<void> {
+    await this.#store.durable();
+  }
+
+  get commits(): number | undefined {
+    return this.#store.commits;
+  }
+
+  watch(committed: () => void): void {
+    this.#store.watch(committed);
+  }
+
+  async isReady(): Promise<boolean> {
+    return await this.#store.isReady();
+  }
+
+  async close(): Promise<void> {
+    await this.#store.close();
+  }
+}
+
+/** The same operation on a connection that does not hear one query. */
+function* deafened<T>(operation: Operation<T>, unheard: Unheard): Operation<T> {
+  for (;;) {
+    const next = operation.next();
+    if (next.done === true) return next.value;
+    yield new DeafStep(next.value, unheard);
+  }
+}
+
+class DeafStep implements Step {
+  readonly #step: Step;
+  readonly #unheard: Unheard;
+
+  constructor(step: Step, unheard: Unheard) {
+    this.#step = step;
+    this.#unheard = unheard;
+  }
+
+  execute(connection: SyncConnection): void {
+    this.#step.execute(new DeafConnection(connection, this.#unheard));
+  }
+
+  async executeLater(): Promise<void> {
+    throw new Error('SQLite answers at once');
+  }
+}
+
+class DeafConnection implements SyncConnection {
+  readonly #connection: SyncConnection;
+  readonly #unheard: Unheard;
+
+  constructor(connection: SyncConnection, unheard: Unheard) {
+    this.#connection = connection;
+    this.#unheard = unheard;
+  }
+
+  all<P extends Parameters<P>, R>(query: Query<P, R>, parameters: P): R[] {
+    return this.#isUnheard(query, parameters) ? [] : this.#connection.all(query, parameters);
+  }
+
+  first<P extends Parameters<P>, R>(query: Query<P, R>, parameters: P): R | undefined {
+    return this.#isUnheard(query, parameters) ? undefined : this.#connection.first(query, parameters);
+  }
+
+  run<P extends Parameters<P>, R>(query: Query<P, R>, parameters: P): number {
+    return this.#isUnheard(query, parameters) ? 1 : this.#connection.run(query, parameters);
+  }
+
+  #isUnheard(query: object, parameters: object): boolean {
+    if (query !== this.#unheard.query) return false;
+    const given = new Map<string, unknown>(Object.entries(parameters));
+    return Object.entries(this.#unheard.where ?? {}).every(([name, value]) => given.get(name) === value);
+  }
+}

@@ -1,0 +1,64 @@
+import type { Schedule } from './schedule.ts';
+
+/** A schedule that the registry once did not stand, as it was found. */
+export interface Regression {
+  readonly name: string;
+  readonly schedule: Schedule;
+}
+
+const day = 24 * 3_600_000;
+const atOnce = { leaseMs: 0, neverTaggedMs: 0, trashMs: 0, condemnedMs: 0, uploadMs: 0 };
+const refused = { images: false, indexes: false };
+
+/** Numbers are places in the lists of universe.ts. */
+export const regressions: readonly Regression[] = [
+  {
+    name: 'the repository of an empty index goes with it',
+    schedule: {
+      windows: atOnce,
+      sparse: refused,
+      steps: [{ step: 'push', repo: 0, manifest: 8, tags: [] }],
+    },
+  },
+  {
+    name: 'a tag that moved away and back leaves nothing in the trash for ever',
+    schedule: {
+      windows: { ...atOnce, trashMs: 30 * day },
+      sparse: refused,
+      steps: [
+        { step: 'push', repo: 1, manifest: 0, tags: [0] },
+        { step: 'push', repo: 1, manifest: 1, tags: [0] },
+        { step: 'push', repo: 1, manifest: 0, tags: [0] },
+        { step: 'collect all' },
+      ],
+    },
+  },
+  {
+    name: 'a lease that began after an upload outlasts the upload',
+    schedule: {
+      windows: { ...atOnce, uploadMs: 30 * day },
+      sparse: refused,
+      steps: [
+        { step: 'alone', action: { do: 'open upload', slot: 0, repo: 0 } },
+        { step: 'alone', action: { do: 'let time pass', ms: 1 } },
+        { step: 'push', repo: 0, manifest: 0, tags: [] },
+        { step: 'collect all' },
+      ],
+    },
+  },
+  {
+    name: 'a foreign layer that was deleted while its manifest was in the trash goes though the manifest comes back',
+    schedule: {
+      windows: { ...atOnce, trashMs: day },
+      sparse: refused,
+      steps: [
+        { step: 'alone', action: { do: 'push blob', repo: 0, blob: 2 } },
+        { step: 'push', repo: 0, manifest: 2, tags: [0] },
+        { step: 'alone', action: { do: 'delete manifest', repo: 0, manifest: 2 } },
+        { step: 'alone', action: { do: 'delete blob', repo: 0, blob: 2 } },
+        { step: 'collect all' },
+        { step: 'alone', action: { do: 'put manifest', repo: 0, manifest: 2, tags: [0] } },
+      ],
+    },
+  },
+];

@@ -1,0 +1,107 @@
+import * as fc from 'fast-check';
+import type { SparsePolicy, Windows } from '../../src/registry/registry.ts';
+import { blobs, manifests, repositories, tags } from './universe.ts';
+
+// Numbers are places in the lists of universe.ts, so that a schedule can be written down, and is easy to shrink.
+
+/** What a client or an operator does, or what happens. */
+export type Action =
+  | { readonly do: 'push blob'; readonly repo: number; readonly blob: number }
+  | { readonly do: 'open upload'; readonly slot: number; readonly repo: number }
+  /** Sends the first bytes of a blob, or the next ones. */
+  | { readonly do: 'send chunk'; readonly slot: number; readonly blob: number }
+  | { readonly do: 'close upload'; readonly slot: number; readonly blob: number }
+  | { readonly do: 'cancel upload'; readonly slot: number }
+  | { readonly do: 'head blob'; readonly repo: number; readonly blob: number }
+  | { readonly do: 'mount'; readonly repo: number; readonly from: number; readonly blob: number }
+  | { readonly do: 'delete blob'; readonly repo: number; readonly blob: number }
+  | { readonly do: 'put manifest'; readonly repo: number; readonly manifest: number; readonly tags: readonly number[] }
+  | { readonly do: 'head manifest'; readonly repo: number; readonly manifest: number }
+  | { readonly do: 'head tag'; readonly repo: number; readonly tag: number }
+  | { readonly do: 'pull'; readonly repo: number; readonly manifest: number; readonly isWritten: boolean }
+  | { readonly do: 'delete manifest'; readonly repo: number; readonly manifest: number }
+  | { readonly do: 'delete tag'; readonly repo: number; readonly tag: number }
+  | { readonly do: 'collect'; readonly reviews: number }
+  | { readonly do: 'let time pass'; readonly ms: number };
+
+export type Step =
+  | { readonly step: 'alone'; readonly action: Action }
+  /** The collector is at work meanwhile. */
+  | { readonly step: 'while collecting'; readonly action: Action }
+  /** The process is killed so many turns of the event loop after it has begun the action. */
+  | { readonly step: 'killed'; readonly action: Action; readonly turns: number }
+  /** An orderly stop, and a start. */
+  | { readonly step: 'restart' }
+  /** All that the collector has to do by now. */
+  | { readonly step: 'collect all' }
+  /** What a client does to push an image: asks for each part, and pushes those that are not there. */
+  | { readonly step: 'push'; readonly repo: number; readonly manifest: number; readonly tags: readonly number[] };
+
+export interface Schedule {
+  readonly windows: Windows;
+  readonly sparse: SparsePolicy;
+  readonly steps: readonly Step[];
+}
+
+export const slots = 3;
+const minute = 60_000;
+const day = 24 * 60 * minute;
+
+const placeIn = (list: readonly unknown[]): fc.Arbitrary<number> => fc.nat(list.length - 1);
+const repo = placeIn(repositories);
+const blob = placeIn(blobs);
+const manifest = placeIn(manifests);
+const tag = placeIn(tags);
+const slot = fc.nat(slots - 1);
+const someTags = fc.uniqueArray(tag, { maxLength: 2 });
+
+const action: fc.Arbitrary<Action> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('push blob'), repo, blob }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('open upload'), slot, repo }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('send chunk'), slot, blob }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('close upload'), slot, blob }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('cancel upload'), slot }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('head blob'), repo, blob }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('mount'), repo, from: repo, blob }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('delete blob'), repo, blob }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('put manifest'), repo, manifest, tags: someTags }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('head manifest'), repo, manifest }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('head tag'), repo, tag }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('pull'), repo, manifest, isWritten: fc.boolean() }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('delete manifest'), repo, manifest }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('delete tag'), repo, tag }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('collect'), reviews: fc.integer({ min: 1, max: 5 }) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('let time pass'),
+      ms: fc.constantFrom(1, 15_000, minute - 1, minute, 10 * minute, 7 * day, 30 * day),
+    }),
+  },
+);
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 60, arbitrary: fc.record({ step: fc.constant('alone'), action }) },
+  { weight: 12, arbitrary: fc.record({ step: fc.constant('while collecting'), action }) },
+  { weight: 2, arbitrary: fc.record({ step: fc.constant('killed'), action, turns: fc.nat(4) }) },
+  { weight: 1, arbitrary: fc.record({ step: fc.constant('restart') }) },
+  { weight: 6, arbitrary: fc.record({ step: fc.constant('collect all') }) },
+  { weight: 10, arbitrary: fc.record({ step: fc.constant('push'), repo, manifest, tags: someTags }) },
+);
+
+const window = fc.constantFrom(0, 1, minute, 30 * day);
+
+export const schedules: fc.Arbitrary<Schedule> = fc.record({
+  windows: fc.record({
+    leaseMs: window,
+    neverTaggedMs: window,
+    trashMs: window,
+    condemnedMs: window,
+    uploadMs: window,
+  }),
+  sparse: fc.oneof(
+    { weight: 4, arbitrary: fc.constant({ images: false, indexes: false }) },
+    { weight: 1, arbitrary: fc.record({ images: fc.boolean(), indexes: fc.boolean() }) },
+  ),
+  steps: fc.array(step, { minLength: 1, maxLength: 250, size: 'max' }),
+});

@@ -1,0 +1,233 @@
+import { Database } from 'bun:sqlite';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { DirectoryBlobStore } from '../../src/blobs/directory/store.ts';
+import { Collector } from '../../src/collector/collector.ts';
+import type { Log } from '../../src/log/log.ts';
+import { SqliteMetadataStore } from '../../src/metadata/sqlite/store.ts';
+import type { MetadataStore } from '../../src/metadata/store.ts';
+import { randomIds } from '../../src/registry/id-generator.ts';
+import { PullRecorder } from '../../src/registry/pull-recorder.ts';
+import { RecentManifests } from '../../src/registry/recent-manifests.ts';
+import { Reclaimer } from '../../src/registry/reclaimer.ts';
+import type { Registry, SparsePolicy, Windows } from '../../src/registry/registry.ts';
+import { UploadSessions } from '../../src/registry/upload-sessions.ts';
+import { ManualClock } from '../server/manual-clock.ts';
+
+/** Memory, where the system has some to put files into: nothing here has to last, and much is made and removed. */
+const temporary = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+
+/** Changes what the registry's operations do to the database, to show that the tests would see it. */
+export type Mutation = (metadata: MetadataStore) => MetadataStore;
+
+export interface WorldSettings {
+  readonly windows: Windows;
+  readonly sparse: SparsePolicy;
+  readonly mutation?: Mutation;
+}
+
+/** The parts of one process, from its start to its end. */
+interface Process {
+  readonly directory: string;
+  readonly metadata: SqliteMetadataStore;
+  readonly registry: Registry;
+  readonly collector: Collector;
+  readonly database: Database;
+}
+
+const taskRows = z.array(z.object({ kind: z.string(), key1: z.string(), key2: z.string(), due_at: z.number() }));
+const manifestRows = z.array(z.object({ repo: z.string(), digest: z.string(), state: z.enum(['live', 'trashed']) }));
+const linkRows = z.array(z.object({ repo: z.string(), digest: z.string(), is_hidden: z.number() }));
+const tagRows = z.array(z.object({ repo: z.string(), name: z.string(), manifest: z.string() }));
+const objectRows = z.array(z.object({ oid: z.string(), digest: z.string().nullable(), state: z.string() }));
+const uploadRows = z.array(z.object({ id: z.string(), oid: z.string().nullable() }));
+
+/** What the tables say, and what lies on the disk. */
+export interface Seen {
+  readonly tasks: z.infer<typeof taskRows>;
+  readonly manifests: z.infer<typeof manifestRows>;
+  readonly links: z.infer<typeof linkRows>;
+  readonly tags: z.infer<typeof tagRows>;
+  readonly objects: z.infer<typeof objectRows>;
+  readonly uploads: z.infer<typeof uploadRows>;
+}
+
+const everyTable = [
+  'repository',
+  'object',
+  'upload',
+  'link',
+  'manifest',
+  'manifest_blob',
+  'manifest_child',
+  'tag',
+  'tag_trash',
+  'task',
+];
+
+/**
+ * A registry as src/server.ts puts it together, without HTTP: the real stores in a directory of its own, a clock that
+ * stands still, and a collector that works when it is told to. Nothing is synced: no test here cuts the power.
+ */
+export class World implements AsyncDisposable {
+  readonly clock = new ManualClock();
+  readonly #settings: WorldSettings;
+  readonly #root = mkdtempSync(join(temporary, 'wherry-model-'));
+  readonly #ended: Promise<unknown>[] = [];
+  #generation = 0;
+  #process: Process | undefined;
+  /** What the registry has logged as an error: nothing that a schedule does is one. */
+  readonly errors: string[] = [];
+
+  private constructor(settings: WorldSettings) {
+    this.#settings = settings;
+  }
+
+  static async open(settings: WorldSettings): Promise<World> {
+    const world = new World(settings);
+    world.#process = await world.#start(join(world.#root, '0'));
+    return world;
+  }
+
+  get #running(): Process {
+    if (this.#process === undefined) throw new Error('the registry does not run');
+    return this.#process;
+  }
+
+  get registry(): Registry {
+    return this.#running.registry;
+  }
+
+  /** The same registry for whoever only looks: pulls are not recorded. */
+  get onlooker(): Registry {
+    const { registry } = this.#running;
+    return { ...registry, pulls: new PullRecorder(registry) };
+  }
+
+  async collect(): Promise<void> {
+    await this.#running.collector.workOff();
+  }
+
+  /** Has `reviews` due reviews made, or fewer where fewer are due. */
+  async collectSome(reviews: number): Promise<void> {
+    await this.#running.collector.workOff(reviews);
+  }
+
+  /** Resolves when nothing goes on in the background. */
+  async idle(): Promise<void> {
+    await this.#running.registry.reclaimer.idle();
+  }
+
+  /** An orderly stop, and a start on the same data. */
+  async restart(): Promise<void> {
+    const { registry, metadata, database, directory } = this.#running;
+    await registry.pulls.stop();
+    await registry.reclaimer.idle();
+    database.close();
+    await metadata.close();
+    this.#process = await this.#start(directory);
+  }
+
+  /**
+   * Goes on from what kill -9 would leave at this moment: what the system was given, and nothing of the process's memory.
+   * What the killed process was at is of no consequence: it goes on in a directory that nobody looks at.
+   */
+  async kill(unfinished: Promise<unknown>): Promise<void> {
+    const killed = this.#running;
+    this.#generation++;
+    const directory = join(this.#root, String(this.#generation));
+    // The log's index is memory that processes share, which the system drops with them.
+    cpSync(killed.directory, directory, { recursive: true, filter: (path) => !path.endsWith('-shm') });
+    killed.database.close();
+    this.#ended.push(buried(killed, unfinished));
+    this.#process = await this.#start(directory);
+  }
+
+  /** What the tables say at this moment. */
+  seen(): Seen {
+    const read = (sql: string): unknown => this.#running.database.query(sql).all();
+    return {
+      tasks: taskRows.parse(read('select kind, key1, key2, due_at from task')),
+      manifests: manifestRows.parse(read('select repo, digest, state from manifest')),
+      links: linkRows.parse(read('select repo, digest, deleted_at is not null as is_hidden from link')),
+      tags: tagRows.parse(read('select repo, name, manifest from tag')),
+      objects: objectRows.parse(read('select oid, digest, state from object')),
+      uploads: uploadRows.parse(read('select id, oid from upload')),
+    };
+  }
+
+  /** The tables that have any rows, but for what has happened. */
+  tablesInUse(): readonly string[] {
+    const { database } = this.#running;
+    return everyTable.filter((table) => database.query(`select 1 from ${table} limit 1`).get() !== null);
+  }
+
+  /** All files of blobs and parts of blobs, by the name of their object. */
+  files(): ReadonlyMap<string, Uint8Array> {
+    const root = join(this.#running.directory, 'objects');
+    const files = new Map<string, Uint8Array>();
+    for (const shard of readdirSync(root)) {
+      for (const oid of readdirSync(join(root, shard))) files.set(oid, readFileSync(join(root, shard, oid)));
+    }
+    return files;
+  }
+
+  async #start(directory: string): Promise<Process> {
+    mkdirSync(directory, { recursive: true });
+    const sqlite = SqliteMetadataStore.open(directory, { syncLog: (_descriptor, done) => done(null) });
+    const synced = async () => {};
+    const blobs = await DirectoryBlobStore.open(directory, { syncObject: synced, syncShard: synced });
+    const { windows, sparse, mutation } = this.#settings;
+    const metadata = mutation === undefined ? sqlite : mutation(sqlite);
+    const { clock } = this;
+    const log = logInto(this.errors);
+    const registry: Registry = {
+      metadata,
+      blobs,
+      clock,
+      ids: randomIds,
+      windows,
+      sparse,
+      log,
+      traffic: { pulled: () => {}, pushed: () => {} },
+      sessions: new UploadSessions(),
+      recentManifests: new RecentManifests(metadata),
+      pulls: new PullRecorder({ metadata, clock, log }),
+      reclaimer: new Reclaimer({ metadata, blobs, log }),
+    };
+    const counts = { collected: () => {}, reclaimed: () => {}, failed: () => {} };
+    const collector = new Collector({ registry, pace: { batch: 4, perSecond: 1e9 }, counts, log });
+    const database = new Database(join(directory, 'wherry.db'), { readonly: true });
+    await registry.reclaimer.resume();
+    return { directory, metadata: sqlite, registry, collector, database };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#ended);
+    const { registry, metadata, database } = this.#running;
+    await registry.reclaimer.idle();
+    database.close();
+    await metadata.close();
+    rmSync(this.#root, { recursive: true });
+  }
+}
+
+/** Lets a killed process's work come to its end, so that its directory can be removed. */
+async function buried({ registry, metadata }: Process, unfinished: Promise<unknown>): Promise<void> {
+  await unfinished.catch(() => undefined);
+  await registry.reclaimer.idle();
+  await metadata.close();
+}
+
+function logInto(errors: string[]): Log {
+  const log: Log = {
+    debug: () => {},
+    info: () => {},
+    warn: (fields, message) => void errors.push(`${message} ${Bun.inspect(fields)}`),
+    error: (fields, message) => void errors.push(`${message} ${Bun.inspect(fields)}`),
+    child: () => log,
+  };
+  return log;
+}
