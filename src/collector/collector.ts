@@ -147,13 +147,15 @@ export class Collector {
   }
 
   async #workOffDue(mayGoOn: () => boolean, reviews = Infinity): Promise<void> {
-    const { clock, metadata } = this.#registry;
+    const { clock, metadata, pulls } = this.#registry;
     for (let left = reviews; left > 0 && mayGoOn() && this.#isClockTrusted(); ) {
       const startedAt = performance.now();
       const atOnce = Math.min(this.#pace.batch, left);
       const tasks = await metadata.read(() => dueNow(clock.now(), atOnce));
       if (tasks.length === 0) return await this.#forgetOldEvents(mayGoOn);
       left -= tasks.length;
+      // How long a manifest stays may depend on when it was pulled last (R25).
+      if (tasks.some(({ kind }) => kind === 'manifest')) await pulls.flushQuietly();
       await Promise.all(tasks.map((task) => this.#handle(task)));
       await this.#keepPace(tasks.length, startedAt);
     }

@@ -40,7 +40,7 @@ export class PullRecorder {
 
   /** Begins to write every `everyMs`. */
   start(everyMs: number): void {
-    this.#timer = setInterval(() => void this.#flushQuietly(), everyMs);
+    this.#timer = setInterval(() => void this.flushQuietly(), everyMs);
     this.#timer.unref();
   }
 
@@ -48,7 +48,7 @@ export class PullRecorder {
   record(pulled: Pulled): void {
     const waiting = this.#waiting.size;
     this.#keep(pulled, this.#clock.now());
-    if (waiting < maxWaiting && this.#waiting.size === maxWaiting) void this.#flushQuietly();
+    if (waiting < maxWaiting && this.#waiting.size === maxWaiting) void this.flushQuietly();
   }
 
   /** Where no more can wait, since nothing can be written, times are given up, and pulls go on. */
@@ -72,10 +72,11 @@ export class PullRecorder {
   /** Writes what is left, if it can be written: an orderly stop must not fail for it. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
-    await this.#flushQuietly();
+    await this.flushQuietly();
   }
 
-  async #flushQuietly(): Promise<void> {
+  /** The same for whoever goes on without it, as where the disk is full. */
+  async flushQuietly(): Promise<void> {
     if (this.#waiting.size === 0) return;
     try {
       await this.flush();
