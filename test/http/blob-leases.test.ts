@@ -155,7 +155,7 @@ function uploadOf(session: string): Upload | undefined {
   return registry.rows<Upload>(sql, idOf(session))[0];
 }
 
-test('a new upload is on record, with its object, before the first byte comes', async () => {
+test('a new upload is on record, with its object, before the first byte comes (R29)', async () => {
   const session = await openSession(registry);
   const upload = uploadOf(session);
   const oid = upload?.oid ?? '';

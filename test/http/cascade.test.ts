@@ -105,7 +105,7 @@ describe('with the last tag of an image', () => {
     for (const blob of other.blobs) expect((await registry.send(`/v2/${repo}/blobs/${blob}`)).status).toBe(200);
   });
 
-  test('go its links in its own repository only: the bytes stay for others', async () => {
+  test('go its links in its own repository only: the bytes stay for others (R45)', async () => {
     await using registry = await ServedRegistry.start(atOnce);
     const shared = freshBytes();
     const image = await pushImage(registry, 'x', { shared: [shared] });

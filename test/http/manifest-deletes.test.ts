@@ -55,7 +55,7 @@ test('deletes a manifest at once with all its tags, and no others', async () => 
   expect(registry.rows('select digest from manifest_blob where manifest = ?', digest)).toHaveLength(1);
 });
 
-test('keeps a manifest that a visible index lists, and names the index', async () => {
+test('keeps a manifest that a visible index lists, and names the index (R17)', async () => {
   await using registry = await ServedRegistry.start();
   const child = await pushImage(registry, 'child');
   const index = JSON.stringify(indexOf(child));

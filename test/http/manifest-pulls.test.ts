@@ -116,7 +116,7 @@ test('forgets when a tag was pulled once it points elsewhere', async () => {
   expect(registry.rows('select last_pulled_at from tag')).toEqual([{ last_pulled_at: null }]);
 });
 
-test('promises a client that asks before a push that the manifest stays for the lease', async () => {
+test('promises a client that asks before a push that the manifest stays for the lease, and its tag counts as pushed (R22)', async () => {
   await using registry = await ServedRegistry.start({ 'windows.lease': '2h' });
   const digest = digestOf(await pushImage(registry, 'x'));
   const rows = () =>

@@ -150,7 +150,7 @@ describe('bytes that are not what their digest says', () => {
     ],
   ];
 
-  test.each(pushes)('are refused %s, and are not kept', async (_, push) => {
+  test.each(pushes)('are refused %s, and are not kept (R33)', async (_, push) => {
     await using own = await ServedRegistry.start();
     const bytes = freshBytes();
     const claimed = digestOf(freshBytes());

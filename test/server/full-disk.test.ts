@@ -58,7 +58,7 @@ async function objectSizes(): Promise<number[]> {
   return await Promise.all(files.map(async ({ parentPath, name }) => (await stat(join(parentPath, name))).size));
 }
 
-test('a push that finds the disk full is refused with 507, gives its bytes back, and everything else goes on', async () => {
+test('a push that finds the disk full is refused with 507, gives its bytes back, and everything else goes on (R38)', async () => {
   await using server = await serve(8 * 1024);
   const uploads = `${server.origin}/v2/full/blobs/uploads/`;
   const small = freshBytes(mib);

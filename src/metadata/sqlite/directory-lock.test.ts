@@ -94,7 +94,7 @@ test('a holder that cannot be named is one all the same', () => {
   expect(lockDirectory(directory)).toEqual({ locked: false, holder: undefined });
 });
 
-test('another process that holds the directory keeps it from this one until it is killed (R36)', async () => {
+test('another process that holds the directory keeps it from this one until it is killed (R36, R40)', async () => {
   const holder = await startHolder();
   try {
     expect(lockDirectory(directory)).toEqual({ locked: false, holder: String(holder.pid) });

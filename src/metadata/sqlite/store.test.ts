@@ -218,7 +218,7 @@ describe('an operation', () => {
     expect(await store.read(() => all(allRepositories, {}))).toEqual([]);
   });
 
-  test('never comes between two statements of another', async () => {
+  test('never comes between two statements of another (R43)', async () => {
     await store.write(() => add(app));
     /** Reads, and adds one more than it has read. */
     function* addNext(): Operation<void> {
