@@ -17,6 +17,8 @@ interface ModelManifest {
   wasTagged: boolean;
   wasReleased: boolean;
   usedAt: number;
+  /** A pull that a killed process would forget. */
+  pulledAt: number;
   /** What it refers to and holds: absent content it holds only when it comes. */
   readonly heldBlobs: Set<Digest>;
   readonly heldChildren: Set<Digest>;
@@ -136,9 +138,19 @@ export class Reference {
     manifest.promisedUntil = Math.max(manifest.promisedUntil, now + this.#windows.leaseMs / 2);
   }
 
-  pulled(repo: RepositoryName, digest: Digest, at: number): void {
+  pulled(repo: RepositoryName, digest: Digest, now: number): void {
     const manifest = this.#in(repo).manifests.get(digest);
-    if (manifest !== undefined) manifest.usedAt = Math.max(manifest.usedAt, at);
+    if (manifest !== undefined) manifest.pulledAt = now;
+  }
+
+  /** The pulls until now are written, or forgotten. */
+  pullsEnd(areWritten: boolean): void {
+    for (const { manifests } of this.#repositories.values()) {
+      for (const manifest of manifests.values()) {
+        if (areWritten) manifest.usedAt = Math.max(manifest.usedAt, manifest.pulledAt);
+        manifest.pulledAt = 0;
+      }
+    }
   }
 
   deleteBlob(repo: RepositoryName, digest: Digest): DeleteAnswer {
@@ -165,6 +177,7 @@ export class Reference {
       wasTagged: (before?.wasTagged ?? false) || tags.length > 0,
       wasReleased: false,
       usedAt: now,
+      pulledAt: before?.pulledAt ?? 0,
       heldBlobs: new Set(all.filter((digest) => this.seesBlob(repo, digest))),
       heldChildren: new Set(known.children.filter((digest) => this.sees(repo, digest))),
     });
@@ -242,7 +255,8 @@ export class Reference {
     for (const trashed of trashedTags.values()) if (trashed.manifest === digest && trashed.until > now) return true;
     if (manifest.trashUntil !== undefined) return manifest.trashUntil > now;
     const isWaiting = !manifest.wasTagged && !manifest.wasReleased;
-    if (isWaiting && manifest.usedAt + this.#windows.neverTaggedMs > now) return true;
+    const usedAt = Math.max(manifest.usedAt, manifest.pulledAt);
+    if (isWaiting && usedAt + this.#windows.neverTaggedMs > now) return true;
     return this.#isPromised(repo, manifest.promisedUntil, now);
   }
 

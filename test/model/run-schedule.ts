@@ -54,8 +54,6 @@ interface Opened {
 class Run {
   readonly #world: World;
   #model: Reference;
-  /** Pulls that are not written yet. */
-  #pulls: { readonly repo: RepositoryName; readonly digest: Digest; readonly at: number }[] = [];
   operations = 0;
 
   constructor(world: World, model: Reference) {
@@ -77,7 +75,7 @@ class Run {
       case 'restart':
         this.operations++;
         await this.#world.restart();
-        this.#pullsWritten();
+        this.#model.pullsEnd(true);
         break;
       case 'collect all':
         this.operations++;
@@ -149,10 +147,9 @@ class Run {
     for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate);
     const answered = answer;
     await this.#world.kill(performing);
-    const isPullWritten = action.do === 'pull' && action.isWritten && answered !== undefined;
-    this.#pulls = isPullWritten ? this.#pulls : [];
     const seen = this.#world.seen();
 
+    this.#model.pullsEnd(false);
     const without = this.#model.copy();
     const problems: string[] = [];
     if (answered === undefined) {
@@ -167,6 +164,7 @@ class Run {
     const expected = this.#judge(this.#model, action, opened);
     if (answered !== undefined && answered !== expected) problems.push(`"${answered}" instead of "${expected}"`);
     if (answered === undefined && 'slot' in action) this.#model.uploads.delete(action.slot);
+    this.#model.pullsEnd(false);
     const others = this.#goneFrom(this.#model, seen);
     if (others.length > 0 || (answered !== undefined && problems.length > 0)) {
       throw new Broken(
@@ -363,8 +361,8 @@ class Run {
       case 'pull': {
         const [repo, { digest }] = [at(repositories, action.repo), at(manifests, action.manifest)];
         const isFound = model.sees(repo, digest);
-        if (isFound) this.#pulls.push({ repo, digest, at: now });
-        if (action.isWritten) this.#pullsWritten(model);
+        model.pulled(repo, digest, now);
+        if (action.isWritten) model.pullsEnd(true);
         return isFound ? digest : 'unknown';
       }
       case 'delete manifest':
@@ -376,11 +374,6 @@ class Run {
       case 'let time pass':
         return 'passed';
     }
-  }
-
-  #pullsWritten(model = this.#model): void {
-    for (const { repo, digest, at: when } of this.#pulls) model.pulled(repo, digest, when);
-    this.#pulls = [];
   }
 
   // What has gone, and whether it might.
@@ -557,7 +550,7 @@ class Run {
 
   async #letEverythingPass(): Promise<void> {
     await this.#world.registry.pulls.flush();
-    this.#pullsWritten();
+    this.#model.pullsEnd(true);
     for (let count = 0; count < windowsInARow; count++) {
       this.#world.clock.advance(longerThanAnyWindow);
       await this.#world.collect();

@@ -1,5 +1,16 @@
 import { Database } from 'bun:sqlite';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  cpSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -35,6 +46,8 @@ interface Process {
   readonly registry: Registry;
   readonly collector: Collector;
   readonly database: Database;
+  /** Of the directories that the store keeps open for as long as a process lasts. */
+  readonly directories: readonly number[];
 }
 
 const taskRows = z.array(z.object({ kind: z.string(), key1: z.string(), key2: z.string(), due_at: z.number() }));
@@ -122,11 +135,10 @@ export class World implements AsyncDisposable {
 
   /** An orderly stop, and a start on the same data. */
   async restart(): Promise<void> {
-    const { registry, metadata, database, directory } = this.#running;
+    const { registry, directory } = this.#running;
     await registry.pulls.stop();
-    await registry.reclaimer.idle();
-    database.close();
-    await metadata.close();
+    this.#running.database.close();
+    await ended(this.#running);
     this.#process = await this.#start(directory);
   }
 
@@ -177,8 +189,16 @@ export class World implements AsyncDisposable {
   async #start(directory: string): Promise<Process> {
     mkdirSync(directory, { recursive: true });
     const sqlite = SqliteMetadataStore.open(directory, { syncLog: (_descriptor, done) => done(null) });
-    const synced = async () => {};
-    const blobs = await DirectoryBlobStore.open(directory, { syncObject: synced, syncShard: synced });
+    const directories: number[] = [];
+    const blobs = await DirectoryBlobStore.open(directory, {
+      open(path, flags, mode) {
+        const descriptor = openSync(path, flags, mode);
+        if (fstatSync(descriptor).isDirectory()) directories.push(descriptor);
+        return descriptor;
+      },
+      syncObject: async () => {},
+      syncShard: async () => {},
+    });
     const { windows, sparse, mutation } = this.#settings;
     const metadata = mutation === undefined ? sqlite : mutation(sqlite);
     const { clock } = this;
@@ -201,24 +221,27 @@ export class World implements AsyncDisposable {
     const collector = new Collector({ registry, pace: { batch: 4, perSecond: 1e9 }, counts, log });
     const database = new Database(join(directory, 'wherry.db'), { readonly: true });
     await registry.reclaimer.resume();
-    return { directory, metadata: sqlite, registry, collector, database };
+    return { directory, metadata: sqlite, registry, collector, database, directories };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#ended);
-    const { registry, metadata, database } = this.#running;
-    await registry.reclaimer.idle();
-    database.close();
-    await metadata.close();
+    this.#running.database.close();
+    await ended(this.#running);
     rmSync(this.#root, { recursive: true });
   }
 }
 
 /** Lets a killed process's work come to its end, so that its directory can be removed. */
-async function buried({ registry, metadata }: Process, unfinished: Promise<unknown>): Promise<void> {
+async function buried(process: Process, unfinished: Promise<unknown>): Promise<void> {
   await unfinished.catch(() => undefined);
+  await ended(process);
+}
+
+async function ended({ registry, metadata, directories }: Process): Promise<void> {
   await registry.reclaimer.idle();
   await metadata.close();
+  for (const descriptor of directories) closeSync(descriptor);
 }
 
 function logInto(errors: string[]): Log {
