@@ -148,7 +148,7 @@ export class Collector {
 
   async #workOffDue(mayGoOn: () => boolean, reviews = Infinity): Promise<void> {
     const { clock, metadata, pulls } = this.#registry;
-    for (let left = reviews; left > 0 && mayGoOn() && this.#isClockTrusted(); ) {
+    for (let left = reviews; left > 0 && mayGoOn() && this.#isClockTrusted();) {
       const startedAt = performance.now();
       const atOnce = Math.min(this.#pace.batch, left);
       const tasks = await metadata.read(() => dueNow(clock.now(), atOnce));

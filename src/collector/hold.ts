@@ -1,11 +1,5 @@
 import { all, first, type Operation } from '../metadata/operation.ts';
-import {
-  anyTagOf,
-  anyUploadBegunBy,
-  latestTrashedTagOf,
-  manifestTimes,
-  parentsOf,
-} from '../metadata/queries/holds.ts';
+import { anyTagOf, anyUploadBegunBy, latestTrashedTagOf, manifestTimes, parentsOf } from '../metadata/queries/holds.ts';
 import { findPin } from '../metadata/queries/pins.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
