@@ -22,6 +22,7 @@ import { RecentManifests } from './registry/recent-manifests.ts';
 import { Reclaimer } from './registry/reclaimer.ts';
 import type { Registry } from './registry/registry.ts';
 import { StoreFigures } from './registry/store-figures.ts';
+import { StoreGeneration } from './registry/store-generation.ts';
 import { UploadSessions } from './registry/upload-sessions.ts';
 import { StartupError } from './startup-error.ts';
 import { checkListenHost, codeOf, startupFailure } from './startup-failures.ts';
@@ -81,6 +82,7 @@ async function serve(
   const reserve = reserveIn(directory, log);
   const metadata = openMetadata(directory, reserve, syncs);
   const blobs = await openBlobs(directory, syncs?.blobs);
+  const generation = await StoreGeneration.open({ metadata, blobs, clock });
   const figures = new StoreFigures({ metadata, clock });
   const metrics = new Metrics(async () => {
     const { freeBytes, totalBytes } = await diskSpace(directory);
@@ -89,6 +91,7 @@ async function serve(
       databaseBytes: fileBytes(join(directory, 'wherry.db')) + fileBytes(join(directory, 'wherry.db-wal')),
       diskFreeBytes: freeBytes,
       diskTotalBytes: totalBytes,
+      databaseOutdated: generation.isDatabaseOutdated ? 1 : 0,
     };
   });
   const registry: Registry = {
@@ -103,7 +106,7 @@ async function serve(
     sessions: new UploadSessions(),
     recentManifests: new RecentManifests(metadata),
     pulls: new PullRecorder({ metadata, clock, log }),
-    reclaimer: new Reclaimer({ metadata, blobs, log }),
+    reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
   };
   const disk = new ShortDisk(() => diskSpace(directory));
   const pace = {
@@ -119,9 +122,17 @@ async function serve(
   reserve.start();
   disk.start();
   collector.start();
-  void registry.reclaimer.resume().catch((error: unknown) => {
-    log.error({ err: error }, 'dead objects of an earlier run could not be looked up');
-  });
+  if (generation.isDatabaseOutdated) {
+    collector.pause();
+    log.error(
+      { directory },
+      'the database is older than the blobs beside it: nothing is collected until wherry fsck --repair has settled it',
+    );
+  } else {
+    void registry.reclaimer.resume().catch((error: unknown) => {
+      log.error({ err: error }, 'dead objects of an earlier run could not be looked up');
+    });
+  }
   return {
     url: server.url.origin,
     collector,

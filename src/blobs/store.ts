@@ -33,6 +33,12 @@ export interface BlobStore {
   /** Removes an object durably; quietly where there is none (I12). */
   remove(oid: ObjectId): Promise<void>;
 
+  /** The number that was last set; undefined where none ever was. */
+  generation(): Promise<number | undefined>;
+
+  /** Keeps a number with the bytes, durably. @throws BlobStoreFullError */
+  setGeneration(generation: number): Promise<void>;
+
   /** Whether the store answers. */
   isReady(): Promise<boolean>;
 }

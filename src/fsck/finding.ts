@@ -13,7 +13,9 @@ export type Repair =
   | { readonly kind: 'remove-file'; readonly oid: string; readonly path: string }
   | { readonly kind: 'review'; readonly task: ReviewKey }
   /** An object that was to be uploaded, and whose upload is gone. */
-  | { readonly kind: 'drop-object'; readonly oid: string };
+  | { readonly kind: 'drop-object'; readonly oid: string }
+  /** The blobs as they are count as those of the database from now on. */
+  | { readonly kind: 'settle-generation'; readonly generation: number };
 
 /** What the review queue knows a thing by. */
 export interface ReviewKey {

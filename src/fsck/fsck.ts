@@ -2,6 +2,7 @@ import { lockDirectory } from '../metadata/sqlite/directory-lock.ts';
 import { type Checked, walk } from './check.ts';
 import { Checkpoint } from './checkpoint.ts';
 import { filesCheck } from './checks/files.ts';
+import { generationCheck } from './checks/generation.ts';
 import { linksCheck } from './checks/links.ts';
 import { manifestsCheck } from './checks/manifests.ts';
 import { objectsCheck } from './checks/objects.ts';
@@ -56,8 +57,13 @@ export async function* fsck(options: FsckOptions): AsyncGenerator<Reported> {
   using repairing = options.repair === true ? beginRepairs(dataDirectory, now) : undefined;
   const since = repairing?.isAlone === true ? undefined : servedSince(dataDirectory);
   const checked: Checked = { dataDirectory, records, now, servedSince: since, orphanAgeMs };
+  let isOutdated = false;
   for await (const finding of findings(checked, options)) {
-    const isRepaired = finding.repair !== undefined && repairing?.repairs.make(finding.repair) === true;
+    isOutdated ||= finding.code === 'F14';
+    const { repair } = finding;
+    // What an outdated database does not know may be what a newer one does: whoever accepts it anyway runs it again.
+    const mayRepair = repair !== undefined && !(isOutdated && repair.kind === 'remove-file');
+    const isRepaired = mayRepair && repairing?.repairs.make(repair) === true;
     yield { ...finding, isRepaired };
   }
 }
@@ -71,6 +77,7 @@ async function* findings(checked: Checked, options: FsckOptions): AsyncGenerator
       options.onProgress?.({ name, done });
     };
   };
+  yield* walk(generationCheck(checked), counter('generations'));
   yield* walk(tablesCheck(checked), counter('tables'));
   yield* walk(objectsCheck(checked), counter('objects'));
   yield* walk(filesCheck(checked), counter('files'));

@@ -43,6 +43,10 @@ export class Repairs implements Disposable {
         if (this.#database === undefined) return false;
         dropObject(this.#database, repair.oid, this.#now);
         return true;
+      case 'settle-generation':
+        if (this.#database === undefined) return false;
+        this.#database.run('update store set generation = max(generation, ?)', [repair.generation]);
+        return true;
     }
   }
 

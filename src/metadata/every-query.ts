@@ -7,6 +7,7 @@ import * as objects from './queries/objects.ts';
 import * as pins from './queries/pins.ts';
 import * as removals from './queries/removals.ts';
 import * as repositories from './queries/repositories.ts';
+import * as store from './queries/store.ts';
 import * as tags from './queries/tags.ts';
 import * as tasks from './queries/tasks.ts';
 import * as uploads from './queries/uploads.ts';
@@ -22,7 +23,7 @@ interface Compiles {
   compiled(dialect: Dialect): CompiledQuery;
 }
 
-const files = { events, holds, links, manifests, objects, pins, removals, repositories, tags, tasks, uploads };
+const files = { events, holds, links, manifests, objects, pins, removals, repositories, store, tags, tasks, uploads };
 
 /** Every query of `queries/`: for tests of what must hold for all of them. */
 export const everyQuery: readonly NamedQuery[] = Object.entries(files).flatMap(([file, queries]) =>

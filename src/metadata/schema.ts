@@ -21,6 +21,7 @@ export interface Schema {
   pin: PinTable;
   event: EventTable;
   collector_pause: CollectorPauseTable;
+  store: StoreTable;
 }
 
 /** A column that the database computes from others. */
@@ -201,4 +202,10 @@ export interface CollectorPauseTable {
   reason: string;
   paused_by: string;
   paused_at: number;
+}
+
+/** The blob store, as far as the database knows it: one row. */
+export interface StoreTable {
+  id: number;
+  generation: number;
 }

@@ -17,6 +17,8 @@ export interface StoreFigures {
   readonly databaseBytes: number;
   readonly diskFreeBytes: number;
   readonly diskTotalBytes: number;
+  /** 1 where the database is older than the blobs, else 0. */
+  readonly databaseOutdated: number;
 }
 
 /** The counters behind /metrics. */
@@ -79,6 +81,11 @@ export class Metrics {
       ['liveBytes', 'wherry_blob_bytes', 'Bytes of blobs held, each counted once.'],
       ['databaseBytes', 'wherry_database_bytes', 'Bytes of the database on the disk.'],
       ['diskFreeBytes', 'wherry_disk_free_bytes', 'Bytes free on the disk of the data directory.'],
+      [
+        'databaseOutdated',
+        'wherry_database_outdated',
+        'Whether the database is older than the blobs, so that nothing is collected until wherry fsck --repair.',
+      ],
       ['diskTotalBytes', 'wherry_disk_total_bytes', 'Size in bytes of the disk of the data directory.'],
     ];
     const measured = gauges.map(([figure, name, help]) => ({ figure, gauge: new Gauge({ name, help, registers }) }));

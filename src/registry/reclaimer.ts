@@ -4,6 +4,7 @@ import { all, change, type Operation } from '../metadata/operation.ts';
 import { deadObjects, deleteDeadObject } from '../metadata/queries/objects.ts';
 import { deleteTask } from '../metadata/queries/tasks.ts';
 import type { MetadataStore } from '../metadata/store.ts';
+import type { StoreGeneration } from './store-generation.ts';
 
 const batch = 256;
 
@@ -16,13 +17,20 @@ export class Reclaimer {
   readonly #metadata: MetadataStore;
   readonly #blobs: BlobStore;
   readonly #log: Log;
+  readonly #generation: Pick<StoreGeneration, 'beforeRemoval'> | undefined;
   readonly #waiting = new Set<ObjectId>();
   #working: Promise<void> | undefined;
 
-  constructor(parts: { metadata: MetadataStore; blobs: BlobStore; log: Log }) {
+  constructor(parts: {
+    metadata: MetadataStore;
+    blobs: BlobStore;
+    log: Log;
+    generation?: Pick<StoreGeneration, 'beforeRemoval'>;
+  }) {
     this.#metadata = parts.metadata;
     this.#blobs = parts.blobs;
     this.#log = parts.log;
+    this.#generation = parts.generation;
   }
 
   /** Takes an object whose death has been committed; returns at once. */
@@ -46,6 +54,7 @@ export class Reclaimer {
 
   /** Removes a dead object's file, then its row. @throws where the file cannot be removed */
   async reclaim(oid: ObjectId): Promise<void> {
+    await this.#generation?.beforeRemoval();
     await this.#blobs.remove(oid);
     await this.#metadata.writeUnsynced(() => forget(oid));
   }

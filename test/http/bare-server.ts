@@ -47,7 +47,7 @@ export class BareServer implements AsyncDisposable {
     const clock = parts.clock ?? new ManualClock();
     const log = logOf(parts.log ?? {});
     const figures = new StoreFigures({ metadata, clock });
-    const none = { databaseBytes: 0, diskFreeBytes: 0, diskTotalBytes: 0 };
+    const none = { databaseBytes: 0, diskFreeBytes: 0, diskTotalBytes: 0, databaseOutdated: 0 };
     const metrics = new Metrics(async () => ({ ...(await figures.measure()), ...none }));
     const server = startHttpServer({
       registry: {

@@ -9,7 +9,7 @@ import {
   openSync,
   type Stats,
 } from 'node:fs';
-import { access, open, stat, truncate, unlink } from 'node:fs/promises';
+import { access, open, readFile, stat, truncate, unlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 /**
@@ -34,6 +34,8 @@ export interface DirectoryCalls {
   /** Writes what is left and closes. */
   end(sink: Bun.FileSink): number | Promise<number>;
   unlink(path: string): Promise<void>;
+  /** Writes a short text at the beginning of a file, made where there is none, and syncs it. Needs no room but the first time. */
+  writeSynced(path: string, text: string): Promise<void>;
   /** Makes an object's bytes durable. */
   syncObject(descriptor: number): Promise<void>;
   /** Makes the names in a directory durable. */
@@ -54,6 +56,11 @@ export const directoryCalls: DirectoryCalls = {
   flush: (sink) => sink.flush(),
   end: (sink) => sink.end(),
   unlink,
+  writeSynced: async (path, text) => {
+    await using file = await open(path, constants.O_WRONLY | constants.O_CREAT, 0o640);
+    await file.write(text, 0);
+    await file.sync();
+  },
   syncObject: promisify(fdatasync),
   syncShard: promisify(fsync),
 };
@@ -66,6 +73,15 @@ export const appendOnly = constants.O_WRONLY | constants.O_APPEND;
 export async function statIfThere(path: string): Promise<Stats | undefined> {
   try {
     return await stat(path);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+export async function textIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

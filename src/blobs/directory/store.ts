@@ -9,17 +9,23 @@ import {
   readOnly,
   sizeOfOpen,
   statIfThere,
+  textIfThere,
 } from './calls.ts';
 import { translated } from './full-disk.ts';
 import { FileWriter } from './writer.ts';
 
+/** How many digits the file `generation` has. */
+const generationDigits = 16;
+
 /** Objects as files: `objects/ab/<oid>`, where `ab` are the oid's first two digits. */
 export class DirectoryBlobStore implements BlobStore {
+  readonly #directory: string;
   readonly #root: string;
   readonly #calls: DirectoryCalls;
   readonly #shards = new Map<string, number>();
 
-  private constructor(root: string, calls: DirectoryCalls) {
+  private constructor(directory: string, root: string, calls: DirectoryCalls) {
+    this.#directory = directory;
     this.#root = root;
     this.#calls = calls;
   }
@@ -32,7 +38,7 @@ export class DirectoryBlobStore implements BlobStore {
       calls.makeDirectory(join(root, shard.toString(16).padStart(2, '0')));
     }
     for (const path of [root, directory]) await calls.syncDirectory(path);
-    return new DirectoryBlobStore(root, calls);
+    return new DirectoryBlobStore(directory, root, calls);
   }
 
   async append(oid: ObjectId, offsetBytes: number): Promise<BlobWriter> {
@@ -79,6 +85,26 @@ export class DirectoryBlobStore implements BlobStore {
       if (!isMissing(error)) throw error;
     }
     await this.#syncShard(oid);
+  }
+
+  async generation(): Promise<number | undefined> {
+    const text = await textIfThere(this.#generationPath);
+    return text === undefined ? undefined : Number(/^\d+/.exec(text)?.[0] ?? 0);
+  }
+
+  async setGeneration(generation: number): Promise<void> {
+    try {
+      // Of a fixed length, so that it can be written over in place.
+      await this.#calls.writeSynced(this.#generationPath, `${String(generation).padStart(generationDigits, '0')}\n`);
+      await this.#calls.syncDirectory(this.#directory);
+    } catch (error) {
+      throw translated(error);
+    }
+  }
+
+  get #generationPath(): string {
+    // Not among the objects: a copy of those is taken after one of the database, and must not count as newer.
+    return join(this.#directory, 'generation');
   }
 
   async isReady(): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { type Dirent, opendirSync, readdirSync, statSync } from 'node:fs';
+import { type Dirent, existsSync, opendirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Check, Checked } from '../check.ts';
 import type { Finding } from '../finding.ts';
@@ -15,7 +15,8 @@ interface FileKey {
 /** F2: every file belongs to an object, or is too young to tell. What has no object's name is not Wherry's to remove. */
 export function filesCheck({ dataDirectory, records, now, orphanAgeMs }: Checked): Check<FileKey> {
   const root = join(dataDirectory, 'objects');
-  const shards = readdirSync(root).toSorted();
+  // Where it is missing as a whole, the objects tell.
+  const shards = existsSync(root) ? readdirSync(root).toSorted() : [];
 
   function lookAtObject(shard: string, oid: string): readonly Finding[] {
     if (records.finds('select 1 from object where oid = ?', oid)) return [];

@@ -2,7 +2,14 @@ import { registryTables } from './0001-registry.ts';
 import { fewerPages } from './0002-fewer-pages.ts';
 import { collectorTables } from './0003-collector.ts';
 import { administration } from './0004-administration.ts';
+import { storeGeneration } from './0005-store-generation.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
-export const migrations: readonly Migration[] = [registryTables, fewerPages, collectorTables, administration];
+export const migrations: readonly Migration[] = [
+  registryTables,
+  fewerPages,
+  collectorTables,
+  administration,
+  storeGeneration,
+];

@@ -71,6 +71,7 @@ describe('a database', () => {
       'object',
       'pin',
       'repository',
+      'store',
       'tag',
       'tag_trash',
       'task',

@@ -1,0 +1,67 @@
+import { type BlobStore, BlobStoreFullError } from '../blobs/store.ts';
+import { first } from '../metadata/operation.ts';
+import { knownGeneration, raiseGeneration } from '../metadata/queries/store.ts';
+import { MetadataFullError, type MetadataStore } from '../metadata/store.ts';
+import type { Clock } from './clock.ts';
+
+/** How long files may go under one generation, in ms. What goes within it was condemned before, for longer by default. */
+const moveEveryMs = 60_000;
+
+/** Files must not go, since the database does not know what they are. */
+export class DatabaseOutdatedError extends Error {
+  override readonly name = 'DatabaseOutdatedError';
+}
+
+interface Parts {
+  readonly metadata: MetadataStore;
+  readonly blobs: BlobStore;
+  readonly clock: Clock;
+}
+
+/**
+ * Notices a database that is older than its blobs, such as one restored from a backup (R39): it may hold what has been
+ * removed since, and does not know what was pushed since, which nobody can get back once it is removed. Both stores keep
+ * a number that grows before bytes go, in the database first; where that of the blobs is the greater one, the database
+ * has forgotten.
+ */
+export class StoreGeneration {
+  readonly #parts: Parts;
+  readonly isDatabaseOutdated: boolean;
+  #movedAt: number | undefined;
+  #moving: Promise<void> | undefined;
+
+  private constructor(parts: Parts, isDatabaseOutdated: boolean) {
+    this.#parts = parts;
+    this.isDatabaseOutdated = isDatabaseOutdated;
+  }
+
+  static async open(parts: Parts): Promise<StoreGeneration> {
+    const known = await parts.metadata.read(() => first(knownGeneration, {}));
+    const ofBlobs = (await parts.blobs.generation()) ?? 0;
+    return new StoreGeneration(parts, ofBlobs > (known?.generation ?? 0));
+  }
+
+  /** Bytes are about to be removed; resolves when they may be. @throws DatabaseOutdatedError */
+  async beforeRemoval(): Promise<void> {
+    if (this.isDatabaseOutdated)
+      throw new DatabaseOutdatedError('the database is older than the blobs: see wherry fsck');
+    if (this.#movedAt !== undefined && this.#parts.clock.now() - this.#movedAt < moveEveryMs) return;
+    this.#moving ??= this.#move().finally(() => {
+      this.#moving = undefined;
+    });
+    await this.#moving;
+  }
+
+  async #move(): Promise<void> {
+    const { metadata, blobs, clock } = this.#parts;
+    const now = clock.now();
+    try {
+      const raised = await metadata.write(() => first(raiseGeneration, {}), { fromReserve: true });
+      if (raised !== undefined) await blobs.setGeneration(raised.generation);
+    } catch (error) {
+      // What is about to be removed may be the very room that is missing.
+      if (!(error instanceof BlobStoreFullError || error instanceof MetadataFullError)) throw error;
+    }
+    this.#movedAt = now;
+  }
+}

@@ -1,0 +1,80 @@
+import { expect, test } from 'bun:test';
+import { copyFileSync, existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fsck, type FsckOptions } from '../../src/fsck/fsck.ts';
+import { freshBytes } from './content.ts';
+import { ServedRegistry, type Settings } from './served-registry.ts';
+
+const repo = 'team/app';
+const settings: Settings = { 'windows.lease': '0', 'windows.condemned': '0' };
+
+/** Pushes a blob that nothing keeps, and has it collected. */
+async function pushAndCollect(registry: ServedRegistry): Promise<void> {
+  await registry.pushBlob(repo, freshBytes());
+  registry.clock.advance(60_000);
+  await registry.collected();
+  expect(await registry.objectFiles()).toEqual([]);
+}
+
+async function found(registry: ServedRegistry, options: Partial<FsckOptions> = {}): Promise<string[]> {
+  const { dataDirectory } = registry;
+  const findings = await Array.fromAsync(fsck({ dataDirectory, now: registry.clock.now(), ...options }));
+  return findings.map(({ severity, code, isRepaired }) => `${severity} ${code}${isRepaired ? ' repaired' : ''}`);
+}
+
+async function isOutdated(registry: ServedRegistry): Promise<boolean> {
+  return (await (await registry.send('/metrics')).text()).includes('\nwherry_database_outdated 1\n');
+}
+
+test('a database older than its blobs removes nothing until it has been accepted (R39)', async () => {
+  await using registry = await ServedRegistry.start(settings);
+  const database = join(registry.dataDirectory, 'wherry.db');
+  const backup = join(registry.dataDirectory, 'backup.db');
+  await pushAndCollect(registry);
+  await registry.stop();
+  copyFileSync(database, backup);
+  await registry.resume(settings);
+  expect(await isOutdated(registry)).toBe(false);
+  await pushAndCollect(registry);
+  const orphan = join(registry.dataDirectory, 'objects', 'ab', 'ab'.repeat(16));
+  writeFileSync(orphan, 'pushed since');
+  await registry.stop();
+
+  copyFileSync(backup, database);
+  await registry.resume(settings);
+  expect(registry.logged.filter((line) => line.includes('older than the blobs'))).toHaveLength(1);
+  expect(await isOutdated(registry)).toBe(true);
+  await registry.pushBlob(repo, freshBytes());
+  registry.clock.advance(60_000);
+  await registry.collected();
+  expect(await registry.objectFiles()).toHaveLength(2);
+  expect(await found(registry, { repair: true })).toContain('leak F14');
+  await registry.stop();
+
+  // What the database does not know stays until the next repair, in case that a newer database can be had.
+  const repaired = await found(registry, { repair: true, orphanAgeMs: 0 });
+  expect(repaired).toContain('leak F14 repaired');
+  expect(repaired).toContain('leak F2');
+  expect(existsSync(orphan)).toBe(true);
+  expect(await found(registry, { repair: true, orphanAgeMs: 0 })).toContain('leak F2 repaired');
+  await registry.resume(settings);
+  expect(await isOutdated(registry)).toBe(false);
+  registry.clock.advance(3_600_000);
+  await registry.collected();
+  expect(await registry.objectFiles()).toEqual([]);
+});
+
+test('the generation of the blobs moves once a minute at most, and only when bytes go', async () => {
+  await using registry = await ServedRegistry.start(settings);
+  const generation = () => registry.rows<{ generation: number }>('select generation from store')[0]?.generation;
+  await registry.pushBlob(repo, freshBytes());
+  expect(generation()).toBe(0);
+  await registry.collected();
+  expect(generation()).toBe(1);
+  await registry.pushBlob(repo, freshBytes());
+  await registry.collected();
+  expect(generation()).toBe(1);
+  await pushAndCollect(registry);
+  expect(generation()).toBe(2);
+  expect(await Bun.file(join(registry.dataDirectory, 'generation')).text()).toBe('0000000000000002\n');
+});
