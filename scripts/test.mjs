@@ -5,7 +5,11 @@ import { runToEnd } from './child-process.mjs';
 import { ensureSetUp, giveUp, projectDirectory } from './setup.mjs';
 
 /** The real clients have their own command, npm run e2e, which installs them; the storm takes minutes: npm run storm. */
-const elsewhere = ['--path-ignore-patterns=test/clients/**', '--path-ignore-patterns=test/storm/**'];
+const elsewhere = [
+  '--path-ignore-patterns=test/clients/**',
+  '--path-ignore-patterns=test/storm/**',
+  '--path-ignore-patterns=test/crash/**',
+];
 
 const bun = await ensureSetUp().catch(giveUp);
 const here = { cwd: projectDirectory };

@@ -55,6 +55,11 @@ export class ServerProcess implements AsyncDisposable {
     return this.#process.pid;
   }
 
+  /** Whether the process is over, however it ended. */
+  get hasEnded(): boolean {
+    return this.#process.exitCode !== null || this.#process.signalCode !== null;
+  }
+
   /**
    * Asks the server to end and waits until it has.
    *
@@ -83,7 +88,7 @@ export class ServerProcess implements AsyncDisposable {
   async #untilReady(): Promise<void> {
     const startedAtMs = performance.now();
     while (!(await this.#isReady())) {
-      if (this.#process.exitCode !== null || this.#process.signalCode !== null) {
+      if (this.hasEnded) {
         throw new Error(`the server ended before it was ready\n${await this.#tail()}`);
       }
       if (performance.now() - startedAtMs > readyWithinMs) {

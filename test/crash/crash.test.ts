@@ -1,0 +1,172 @@
+import { expect, setDefaultTimeout, test } from 'bun:test';
+import { isJsonObject } from '../../src/oci/json.ts';
+import { until } from '../server/until.ts';
+import { CrashingRegistry, type Fault } from './crashing-registry.ts';
+import { failurePoints } from './failure-points.ts';
+import { pullWhole } from './pull-whole.ts';
+import { Workload } from './workload.ts';
+
+setDefaultTimeout(45 * 60_000);
+
+/** How many registries fail at the same time. */
+const atOnce = 2;
+/** The calls that are made to fail, where somebody looks for one mistake: a part of their names. */
+const only = process.env['CRASH_ONLY'] ?? '';
+/** After how many hours everything that was deleted is gone. */
+const hoursUntilEmpty = 6;
+
+interface Reached {
+  readonly step: string;
+  readonly point: string;
+  /** How often it has been reached before in the life of the process, and this time. */
+  readonly nth: number;
+}
+
+let everyStep: readonly Reached[] = [];
+
+test('the workload reaches every failure point there is', async () => {
+  await using registry = new CrashingRegistry();
+  expect(await registry.start()).toBe(true);
+  const counts = new Map<string, number>();
+  const reached: Reached[] = [];
+  let read = 0;
+  let step = 'starting';
+  const take = (): void => {
+    const inStep = new Set<string>();
+    const lines = registry.reached();
+    for (const point of lines.slice(read)) {
+      const nth = (counts.get(point) ?? 0) + 1;
+      counts.set(point, nth);
+      if (!inStep.has(point) && failurePoints.includes(point)) reached.push({ step, point, nth });
+      inStep.add(point);
+    }
+    read = lines.length;
+  };
+  const workload = new Workload(registry, false);
+  await workload.run((name) => {
+    take();
+    step = name;
+  });
+  await verify(registry, workload);
+  everyStep = reached;
+  const known = new Set(reached.map(({ point }) => point));
+  expect(failurePoints.filter((point) => !known.has(point))).toEqual([]);
+  console.log(`${failurePoints.length} failure points, reached in ${reached.length} places of the workload`);
+});
+
+test('killed with -9 at any failure point in any step, it has lost nothing that it acknowledged and leaks nothing', async () => {
+  const failed = await inTurn(chosen(everyStep).map(({ point, nth }) => ({ kind: 'kill', point, nth })));
+  expect(failed.messages).toEqual([]);
+  expect(failurePoints.filter((point) => point.includes(only) && !failed.reached.has(point))).toEqual([]);
+});
+
+test.each(['ENOSPC', 'EIO'] as const)(
+  'a call that fails with %s leads to a refusal, to no loss and to no leak, whichever call it is in any step',
+  async (kind) => {
+    const calls = chosen(everyStep).filter(({ point }) => point.startsWith('before') && point !== 'before answer');
+    const failed = await inTurn(calls.map(({ point, nth }) => ({ kind, point, nth })));
+    expect(failed.messages).toEqual([]);
+  },
+);
+
+test('killed again and again while it takes up what a kill has left, it gets there in the end', async () => {
+  const first = everyStep.find(({ point, step }) => point === 'before unlink' && step !== 'starting');
+  const points = ['before unlink', 'after unlink', 'before syncShard', 'after commit', 'before syncLog'];
+  const again = points.map((point): Fault => ({ kind: 'kill', point, nth: 1 }));
+  expect(await survives({ kind: 'kill', point: 'before unlink', nth: first?.nth ?? 0 }, again)).toBe(true);
+});
+
+function chosen(reached: readonly Reached[]): readonly Reached[] {
+  return reached.filter(({ point }) => point.includes(only));
+}
+
+/** Lets one registry after the other fail, some at once. */
+async function inTurn(
+  faults: readonly Fault[],
+): Promise<{ messages: readonly string[]; reached: ReadonlySet<string> }> {
+  const messages: string[] = [];
+  const reached = new Set<string>();
+  const waiting = [...faults];
+  const work = async (): Promise<void> => {
+    for (let fault = waiting.shift(); fault !== undefined; fault = waiting.shift()) {
+      const name = `${fault.kind} ${fault.point}, time ${fault.nth}`;
+      try {
+        if (await survives(fault)) reached.add(fault.point);
+      } catch (error) {
+        messages.push(`${name}: ${String(error)}`);
+        console.log(`${name}: ${String(error)}`);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+  console.log(`${faults.length} faults: ${faults[0]?.kind}`);
+  return { messages, reached };
+}
+
+/**
+ * @param again what ends it, one after the other, when it is started again
+ * @returns whether the fault has happened @throws where something is lost or leaks because of it
+ */
+async function survives(fault: Fault, again: readonly Fault[] = []): Promise<boolean> {
+  await using registry = new CrashingRegistry();
+  const workload = new Workload(registry, fault.kind !== 'kill');
+  const isReady = await registry.start(fault);
+  if (isReady) await workload.run();
+  const reached = registry.reached().filter((point) => point === fault.point).length >= fault.nth;
+  if (isReady && !(await registry.hasEnded())) await registry.stop();
+  try {
+    expect(await registry.findings()).toEqual([]);
+    for (const next of again) {
+      if (await registry.start(next)) await until(`it ends ${next.point}`, () => registry.hasEnded());
+      expect(await registry.findings()).toEqual([]);
+    }
+    await registry.start();
+    await verify(registry, workload);
+    await deleteEverything(registry);
+    expect(registry.leftovers()).toEqual([]);
+    expect(await registry.stop()).toBe(0);
+    expect(await registry.findings()).toEqual([]);
+  } catch (error) {
+    throw new Error(`${String(error)}\n${registry.log().split('\n').slice(-15).join('\n')}`, { cause: error });
+  }
+  return reached;
+}
+
+/** Pulls back what was acknowledged, and whatever else can be seen: where a request was cut short, before or after it. */
+async function verify(registry: CrashingRegistry, { images, blobs }: Workload): Promise<void> {
+  const { origin } = registry;
+  for (const [name, digest] of images) {
+    const [, repo = '', reference = ''] = /^(.+?)[:@](.+)$/.exec(name) ?? [];
+    expect(`${name} ${await pullWhole(origin, repo, reference)}`).toBe(`${name} ${digest}`);
+  }
+  for (const name of blobs) {
+    const [repo = '', digest = ''] = name.split('@');
+    expect((await fetch(`${origin}/v2/${repo}/blobs/${digest}`, { method: 'HEAD' })).status).toBe(200);
+  }
+  for (const { repo, tag } of await everyTag(origin)) await pullWhole(origin, repo, tag);
+}
+
+async function deleteEverything(registry: CrashingRegistry): Promise<void> {
+  const { origin } = registry;
+  for (const { repo, tag } of await everyTag(origin)) {
+    expect((await fetch(`${origin}/v2/${repo}/manifests/${tag}`, { method: 'DELETE' })).status).toBe(202);
+  }
+  for (let hour = 0; hour < hoursUntilEmpty; hour++) await registry.hourPasses();
+}
+
+async function everyTag(origin: string): Promise<readonly { repo: string; tag: string }[]> {
+  const repos = await listed(`${origin}/v2/_catalog`, 'repositories');
+  const tags = repos.map(async (repo) =>
+    (await listed(`${origin}/v2/${repo}/tags/list`, 'tags')).map((tag) => ({ repo, tag })),
+  );
+  return (await Promise.all(tags)).flat();
+}
+
+async function listed(url: string, field: string): Promise<readonly string[]> {
+  const answer = await fetch(url);
+  // A repository that holds nothing but a blob's lease may have gone since.
+  if (answer.status === 404) return [];
+  const body: unknown = await answer.json();
+  const list = isJsonObject(body) ? body[field] : undefined;
+  return Array.isArray(list) ? list.map(String) : [];
+}

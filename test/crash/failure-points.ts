@@ -1,0 +1,84 @@
+import { type DirectoryCalls, directoryCalls } from '../../src/blobs/directory/calls.ts';
+import { type HttpCalls, httpCalls } from '../../src/http/server.ts';
+import { type DatabaseCalls, databaseCalls } from '../../src/metadata/sqlite/calls.ts';
+import type { Syncs } from '../../src/server.ts';
+
+/** `before unlink`, `after commit`: where a test lets the process end or a call fail. */
+export type FailurePoint = string;
+
+/** Every failure point there is: before and after each call of the tables that all input and output goes through. */
+export const failurePoints: readonly FailurePoint[] = [directoryCalls, databaseCalls, httpCalls]
+  .flatMap((calls) => Object.keys(calls))
+  .flatMap((name) => [`before ${name}`, `after ${name}`]);
+
+/**
+ * The calls of the system, each of which comes by its two failure points. A call that is new in one of the tables is
+ * missing here, which does not compile.
+ *
+ * @param reach is told of each point; what it throws before a call is what the call fails with
+ */
+export function callsThatReach(reach: (point: FailurePoint) => void): Syncs {
+  function during<T>(name: string, run: () => T): T {
+    reach(`before ${name}`);
+    const result = run();
+    reach(`after ${name}`);
+    return result;
+  }
+  async function later<T>(name: string, run: () => Promise<T>): Promise<T> {
+    reach(`before ${name}`);
+    return await reachedAfter(name, run());
+  }
+  function either(name: string, run: () => number | Promise<number>): number | Promise<number> {
+    reach(`before ${name}`);
+    const result = run();
+    if (typeof result === 'number') {
+      reach(`after ${name}`);
+      return result;
+    }
+    return reachedAfter(name, result);
+  }
+
+  async function reachedAfter<T>(name: string, result: Promise<T>): Promise<T> {
+    const settled = await result;
+    reach(`after ${name}`);
+    return settled;
+  }
+
+  const blobs: DirectoryCalls = {
+    makeDirectory: (path) => during('makeDirectory', () => directoryCalls.makeDirectory(path)),
+    syncDirectory: (path) => later('syncDirectory', () => directoryCalls.syncDirectory(path)),
+    open: (path, flags, mode) => during('open', () => directoryCalls.open(path, flags, mode)),
+    close: (descriptor) => during('close', () => directoryCalls.close(descriptor)),
+    cutOff: (descriptor, sizeBytes) => during('cutOff', () => directoryCalls.cutOff(descriptor, sizeBytes)),
+    truncate: (path, sizeBytes) => later('truncate', () => directoryCalls.truncate(path, sizeBytes)),
+    write: (sink, chunk) => either('write', () => directoryCalls.write(sink, chunk)),
+    flush: (sink) => either('flush', () => directoryCalls.flush(sink)),
+    end: (sink) => either('end', () => directoryCalls.end(sink)),
+    unlink: (path) => later('unlink', () => directoryCalls.unlink(path)),
+    writeSynced: (path, text) => later('writeSynced', () => directoryCalls.writeSynced(path, text)),
+    syncObject: (descriptor) => later('syncObject', () => directoryCalls.syncObject(descriptor)),
+    syncShard: (descriptor) => later('syncShard', () => directoryCalls.syncShard(descriptor)),
+  };
+  const commit: DatabaseCalls['commit'] = (run) => during('commit', () => databaseCalls.commit(run));
+  const syncLog: DatabaseCalls['syncLog'] = (descriptor, done) => {
+    try {
+      reach('before syncLog');
+    } catch (error) {
+      setImmediate(done, error);
+      return;
+    }
+    databaseCalls.syncLog(descriptor, (error) => {
+      reach('after syncLog');
+      done(error);
+    });
+  };
+  const answer: HttpCalls['answer'] = (response) => {
+    reach('before answer');
+    // The runtime sends it when it gets it back.
+    setImmediate(() => reach('after answer'));
+    return httpCalls.answer(response);
+  };
+  const database: DatabaseCalls = { commit, syncLog };
+  const http: HttpCalls = { answer };
+  return { blobs, log: syncLog, ...database, ...http };
+}

@@ -1,0 +1,103 @@
+import { Database } from 'bun:sqlite';
+import { openSync, writeSync } from 'node:fs';
+import { loadConfig } from '../../src/config/load.ts';
+import { createLog } from '../../src/log/log.ts';
+import { startServer } from '../../src/server.ts';
+import { callsThatReach, type FailurePoint } from './failure-points.ts';
+
+/**
+ * A registry that ends, or whose calls fail, at a failure point, and whose time moves on by an hour with each SIGUSR2.
+ * It writes each point that it reaches into a file, a line each. What it does is in its environment.
+ */
+const hourMs = 3_600_000;
+/** A disk that is full stays so for some calls. */
+const callsOfFullDisk = 5;
+
+const environment = {
+  data: given('CRASH_DATA'),
+  listen: given('CRASH_LISTEN'),
+  reached: given('CRASH_REACHED'),
+  clockMs: Number(given('CRASH_CLOCK_MS')),
+  fault: process.env['CRASH_FAULT'],
+  point: process.env['CRASH_POINT'],
+  nth: Number(process.env['CRASH_NTH']),
+};
+
+const reached = openSync(environment.reached, 'a');
+const counts = new Map<FailurePoint, number>();
+
+function reach(point: FailurePoint): void {
+  const count = (counts.get(point) ?? 0) + 1;
+  counts.set(point, count);
+  writeSync(reached, `${point}\n`);
+  if (point !== environment.point || count < environment.nth) return;
+  switch (environment.fault) {
+    case 'kill':
+      process.kill(process.pid, 'SIGKILL');
+      return;
+    case 'EIO':
+      if (count === environment.nth) throw failureOf(point, 'EIO', 'SQLITE_IOERR_FSYNC');
+      return;
+    case 'ENOSPC':
+      if (count < environment.nth + callsOfFullDisk) throw failureOf(point, 'ENOSPC', 'SQLITE_FULL');
+      return;
+    default:
+      throw new Error(`there is no fault ${environment.fault}`);
+  }
+}
+
+function failureOf(point: FailurePoint, systemCode: string, databaseCode: string): unknown {
+  if (!point.endsWith('commit')) {
+    return Object.assign(new Error(`${systemCode}: made to fail ${point}`), { code: systemCode });
+  }
+  const failure: unknown = Object.create(anySqliteError(), { code: { value: databaseCode } });
+  return failure;
+}
+
+/** Only the runtime makes them. */
+function anySqliteError(): Error {
+  using database = new Database(':memory:');
+  try {
+    database.run('made to fail');
+  } catch (error) {
+    if (error instanceof Error) return error;
+  }
+  throw new Error('SQLite has taken what is no statement');
+}
+
+function given(name: string): string {
+  const value = process.env[name];
+  if (value === undefined) throw new Error(`${name} is not given`);
+  return value;
+}
+
+let clockMs = environment.clockMs;
+const flags = new Map(
+  Object.entries({
+    data: environment.data,
+    listen: environment.listen,
+    'windows.lease': '10m',
+    'windows.neverTagged': '20m',
+    'windows.upload': '30m',
+    'windows.trash': '0',
+    'windows.condemned': '0',
+    'http.drain': '1s',
+    'log.level': 'warn',
+  }),
+);
+const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
+if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
+const server = await startServer({
+  config: loaded.config,
+  log: await createLog({ level: 'warn', format: 'json' }),
+  clock: { now: () => Date.now() + clockMs },
+  syncs: callsThatReach(reach),
+});
+process.on('SIGUSR2', () => {
+  clockMs += hourMs;
+  writeSync(reached, 'an hour\n');
+  server.collector.wake();
+});
+process.on('SIGTERM', () => {
+  void server.stop().finally(() => process.exit(0));
+});

@@ -1,0 +1,227 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { digestOf, freshBytes, imageOf, indexOf, ociIndex, ociManifest } from '../http/content.ts';
+import { RawRequest } from '../server/raw-request.ts';
+import { until } from '../server/until.ts';
+import type { CrashingRegistry } from './crashing-registry.ts';
+
+/** The registry has refused a step, as it may where its calls fail. */
+class RefusedError extends Error {
+  override readonly name = 'RefusedError';
+}
+
+interface Step {
+  readonly name: string;
+  readonly run: () => Promise<unknown>;
+}
+
+const mebibyte = 1024 * 1024;
+
+/**
+ * A day in the life of a registry, step by step: each kind of push, overwriting, deleting, giving up, and collecting.
+ * What the registry has acknowledged, and nobody has since asked it to delete, is in `images` and `blobs`.
+ */
+export class Workload {
+  /** The digest that `repo:tag` or `repo@digest` must lead to. */
+  readonly images = new Map<string, string>();
+  /** Pushed, and within their lease: `repo@digest`. */
+  readonly blobs = new Set<string>();
+  readonly #registry: CrashingRegistry;
+  /** Whether a refusal is an answer to expect. */
+  readonly #mayRefuse: boolean;
+  readonly #config = freshBytes();
+  readonly #base = freshBytes(3000);
+  readonly #layer = freshBytes(2000);
+
+  constructor(registry: CrashingRegistry, mayRefuse: boolean) {
+    this.#registry = registry;
+    this.#mayRefuse = mayRefuse;
+  }
+
+  /** Runs all steps in order, or until the registry has ended. @param onStep is told before each, and of the end */
+  async run(onStep: (name: string) => void = () => undefined): Promise<void> {
+    for (const { name, run } of this.#steps()) {
+      onStep(name);
+      try {
+        await run();
+      } catch (error) {
+        if (await this.#registry.hasEnded()) return;
+        if (!(error instanceof RefusedError)) throw new Error(`${name}: ${String(error)}`, { cause: error });
+      }
+    }
+    onStep('end');
+  }
+
+  #steps(): readonly Step[] {
+    const first = JSON.stringify(imageOf(this.#config, this.#base, this.#layer));
+    const second = JSON.stringify(imageOf(this.#config, this.#layer));
+    const index = JSON.stringify(indexOf(first, second));
+    const about = JSON.stringify({
+      ...imageOf(this.#config),
+      subject: { mediaType: ociManifest, digest: digestOf(first), size: first.length },
+    });
+    return [
+      { name: 'a blob in chunks', run: () => this.#pushInChunks('app', this.#base) },
+      { name: 'a blob with POST and PUT', run: () => this.#pushAtOnce('app', this.#config) },
+      { name: 'a blob with a single POST', run: () => this.#push('app', this.#layer) },
+      { name: 'a copy of a blob', run: () => this.#push('app', this.#base) },
+      { name: 'an image', run: () => this.#put('app', 'one', first) },
+      { name: 'a mount', run: () => this.#mount('other', 'app', this.#layer) },
+      { name: 'a blob that another repository has', run: () => this.#push('other', this.#config) },
+      { name: 'an image in another repository', run: () => this.#put('other', 'two', second) },
+      { name: 'a second image', run: () => this.#put('app', 'two', second) },
+      { name: 'an index', run: () => this.#put('app', 'multi', index, ociIndex) },
+      { name: 'a referrer', run: () => this.#put('app', digestOf(about), about) },
+      { name: 'a chunk that is too short', run: () => this.#pushTooLittle('app') },
+      { name: 'a chunk that another overtakes', run: () => this.#overtake('app') },
+      { name: 'a wrong digest', run: () => this.#pushWrong('app') },
+      { name: 'an upload that is cancelled', run: () => this.#cancel('app') },
+      { name: 'an upload that nobody ends', run: () => this.#leaveOpen('app') },
+      { name: 'an overwritten tag', run: () => this.#put('app', 'one', second) },
+      { name: 'a deleted tag', run: () => this.#remove('app', 'two') },
+      { name: 'a blob that nothing needs', run: () => this.#pushAndDelete('app') },
+      { name: 'a manifest deleted by its digest', run: () => this.#removeByDigest('other', digestOf(second), 'two') },
+      { name: 'an index deleted by its digest', run: () => this.#removeByDigest('app', digestOf(index), 'multi') },
+      { name: 'collecting', run: () => this.#hoursPass(3) },
+      { name: 'a blob that was collected', run: () => this.#push('app', this.#base) },
+      { name: 'an image that was collected', run: () => this.#put('app', 'again', first) },
+    ];
+  }
+
+  async #hoursPass(hours: number): Promise<void> {
+    // Leases end, and what was never tagged goes.
+    this.blobs.clear();
+    for (const reference of this.images.keys()) if (reference.includes('@')) this.images.delete(reference);
+    for (let hour = 0; hour < hours; hour++) await this.#registry.hourPasses();
+  }
+
+  async #send(path: string, init: RequestInit = {}): Promise<Response> {
+    return await fetch(new URL(path, this.#registry.origin), init);
+  }
+
+  /** @throws RefusedError where another answer is one that a failing disk may lead to */
+  async #expect(answer: Response, status: number): Promise<Response> {
+    if (answer.status === status) return answer;
+    const text = await answer.text();
+    const isRefusal = answer.status < 500 || answer.status === 503 || answer.status === 507;
+    if (this.#mayRefuse && isRefusal) throw new RefusedError(`${answer.status} ${text}`);
+    throw new Error(`${answer.status}, not ${status}: ${text}`);
+  }
+
+  async #openSession(repo: string): Promise<string> {
+    const opened = await this.#expect(await this.#send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' }), 202);
+    return opened.headers.get('location') ?? '';
+  }
+
+  async #pushInChunks(repo: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const session = await this.#openSession(repo);
+    for (const piece of [bytes.slice(0, 1000), bytes.slice(1000, 2000)]) {
+      await this.#expect(await this.#send(session, { method: 'PATCH', body: piece }), 202);
+    }
+    await this.#close(repo, session, bytes, bytes.slice(2000));
+  }
+
+  async #pushAtOnce(repo: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    await this.#close(repo, await this.#openSession(repo), bytes, bytes);
+  }
+
+  async #close(repo: string, session: string, all: Uint8Array, body: Uint8Array<ArrayBuffer>): Promise<void> {
+    const digest = digestOf(all);
+    await this.#expect(await this.#send(`${session}?digest=${digest}`, { method: 'PUT', body }), 201);
+    this.blobs.add(`${repo}@${digest}`);
+  }
+
+  async #push(repo: string, body: Uint8Array<ArrayBuffer>): Promise<void> {
+    const digest = digestOf(body);
+    const path = `/v2/${repo}/blobs/uploads/?digest=${digest}`;
+    await this.#expect(await this.#send(path, { method: 'POST', body }), 201);
+    this.blobs.add(`${repo}@${digest}`);
+  }
+
+  async #mount(repo: string, from: string, bytes: Uint8Array): Promise<void> {
+    const digest = digestOf(bytes);
+    const path = `/v2/${repo}/blobs/uploads/?mount=${digest}&from=${from}`;
+    await this.#expect(await this.#send(path, { method: 'POST' }), 201);
+    this.blobs.add(`${repo}@${digest}`);
+  }
+
+  async #put(repo: string, reference: string, text: string, contentType: string = ociManifest): Promise<void> {
+    const name = reference.includes(':') ? `${repo}@${reference}` : `${repo}:${reference}`;
+    this.images.delete(name);
+    const init = { method: 'PUT', body: text, headers: { 'content-type': contentType } };
+    await this.#expect(await this.#send(`/v2/${repo}/manifests/${reference}`, init), 201);
+    this.images.set(name, digestOf(text));
+  }
+
+  async #remove(repo: string, tag: string): Promise<void> {
+    this.images.delete(`${repo}:${tag}`);
+    await this.#expect(await this.#send(`/v2/${repo}/manifests/${tag}`, { method: 'DELETE' }), 202);
+  }
+
+  async #removeByDigest(repo: string, digest: string, tag: string): Promise<void> {
+    this.images.delete(`${repo}:${tag}`);
+    await this.#expect(await this.#send(`/v2/${repo}/manifests/${digest}`, { method: 'DELETE' }), 202);
+  }
+
+  /** Of unknown length, so that only the end of the body tells that it is shorter than its range. */
+  async #pushTooLittle(repo: string): Promise<void> {
+    const session = await this.#openSession(repo);
+    await this.#expect(await this.#send(session, { method: 'PATCH', body: freshBytes() }), 202);
+    const pieces = [freshBytes(50)];
+    const body = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        const piece = pieces.pop();
+        if (piece === undefined) controller.close();
+        else controller.enqueue(piece);
+      },
+    });
+    const headers = { 'content-range': '100-199' };
+    await this.#expect(await this.#send(session, { method: 'PATCH', body, headers }), 400);
+    await this.#expect(await this.#send(session, { method: 'DELETE' }), 204);
+  }
+
+  /** A request that stalls after more than the registry keeps in memory; the next one takes the session over. */
+  async #overtake(repo: string): Promise<void> {
+    const session = await this.#openSession(repo);
+    const { host } = new URL(this.#registry.origin);
+    const stalled = await RawRequest.open(host, 'PATCH', session, { 'content-length': String(3 * mebibyte) });
+    await stalled.write(freshBytes(2 * mebibyte));
+    await until('the registry has written some of it, or refused', async () => {
+      return this.#largestFile() >= mebibyte || this.#mayRefuse || (await this.#registry.hasEnded());
+    });
+    const bytes = freshBytes();
+    await this.#close(repo, session, bytes, bytes);
+    stalled.destroy();
+  }
+
+  #largestFile(): number {
+    const entries = readdirSync(join(this.#registry.data, 'objects'), { recursive: true, withFileTypes: true });
+    const sizes = entries.map(
+      (entry) => statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0,
+    );
+    return Math.max(0, ...sizes);
+  }
+
+  async #pushWrong(repo: string): Promise<void> {
+    const path = `/v2/${repo}/blobs/uploads/?digest=${digestOf('others')}`;
+    await this.#expect(await this.#send(path, { method: 'POST', body: freshBytes() }), 400);
+  }
+
+  async #cancel(repo: string): Promise<void> {
+    const session = await this.#leaveOpen(repo);
+    await this.#expect(await this.#send(session, { method: 'DELETE' }), 204);
+  }
+
+  async #leaveOpen(repo: string): Promise<string> {
+    const session = await this.#openSession(repo);
+    await this.#expect(await this.#send(session, { method: 'PATCH', body: freshBytes() }), 202);
+    return session;
+  }
+
+  async #pushAndDelete(repo: string): Promise<void> {
+    const bytes = freshBytes();
+    await this.#push(repo, bytes);
+    this.blobs.delete(`${repo}@${digestOf(bytes)}`);
+    await this.#expect(await this.#send(`/v2/${repo}/blobs/${digestOf(bytes)}`, { method: 'DELETE' }), 202);
+  }
+}
