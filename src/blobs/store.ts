@@ -18,7 +18,10 @@ export interface BlobStore {
    */
   append(oid: ObjectId, offsetBytes: number): Promise<BlobWriter>;
 
-  /** Cuts off what is behind an object's first `sizeBytes` bytes, which needs no room; quietly where nothing is (I12). */
+  /**
+   * Cuts off what is behind an object's first `sizeBytes` bytes, which needs no room on most disks; quietly where nothing
+   * is (I12). @throws BlobStoreFullError
+   */
   truncate(oid: ObjectId, sizeBytes: number): Promise<void>;
 
   /** The object's size in bytes, undefined where there is none. */

@@ -211,6 +211,16 @@ describe('a disk that is full', () => {
     expect(await refusalOf(full.sync(oid))).toBeInstanceOf(BlobStoreFullError);
   });
 
+  test('refuses to cut off bytes, where that takes room', async () => {
+    await append(oid, 0, 'bytes');
+    const full = await DirectoryBlobStore.open(directory, {
+      truncate: async (path) => {
+        throw Object.assign(new Error(`ENOSPC: truncate ${path}`), { code: 'ENOSPC' });
+      },
+    });
+    expect(await refusalOf(full.truncate(oid, 1))).toBeInstanceOf(BlobStoreFullError);
+  });
+
   test('is told apart from one that fails', async () => {
     const broken = await DirectoryBlobStore.open(directory, {
       open: (path) => {

@@ -52,7 +52,12 @@ export class DirectoryBlobStore implements BlobStore {
   async truncate(oid: ObjectId, sizeBytes: number): Promise<void> {
     const path = this.#path(oid);
     const stats = await statIfThere(path);
-    if (stats !== undefined && stats.size > sizeBytes) await this.#calls.truncate(path, sizeBytes);
+    if (stats === undefined || stats.size <= sizeBytes) return;
+    try {
+      await this.#calls.truncate(path, sizeBytes);
+    } catch (error) {
+      throw translated(error);
+    }
   }
 
   async size(oid: ObjectId): Promise<number | undefined> {
