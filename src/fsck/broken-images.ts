@@ -9,9 +9,10 @@ interface Need {
   readonly name: string | null;
 }
 
+/** The cross join makes SQLite begin with what it has found, and not with all manifests. */
 const upward = `
   select distinct need.repo, need.digest, tag.name from need
-  join manifest on manifest.repo = need.repo and manifest.digest = need.digest and manifest.state = 'live'
+  cross join manifest on manifest.repo = need.repo and manifest.digest = need.digest and manifest.state = 'live'
   left join tag on tag.repo = need.repo and tag.manifest = need.digest
   order by tag.name is null, need.repo, tag.name
   limit ${namedImages}`;

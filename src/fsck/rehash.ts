@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { algorithmOf, type Digest, DigestHasher, parseDigest } from '../oci/digest.ts';
 import { imagesNeedingBlob } from './broken-images.ts';
@@ -24,6 +25,7 @@ export interface Rehash {
 interface Blob {
   readonly oid: string;
   readonly digest: string;
+  readonly size_bytes: number;
 }
 
 /**
@@ -35,7 +37,7 @@ export async function* rehash(reading: Rehash): AsyncGenerator<Finding> {
   let { after } = reading;
   for (;;) {
     const page = records.all<Blob>(
-      `select oid, digest from object where oid > ? and state = 'live' order by oid limit ?`,
+      `select oid, digest, size_bytes from object where oid > ? and state = 'live' order by oid limit ?`,
       after,
       keysPerPage,
     );
@@ -49,10 +51,12 @@ export async function* rehash(reading: Rehash): AsyncGenerator<Finding> {
   checkpoint.done();
 }
 
-async function* look(reading: Rehash, { oid, digest: text }: Blob): AsyncGenerator<Finding> {
+async function* look(reading: Rehash, { oid, digest: text, size_bytes: sizeBytes }: Blob): AsyncGenerator<Finding> {
   const digest = parseDigest(text);
   if (digest === undefined) return;
   const path = pathOf(reading.dataDirectory, oid);
+  // Another size is a finding already, and keeps it from being served.
+  if (statSync(path, { throwIfNoEntry: false })?.size !== sizeBytes) return;
   const first = await read(reading, path, digest);
   if (first.kind === 'right' || first.kind === 'missing') return;
   const second = await read(reading, path, digest);

@@ -66,6 +66,7 @@ test.each(['ENOSPC', 'EIO'] as const)(
     const calls = chosen(everyStep).filter(({ point }) => point.startsWith('before') && point !== 'before answer');
     const failed = await inTurn(calls.map(({ point, nth }) => ({ kind, point, nth })));
     expect(failed.messages).toEqual([]);
+    expect(calls.filter(({ point }) => !failed.reached.has(point))).toEqual([]);
   },
 );
 
