@@ -4,7 +4,7 @@ import path from 'node:path';
 import { runToEnd } from './child-process.mjs';
 import { ensureSetUp, giveUp, projectDirectory } from './setup.mjs';
 
-/** The real clients have their own command, npm run e2e, which installs them; the storm takes minutes: npm run storm. */
+/** The real clients have their own command, npm run e2e, which installs them; the storm takes minutes: npm run storm, and so do the crashes: npm run crash. */
 const elsewhere = [
   '--path-ignore-patterns=test/clients/**',
   '--path-ignore-patterns=test/storm/**',
