@@ -1,31 +1,24 @@
-import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import type { DirectoryCalls } from './blobs/directory/calls.ts';
-import { DirectoryBlobStore } from './blobs/directory/store.ts';
-import { formatListenAddress } from './config/listen-address.ts';
+import { join } from 'node:path';
+import { AdminAccess } from './admin-access.ts';
 import { Collector } from './collector/collector.ts';
 import { type DiskSpace, ShortDisk } from './collector/short-disk.ts';
+import { formatListenAddress } from './config/listen-address.ts';
 import type { Config } from './config/schema.ts';
+import type { AdminParts } from './http/admin/endpoint.ts';
 import { type HttpCalls, startHttpServer } from './http/server.ts';
 import type { Log } from './log/log.ts';
-import { type DirectoryLockResult, lockDirectory } from './metadata/sqlite/directory-lock.ts';
-import type { DatabaseCalls, SyncFile } from './metadata/sqlite/calls.ts';
-import { NewerSchemaError } from './metadata/sqlite/migrate.ts';
-import { Reserve } from './metadata/sqlite/reserve.ts';
-import { SqliteMetadataStore } from './metadata/sqlite/store.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { type Clock, systemClock } from './registry/clock.ts';
-import { randomIds } from './registry/id-generator.ts';
-import { PullRecorder } from './registry/pull-recorder.ts';
-import { RecentManifests } from './registry/recent-manifests.ts';
-import { Reclaimer } from './registry/reclaimer.ts';
+import { collectorPause, dueReviews } from './registry/collector-pause.ts';
 import type { Registry } from './registry/registry.ts';
 import { StoreFigures } from './registry/store-figures.ts';
-import { StoreGeneration } from './registry/store-generation.ts';
-import { UploadSessions } from './registry/upload-sessions.ts';
 import { StartupError } from './startup-error.ts';
-import { checkListenHost, codeOf, startupFailure } from './startup-failures.ts';
+import { checkListenHost, codeOf } from './startup-failures.ts';
+import { openStores, registryOf, type Stores, type Syncs } from './stores.ts';
+
+export type { Syncs } from './stores.ts';
 
 export interface RunningServer {
   /** Where it listens. */
@@ -39,15 +32,8 @@ export interface ServerParts {
   readonly config: Config;
   readonly log: Log;
   readonly clock?: Clock;
-  /** How things become visible and durable, where it is not by the system's calls alone. */
+  /** How things become durable, where it is not by the system's calls. */
   readonly syncs?: Syncs;
-}
-
-export interface Syncs {
-  readonly log: SyncFile;
-  readonly blobs: Partial<DirectoryCalls>;
-  readonly commit?: DatabaseCalls['commit'];
-  readonly answer?: HttpCalls['answer'];
 }
 
 /**
@@ -55,36 +41,25 @@ export interface Syncs {
  * @throws StartupError where the operator has to mend something first
  */
 export async function startServer({ config, log, clock = systemClock, syncs }: ServerParts): Promise<RunningServer> {
-  const directory = resolve(config.data);
   await checkListenHost(config.listen.host);
-  prepareDirectory(directory);
-  const locking = takeDirectory(directory);
-  if (!locking.locked) {
-    const holder = locking.holder === undefined ? '' : ` (process ${locking.holder})`;
-    throw new StartupError(
-      `another wherry${holder} is using the data directory ${directory}: stop it, or give this one a directory of its own with --data`,
-    );
-  }
+  const stores = await openStores(config.data, log, { clock, syncs });
   try {
-    return await serve(directory, { config, log, clock }, syncs, locking.lock);
+    return await serve(stores, { config, log, clock }, syncs?.answer);
   } catch (error) {
-    locking.lock[Symbol.dispose]();
+    await stores.close();
     throw error;
   }
 }
 
 async function serve(
-  directory: string,
+  stores: Stores,
   { config, log, clock }: Required<Omit<ServerParts, 'syncs'>>,
-  syncs: Syncs | undefined,
-  lock: Disposable,
+  answer: HttpCalls['answer'] | undefined,
 ): Promise<RunningServer> {
-  const reserve = reserveIn(directory, log);
-  const metadata = openMetadata(directory, reserve, syncs);
-  const blobs = await openBlobs(directory, syncs?.blobs);
-  const generation = await StoreGeneration.open({ metadata, blobs, clock });
+  const { directory, generation, metadata, reserve } = stores;
   const figures = new StoreFigures({ metadata, clock });
   const metrics = new Metrics(async () => {
+    const reviews = await dueReviews(registry);
     const { freeBytes, totalBytes } = await diskSpace(directory);
     return {
       ...(await figures.measure()),
@@ -92,22 +67,12 @@ async function serve(
       diskFreeBytes: freeBytes,
       diskTotalBytes: totalBytes,
       databaseOutdated: generation.isDatabaseOutdated ? 1 : 0,
+      dueReviews: reviews.count,
+      oldestDueSeconds: reviews.oldestDueMs / 1000,
+      collectorPaused: collector.isPaused ? 1 : 0,
     };
   });
-  const registry: Registry = {
-    metadata,
-    blobs,
-    clock,
-    ids: randomIds,
-    windows: config.windows,
-    sparse: config.manifests.sparse,
-    log,
-    traffic: metrics,
-    sessions: new UploadSessions(),
-    recentManifests: new RecentManifests(metadata),
-    pulls: new PullRecorder({ metadata, clock, log }),
-    reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
-  };
+  const registry = registryOf({ stores, config, clock, log, traffic: metrics });
   const disk = new ShortDisk(() => diskSpace(directory));
   const pace = {
     batch: config.collector.batch,
@@ -117,11 +82,17 @@ async function serve(
   };
   const collector = new Collector({ registry, pace, counts: metrics, log, keepEventsMs: config.events.keepMs });
   metadata.watch(() => collector.notice());
-  const server = listen(config, registry, metrics, log, syncs?.answer);
+  const access = new AdminAccess(directory);
+  const server = listen(config, { registry, metrics, log, admin: { collector, token: access.token }, answer });
+  access.tell(server.url.origin, log);
   registry.pulls.start(config.pulls.flushMs);
   reserve.start();
   disk.start();
-  collector.start();
+  const paused = await collectorPause(registry);
+  if (paused !== undefined) {
+    log.warn({ reason: paused.reason }, 'the collector stays paused, until "wherry collector resume"');
+    collector.pause();
+  }
   if (generation.isDatabaseOutdated) {
     collector.pause();
     log.error(
@@ -133,36 +104,36 @@ async function serve(
       log.error({ err: error }, 'dead objects of an earlier run could not be looked up');
     });
   }
+  collector.start();
   return {
     url: server.url.origin,
     collector,
     async stop() {
       disk.stop();
       const collected = collector.stop();
+      access.withdraw();
       await server.stop(config.http.drainMs);
       await collected;
       await registry.pulls.stop();
       await registry.reclaimer.idle();
-      await reserve.stop();
-      await metadata.close();
-      lock[Symbol.dispose]();
+      await stores.close();
     },
   };
 }
 
-function listen(
-  config: Config,
-  registry: Registry,
-  metrics: Metrics,
-  log: Log,
-  answer: HttpCalls['answer'] | undefined,
-) {
+interface Served {
+  readonly registry: Registry;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly admin: AdminParts;
+  readonly answer: HttpCalls['answer'] | undefined;
+}
+
+function listen(config: Config, { answer, ...served }: Served) {
   const { host, port } = config.listen;
   try {
     return startHttpServer({
-      registry,
-      metrics,
-      log,
+      ...served,
       hostname: host,
       port,
       settings: { maxManifestBytes: config.manifests.maxSizeBytes, location: config.http.location },
@@ -185,83 +156,6 @@ function listen(
       `cannot listen on ${formatListenAddress(config.listen)}, ${reason}: choose another with --listen HOST:PORT`,
       { cause: error },
     );
-  }
-}
-
-function openMetadata(directory: string, reserve: Reserve, syncs: Syncs | undefined): SqliteMetadataStore {
-  try {
-    return SqliteMetadataStore.open(directory, {
-      reserve,
-      ...(syncs === undefined ? {} : { syncLog: syncs.log }),
-      ...(syncs?.commit === undefined ? {} : { commit: syncs.commit }),
-    });
-  } catch (error) {
-    if (error instanceof NewerSchemaError) throw new StartupError(error.message, { cause: error });
-    throw startupFailure(error, {
-      name: `the database ${join(directory, 'wherry.db')}`,
-      ifDamaged: 'it is damaged or not a database, put a backup of the data directory in its place',
-    });
-  }
-}
-
-function reserveIn(directory: string, log: Log): Reserve {
-  return new Reserve(directory, {
-    onReleased: () => {
-      log.warn(
-        { directory },
-        'the disk is full: the room kept in reserve is used now, so that deletes go on; make room',
-      );
-    },
-    onProblem: (error) => log.warn({ err: error, directory }, 'no room could be kept in reserve for a full disk'),
-  });
-}
-
-async function openBlobs(directory: string, syncs: Partial<DirectoryCalls> | undefined): Promise<DirectoryBlobStore> {
-  try {
-    return await DirectoryBlobStore.open(directory, syncs);
-  } catch (error) {
-    throw startupFailure(error, {
-      name: `the blobs in ${join(directory, 'objects')}`,
-      ifDamaged: 'put a backup in its place',
-    });
-  }
-}
-
-function takeDirectory(directory: string): DirectoryLockResult {
-  try {
-    return lockDirectory(directory);
-  } catch (error) {
-    throw startupFailure(error, {
-      name: `the lock ${join(directory, 'lock.db')}`,
-      ifDamaged: 'it is damaged, and holds nothing but the lock: remove it while no wherry uses the directory',
-    });
-  }
-}
-
-function prepareDirectory(directory: string): void {
-  try {
-    const topmost = mkdirSync(directory, { recursive: true, mode: 0o750 });
-    if (topmost !== undefined) syncParents(directory, topmost);
-    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
-  } catch (error) {
-    const code = codeOf(error) ?? 'unknown error';
-    const problem =
-      code === 'EEXIST' || code === 'ENOTDIR'
-        ? `the data directory ${directory} is not a directory, or lies in something that is none (${code}): choose another with --data`
-        : `cannot use the data directory ${directory} (${code}): choose another with --data, or give this user the right to write there`;
-    throw new StartupError(problem, { cause: error });
-  }
-}
-
-/** Directories just made are only found again after a power cut once those that hold them are synced. */
-function syncParents(directory: string, topmost: string): void {
-  for (let made = directory; made.length >= topmost.length; made = dirname(made)) {
-    const descriptor = openSync(dirname(made), 'r');
-    try {
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
   }
 }
 

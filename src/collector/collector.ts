@@ -33,7 +33,7 @@ export interface Pace {
 /** Whoever counts what is collected. */
 export interface CollectorCounts {
   collected(collected: Collected): void;
-  reclaimed(objects: number): void;
+  reclaimed(objects: number, sizeBytes: number): void;
   failed(): void;
 }
 
@@ -200,8 +200,8 @@ export class Collector {
         : metadata.writeUnsynced(() => reviewed(task, time, false), { fromReserve: true }));
       if (outcome.collected !== undefined) this.#counts.collected(outcome.collected);
       if (outcome.reclaim !== undefined) {
-        await reclaimer.reclaim(outcome.reclaim);
-        this.#counts.reclaimed(1);
+        await reclaimer.reclaim(outcome.reclaim.oid);
+        this.#counts.reclaimed(1, outcome.reclaim.sizeBytes);
       }
     } catch (error) {
       this.#counts.failed();

@@ -36,9 +36,9 @@ export function* reviewObject(oid: string, { now, windows }: ReviewTime): Operat
       const dueAt = object.due_at ?? now;
       if (dueAt > now) return reviewAgainAt(dueAt);
       yield* change(killObject, { oid });
-      return { ...reviewAgainAt(now), reclaim: oid };
+      return { ...reviewAgainAt(now), reclaim: { oid, sizeBytes: object.size_bytes } };
     }
     case 'dead':
-      return { ...reviewAgainAt(now), reclaim: oid };
+      return { ...reviewAgainAt(now), reclaim: { oid, sizeBytes: object.size_bytes } };
   }
 }

@@ -27,5 +27,5 @@ export function* reviewUpload(id: string, { now, windows }: ReviewTime, isWritin
   const reason = 'nobody went on with it';
   yield* recordEvent({ at: now, kind: 'upload.expired', repo, actor: collectorActor, reason, bytes });
   yield* markDropped(id, upload.oid, now);
-  return { ...done, reclaim: upload.oid, collected: { uploads: 1 } };
+  return { ...done, reclaim: { oid: upload.oid, sizeBytes: bytes }, collected: { uploads: 1 } };
 }

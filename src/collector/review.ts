@@ -3,8 +3,13 @@ export interface ReviewOutcome {
   /** When to look again, in ms since 1970; undefined where nothing is left to look at. */
   readonly againAt: number | undefined;
   /** The object whose file may be removed now. */
-  readonly reclaim?: string;
+  readonly reclaim?: Reclaim;
   readonly collected?: Collected;
+}
+
+export interface Reclaim {
+  readonly oid: string;
+  readonly sizeBytes: number;
 }
 
 /** What a review has taken away. */

@@ -1,8 +1,10 @@
 import type { Log } from '../log/log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { type MachineFailure, machineFailureOf } from '../registry/failures.ts';
-import { clientActor } from '../registry/actor.ts';
+import { adminActor, clientActor } from '../registry/actor.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { AdminParts } from './admin/endpoint.ts';
+import { answerAdmin } from './admin/routes.ts';
 import { type Call, refuse, type ServerSettings } from './call.ts';
 import type { Problem } from './errors.ts';
 import { clientAddressOf, originOf, TrustedProxies } from './forwarded.ts';
@@ -24,6 +26,7 @@ export interface HttpOptions {
   readonly hostname: string;
   readonly port: number;
   readonly settings: ServerSettings;
+  readonly admin: AdminParts;
   readonly trustedProxies: readonly string[];
   readonly idleTimeoutMs: number;
   /** Which requests are logged. */
@@ -73,6 +76,7 @@ export function startHttpServer(options: HttpOptions): HttpServer {
     // Who goes while sending has no address afterwards; who asks is still there, and needs none where nothing is logged.
     const isSending = method !== 'GET' && method !== 'HEAD';
     const peer = isSending ? bun.requestIP(request)?.address : undefined;
+    const destination = destinationOf(method, path);
     const call: Call = {
       registry,
       settings,
@@ -80,10 +84,12 @@ export function startHttpServer(options: HttpOptions): HttpServer {
       requestId: nextRequestId(),
       queryText: queryStart === -1 ? '' : url.slice(queryStart + 1),
       origin: () => originOf(request, proxies.trusts(bun.requestIP(request)?.address)),
-      actor: () => clientActor(clientAddressOf(request, peer, proxies), request.headers.get('user-agent') ?? undefined),
+      actor() {
+        const actor = destination.scope === 'admin' ? adminActor : clientActor;
+        return actor(clientAddressOf(request, peer, proxies), request.headers.get('user-agent') ?? undefined);
+      },
       allowSlowAnswer: () => bun.timeout(request, maxIdleSeconds),
     };
-    const destination = destinationOf(method, path);
     const response = await answered(call, path, destination);
     const durationMs = performance.now() - startedAt;
     metrics.answered(destination.resource, method, response.status, durationMs);
@@ -96,9 +102,15 @@ export function startHttpServer(options: HttpOptions): HttpServer {
 
   async function answered(call: Call, path: string, destination: Destination): Promise<Response> {
     try {
-      return destination.scope === 'operation'
-        ? await answerOperational(call, path, destination.resource, { metrics, brokenBecause })
-        : await answerTarget(call, destination);
+      switch (destination.scope) {
+        case 'operation':
+          return await answerOperational(call, path, destination.resource, { metrics, brokenBecause });
+        case 'admin':
+          return await answerAdmin({ ...call, admin: options.admin }, path);
+        case 'registry':
+        case 'repository':
+          return await answerTarget(call, destination);
+      }
     } catch (error) {
       return failure(call, error);
     }
@@ -157,10 +169,14 @@ function requestIds(): () => string {
   return () => `${prefix}-${(++count).toString(36)}`;
 }
 
-type Destination = Target | { readonly scope: 'operation'; readonly resource: OperationalResource };
+type Destination =
+  | Target
+  | { readonly scope: 'admin'; readonly resource: 'admin' }
+  | { readonly scope: 'operation'; readonly resource: OperationalResource };
 
 /** Where a request leads, and what it is counted under, whatever comes of it. */
 function destinationOf(method: string, path: string): Destination {
+  if (path.startsWith('/admin/')) return { scope: 'admin', resource: 'admin' };
   const decoded = path.includes('%') ? percentDecoded(path) : path;
   const target = decoded === undefined ? undefined : targetOf(decoded);
   return target ?? { scope: 'operation', resource: operationalResourceOf(method, path) };

@@ -1,4 +1,5 @@
 import type { Dialect } from './dialect.ts';
+import * as collectorPause from './queries/collector-pause.ts';
 import * as events from './queries/events.ts';
 import * as holds from './queries/holds.ts';
 import * as links from './queries/links.ts';
@@ -10,6 +11,7 @@ import * as repositories from './queries/repositories.ts';
 import * as store from './queries/store.ts';
 import * as tags from './queries/tags.ts';
 import * as tasks from './queries/tasks.ts';
+import * as trash from './queries/trash.ts';
 import * as uploads from './queries/uploads.ts';
 import type { CompiledQuery } from './query.ts';
 
@@ -23,7 +25,22 @@ interface Compiles {
   compiled(dialect: Dialect): CompiledQuery;
 }
 
-const files = { events, holds, links, manifests, objects, pins, removals, repositories, store, tags, tasks, uploads };
+const files = {
+  'collector-pause': collectorPause,
+  events,
+  holds,
+  links,
+  manifests,
+  objects,
+  pins,
+  removals,
+  repositories,
+  store,
+  tags,
+  tasks,
+  trash,
+  uploads,
+};
 
 /** Every query of `queries/`: for tests of what must hold for all of them. */
 export const everyQuery: readonly NamedQuery[] = Object.entries(files).flatMap(([file, queries]) =>

@@ -89,6 +89,14 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'the last events of a repository as a whole, in the order of an index that holds nothing else',
     steps: ['SEARCH event USING INDEX event_repository (repo=?)'],
   },
+  'trash.trashedManifestsAfter': {
+    reason: 'a page of the deleted manifests, in the order of an index that holds nothing else',
+    steps: ['SEARCH manifest USING INDEX manifest_trashed ((repo,digest)>(?,?))'],
+  },
+  'trash.trashedTagsAfter': {
+    reason: 'a page of the deleted tags, in the order of the key',
+    steps: ['SEARCH tag_trash USING PRIMARY KEY ((repo,name,manifest)>(?,?,?))'],
+  },
   'pins.pinsAfter': {
     reason: 'a page of the pins, in the order of the key',
     steps: ['SEARCH pin USING PRIMARY KEY ((repo,kind,name)>(?,?,?))'],

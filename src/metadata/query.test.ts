@@ -34,6 +34,7 @@ const knownConstants = new Set<unknown>([
   'manifest',
   'repository',
   'tag',
+  'collector',
   '',
   'open',
   'done',

@@ -19,6 +19,9 @@ export interface StoreFigures {
   readonly diskTotalBytes: number;
   /** 1 where the database is older than the blobs, else 0. */
   readonly databaseOutdated: number;
+  readonly dueReviews: number;
+  readonly oldestDueSeconds: number;
+  readonly collectorPaused: number;
 }
 
 /** The counters behind /metrics. */
@@ -29,6 +32,7 @@ export class Metrics {
   readonly #pushedBytes: Counter;
   readonly #collected: Counter<'kind'>;
   readonly #failedReviews: Counter;
+  readonly #reclaimedBytes: Counter;
   readonly #figures: () => Promise<StoreFigures>;
 
   constructor(figures: () => Promise<StoreFigures>) {
@@ -65,6 +69,11 @@ export class Metrics {
       labelNames: ['kind'],
       registers,
     });
+    this.#reclaimedBytes = new Counter({
+      name: 'wherry_reclaimed_bytes_total',
+      help: 'Bytes of files that the collector has removed.',
+      registers,
+    });
     this.#failedReviews = new Counter({
       name: 'wherry_collector_failures_total',
       help: 'Reviews that failed and are tried again.',
@@ -87,6 +96,13 @@ export class Metrics {
         'Whether the database is older than the blobs, so that nothing is collected until wherry fsck --repair.',
       ],
       ['diskTotalBytes', 'wherry_disk_total_bytes', 'Size in bytes of the disk of the data directory.'],
+      [
+        'dueReviews',
+        'wherry_collector_due_reviews',
+        'Reviews that the collector should have made by now; 10000 may be more.',
+      ],
+      ['oldestDueSeconds', 'wherry_collector_oldest_due_seconds', 'For how long the first of those has been due.'],
+      ['collectorPaused', 'wherry_collector_paused', 'Whether the collector is paused (1) or not (0).'],
     ];
     const measured = gauges.map(([figure, name, help]) => ({ figure, gauge: new Gauge({ name, help, registers }) }));
     this.#setGauges = (figures) => {
@@ -108,8 +124,9 @@ export class Metrics {
     }
   }
 
-  reclaimed(objects: number): void {
+  reclaimed(objects: number, sizeBytes: number): void {
     this.#collected.inc({ kind: 'file' }, objects);
+    this.#reclaimedBytes.inc(sizeBytes);
   }
 
   failed(): void {

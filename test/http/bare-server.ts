@@ -47,7 +47,15 @@ export class BareServer implements AsyncDisposable {
     const clock = parts.clock ?? new ManualClock();
     const log = logOf(parts.log ?? {});
     const figures = new StoreFigures({ metadata, clock });
-    const none = { databaseBytes: 0, diskFreeBytes: 0, diskTotalBytes: 0, databaseOutdated: 0 };
+    const none = {
+      databaseBytes: 0,
+      diskFreeBytes: 0,
+      diskTotalBytes: 0,
+      databaseOutdated: 0,
+      dueReviews: 0,
+      oldestDueSeconds: 0,
+      collectorPaused: 0,
+    };
     const metrics = new Metrics(async () => ({ ...(await figures.measure()), ...none }));
     const server = startHttpServer({
       registry: {
@@ -71,6 +79,7 @@ export class BareServer implements AsyncDisposable {
         reclaimer: new Reclaimer({ metadata, blobs, log }),
       },
       metrics,
+      admin: { collector: undefined, token: 'none' },
       log,
       hostname: '127.0.0.1',
       port: 0,

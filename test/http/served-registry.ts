@@ -1,5 +1,5 @@
 import { Database, type SQLQueryBindings } from 'bun:sqlite';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '../../src/config/load.ts';
@@ -85,6 +85,16 @@ export class ServedRegistry implements AsyncDisposable {
   /** Sends a request to a path such as `/v2/`, or to a Location of an earlier answer. */
   async send(path: string, init: RequestInit = {}): Promise<Response> {
     return await fetch(new URL(path, this.origin), init);
+  }
+
+  /** Asks the admin API for something under /admin/v1, as its operator. */
+  async admin(method: string, path: string, body?: object): Promise<Response> {
+    const token = (await readFile(join(this.dataDirectory, 'admin.token'), 'utf8')).trim();
+    return await this.send(`/admin/v1${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}` },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
   }
 
   /** Has everything collected that is due by now; resolves when nothing is. */

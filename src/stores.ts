@@ -1,0 +1,191 @@
+import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import type { DirectoryCalls } from './blobs/directory/calls.ts';
+import { DirectoryBlobStore } from './blobs/directory/store.ts';
+import type { Config } from './config/schema.ts';
+import type { HttpCalls } from './http/server.ts';
+import type { Log } from './log/log.ts';
+import { type DirectoryLockResult, lockDirectory } from './metadata/sqlite/directory-lock.ts';
+import type { DatabaseCalls, SyncFile } from './metadata/sqlite/calls.ts';
+import { NewerSchemaError } from './metadata/sqlite/migrate.ts';
+import { Reserve } from './metadata/sqlite/reserve.ts';
+import { SqliteMetadataStore } from './metadata/sqlite/store.ts';
+import { type Clock, systemClock } from './registry/clock.ts';
+import { randomIds } from './registry/id-generator.ts';
+import { PullRecorder } from './registry/pull-recorder.ts';
+import { RecentManifests } from './registry/recent-manifests.ts';
+import { Reclaimer } from './registry/reclaimer.ts';
+import type { Registry, Traffic } from './registry/registry.ts';
+import { StoreGeneration } from './registry/store-generation.ts';
+import { UploadSessions } from './registry/upload-sessions.ts';
+import { StartupError } from './startup-error.ts';
+import { codeOf, startupFailure } from './startup-failures.ts';
+
+/** The two stores of a data directory, which no other process can use meanwhile. */
+export interface Stores {
+  readonly directory: string;
+  readonly metadata: SqliteMetadataStore;
+  readonly blobs: DirectoryBlobStore;
+  readonly reserve: Reserve;
+  /** What ties the one to the other. */
+  readonly generation: StoreGeneration;
+  /** Closes them and lets others have the directory. */
+  close(): Promise<void>;
+}
+
+/** How things become visible and durable, where it is not by the system's calls alone. */
+export interface Syncs {
+  readonly log: SyncFile;
+  readonly blobs: Partial<DirectoryCalls>;
+  readonly commit?: DatabaseCalls['commit'];
+  readonly answer?: HttpCalls['answer'];
+}
+
+/** Another process has the data directory. */
+export class DirectoryInUseError extends StartupError {}
+
+/**
+ * Opens or creates a data directory's stores.
+ * @throws StartupError where the operator has to mend something first
+ */
+export async function openStores(
+  data: string,
+  log: Log,
+  { clock = systemClock, syncs }: { readonly clock?: Clock; readonly syncs?: Syncs | undefined } = {},
+): Promise<Stores> {
+  const directory = resolve(data);
+  prepareDirectory(directory);
+  const locking = takeDirectory(directory);
+  if (!locking.locked) {
+    const holder = locking.holder === undefined ? '' : ` (process ${locking.holder})`;
+    throw new DirectoryInUseError(
+      `another wherry${holder} is using the data directory ${directory}: stop it, or give this one a directory of its own with --data`,
+    );
+  }
+  const { lock } = locking;
+  try {
+    const reserve = reserveIn(directory, log);
+    const metadata = openMetadata(directory, reserve, syncs);
+    const blobs = await openBlobs(directory, syncs?.blobs);
+    const generation = await StoreGeneration.open({ metadata, blobs, clock });
+    return {
+      directory,
+      metadata,
+      blobs,
+      reserve,
+      generation,
+      async close() {
+        await reserve.stop();
+        await metadata.close();
+        lock[Symbol.dispose]();
+      },
+    };
+  } catch (error) {
+    lock[Symbol.dispose]();
+    throw error;
+  }
+}
+
+export interface RegistryParts {
+  readonly stores: Stores;
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly traffic: Traffic;
+}
+
+/** Puts a registry together from its parts. */
+export function registryOf({ stores, config, clock, log, traffic }: RegistryParts): Registry {
+  const { metadata, blobs, generation } = stores;
+  return {
+    metadata,
+    blobs,
+    clock,
+    ids: randomIds,
+    windows: config.windows,
+    sparse: config.manifests.sparse,
+    log,
+    traffic,
+    sessions: new UploadSessions(),
+    recentManifests: new RecentManifests(metadata),
+    pulls: new PullRecorder({ metadata, clock, log }),
+    reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
+  };
+}
+
+function openMetadata(directory: string, reserve: Reserve, syncs: Syncs | undefined): SqliteMetadataStore {
+  try {
+    return SqliteMetadataStore.open(directory, {
+      reserve,
+      ...(syncs === undefined ? {} : { syncLog: syncs.log }),
+      ...(syncs?.commit === undefined ? {} : { commit: syncs.commit }),
+    });
+  } catch (error) {
+    if (error instanceof NewerSchemaError) throw new StartupError(error.message, { cause: error });
+    throw startupFailure(error, {
+      name: `the database ${join(directory, 'wherry.db')}`,
+      ifDamaged: 'it is damaged or not a database, put a backup of the data directory in its place',
+    });
+  }
+}
+
+function reserveIn(directory: string, log: Log): Reserve {
+  return new Reserve(directory, {
+    onReleased: () => {
+      log.warn(
+        { directory },
+        'the disk is full: the room kept in reserve is used now, so that deletes go on; make room',
+      );
+    },
+    onProblem: (error) => log.warn({ err: error, directory }, 'no room could be kept in reserve for a full disk'),
+  });
+}
+
+async function openBlobs(directory: string, syncs: Partial<DirectoryCalls> | undefined): Promise<DirectoryBlobStore> {
+  try {
+    return await DirectoryBlobStore.open(directory, syncs);
+  } catch (error) {
+    throw startupFailure(error, {
+      name: `the blobs in ${join(directory, 'objects')}`,
+      ifDamaged: 'put a backup in its place',
+    });
+  }
+}
+
+function takeDirectory(directory: string): DirectoryLockResult {
+  try {
+    return lockDirectory(directory);
+  } catch (error) {
+    throw startupFailure(error, {
+      name: `the lock ${join(directory, 'lock.db')}`,
+      ifDamaged: 'it is damaged, and holds nothing but the lock: remove it while no wherry uses the directory',
+    });
+  }
+}
+
+function prepareDirectory(directory: string): void {
+  try {
+    const topmost = mkdirSync(directory, { recursive: true, mode: 0o750 });
+    if (topmost !== undefined) syncParents(directory, topmost);
+    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const code = codeOf(error) ?? 'unknown error';
+    const problem =
+      code === 'EEXIST' || code === 'ENOTDIR'
+        ? `the data directory ${directory} is not a directory, or lies in something that is none (${code}): choose another with --data`
+        : `cannot use the data directory ${directory} (${code}): choose another with --data, or give this user the right to write there`;
+    throw new StartupError(problem, { cause: error });
+  }
+}
+
+/** Directories just made are only found again after a power cut once those that hold them are synced. */
+function syncParents(directory: string, topmost: string): void {
+  for (let made = directory; made.length >= topmost.length; made = dirname(made)) {
+    const descriptor = openSync(dirname(made), 'r');
+    try {
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+}

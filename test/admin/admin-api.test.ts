@@ -1,0 +1,118 @@
+import { describe, expect, test } from 'bun:test';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { adminEndpoints, adminPrefix } from '../../src/http/admin/routes.ts';
+import { expectRefusal } from '../http/refusal.ts';
+import { ServedRegistry } from '../http/served-registry.ts';
+import { pushImage, remove } from './pushed-images.ts';
+
+describe('the admin API', () => {
+  test('answers nobody who does not know the token of the data directory', async () => {
+    await using registry = await ServedRegistry.start();
+    for (const authorization of ['', 'Bearer', 'Bearer guess', 'Basic Z3Vlc3M6Z3Vlc3M=']) {
+      for (const { method, path } of adminEndpoints) {
+        const answer = await registry.send(adminPrefix + path, { method, headers: { authorization } });
+        await expectRefusal(answer, 401, 'UNAUTHORIZED');
+        expect(answer.headers.get('www-authenticate')).toStartWith('Bearer');
+      }
+    }
+  });
+
+  test('has a token that only its own user can read, and another one for each run', async () => {
+    await using registry = await ServedRegistry.start();
+    const token = join(registry.dataDirectory, 'admin.token');
+    const first = await Bun.file(token).text();
+    expect((await stat(token)).mode & 0o777).toBe(0o600);
+    expect(await Bun.file(join(registry.dataDirectory, 'server.url')).text()).toBe(`${registry.origin}\n`);
+    await registry.stop();
+    expect(await Bun.file(token).exists()).toBe(false);
+    await registry.resume();
+    expect(await Bun.file(token).text()).not.toBe(first);
+  });
+
+  test('describes every endpoint to anybody', async () => {
+    await using registry = await ServedRegistry.start();
+    const answer = await registry.send(`${adminPrefix}/openapi.json`);
+    const document = z
+      .object({
+        openapi: z.string(),
+        paths: z.record(z.string(), z.record(z.string(), z.object({ summary: z.string() }))),
+      })
+      .parse(await answer.json());
+    expect(document.openapi).toStartWith('3.1.');
+    const described = Object.entries(document.paths).flatMap(([path, operations]) =>
+      Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    expect(described.sort()).toEqual(
+      adminEndpoints.map(({ method, path }) => `${method} ${adminPrefix}${path}`).sort(),
+    );
+  });
+
+  test.each([
+    ['GET', '/trash?n=0', undefined, 'n: '],
+    ['GET', '/trash?n=many', undefined, 'n: '],
+    ['GET', '/trash?unknown=1', undefined, 'unknown'],
+    ['POST', '/trash/restore', {}, 'target'],
+    ['POST', '/trash/restore', { target: 'NO' }, 'letters must be lower-case'],
+    ['POST', '/pins', { target: 'app', reason: ' ' }, 'reason'],
+    ['POST', '/pins', { target: `app:x@sha256:${'0'.repeat(64)}`, reason: 'r' }, 'either the tag or the digest'],
+  ])('refuses what makes no sense, and says what: %s %s %j', async (method, path, body, message) => {
+    await using registry = await ServedRegistry.start();
+    const refusal = await expectRefusal(await registry.admin(method, path, body), 400, 'UNSUPPORTED');
+    expect(refusal.message).toContain(message);
+  });
+
+  test('says what is possible where something else is asked for', async () => {
+    await using registry = await ServedRegistry.start();
+    await expectRefusal(await registry.admin('GET', '/nothing'), 404, 'UNSUPPORTED');
+    const answer = await registry.admin('PUT', '/pins');
+    await expectRefusal(answer, 405, 'UNSUPPORTED');
+    expect(answer.headers.get('allow')).toBe('GET, POST, DELETE');
+  });
+});
+
+describe('a collector', () => {
+  const status = z.object({ state: z.string(), dueReviews: z.number(), oldestDueMs: z.number() });
+
+  test('that is paused collects nothing, also after a restart, until it is resumed', async () => {
+    await using registry = await ServedRegistry.start({ 'windows.lease': '0', 'windows.trash': '0' });
+    const ask = async (method: string, path = '', body?: object) =>
+      await (await registry.admin(method, `/collector${path}`, body)).json();
+    await ask('POST', '/resume');
+    expect(status.parse(await ask('GET')).state).toBe('running');
+    expect(await ask('POST', '/pause', { reason: 'looking into it' })).toMatchObject({
+      state: 'paused',
+      paused: { reason: 'looking into it' },
+    });
+    await pushImage(registry, 'app', { tags: ['x'] });
+    await remove(registry, 'app', 'x');
+    registry.clock.advance(1000);
+    await registry.stop();
+    await registry.resume();
+    const paused = await ask('GET');
+    expect(paused).toMatchObject({ state: 'paused', paused: { reason: 'looking into it' } });
+    expect(status.parse(paused).dueReviews).toBeGreaterThan(0);
+    expect(status.parse(paused).oldestDueMs).toBe(1000);
+    const metrics = await (await registry.send('/metrics')).text();
+    expect(metrics).toContain('wherry_collector_paused 1\n');
+    expect(metrics).toContain('wherry_collector_oldest_due_seconds 1\n');
+    expect(metrics).toMatch(/wherry_collector_due_reviews [1-9]/);
+    expect(registry.rows('select kind, reason from event where kind like ?', 'collector.%')).toEqual([
+      { kind: 'collector.paused', reason: 'looking into it' },
+    ]);
+    expect(await ask('POST', '/resume')).toMatchObject({ state: 'running' });
+  });
+
+  test('counts the bytes that it gives back', async () => {
+    await using registry = await ServedRegistry.start({
+      'windows.lease': '0',
+      'windows.trash': '0',
+      'windows.condemned': '0',
+    });
+    await pushImage(registry, 'app', { tags: ['x'] });
+    await remove(registry, 'app', 'x');
+    await registry.collected();
+    expect(await (await registry.send('/metrics')).text()).toContain('wherry_reclaimed_bytes_total 200\n');
+  });
+});
