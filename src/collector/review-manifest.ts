@@ -14,7 +14,8 @@ import {
 } from '../metadata/queries/removals.ts';
 import { deleteTag, tagTarget } from '../metadata/queries/tags.ts';
 import type { Digest } from '../oci/digest.ts';
-import { parseTagName, type RepositoryName, type TagName } from '../oci/names.ts';
+import type { RepositoryName } from '../oci/names.ts';
+import { tagsAbout } from '../oci/tags-about.ts';
 import { collectorActor } from '../registry/actor.ts';
 import { recordEvent } from '../registry/events.ts';
 import { pinOfTag } from '../registry/pin.ts';
@@ -98,9 +99,6 @@ function* remove(repo: RepositoryName, digest: Digest, { now, windows }: ReviewT
   yield* change(deleteEmptyRepository, { repo });
 }
 
-/** What the tags of signatures and the like end in that were made before there were referrers; '' is the referrers tag. */
-const suffixes = ['', '.sig', '.att', '.sbom'];
-
 /** Removes the tags by which older clients keep what belongs to a manifest, but for pinned ones. @returns what they pointed at */
 function* removeTagsAbout(repo: RepositoryName, digest: Digest, now: number): Operation<Digest[]> {
   const pointedAt: Digest[] = [];
@@ -122,9 +120,4 @@ function* removeTagsAbout(repo: RepositoryName, digest: Digest, now: number): Op
     });
   }
   return pointedAt;
-}
-
-function tagsAbout(digest: Digest): readonly TagName[] {
-  const base = digest.replace(':', '-');
-  return suffixes.flatMap((suffix) => parseTagName(base + suffix) ?? []);
 }

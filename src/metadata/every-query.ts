@@ -13,6 +13,7 @@ import * as tags from './queries/tags.ts';
 import * as tasks from './queries/tasks.ts';
 import * as trash from './queries/trash.ts';
 import * as uploads from './queries/uploads.ts';
+import * as usage from './queries/usage.ts';
 import type { CompiledQuery } from './query.ts';
 
 export interface NamedQuery {
@@ -40,6 +41,7 @@ const files = {
   tasks,
   trash,
   uploads,
+  usage,
 };
 
 /** Every query of `queries/`: for tests of what must hold for all of them. */

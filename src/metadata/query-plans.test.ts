@@ -97,6 +97,18 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'a page of the deleted tags, in the order of the key',
     steps: ['SEARCH tag_trash USING PRIMARY KEY ((repo,name,manifest)>(?,?,?))'],
   },
+  'usage.linkedBlobsAfter': {
+    reason: 'a page of the links of a repository, in the order of the key',
+    steps: ['SEARCH link USING PRIMARY KEY (repo=? AND digest>?)'],
+  },
+  'usage.repositoriesAfter': {
+    reason: 'a page of the repositories, in the order of the key',
+    steps: ['SEARCH repository USING PRIMARY KEY (name>?)'],
+  },
+  'usage.objectsAfter': {
+    reason: 'a page of the objects, in the order of the key',
+    steps: ['SEARCH object USING PRIMARY KEY (oid>?)'],
+  },
   'pins.pinsAfter': {
     reason: 'a page of the pins, in the order of the key',
     steps: ['SEARCH pin USING PRIMARY KEY ((repo,kind,name)>(?,?,?))'],

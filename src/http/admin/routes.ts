@@ -2,9 +2,11 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { answerJson, refuse } from '../call.ts';
 import { collectorStatus, pauseTheCollector, resumeTheCollector } from './collector.ts';
 import type { AdminCall, Endpoint } from './endpoint.ts';
+import { explain } from './explain.ts';
 import { openApiDocument } from './openapi.ts';
 import { addPin, listPins, removePin } from './pins.ts';
 import { emptyTheTrash, listTrash, restoreFromTrash } from './trash.ts';
+import { usageOfPart, usageOfParts, usageOfRegistry } from './usage.ts';
 
 export const adminPrefix = '/admin/v1';
 
@@ -16,6 +18,10 @@ export const adminEndpoints: readonly Endpoint[] = [
   listPins,
   addPin,
   removePin,
+  explain,
+  usageOfRegistry,
+  usageOfPart,
+  usageOfParts,
   collectorStatus,
   pauseTheCollector,
   resumeTheCollector,

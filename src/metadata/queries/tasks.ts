@@ -80,3 +80,12 @@ export const postponeTask = query<{
 export const deleteTask = query<{ kind: TaskKind; key1: string; key2: string }>()(({ db, p }) =>
   db.deleteFrom('task').where('kind', '=', p('kind')).where('key1', '=', p('key1')).where('key2', '=', p('key2')),
 );
+
+export const findTask = query<{ kind: TaskKind; key1: string; key2: string }>()(({ db, p }) =>
+  db
+    .selectFrom('task')
+    .select('due_at')
+    .where('kind', '=', p('kind'))
+    .where('key1', '=', p('key1'))
+    .where('key2', '=', p('key2')),
+);

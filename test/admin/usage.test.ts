@@ -1,0 +1,192 @@
+import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as fc from 'fast-check';
+import { z } from 'zod';
+import { digestOf, imageOf, indexOf, ociIndex, ociManifest } from '../http/content.ts';
+import { until } from '../server/until.ts';
+import { ServedRegistry, type Settings } from '../http/served-registry.ts';
+
+const hour = 3_600_000;
+const onlyTrash: Settings = {
+  'windows.lease': '0',
+  'windows.trash': '1h',
+  'windows.condemned': '0',
+  'windows.neverTagged': '0',
+};
+
+const bytes = z.number().int();
+const whole = z.object({
+  logicalBytes: bytes,
+  sharedBytes: bytes,
+  heldBytes: bytes,
+  trashBytes: bytes,
+  waitingBytes: bytes,
+  toReclaimBytes: bytes,
+  uploadBytes: bytes,
+  totalBytes: bytes,
+  onDiskBytes: bytes,
+});
+const part = z.object({ target: z.string(), logicalBytes: bytes, sharedBytes: bytes, uniqueBytes: bytes });
+const parts = z.object({ parts: z.array(part), next: z.string().optional() });
+
+/** One for all runs: each leaves it empty. */
+let registry: ServedRegistry;
+beforeAll(async () => {
+  registry = await ServedRegistry.start(onlyTrash);
+});
+afterAll(async () => await registry[Symbol.asyncDispose]());
+
+async function ask<T>(path: string, schema: z.ZodType<T>): Promise<T> {
+  return schema.parse(await (await registry.admin('GET', path)).json());
+}
+
+async function bytesOnDisk(): Promise<number> {
+  let sum = 0;
+  for (const name of await registry.objectFiles()) {
+    sum += (await stat(join(registry.dataDirectory, 'objects', name.slice(0, 2), name))).size;
+  }
+  return sum;
+}
+
+/** The windows of all that was deleted pass, also of what that releases. */
+async function windowsPass(): Promise<void> {
+  for (let round = 0; round < 3; round++) {
+    registry.clock.advance(hour);
+    await registry.collected();
+  }
+}
+
+const repos = ['a', 'b/c'] as const;
+/** Of sizes whose sums tell which of them are in it. */
+const blobs = Array.from({ length: 7 }, (_, index) => new Uint8Array(2 ** index).fill(index + 1));
+
+/** A manifest to push: blobs by number, what it lists or is about by the number of an earlier one, how it is tagged. */
+interface Plan {
+  readonly repo: 0 | 1;
+  readonly blobs: readonly number[];
+  readonly earlier: number;
+  readonly shape: 'image' | 'index' | 'referrer' | 'signature';
+  readonly tag: number | undefined;
+}
+
+const plan: fc.Arbitrary<Plan> = fc.record({
+  repo: fc.constantFrom(0 as const, 1 as const),
+  blobs: fc.uniqueArray(fc.nat({ max: blobs.length - 1 }), { minLength: 1, maxLength: 3 }),
+  earlier: fc.nat({ max: 7 }),
+  shape: fc.constantFrom('image', 'image', 'index', 'referrer', 'signature'),
+  tag: fc.option(fc.nat({ max: 3 }), { nil: undefined, freq: 3 }),
+});
+
+interface Pushed {
+  readonly text: string;
+  readonly digest: string;
+}
+
+async function push(plans: readonly Plan[]): Promise<void> {
+  const pushed: Record<string, Pushed[]> = {};
+  for (const [number, { repo: repoNumber, blobs: numbers, earlier, shape, tag }] of plans.entries()) {
+    const repo = repos[repoNumber];
+    const before = (pushed[repo] ??= []);
+    const target = before[earlier % Math.max(before.length, 1)];
+    const needed = numbers.flatMap((each) => blobs[each] ?? []);
+    for (const blob of needed) await registry.pushBlob(repo, blob);
+    const [config = new Uint8Array(), ...layers] = needed;
+    const listed = shape === 'index' && target !== undefined ? target : undefined;
+    const about = shape === 'referrer' && target !== undefined ? { subject: subjectOf(target) } : {};
+    const body = listed === undefined ? { ...imageOf(config, ...layers), ...about } : indexOf(listed.text);
+    const text = JSON.stringify({ ...body, annotations: { number: String(number) } });
+    const digest = digestOf(text);
+    const signed = shape === 'signature' && target !== undefined ? target.digest : undefined;
+    const name = signed === undefined ? tag?.toString() : `${signed.replace(':', '-')}.sig`;
+    const mediaType = listed === undefined ? ociManifest : ociIndex;
+    const answer = await registry.putManifest(repo, name ?? digest, text, mediaType);
+    expect(answer.status).toBe(201);
+    before.push({ text, digest });
+  }
+  // The copies that were pushed of what was there go by themselves.
+  await until('no copy is left', () => registry.rows("select 1 from object where state = 'dead'").length === 0);
+}
+
+function subjectOf({ digest, text }: Pushed) {
+  return { mediaType: ociManifest, digest, size: text.length };
+}
+
+async function tagsThere(): Promise<{ repo: string; name: string }[]> {
+  return registry.rows<{ repo: string; name: string }>('select repo, name from tag order by repo, name');
+}
+
+async function remove({ repo, name }: { repo: string; name: string }): Promise<void> {
+  expect((await registry.send(`/v2/${repo}/manifests/${name}`, { method: 'DELETE' })).status).toBe(202);
+}
+
+/** What each part says of itself is what deleting it then frees, and the parts of the whole are what is on the disk. */
+async function expectTrueFigures(order: readonly number[]): Promise<void> {
+  for (const choice of order) {
+    await windowsPass();
+    const there = await tagsThere();
+    const chosen = there[choice % Math.max(there.length, 1)];
+    if (chosen === undefined) return;
+    const figures = await ask(`/usage/part?target=${chosen.repo}:${chosen.name}`, part);
+    const before = await bytesOnDisk();
+    expect(await ask('/usage', whole)).toMatchObject({ heldBytes: before, totalBytes: before, onDiskBytes: before });
+    await remove(chosen);
+    await windowsPass();
+    expect(before - (await bytesOnDisk())).toBe(figures.uniqueBytes);
+    expect(figures.logicalBytes).toBe(figures.sharedBytes + figures.uniqueBytes);
+  }
+}
+
+async function empty(): Promise<void> {
+  for (const tag of await tagsThere()) await remove(tag);
+  await windowsPass();
+  expect(await bytesOnDisk()).toBe(0);
+}
+
+test('what is unique to a tag is exactly what deleting it frees, in any registry', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(plan, { minLength: 1, maxLength: 8 }),
+      fc.array(fc.nat({ max: 20 }), { minLength: 1, maxLength: 4 }),
+      async (plans, order) => {
+        await push(plans);
+        await expectTrueFigures(order);
+        await empty();
+      },
+    ),
+    { numRuns: 40 },
+  );
+}, 120_000);
+
+test('held, in the trash, waiting, to reclaim and being uploaded add up to what is on the disk', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(plan, { minLength: 1, maxLength: 8 }),
+      fc.array(fc.nat({ max: 20 }), { minLength: 1, maxLength: 4 }),
+      async (plans, order) => {
+        await push(plans);
+        for (const choice of order) {
+          const there = await tagsThere();
+          const chosen = there[choice % Math.max(there.length, 1)];
+          if (chosen !== undefined) await remove(chosen);
+          const sums = await ask('/usage', whole);
+          expect(sums.totalBytes).toBe(await bytesOnDisk());
+          expect(sums.onDiskBytes).toBe(sums.totalBytes);
+          expect(sums.totalBytes).toBe(
+            sums.heldBytes + sums.trashBytes + sums.waitingBytes + sums.toReclaimBytes + sums.uploadBytes,
+          );
+          expect(sums.logicalBytes).toBe(sums.heldBytes + sums.sharedBytes);
+          const repositories = (await ask('/usage/parts', parts)).parts;
+          const logical = repositories.reduce((sum, { logicalBytes }) => sum + logicalBytes, 0);
+          expect(logical).toBe(sums.logicalBytes);
+        }
+        // What is not held now is what goes when nobody does anything more.
+        const { heldBytes } = await ask('/usage', whole);
+        await windowsPass();
+        expect(await bytesOnDisk()).toBe(heldBytes);
+        await empty();
+      },
+    ),
+    { numRuns: 30 },
+  );
+}, 120_000);
