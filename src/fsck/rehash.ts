@@ -34,6 +34,7 @@ interface Blob {
  */
 export async function* rehash(reading: Rehash): AsyncGenerator<Finding> {
   const { records, checkpoint } = reading;
+  const piece = new Uint8Array(pieceBytes);
   let { after } = reading;
   for (;;) {
     const page = records.all<Blob>(
@@ -43,7 +44,7 @@ export async function* rehash(reading: Rehash): AsyncGenerator<Finding> {
     );
     if (page.length === 0) break;
     for (const blob of page) {
-      yield* look(reading, blob);
+      yield* look(reading, piece, blob);
       checkpoint.passed(blob.oid);
     }
     after = page.at(-1)?.oid ?? after;
@@ -51,15 +52,19 @@ export async function* rehash(reading: Rehash): AsyncGenerator<Finding> {
   checkpoint.done();
 }
 
-async function* look(reading: Rehash, { oid, digest: text, size_bytes: sizeBytes }: Blob): AsyncGenerator<Finding> {
+async function* look(
+  reading: Rehash,
+  piece: Uint8Array,
+  { oid, digest: text, size_bytes: sizeBytes }: Blob,
+): AsyncGenerator<Finding> {
   const digest = parseDigest(text);
   if (digest === undefined) return;
   const path = pathOf(reading.dataDirectory, oid);
   // Another size is a finding already, and keeps it from being served.
   if (statSync(path, { throwIfNoEntry: false })?.size !== sizeBytes) return;
-  const first = await read(reading, path, digest);
+  const first = await read(reading, piece, path, digest);
   if (first.kind === 'right' || first.kind === 'missing') return;
-  const second = await read(reading, path, digest);
+  const second = await read(reading, piece, path, digest);
   if (second.kind === 'right' || second.kind === 'missing') return;
   const isLive = reading.records.finds(`select 1 from object where oid = ? and state = 'live'`, oid);
   if (!isLive) return;
@@ -85,9 +90,8 @@ type Read =
   | { readonly kind: 'missing' }
   | { readonly kind: 'unreadable'; readonly reason: string };
 
-async function read({ pace, onBytes }: Rehash, path: string, digest: Digest): Promise<Read> {
+async function read({ pace, onBytes }: Rehash, piece: Uint8Array, path: string, digest: Digest): Promise<Read> {
   const hasher = new DigestHasher(algorithmOf(digest));
-  const piece = new Uint8Array(pieceBytes);
   try {
     await using file = await open(path, 'r');
     for (;;) {
