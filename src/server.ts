@@ -9,6 +9,7 @@ import type { Config } from './config/schema.ts';
 import type { AdminParts } from './http/admin/endpoint.ts';
 import { type HttpCalls, startHttpServer } from './http/server.ts';
 import type { Log } from './log/log.ts';
+import type { MetadataStore } from './metadata/store.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { type Clock, systemClock } from './registry/clock.ts';
 import { collectorPause, dueReviews } from './registry/collector-pause.ts';
@@ -34,17 +35,25 @@ export interface ServerParts {
   readonly clock?: Clock;
   /** How things become durable, where it is not by the system's calls. */
   readonly syncs?: Syncs;
+  /** Puts something between the registry and its metadata, such as what counts statements. */
+  readonly wrapMetadata?: (metadata: MetadataStore) => MetadataStore;
 }
 
 /**
  * Puts a registry together from its parts and serves it.
  * @throws StartupError where the operator has to mend something first
  */
-export async function startServer({ config, log, clock = systemClock, syncs }: ServerParts): Promise<RunningServer> {
+export async function startServer({
+  config,
+  log,
+  clock = systemClock,
+  syncs,
+  wrapMetadata = (metadata) => metadata,
+}: ServerParts): Promise<RunningServer> {
   await checkListenHost(config.listen.host);
   const stores = await openStores(config.data, log, { clock, syncs });
   try {
-    return await serve(stores, { config, log, clock }, syncs?.answer);
+    return await serve({ ...stores, metadata: wrapMetadata(stores.metadata) }, { config, log, clock }, syncs?.answer);
   } catch (error) {
     await stores.close();
     throw error;
@@ -53,7 +62,7 @@ export async function startServer({ config, log, clock = systemClock, syncs }: S
 
 async function serve(
   stores: Stores,
-  { config, log, clock }: Required<Omit<ServerParts, 'syncs'>>,
+  { config, log, clock }: Required<Pick<ServerParts, 'config' | 'log' | 'clock'>>,
   answer: HttpCalls['answer'] | undefined,
 ): Promise<RunningServer> {
   const { directory, generation, metadata, reserve } = stores;

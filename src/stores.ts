@@ -10,6 +10,7 @@ import type { DatabaseCalls, SyncFile } from './metadata/sqlite/calls.ts';
 import { NewerSchemaError } from './metadata/sqlite/migrate.ts';
 import { Reserve } from './metadata/sqlite/reserve.ts';
 import { SqliteMetadataStore } from './metadata/sqlite/store.ts';
+import type { MetadataStore } from './metadata/store.ts';
 import { type Clock, systemClock } from './registry/clock.ts';
 import { randomIds } from './registry/id-generator.ts';
 import { PullRecorder } from './registry/pull-recorder.ts';
@@ -24,7 +25,7 @@ import { codeOf, startupFailure } from './startup-failures.ts';
 /** The two stores of a data directory, which no other process can use meanwhile. */
 export interface Stores {
   readonly directory: string;
-  readonly metadata: SqliteMetadataStore;
+  readonly metadata: MetadataStore;
   readonly blobs: DirectoryBlobStore;
   readonly reserve: Reserve;
   /** What ties the one to the other. */

@@ -3,6 +3,7 @@ import { fewerPages } from './0002-fewer-pages.ts';
 import { collectorTables } from './0003-collector.ts';
 import { administration } from './0004-administration.ts';
 import { storeGeneration } from './0005-store-generation.ts';
+import { foreignKeyIndexes } from './0006-foreign-key-indexes.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -12,4 +13,5 @@ export const migrations: readonly Migration[] = [
   collectorTables,
   administration,
   storeGeneration,
+  foreignKeyIndexes,
 ];

@@ -48,11 +48,9 @@ describe('migrations', () => {
 
   test('mean the same schema in every dialect: only the words that differ are passed in', () => {
     const words = { bytes: 'bytea', integer: 'bigint', identity: 'bigserial primary key', clustered: '' };
-    for (const { statements } of migrations) {
-      const text = statements(words).join(';\n');
-      expect(text).not.toMatch(/\b(blob|integer|strict|without rowid|autoincrement)\b/i);
-      expect(text).toContain('bigint');
-    }
+    const text = migrations.flatMap(({ statements }) => statements(words)).join(';\n');
+    expect(text).not.toMatch(/\b(blob|integer|strict|without rowid|autoincrement)\b/i);
+    expect(text).toContain('bigint');
   });
 });
 
