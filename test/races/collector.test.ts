@@ -86,9 +86,11 @@ test('a review that is asked for while it is being made is made again (R44)', as
 
 test('a review that fails keeps no other from being made, and is tried again, later each time (R48)', async () => {
   await using registry = await ServedRegistry.start(atOnce);
+  await registry.stop();
   const database = new Database(join(registry.dataDirectory, 'wherry.db'));
   database.run("insert into task (kind, key1, key2, due_at) values ('link', 'NO NAME', 'no digest', 0)");
   database.close();
+  await registry.resume(atOnce);
   await push(registry, 'x');
   await remove(registry, 'manifests/x');
   const waits: number[] = [];
