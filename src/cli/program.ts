@@ -30,6 +30,41 @@ const commands: readonly CommandEntry[] = [
     summary: 'check the database and the blobs against each other, also while the registry runs',
     load: async () => (await import('./fsck.ts')).defineFsck,
   },
+  {
+    name: 'trash',
+    summary: 'list, restore or empty what was deleted',
+    load: async () => (await import('./trash.ts')).defineTrash,
+  },
+  {
+    name: 'pin',
+    summary: 'keep a repository, a tag or a manifest from being deleted',
+    load: async () => (await import('./pin.ts')).definePin,
+  },
+  {
+    name: 'unpin',
+    summary: 'take a pin away',
+    load: async () => (await import('./pin.ts')).defineUnpin,
+  },
+  {
+    name: 'pins',
+    summary: 'list what is pinned',
+    load: async () => (await import('./pin.ts')).definePins,
+  },
+  {
+    name: 'explain',
+    summary: 'say what keeps a thing, what deleting it would free, or what became of it',
+    load: async () => (await import('./explain.ts')).defineExplain,
+  },
+  {
+    name: 'du',
+    summary: 'show what the registry, a repository or a tag takes',
+    load: async () => (await import('./du.ts')).defineDu,
+  },
+  {
+    name: 'collector',
+    summary: 'show, pause or resume the collector',
+    load: async () => (await import('./collector.ts')).defineCollector,
+  },
 ];
 
 /** Runs the command that the arguments name, to its end; returns the exit code. */

@@ -41,7 +41,10 @@ interface Definition<Query extends z.ZodType, Body extends z.ZodType, Answer ext
   ): Promise<Outcome<z.input<Answer>>>;
 }
 
-export interface Endpoint extends Omit<Definition<z.ZodType, z.ZodType, z.ZodType>, 'handle'> {
+export interface Endpoint<Answer extends z.ZodType = z.ZodType> extends Omit<
+  Definition<z.ZodType, z.ZodType, Answer>,
+  'handle'
+> {
   respond(call: AdminCall): Promise<Response>;
 }
 
@@ -54,7 +57,7 @@ export const nothing = z.strictObject({});
 /** Defines an endpoint; what it takes is parsed before its handler sees it. */
 export function endpoint<Query extends z.ZodType, Body extends z.ZodType, Answer extends z.ZodType>(
   definition: Definition<Query, Body, Answer>,
-): Endpoint {
+): Endpoint<Answer> {
   const { method, path, summary, query, body, answer } = definition;
   return {
     method,

@@ -1,0 +1,72 @@
+import type { z } from 'zod';
+import { explain } from '../http/admin/explain.ts';
+import { adminCommand } from './admin-command.ts';
+import { exitCodes } from './exit-codes.ts';
+import type { CommandDefinition } from './program.ts';
+import { bytesText, timeText } from './table.ts';
+
+type Explanation = z.output<typeof explain.answer>;
+type Manifest = Explanation['manifests'][number];
+type Hold = Manifest['holds'][number];
+
+/** `wherry explain`: what keeps a thing, what deleting it would free, and what became of it. */
+export const defineExplain: CommandDefinition = (command, end) => {
+  command.argument('<target>', 'REPO, REPO:TAG, REPO@DIGEST, or the DIGEST of a blob or a manifest');
+  adminCommand(command, end, async (admin, [target]) => {
+    const found = await admin.ask(explain, { query: { target } });
+    const isKnown = found.exists || found.events.length > 0;
+    return { json: found, text: textOf(found), exitCode: isKnown ? exitCodes.success : exitCodes.failure };
+  });
+};
+
+function textOf(found: Explanation): string {
+  const lines = [`${found.target} ${found.exists ? 'is here.' : 'is not here.'}`];
+  if (found.pin !== undefined) lines.push(`It is pinned by ${found.pin.pinnedBy}: ${found.pin.reason}`);
+  for (const manifest of found.manifests) lines.push(...manifestLines(manifest));
+  if (found.wouldFree !== undefined) lines.push(`Deleting the tag would free ${freedText(found.wouldFree)}.`);
+  for (const { state, sizeBytes, dueAt } of found.objects ?? []) {
+    const until = dueAt === undefined ? '' : ` until ${timeText(dueAt)}`;
+    lines.push(`Its bytes (${bytesText(sizeBytes)}) are ${state}${until}.`);
+  }
+  for (const { repository, manifests, manifestCount, leaseUntil } of found.links ?? []) {
+    const needs =
+      manifestCount === 0
+        ? `nothing needs it, lease until ${timeText(leaseUntil)}`
+        : `needed by ${manifests.join(', ')}`;
+    lines.push(`  in ${repository}: ${needs}`);
+  }
+  for (const { digest, until } of found.inTrash ?? [])
+    lines.push(`Until ${timeText(until)} it can be restored to ${digest}.`);
+  if (found.events.length > 0) lines.push('What happened, the newest first (UTC):');
+  for (const event of found.events) {
+    const about = [event.tag, event.digest].filter((part) => part !== undefined).join(' ');
+    const reason = event.reason === undefined ? '' : `: ${event.reason}`;
+    lines.push(`  ${timeText(event.at)}  ${event.kind}  ${about}  by ${event.actor}${reason}`);
+  }
+  return lines.join('\n');
+}
+
+function manifestLines({ repository, digest, state, held, holds, nextReview, wouldFree }: Manifest): string[] {
+  const stays = held ? 'stays until somebody takes that away' : 'stays for a time only';
+  return [
+    `${repository}@${digest} is ${state === 'live' ? 'visible' : 'in the trash'} and ${stays}. It is kept by`,
+    ...holds.map((hold) => `  ${holdText(hold)}`),
+    ...(nextReview === undefined ? [] : [`The collector looks at it ${timeText(nextReview)} (UTC).`]),
+    `Deleting it with its tags would free ${freedText(wouldFree)}.`,
+  ];
+}
+
+function holdText({ by, name, reason, held, until }: Hold): string {
+  const more = [
+    reason,
+    held === false ? 'which nothing keeps for ever' : undefined,
+    until === undefined ? undefined : `until ${timeText(until)}`,
+  ];
+  return [[by, name].filter((part) => part !== undefined).join(' '), ...more]
+    .filter((part) => part !== undefined)
+    .join(', ');
+}
+
+function freedText({ bytes, blobs, manifests }: Manifest['wouldFree']): string {
+  return `${bytesText(bytes)} in ${blobs} blobs, and ${manifests} manifests`;
+}
