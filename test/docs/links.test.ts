@@ -84,7 +84,7 @@ function pathsLackingIn(paragraph: string, pageFolder: string): readonly string[
 /** Names with a slash between or behind them, or the name of a file; not what a registry or a command makes. */
 function looksLikePath(code: string): boolean {
   const isPath = /^[\w.-]+(\/[\w.-]+)*\/?$/.test(code) && (code.includes('/') || isFile(code));
-  return isPath && !/^(\.|\.cache|dist|data|objects|application)\/|^CLIENT\./.test(code);
+  return isPath && !/^(\.|\.cache|dist|data|objects|quarantine|application)\/|^CLIENT\./.test(code);
 }
 
 function isFile(code: string): boolean {

@@ -44,6 +44,10 @@ test.each(['beside its server', 'while no server runs'])(
     ]);
     expect(new Uint8Array(readFileSync(join(registry.dataDirectory, 'quarantine', oid)))).toEqual(damaged);
 
+    const { dataDirectory, clock } = registry;
+    const [again] = await Array.fromAsync(fsck({ dataDirectory, now: clock.now() }));
+    expect(again).toMatchObject({ code: 'F1', message: `the file of ${digest} is in quarantine` });
+
     if (when === 'while no server runs') await registry.resume();
     expect((await registry.send(`/v2/${repo}/blobs/${digest}`)).status).toBe(404);
     expect((await registry.send(`/v2/${repo}/blobs/${digest}`, { method: 'HEAD' })).status).toBe(404);

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { imagesNeedingBlob } from '../broken-images.ts';
 import { type Check, type Checked, keysPerPage } from '../check.ts';
@@ -77,6 +77,7 @@ export function objectsCheck({ dataDirectory, records, now, servedSince }: Check
   function* fileProblems(oid: string, row: ObjectRow, digest: string): Generator<Finding> {
     const onDisk = statSync(pathOf(dataDirectory, oid), { throwIfNoEntry: false });
     if (onDisk?.size === row.size_bytes && onDisk.isFile()) return;
+    const isInQuarantine = existsSync(join(dataDirectory, 'quarantine', oid));
     const isNeeded = row.state === 'live' && row.isLinked === 1;
     yield {
       code: 'F1',
@@ -84,7 +85,7 @@ export function objectsCheck({ dataDirectory, records, now, servedSince }: Check
       about: `object ${oid}`,
       message:
         onDisk === undefined
-          ? `the file of ${digest} is missing`
+          ? `the file of ${digest} is ${isInQuarantine ? 'in quarantine' : 'missing'}`
           : `the file of ${digest} has ${onDisk.size} bytes, not ${row.size_bytes}`,
       advice: isNeeded
         ? 'push the blob again to any repository that has it, which mends it for all of them'
