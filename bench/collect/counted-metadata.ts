@@ -1,0 +1,99 @@
+import type { Operation, Step, SyncConnection } from '../../src/metadata/operation.ts';
+import type { MetadataStore, WriteOptions } from '../../src/metadata/store.ts';
+
+/** What operations have done since the counts were taken last. */
+export interface Work {
+  readonly statements: number;
+  /** Rows that were read or changed. */
+  readonly rows: number;
+}
+
+/** A metadata store that counts the statements of its operations, and the rows that they touch. */
+export class CountedMetadata implements MetadataStore {
+  readonly #inner: MetadataStore;
+  #statements = 0;
+  #rows = 0;
+
+  constructor(inner: MetadataStore) {
+    this.#inner = inner;
+  }
+
+  /** What was done since this was called last. */
+  take(): Work {
+    const work = { statements: this.#statements, rows: this.#rows };
+    this.#statements = 0;
+    this.#rows = 0;
+    return work;
+  }
+
+  async read<T>(operation: () => Operation<T>): Promise<T> {
+    return await this.#inner.read(() => this.#counted(operation()));
+  }
+
+  async write<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T> {
+    return await this.#inner.write(() => this.#counted(operation()), options);
+  }
+
+  async writeUnsynced<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T> {
+    return await this.#inner.writeUnsynced(() => this.#counted(operation()), options);
+  }
+
+  async durable(): Promise<void> {
+    await this.#inner.durable();
+  }
+
+  get commits(): number | undefined {
+    return this.#inner.commits;
+  }
+
+  watch(committed: () => void): void {
+    this.#inner.watch(committed);
+  }
+
+  async isReady(): Promise<boolean> {
+    return await this.#inner.isReady();
+  }
+
+  async close(): Promise<void> {
+    await this.#inner.close();
+  }
+
+  *#counted<T>(operation: Operation<T>): Operation<T> {
+    for (;;) {
+      const next = operation.next();
+      if (next.done === true) return next.value;
+      yield this.#countedStep(next.value);
+    }
+  }
+
+  #countedStep(step: Step): Step {
+    const count = (rows: number): void => {
+      this.#statements += 1;
+      this.#rows += rows;
+    };
+    return {
+      execute: (connection) => step.execute(counting(connection, count)),
+      executeLater: async (connection) => await step.executeLater(connection),
+    };
+  }
+}
+
+function counting(connection: SyncConnection, count: (rows: number) => void): SyncConnection {
+  return {
+    all(query, parameters) {
+      const rows = connection.all(query, parameters);
+      count(rows.length);
+      return rows;
+    },
+    first(query, parameters) {
+      const row = connection.first(query, parameters);
+      count(row === undefined ? 0 : 1);
+      return row;
+    },
+    run(query, parameters) {
+      const changes = connection.run(query, parameters);
+      count(changes);
+      return changes;
+    },
+  };
+}

@@ -1,0 +1,43 @@
+import { loadConfig } from '../../src/config/load.ts';
+import { createLog } from '../../src/log/log.ts';
+import { type RunningServer, startServer } from '../../src/server.ts';
+import { CountedMetadata } from './counted-metadata.ts';
+
+/** A registry in this process whose collector works when it is told to, with its work counted. */
+export interface CountedRegistry extends AsyncDisposable {
+  readonly server: RunningServer;
+  readonly metadata: CountedMetadata;
+}
+
+/** All windows are over at once, so that a delete is followed by all that it leads to. */
+const noWindows = { lease: '0', trash: '0', condemned: '0', neverTagged: '0' };
+
+/** Serves a data directory on a port of its own. */
+export async function serveCounted(directory: string): Promise<CountedRegistry> {
+  let metadata: CountedMetadata | undefined;
+  const server = await startServer({
+    ...(await quietServer(directory, '127.0.0.1:0')),
+    wrapMetadata(inner) {
+      metadata = new CountedMetadata(inner);
+      return metadata;
+    },
+  });
+  server.collector.pause();
+  if (metadata === undefined) throw new Error('the registry has opened no metadata');
+  return {
+    server,
+    metadata,
+    async [Symbol.asyncDispose]() {
+      await server.stop();
+    },
+  };
+}
+
+/** What a server is started with that logs nothing but errors. */
+export async function quietServer(directory: string, listen: string) {
+  const windows = Object.entries(noWindows).map(([name, value]): [string, string] => [`windows.${name}`, value]);
+  const flags = new Map([...windows, ['data', directory], ['listen', listen], ['log.level', 'error']]);
+  const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
+  if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
+  return { config: loaded.config, log: await createLog({ level: 'error', format: 'json' }) };
+}
