@@ -3,7 +3,7 @@ import { check } from './check.ts';
 import { type SeededBug, seededBugs } from './protocol.ts';
 import { worlds } from './worlds.ts';
 
-const withinMs = 120_000;
+const withinMs = 600_000;
 /** Each mistake shows within so many states of some world; most show within far fewer. */
 const statesUntilSeen = [2000, 25_000];
 

@@ -43,12 +43,13 @@ test('a manifest that is pushed again while it is deleted is there whole with it
 test('a tag that comes while its manifest is being reviewed keeps it, or is refused (R14)', async () => {
   await using registry = await ServedRegistry.start(atOnce);
   for (let round = 0; round < rounds; round++) {
+    const tag = `y${round}`;
     const image = await push(registry, 'x');
     await remove(registry, 'manifests/x');
-    const [tagged] = await Promise.all([registry.putManifest(repo, 'y', image.manifest), registry.collected()]);
+    const [tagged] = await Promise.all([registry.putManifest(repo, tag, image.manifest), registry.collected()]);
     await registry.collected();
-    if (tagged.status === 201) await expectWhole(registry, 'y', image);
-    else expect(await statusOf(registry, 'manifests/y')).toBe(404);
+    if (tagged.status === 201) await expectWhole(registry, tag, image);
+    else expect(await statusOf(registry, `manifests/${tag}`)).toBe(404);
   }
 });
 
