@@ -90,7 +90,7 @@ if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
 const server = await startServer({
   config: loaded.config,
   log: await createLog({ level: 'warn', format: 'json' }),
-  clock: { monotonic: () => performance.now(), now: () => Date.now() + clockMs },
+  clock: { monotonic: () => performance.now() + clockMs, now: () => Date.now() + clockMs },
   syncs: callsThatReach(reach),
 });
 process.on('SIGUSR2', () => {
