@@ -20,6 +20,10 @@ const { code } = await runToEnd(
     '--no-compile-autoload-bunfig',
     `--define=process.env.WHERRY_BUILD_VERSION=${JSON.stringify(version)}`,
     'src/main.ts',
+    // Threads begin at files of their own.
+    'src/metadata/sqlite/checkpoint-worker.ts',
+    // All in one directory: what begins a thread looks for its file beside itself.
+    '--entry-naming=[name].[ext]',
     `--outfile=${executable}`,
   ],
   { cwd: projectDirectory },

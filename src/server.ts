@@ -3,6 +3,7 @@ import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AdminAccess } from './admin-access.ts';
 import { Collector } from './collector/collector.ts';
+import { Pace } from './collector/pace.ts';
 import { type DiskSpace, ShortDisk } from './collector/short-disk.ts';
 import { formatListenAddress } from './config/listen-address.ts';
 import type { Config } from './config/schema.ts';
@@ -83,12 +84,11 @@ async function serve(
   });
   const registry = registryOf({ stores, config, clock, log, traffic: metrics });
   const disk = new ShortDisk(() => diskSpace(directory));
-  const pace = {
-    batch: config.collector.batch,
-    get perSecond() {
-      return disk.isShort ? Infinity : config.collector.perSecond;
-    },
-  };
+  const pace = new Pace({
+    ...config.collector,
+    quietMs: () => server.quietMs(),
+    isHurried: () => disk.isShort,
+  });
   const collector = new Collector({ registry, pace, counts: metrics, log, keepEventsMs: config.events.keepMs });
   metadata.watch(() => collector.notice());
   const access = new AdminAccess(directory);

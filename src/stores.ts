@@ -6,7 +6,7 @@ import type { Config } from './config/schema.ts';
 import type { HttpCalls } from './http/server.ts';
 import type { Log } from './log/log.ts';
 import { type DirectoryLockResult, lockDirectory } from './metadata/sqlite/directory-lock.ts';
-import type { DatabaseCalls, SyncFile } from './metadata/sqlite/calls.ts';
+import type { DatabaseCalls } from './metadata/sqlite/calls.ts';
 import { NewerSchemaError } from './metadata/sqlite/migrate.ts';
 import { Reserve } from './metadata/sqlite/reserve.ts';
 import { SqliteMetadataStore } from './metadata/sqlite/store.ts';
@@ -36,9 +36,10 @@ export interface Stores {
 
 /** How things become visible and durable, where it is not by the system's calls alone. */
 export interface Syncs {
-  readonly log: SyncFile;
+  readonly database: Partial<DatabaseCalls>;
   readonly blobs: Partial<DirectoryCalls>;
-  readonly commit?: DatabaseCalls['commit'];
+  /** So long may the database's log get before it is moved into the database file, in pages of 4 KiB. */
+  readonly longLogPages?: number;
   readonly answer?: HttpCalls['answer'];
 }
 
@@ -66,7 +67,7 @@ export async function openStores(
   const { lock } = locking;
   try {
     const reserve = reserveIn(directory, log);
-    const metadata = openMetadata(directory, reserve, syncs);
+    const metadata = openMetadata(directory, { reserve, log, syncs });
     const blobs = await openBlobs(directory, syncs?.blobs);
     const generation = await StoreGeneration.open({ metadata, blobs, clock });
     return {
@@ -114,12 +115,18 @@ export function registryOf({ stores, config, clock, log, traffic }: RegistryPart
   };
 }
 
-function openMetadata(directory: string, reserve: Reserve, syncs: Syncs | undefined): SqliteMetadataStore {
+function openMetadata(
+  directory: string,
+  { reserve, log, syncs }: { readonly reserve: Reserve; readonly log: Log; readonly syncs: Syncs | undefined },
+): SqliteMetadataStore {
   try {
     return SqliteMetadataStore.open(directory, {
       reserve,
-      ...(syncs === undefined ? {} : { syncLog: syncs.log }),
-      ...(syncs?.commit === undefined ? {} : { commit: syncs.commit }),
+      onCheckpointProblem(error) {
+        log.warn({ err: error, directory }, "the database's log could not be moved into the database; trying again");
+      },
+      ...(syncs === undefined ? {} : { calls: syncs.database }),
+      ...(syncs?.longLogPages === undefined ? {} : { longLogPages: syncs.longLogPages }),
     });
   } catch (error) {
     if (error instanceof NewerSchemaError) throw new StartupError(error.message, { cause: error });

@@ -1,6 +1,7 @@
 import { Database } from 'bun:sqlite';
 import { join } from 'node:path';
 import { freePort, ServerProcess } from '../../test/server/server-process.ts';
+import { countReleased } from './filled-directory.ts';
 import { outputOf } from '../command.ts';
 import { type SteadyReport, steadyReport } from '../load/steady-report.ts';
 
@@ -13,7 +14,7 @@ const pullsASecond = 300;
 export interface Disturbance {
   readonly resting: SteadyReport;
   readonly working: SteadyReport;
-  /** Manifests that were collected in a second meanwhile. */
+  /** Images that were collected in a second meanwhile. */
   readonly collectedASecond: number;
 }
 
@@ -36,7 +37,7 @@ export async function measureDisturbance(directory: string, rounds: number, seco
     { pushesMs: [], pullsMs: [] },
     { pushesMs: [], pullsMs: [] },
   ];
-  const before = dueManifests(directory);
+  const before = countReleased(directory);
   let workedMs = 0;
   for (let round = 1; round <= rounds; round += 1) {
     add(resting, await run(`resting-${round}`));
@@ -46,8 +47,8 @@ export async function measureDisturbance(directory: string, rounds: number, seco
     process.kill(server.pid, 'SIGUSR1');
     workedMs += performance.now() - startedAt;
   }
-  const after = dueManifests(directory);
-  if (after === 0) throw new Error('there was not enough to collect: release more images');
+  const after = countReleased(directory);
+  if (!hasMoreToCollect(directory)) throw new Error('there was not enough to collect: release more images');
   await server.stop();
   return { resting, working, collectedASecond: (before - after) / (workedMs / 1000) };
 }
@@ -57,10 +58,8 @@ function add(all: SteadyReport, more: SteadyReport): void {
   all.pullsMs.push(...more.pullsMs);
 }
 
-function dueManifests(directory: string): number {
+/** Whether reviews are due: of released images, or of what they held. */
+function hasMoreToCollect(directory: string): boolean {
   using database = new Database(join(directory, 'wherry.db'), { readonly: true });
-  const query = database.query<{ n: number }, [number]>(
-    `select count(*) as n from task where kind = 'manifest' and due_at <= ?`,
-  );
-  return query.get(Date.UTC(2026, 0, 2))?.n ?? 0;
+  return database.query('select 1 from task where due_at <= ? limit 1').get(Date.now()) !== null;
 }

@@ -134,15 +134,25 @@ export async function writeFiles(directory: string, images: readonly FilledImage
 /** Takes the tags of images away, as deletes whose trash window is over would have left them: all are due for review. */
 export function releaseImages(directory: string, images: readonly FilledImage[]): void {
   using database = new Database(join(directory, 'wherry.db'), { readwrite: true });
+  const releasedAt = Date.now();
   database.transaction(() => {
     for (const { repository, tag, manifest } of images) {
       database.query('delete from tag where repo = ? and name = ?').run(repository, tag);
       database.query('update manifest set released_at = 1 where repo = ? and digest = ?').run(repository, manifest);
       database
         .query(`insert into task (kind, key1, key2, due_at) values ('manifest', ?, ?, ?)`)
-        .run(repository, manifest, pushedAt);
+        .run(repository, manifest, releasedAt);
     }
   })();
+}
+
+/** How many of the released images have not been collected yet. */
+export function countReleased(directory: string): number {
+  using database = new Database(join(directory, 'wherry.db'), { readonly: true });
+  const query = database.query<{ images: number }, [string, string]>(
+    `select count(*) as images from task where kind = 'manifest' and key2 between ? and ?`,
+  );
+  return query.get(digest('a', 0), digest('a', 2 ** 40))?.images ?? 0;
 }
 
 function digest(kind: 'a' | 'b' | 'c', number: number): string {

@@ -50,7 +50,7 @@ async function steadily(
       begun += 1;
       const waitMs = dueAt - performance.now();
       if (waitMs > 0) await Bun.sleep(waitMs);
-      const beganAt = Math.max(dueAt, waitMs > 0 ? performance.now() : dueAt);
+      const beganAt = waitMs > 0 ? performance.now() : dueAt;
       await operation(connection);
       if (dueAt - startedAt > warmUpMs) tookMs.push(performance.now() - beganAt);
     }

@@ -5,6 +5,7 @@ import { parseRepositoryName } from '../oci/names.ts';
 import type { Registry } from '../registry/registry.ts';
 import { ClockGuard } from './clock-guard.ts';
 import { forgetOldEvents } from './old-events.ts';
+import type { Pace } from './pace.ts';
 import { dueNow, nextDueAt, postpone, putAway, type Task } from './queue.ts';
 import type { Collected, ReviewOutcome } from './review.ts';
 import type { ReviewTime } from './hold.ts';
@@ -12,6 +13,9 @@ import { reviewLink } from './review-link.ts';
 import { reviewManifest } from './review-manifest.ts';
 import { reviewObject } from './review-object.ts';
 import { reviewUpload } from './review-upload.ts';
+
+/** How many removals may be under way when no more reviews are begun: they wait for the disk, which pushes need too. */
+const removalsAtOnce = 16;
 
 /** How soon a task that failed is tried again, in ms: twice as late after each failure. */
 const retryMs = { least: 1000, most: 3_600_000 };
@@ -21,14 +25,6 @@ const noticeMs = 200;
 const eventsLookMs = 600_000;
 /** The longest time that a timer waits, in ms. */
 const longestTimerMs = 2 ** 31 - 1;
-
-/** How fast the collector works. */
-export interface Pace {
-  /** Reviews between two looks at whether requests are waiting. */
-  readonly batch: number;
-  /** Reviews a second, at most. */
-  readonly perSecond: number;
-}
 
 /** Whoever counts what is collected. */
 export interface CollectorCounts {
@@ -61,6 +57,8 @@ export class Collector {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #noticing: ReturnType<typeof setTimeout> | undefined;
   #working: Promise<void> | undefined;
+  /** What may be being removed, by the task's key; each resolves when it is gone, or put off. */
+  readonly #removals = new Map<string, Promise<void>>();
   #isStopped = true;
   #isPaused = false;
   /** Something was committed since the queue was last looked at. */
@@ -147,18 +145,44 @@ export class Collector {
   }
 
   async #workOffDue(mayGoOn: () => boolean, reviews = Infinity): Promise<void> {
-    const { clock, metadata, pulls } = this.#registry;
     for (let left = reviews; left > 0 && mayGoOn() && this.#isClockTrusted();) {
       const startedAt = performance.now();
-      const atOnce = Math.min(this.#pace.batch, left);
-      const tasks = await metadata.read(() => dueNow(clock.now(), atOnce));
-      if (tasks.length === 0) return await this.#forgetOldEvents(mayGoOn);
+      const tasks = await this.#dueNow(Math.min(this.#pace.atOnce, left));
+      if (tasks.length === 0 && this.#removals.size === 0) return await this.#forgetOldEvents(mayGoOn);
       left -= tasks.length;
-      // How long a manifest stays may depend on when it was pulled last (R25).
-      if (tasks.some(({ kind }) => kind === 'manifest')) await pulls.flushQuietly();
-      await Promise.all(tasks.map((task) => this.#handle(task)));
-      await this.#keepPace(tasks.length, startedAt);
+      await this.#handleAll(tasks);
+      if (tasks.length > 0) await this.#rest(tasks, performance.now() - startedAt);
+      if (tasks.length === 0 || this.#removals.size >= removalsAtOnce) await Promise.race(this.#removals.values());
     }
+    await Promise.all(this.#removals.values());
+  }
+
+  /** Up to `limit` tasks that are due and not being worked on. */
+  async #dueNow(limit: number): Promise<readonly Task[]> {
+    const { clock, metadata } = this.#registry;
+    // What is being removed is due as well, until it is gone.
+    const due = await metadata.read(() => dueNow(clock.now(), limit + this.#removals.size));
+    return due.filter(({ key1 }) => !this.#removals.has(key1)).slice(0, limit);
+  }
+
+  /** Resolves when the reviews are made; what they have found to be removed goes on being removed. */
+  async #handleAll(tasks: readonly Task[]): Promise<void> {
+    // How long a manifest stays may depend on when it was pulled last (R25).
+    if (tasks.some(({ kind }) => kind === 'manifest')) await this.#registry.pulls.flushQuietly();
+    const reviews: Promise<void>[] = [];
+    for (const task of tasks) {
+      const handled = this.#handle(task);
+      if (!mayReclaim(task)) {
+        reviews.push(handled);
+        continue;
+      }
+      const removal = handled
+        // Where not even that can be written, neither can the next reviews, which puts off all of them.
+        .catch((error: unknown) => this.#log.error({ err: error }, 'a removal that failed could not be put off'))
+        .finally(() => this.#removals.delete(task.key1));
+      this.#removals.set(task.key1, removal);
+    }
+    await Promise.all(reviews);
   }
 
   /** Whether the clock was not set just now: whatever ends by the clock would end at the wrong time. */
@@ -178,12 +202,13 @@ export class Collector {
     await forgetOldEvents(this.#registry, now - this.#keepEventsMs, mayGoOn);
   }
 
-  /** Lets requests have their turn, and waits where that was faster than allowed. */
-  async #keepPace(reviews: number, startedAt: number): Promise<void> {
-    const leastMs = (reviews / this.#pace.perSecond) * 1000;
-    const waitMs = leastMs - (performance.now() - startedAt);
+  /** Lets requests have their turn. */
+  async #rest(tasks: readonly Task[], tookMs: number): Promise<void> {
+    const now = this.#registry.clock.now();
+    const waitedMs = now - Math.min(now, ...tasks.map((task) => task.due_at));
+    const restMs = this.#pace.restMs({ reviews: tasks.length, tookMs, waitedMs });
     await new Promise<void>((resolve) => {
-      if (waitMs >= 1) setTimeout(resolve, waitMs);
+      if (restMs >= 1) setTimeout(resolve, restMs);
       else setImmediate(resolve);
     });
   }
@@ -194,8 +219,7 @@ export class Collector {
       const time = { now: clock.now(), windows };
       const isWriting = () => task.kind === 'upload' && sessions.isWriting(task.key1);
       // Bytes go only once it is on the disk that they may (R4, R37); nothing else that a review does must outlast a power cut.
-      const mayReclaim = task.kind === 'object' || task.kind === 'upload';
-      const outcome = await (mayReclaim
+      const outcome = await (mayReclaim(task)
         ? metadata.write(() => reviewed(task, time, isWriting()), { fromReserve: true })
         : metadata.writeUnsynced(() => reviewed(task, time, false), { fromReserve: true }));
       if (outcome.collected !== undefined) this.#counts.collected(outcome.collected);
@@ -224,6 +248,11 @@ export class Collector {
     this.#timer = setTimeout(() => this.wake(), Math.min(ms, longestTimerMs));
     this.#timer.unref();
   }
+}
+
+/** Whether the review of a task may find a file that can be removed. */
+function mayReclaim({ kind }: Task): boolean {
+  return kind === 'object' || kind === 'upload';
 }
 
 /** One task's transaction: its review, and the task put away. */

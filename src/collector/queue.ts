@@ -7,6 +7,8 @@ export interface Task {
   readonly kind: TaskKind;
   readonly key1: string;
   readonly key2: string;
+  /** In ms since 1970. */
+  readonly due_at: number;
   /** Tells whether somebody has asked for another review since the task was taken. */
   readonly version: number;
   /** How often in a row it has failed. */

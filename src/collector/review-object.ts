@@ -30,7 +30,11 @@ export function* reviewObject(oid: string, { now, windows }: ReviewTime): Operat
         reason: 'no repository links it',
         bytes: object.size_bytes,
       });
-      return { ...reviewAgainAt(dueAt), collected: { blobs: 1 } };
+      const condemned = { ...reviewAgainAt(dueAt), collected: { blobs: 1 } };
+      // Without a delay it need not wait for its turn once more.
+      if (dueAt > now) return condemned;
+      yield* change(killObject, { oid });
+      return { ...condemned, reclaim: { oid, sizeBytes: object.size_bytes } };
     }
     case 'condemned': {
       const dueAt = object.due_at ?? now;

@@ -31,6 +31,8 @@ export interface Config {
   readonly collector: {
     /** Reviews a second, at most. */
     readonly perSecond: number;
+    /** Above 0 and up to 1. */
+    readonly shareBesideRequests: number;
     /** Reviews between two turns of requests. */
     readonly batch: number;
   };
@@ -68,7 +70,11 @@ export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
       drainMs: valueOf(settings.httpDrain),
     },
     pulls: { flushMs: valueOf(settings.pullsFlush) },
-    collector: { perSecond: valueOf(settings.collectorRate), batch: valueOf(settings.collectorBatch) },
+    collector: {
+      perSecond: valueOf(settings.collectorRate),
+      batch: valueOf(settings.collectorBatch),
+      shareBesideRequests: valueOf(settings.collectorShare) / 100,
+    },
     events: { keepMs: valueOf(settings.eventsKeep) },
     log: {
       level: valueOf(settings.logLevel),

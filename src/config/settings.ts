@@ -165,6 +165,14 @@ export const settings = {
     default: '16',
     description: 'How many things the collector looks at before requests have their turn again.',
   }),
+  collectorShare: setting({
+    name: 'collector.share',
+    type: wholeNumber({ min: 1, max: 100 }),
+    default: '10',
+    description:
+      'How much of its time the collector works while requests come, in percent; it has all of it while none do. It ' +
+      'takes half where it is more than ten minutes late, and all where the disk is short.',
+  }),
   eventsKeep: setting({
     name: 'events.keep',
     type: window,

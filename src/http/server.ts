@@ -36,6 +36,8 @@ export interface HttpOptions {
 
 export interface HttpServer {
   readonly url: URL;
+  /** For how long no request has come or been under way, in ms. */
+  quietMs(): number;
   /** Takes no more connections, lets running requests end for `drainMs`, then cuts them off. */
   stop(drainMs: number): Promise<void>;
 }
@@ -51,6 +53,7 @@ export function startHttpServer(options: HttpOptions): HttpServer {
   const proxies = new TrustedProxies(options.trustedProxies);
   const nextRequestId = requestIds();
   let brokenBecause: string | undefined;
+  let lastRequestAt = -Infinity;
 
   const server = Bun.serve({
     hostname: options.hostname,
@@ -67,6 +70,7 @@ export function startHttpServer(options: HttpOptions): HttpServer {
 
   async function respond(request: Request, bun: Bun.Server<undefined>): Promise<Response> {
     const startedAt = performance.now();
+    lastRequestAt = startedAt;
     const { url } = request;
     // Without a Host that a URL can have, the runtime gives the path alone.
     const pathStart = url.startsWith('/') ? 0 : url.indexOf('/', url.indexOf('://') + 3);
@@ -140,6 +144,7 @@ export function startHttpServer(options: HttpOptions): HttpServer {
 
   return {
     url: server.url,
+    quietMs: () => (server.pendingRequests > 0 ? 0 : performance.now() - lastRequestAt),
     async stop(drainMs) {
       await Promise.race([server.stop(), requestsEnded(server, drainMs)]);
       await server.stop(true);

@@ -5,6 +5,7 @@ import path from 'node:path';
 import packageJson from '../../package.json' with { type: 'json' };
 import { outputOf } from '../install/command.ts';
 import { freePort, ServerProcess } from '../server/server-process.ts';
+import { until } from '../server/until.ts';
 
 const projectDirectory = path.join(import.meta.dir, '..', '..');
 const buildWithinMs = 120_000;
@@ -48,6 +49,36 @@ test(
     expect(pulled.status).toBe(200);
     expect(await pulled.bytes()).toEqual(blob);
     expect(await server.stop()).toBe(0);
+  },
+  serveWithinMs,
+);
+
+test(
+  'the single executable has the thread that moves the log into the database',
+  async () => {
+    await using server = await startServer();
+    const upload = (bytes: Uint8Array<ArrayBuffer>) => ({ method: 'PUT', body: bytes });
+    const put = async (tag: string, paddingBytes: number): Promise<void> => {
+      const annotations = { padding: 'x'.repeat(paddingBytes) };
+      const index = {
+        schemaVersion: 2,
+        mediaType: 'application/vnd.oci.image.index.v1+json',
+        manifests: [],
+        annotations,
+      };
+      const body = new TextEncoder().encode(JSON.stringify(index));
+      const headers = { 'content-type': index.mediaType };
+      const answer = await fetch(`${server.origin}/v2/team/app/manifests/${tag}`, { ...upload(body), headers });
+      expect(answer.status).toBe(201);
+    };
+    const database = Bun.file(path.join(directory, 'data', 'wherry.db'));
+    const before = database.size;
+    // Manifests are in the database; large ones make the log long.
+    for (let count = 0; count < 6; count++) await put(`large-${count}`, 4_000_000 + count);
+    for (let count = 0; count < 64; count++) await put(`small-${count}`, count);
+    await until('the database has grown', async () => (await database.stat()).size > before + 16_000_000);
+    expect(await server.stop()).toBe(0);
+    expect(await Bun.file(path.join(directory, 'server.log')).text()).not.toContain('could not be moved');
   },
   serveWithinMs,
 );

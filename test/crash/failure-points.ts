@@ -1,10 +1,13 @@
 import { type DirectoryCalls, directoryCalls } from '../../src/blobs/directory/calls.ts';
 import { type HttpCalls, httpCalls } from '../../src/http/server.ts';
-import { type DatabaseCalls, databaseCalls } from '../../src/metadata/sqlite/calls.ts';
+import { type DatabaseCalls, databaseCalls, type SyncFile } from '../../src/metadata/sqlite/calls.ts';
 import type { Syncs } from '../../src/server.ts';
 
 /** `before unlink`, `after commit`: where a test lets the process end or a call fail. */
 export type FailurePoint = string;
+
+/** So few that the log is moved into the database again and again. */
+const longLogPages = 20;
 
 /** Every failure point there is: before and after each call of the tables that all input and output goes through. */
 export const failurePoints: readonly FailurePoint[] = [directoryCalls, databaseCalls, httpCalls]
@@ -60,25 +63,32 @@ export function callsThatReach(reach: (point: FailurePoint) => void): Syncs {
     syncShard: (descriptor) => later('syncShard', () => directoryCalls.syncShard(descriptor)),
   };
   const commit: DatabaseCalls['commit'] = (run) => during('commit', () => databaseCalls.commit(run));
-  const syncLog: DatabaseCalls['syncLog'] = (descriptor, done) => {
-    try {
-      reach('before syncLog');
-    } catch (error) {
-      setImmediate(done, error);
-      return;
-    }
-    databaseCalls.syncLog(descriptor, (error) => {
-      reach('after syncLog');
-      done(error);
-    });
-  };
+  const sync =
+    (name: 'syncLog' | 'syncDatabase'): SyncFile =>
+    (descriptor, done) => {
+      try {
+        reach(`before ${name}`);
+      } catch (error) {
+        setImmediate(done, error);
+        return;
+      }
+      databaseCalls[name](descriptor, (error) => {
+        reach(`after ${name}`);
+        done(error);
+      });
+    };
   const answer: HttpCalls['answer'] = (response) => {
     reach('before answer');
     // The runtime sends it when it gets it back.
     setImmediate(() => reach('after answer'));
     return httpCalls.answer(response);
   };
-  const database: DatabaseCalls = { commit, syncLog };
+  const database: DatabaseCalls = {
+    commit,
+    syncLog: sync('syncLog'),
+    checkpoint: (pass) => later('checkpoint', () => databaseCalls.checkpoint(pass)),
+    syncDatabase: sync('syncDatabase'),
+  };
   const http: HttpCalls = { answer };
-  return { blobs, log: syncLog, ...database, ...http };
+  return { blobs, database, longLogPages, ...http };
 }

@@ -17,7 +17,7 @@ export class HeldDisk {
   #nextAsked = Promise.withResolvers<void>();
 
   readonly syncs: Syncs = {
-    log: (_descriptor, done) => this.#ask('log', done),
+    database: { syncLog: (_descriptor, done) => this.#ask('log', done) },
     blobs: { syncObject: async () => this.#promised('object'), syncShard: async () => this.#promised('shard') },
   };
 

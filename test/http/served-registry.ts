@@ -53,6 +53,8 @@ export class ServedRegistry implements AsyncDisposable {
         listen: '127.0.0.1:0',
         'http.drain': '1s',
         'log.level': 'warn',
+        // A test waits for what is collected; no others wait for their answers.
+        'collector.share': '100',
         ...settings,
       }),
     );

@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { DirectoryBlobStore } from '../../src/blobs/directory/store.ts';
 import { Collector } from '../../src/collector/collector.ts';
+import { Pace } from '../../src/collector/pace.ts';
 import type { Log } from '../../src/log/log.ts';
 import { SqliteMetadataStore } from '../../src/metadata/sqlite/store.ts';
 import type { MetadataStore } from '../../src/metadata/store.ts';
@@ -188,7 +189,7 @@ export class World implements AsyncDisposable {
 
   async #start(directory: string): Promise<Process> {
     mkdirSync(directory, { recursive: true });
-    const sqlite = SqliteMetadataStore.open(directory, { syncLog: (_descriptor, done) => done(null) });
+    const sqlite = SqliteMetadataStore.open(directory, { calls: { syncLog: (_descriptor, done) => done(null) } });
     const directories: number[] = [];
     const blobs = await DirectoryBlobStore.open(directory, {
       open(path, flags, mode) {
@@ -217,8 +218,15 @@ export class World implements AsyncDisposable {
       pulls: new PullRecorder({ metadata, clock, log }),
       reclaimer: new Reclaimer({ metadata, blobs, log }),
     };
+    const pace = new Pace({
+      batch: 4,
+      perSecond: 1e9,
+      shareBesideRequests: 1,
+      quietMs: () => Infinity,
+      isHurried: () => false,
+    });
     const counts = { collected: () => {}, reclaimed: () => {}, failed: () => {} };
-    const collector = new Collector({ registry, pace: { batch: 4, perSecond: 1e9 }, counts, log });
+    const collector = new Collector({ registry, pace, counts, log });
     const database = new Database(join(directory, 'wherry.db'), { readonly: true });
     await registry.reclaimer.resume();
     return { directory, metadata: sqlite, registry, collector, database, directories };

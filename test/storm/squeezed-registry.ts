@@ -14,6 +14,8 @@ const squeezed = {
   'windows-trash': '100ms',
   'windows-condemned': '50ms',
   'windows-upload': '2s',
+  // As if there were no requests: it is to meet as many of them as it can.
+  'collector-share': '100',
 };
 
 /** `wherry serve` in a process of its own, on an empty data directory that goes with it, with squeezed windows. */

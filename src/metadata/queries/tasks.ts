@@ -21,7 +21,7 @@ export const upsertTask = query<{ kind: TaskKind; key1: string; key2: string; du
 export const dueTasks = query<{ now: number; limit: number }>()(({ db, p }) =>
   db
     .selectFrom('task')
-    .select(['kind', 'key1', 'key2', 'version', 'attempts'])
+    .select(['kind', 'key1', 'key2', 'due_at', 'version', 'attempts'])
     .where('due_at', '<=', p('now'))
     .orderBy('due_at')
     .limit(p('limit')),

@@ -1,4 +1,5 @@
 import { close, closeSync, fdatasync, fsyncSync, openSync } from 'node:fs';
+import type { CheckpointState } from './checkpoint.ts';
 
 /** Makes what was written to a file durable; calls back later, with null where it has. */
 export type SyncFile = (descriptor: number, done: (error: Error | null) => void) => void;
@@ -12,16 +13,25 @@ export interface DatabaseCalls {
   commit(run: () => void): void;
   /** Makes what was committed durable. */
   readonly syncLog: SyncFile;
+  /** Moves commits from the log into the database file. */
+  checkpoint(pass: () => Promise<CheckpointState>): Promise<CheckpointState>;
+  /** Writes to the disk what the database file has been given. */
+  readonly syncDatabase: SyncFile;
 }
 
-export const databaseCalls: DatabaseCalls = { commit: (run) => run(), syncLog: fdatasync };
+export const databaseCalls: DatabaseCalls = {
+  commit: (run) => run(),
+  syncLog: fdatasync,
+  checkpoint: async (pass) => await pass(),
+  syncDatabase: fdatasync,
+};
 
-/** Opens the log for syncing. */
-export function openLog(path: string): number {
+/** Opens a file for syncing. */
+export function openForSync(path: string): number {
   return openSync(path, 'r');
 }
 
-export async function closeLog(descriptor: number): Promise<void> {
+export async function closeAfterSync(descriptor: number): Promise<void> {
   await new Promise<void>((resolve) => {
     close(descriptor, () => resolve());
   });

@@ -1,5 +1,5 @@
 import { MetadataBrokenError } from '../store.ts';
-import { closeLog, databaseCalls, openLog, type SyncFile } from './calls.ts';
+import { closeAfterSync, databaseCalls, openForSync, type SyncFile } from './calls.ts';
 
 /**
  * Group commit. SQLite in WAL mode with `synchronous=NORMAL` writes a commit to the write-ahead log without syncing it;
@@ -15,8 +15,6 @@ import { closeLog, databaseCalls, openLog, type SyncFile } from './calls.ts';
  *
  * When a checkpoint moves commits out of the log before they were synced here, SQLite has itself synced the log first
  * and the database file after, so a later sync of the log still leaves nothing acknowledged behind.
- *
- * Only the log may be opened beside SQLite: closing a descriptor of the database file would drop SQLite's locks on it.
  */
 export class CommitSync {
   readonly #descriptor: number;
@@ -32,7 +30,7 @@ export class CommitSync {
 
   /** Opens the write-ahead log, which SQLite keeps as long as the database is open. */
   constructor(walPath: string, syncFile: SyncFile = databaseCalls.syncLog) {
-    this.#descriptor = openLog(walPath);
+    this.#descriptor = openForSync(walPath);
     this.#syncFile = syncFile;
   }
 
@@ -75,12 +73,9 @@ export class CommitSync {
         batch.resolve();
         if (next !== undefined) this.#begin(next);
       } else {
-        this.#broken = new MetadataBrokenError(
-          `the database's log could not be synced to the disk (${error.message}), so nothing more can be acknowledged: check the disk, then restart`,
-          { cause: error },
-        );
-        batch.reject(this.#broken);
-        next?.reject(this.#broken);
+        const broken = this.breakOff("the database's log", error);
+        batch.reject(broken);
+        next?.reject(broken);
       }
     });
   }
@@ -90,9 +85,18 @@ export class CommitSync {
     return this.#broken;
   }
 
+  /** From now on nothing is promised any more: what was written to a file may never get to the disk. */
+  breakOff(file: string, cause: Error): MetadataBrokenError {
+    this.#broken ??= new MetadataBrokenError(
+      `${file} could not be synced to the disk (${cause.message}), so nothing more can be acknowledged: check the disk, then restart`,
+      { cause },
+    );
+    return this.#broken;
+  }
+
   /** Waits for the syncs that were asked for. */
   async close(): Promise<void> {
     while (this.#running !== undefined) await this.#running.promise.catch(() => undefined);
-    await closeLog(this.#descriptor);
+    await closeAfterSync(this.#descriptor);
   }
 }

@@ -247,7 +247,9 @@ describe('operations that come at once', () => {
   test('share the next one where a sync is under way that they would have to wait for', async () => {
     const syncs: (() => void)[] = [];
     await store.close();
-    store = SqliteMetadataStore.open(directory, { syncLog: (_descriptor, done) => void syncs.push(() => done(null)) });
+    store = SqliteMetadataStore.open(directory, {
+      calls: { syncLog: (_descriptor, done) => void syncs.push(() => done(null)) },
+    });
     const endSync = () => syncs.shift()?.();
     const some = ['team/a', 'team/b', 'team/c', 'team/d'].map(repositoryName);
     const writing: Promise<number>[] = [];
@@ -326,7 +328,9 @@ describe('a failed sync of the log', () => {
   test('keeps later operations from being done at all', async () => {
     await store.close();
     const broken = Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
-    store = SqliteMetadataStore.open(directory, { syncLog: (_descriptor, done) => void setImmediate(done, broken) });
+    store = SqliteMetadataStore.open(directory, {
+      calls: { syncLog: (_descriptor, done) => void setImmediate(done, broken) },
+    });
     expect(await refusalOf(store.write(() => add(app)))).toBeInstanceOf(MetadataBrokenError);
     for (const way of ['write', 'writeUnsynced'] as const) {
       expect(await refusalOf(store[way](() => add(other)))).toBeInstanceOf(MetadataBrokenError);

@@ -2,7 +2,9 @@ import { Database, SQLiteError } from 'bun:sqlite';
 import { join } from 'node:path';
 import type { Operation } from '../operation.ts';
 import { MetadataBusyError, MetadataFullError, type MetadataStore, type WriteOptions } from '../store.ts';
-import { type DatabaseCalls, databaseCalls, type SyncFile, syncDirectory } from './calls.ts';
+import { BackgroundCheckpoints } from './background-checkpoints.ts';
+import { closeAfterSync, type DatabaseCalls, databaseCalls, openForSync, syncDirectory } from './calls.ts';
+import { checkpoint } from './checkpoint.ts';
 import { CommitSync } from './commit-sync.ts';
 import { SqliteConnection } from './connection.ts';
 import { GroupCommit } from './group-commit.ts';
@@ -12,8 +14,10 @@ import { Snapshot } from './snapshot.ts';
 
 /** How long a statement waits for another process's transaction, in ms. */
 const busyTimeoutMs = 5000;
-/** Commits move from the log into the database file whenever the log has grown by so many pages (4 KiB each). */
-const checkpointPages = 8000;
+/** Commits are moved from the log into the database file whenever it has so many pages (4 KiB each) to move. */
+const longLogPages = 4000;
+/** SQLite does so itself, which keeps everything waiting, where the log gets so long all the same. */
+const farTooLongLogPages = 64_000;
 /** Memory for cached pages, in KiB, of each of the two connections. */
 const cacheKib = 8 * 1024;
 
@@ -24,10 +28,12 @@ const noReserve: GivenUp = { release: () => false };
 
 export interface SqliteParts {
   readonly reserve?: GivenUp;
-  /** Makes the log durable; a test holds it back or lets it fail. */
-  readonly syncLog?: SyncFile;
-  /** Commits a transaction; a test fails instead. */
-  readonly commit?: DatabaseCalls['commit'];
+  /** A test holds some of them back, or lets them fail. */
+  readonly calls?: Partial<DatabaseCalls>;
+  /** So long may the log get before it is moved into the database file, in pages of 4 KiB. */
+  readonly longLogPages?: number;
+  /** The log could not be moved; it is tried again. */
+  readonly onCheckpointProblem?: (error: unknown) => void;
 }
 
 /**
@@ -42,25 +48,26 @@ export class SqliteMetadataStore implements MetadataStore {
   readonly #snapshot: Snapshot;
   readonly #group: GroupCommit;
   readonly #log: CommitSync;
+  readonly #checkpoints: BackgroundCheckpoints;
+  /** Of the database file. To close it drops SQLite's locks on that: only when SQLite has closed it. */
+  readonly #file: number;
   readonly #reserve: GivenUp;
   #commitCount = 0;
   #watcher: () => void = () => undefined;
 
-  private constructor(
-    { writer, reader }: Connections,
-    log: CommitSync,
-    reserve: GivenUp,
-    commit: DatabaseCalls['commit'],
-  ) {
+  private constructor({ writer, reader }: Connections, path: string, parts: SqliteParts) {
+    const calls: DatabaseCalls = { ...databaseCalls, ...parts.calls };
+    const log = new CommitSync(`${path}-wal`, calls.syncLog);
     this.#writer = writer;
     this.#reader = reader;
     this.#writing = new SqliteConnection(writer);
     this.#reading = new SqliteConnection(reader);
     this.#snapshot = new Snapshot(reader);
     this.#log = log;
-    this.#reserve = reserve;
+    this.#reserve = parts.reserve ?? noReserve;
+    this.#file = openForSync(path);
     this.#group = new GroupCommit(writer, {
-      commit,
+      commit: calls.commit,
       get running() {
         return log.running;
       },
@@ -68,8 +75,19 @@ export class SqliteMetadataStore implements MetadataStore {
         this.#commitCount++;
         this.#snapshot.end();
         if (mustLast) log.committed();
+        this.#checkpoints.committed();
         this.#watcher();
       },
+    });
+    this.#checkpoints = new BackgroundCheckpoints({
+      writer,
+      path,
+      descriptor: this.#file,
+      longLogPages: writer === reader ? Infinity : (parts.longLogPages ?? longLogPages),
+      calls,
+      flush: () => this.#group.flush(),
+      onLost: (error) => void log.breakOff('the database', error),
+      onProblem: parts.onCheckpointProblem ?? (() => undefined),
     });
   }
 
@@ -77,16 +95,12 @@ export class SqliteMetadataStore implements MetadataStore {
    * Opens or creates `wherry.db` in a directory and brings its schema up to date. On a full disk the reserve is given up
    * for it where that is what it takes.
    */
-  static open(
-    directory: string,
-    { reserve = noReserve, syncLog, commit = databaseCalls.commit }: SqliteParts = {},
-  ): SqliteMetadataStore {
+  static open(directory: string, parts: SqliteParts = {}): SqliteMetadataStore {
     const path = join(directory, 'wherry.db');
-    const connections = openOnFullDisk(path, reserve);
+    const connections = openOnFullDisk(path, parts.reserve ?? noReserve);
     try {
-      const log = new CommitSync(`${path}-wal`, syncLog);
       syncDirectory(directory);
-      return new SqliteMetadataStore(connections, log, reserve, commit);
+      return new SqliteMetadataStore(connections, path, parts);
     } catch (error) {
       closeBoth(connections);
       throw error;
@@ -133,8 +147,13 @@ export class SqliteMetadataStore implements MetadataStore {
   async close(): Promise<void> {
     this.#group.flush();
     this.#snapshot.end();
+    await this.#checkpoints.close();
+    this.#group.flush();
     await this.#log.close();
+    // SQLite removes the log when it is closed. Where that may be needed again, the end of the process closes the files.
+    if (this.#log.broken !== undefined) return;
     closeBoth({ writer: this.#writer, reader: this.#reader });
+    await closeAfterSync(this.#file);
   }
 
   /** Where the disk is full, room is made and the operation, which has been rolled back, runs again. */
@@ -148,17 +167,18 @@ export class SqliteMetadataStore implements MetadataStore {
     } catch (error) {
       if (!(error instanceof MetadataFullError)) throw error;
     }
-    this.#emptyLog();
+    await this.#emptyLog();
     try {
       return await this.#run(operation, mustLast);
     } catch (error) {
       if (!(error instanceof MetadataFullError && fromReserve && this.#reserve.release())) throw error;
     }
-    this.#emptyLog();
+    await this.#emptyLog();
     return await this.#run(operation, mustLast);
   }
 
   async #run<T>(operation: () => Operation<T>, mustLast: boolean): Promise<T> {
+    while (this.#checkpoints.finishing !== undefined) await this.#checkpoints.finishing;
     // What could never be acknowledged should not be done either.
     if (this.#log.broken !== undefined) throw this.#log.broken;
     try {
@@ -169,11 +189,12 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   /** Moves the log into the database file, so that what is written next takes the log's room again from its beginning. */
-  #emptyLog(): void {
+  async #emptyLog(): Promise<void> {
+    await this.#checkpoints.idle();
     this.#group.flush();
     this.#snapshot.end();
     try {
-      this.#writer.run('pragma wal_checkpoint(passive)');
+      checkpoint(this.#writer, 'passive');
     } catch (error) {
       // Without room for it the log stays as it is.
       if (!(error instanceof SQLiteError)) throw error;
@@ -234,7 +255,9 @@ function openWriter(path: string, lockingMode: 'normal' | 'exclusive'): Database
       writer.run('pragma synchronous = normal');
       writer.run('pragma foreign_keys = on');
       writer.run('pragma trusted_schema = off');
-      writer.run(`pragma wal_autocheckpoint = ${checkpointPages}`);
+      // A thread of its own would not get at a database that is locked.
+      const longPages = lockingMode === 'normal' ? farTooLongLogPages : longLogPages;
+      writer.run(`pragma wal_autocheckpoint = ${longPages}`);
       writer.run(`pragma cache_size = -${cacheKib}`);
       migrate(writer);
       return writer;

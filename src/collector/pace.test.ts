@@ -1,0 +1,56 @@
+import { expect, test } from 'bun:test';
+import { Pace, type PaceParts } from './pace.ts';
+
+const minuteMs = 60_000;
+
+/** A pace of 16 reviews at once, 1000 a second, a tenth of the time beside requests, but for what is said. */
+function paceOf(parts: Partial<PaceParts>): Pace {
+  return new Pace({
+    batch: 16,
+    perSecond: 1000,
+    shareBesideRequests: 0.1,
+    quietMs: () => Infinity,
+    isHurried: () => false,
+    ...parts,
+  });
+}
+
+const beside = { quietMs: () => 0 };
+
+test('without requests it works in batches, and rests as long as the rate asks for', () => {
+  const pace = paceOf({});
+  expect(pace.atOnce).toBe(16);
+  expect(pace.restMs({ reviews: 16, tookMs: 6, waitedMs: 0 })).toBe(10);
+  expect(pace.restMs({ reviews: 16, tookMs: 16, waitedMs: 0 })).toBe(0);
+  expect(pace.restMs({ reviews: 16, tookMs: 50, waitedMs: 60 * minuteMs })).toBe(0);
+});
+
+test('beside requests it makes one review at a time, and takes its share of the time (R49)', () => {
+  const pace = paceOf(beside);
+  expect(pace.atOnce).toBe(1);
+  expect(pace.restMs({ reviews: 1, tookMs: 2, waitedMs: 0 })).toBeCloseTo(18);
+  expect(pace.restMs({ reviews: 1, tookMs: 50, waitedMs: 0 })).toBe(25);
+  expect(paceOf({ ...beside, shareBesideRequests: 1 }).restMs({ reviews: 1, tookMs: 4, waitedMs: 0 })).toBe(0);
+});
+
+test('beside requests, too, it keeps to the rate', () => {
+  expect(paceOf({ ...beside, perSecond: 2 }).restMs({ reviews: 1, tookMs: 4, waitedMs: 0 })).toBe(496);
+});
+
+test('for a second after the last request it expects others', () => {
+  expect(paceOf({ quietMs: () => 999 }).atOnce).toBe(1);
+  expect(paceOf({ quietMs: () => 1000 }).atOnce).toBe(16);
+});
+
+test('when it is more than ten minutes late it takes half of the time, or more where more is set', () => {
+  const late = { reviews: 1, tookMs: 2, waitedMs: 10 * minuteMs + 1 };
+  expect(paceOf(beside).restMs({ ...late, waitedMs: 10 * minuteMs })).toBeCloseTo(18);
+  expect(paceOf(beside).restMs(late)).toBe(2);
+  expect(paceOf({ ...beside, shareBesideRequests: 0.8 }).restMs(late)).toBeCloseTo(0.5);
+});
+
+test('on a short disk it rests for nobody', () => {
+  const pace = paceOf({ ...beside, isHurried: () => true });
+  expect(pace.atOnce).toBe(16);
+  expect(pace.restMs({ reviews: 16, tookMs: 1, waitedMs: 0 })).toBe(0);
+});

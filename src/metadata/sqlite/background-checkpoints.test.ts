@@ -1,0 +1,184 @@
+import { Database } from 'bun:sqlite';
+import { afterEach, beforeEach, expect, test } from 'bun:test';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseRepositoryName, type RepositoryName } from '../../oci/names.ts';
+import { change, first, type Operation } from '../operation.ts';
+import { findRepository, insertRepository } from '../queries/repositories.ts';
+import { MetadataBrokenError } from '../store.ts';
+import { type DatabaseCalls, databaseCalls } from './calls.ts';
+import { checkpoint, type CheckpointState } from './checkpoint.ts';
+import { SqliteMetadataStore, type SqliteParts } from './store.ts';
+
+const longLogPages = 100;
+const commitsALook = 32;
+const pageBytes = 4096;
+
+let directory: string;
+let store: SqliteMetadataStore;
+let added = 0;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'wherry-checkpoints-'));
+  added = 0;
+});
+
+afterEach(async () => {
+  await store.close();
+  rmSync(directory, { recursive: true });
+});
+
+function open(calls: Partial<DatabaseCalls> = {}, parts: SqliteParts = {}): void {
+  store = SqliteMetadataStore.open(directory, { longLogPages, calls, ...parts });
+}
+
+function repositoryName(number: number): RepositoryName {
+  const name = parseRepositoryName(`team/app${number}`);
+  if (name === undefined) throw new Error('that is not a repository name');
+  return name;
+}
+
+function* addNext(): Operation<number> {
+  return yield* change(insertRepository, { repo: repositoryName(added++), now: 0 });
+}
+
+/** Commits so much that the log gets long, and is looked at. */
+async function addMany(): Promise<void> {
+  for (let count = 0; count < longLogPages + commitsALook; count++) await store.writeUnsynced(addNext);
+}
+
+async function addUntilRefused(): Promise<unknown> {
+  try {
+    for (;;) await store.write(addNext);
+  } catch (error) {
+    return error;
+  }
+}
+
+async function has(number: number): Promise<boolean> {
+  return (await store.read(() => first(findRepository, { repo: repositoryName(number) }))) !== undefined;
+}
+
+/** How long the log is, in pages, seen from a connection of its own. */
+function logPages(): number {
+  using connection = new Database(join(directory, 'wherry.db'), { readwrite: true });
+  return checkpoint(connection, 'noop').log;
+}
+
+/** A pass that waits until the test lets it go on. */
+function heldPasses() {
+  const waiting: PromiseWithResolvers<void>[] = [];
+  let next = Promise.withResolvers<void>();
+  const calls: Pick<DatabaseCalls, 'checkpoint'> = {
+    async checkpoint(pass) {
+      const held = Promise.withResolvers<void>();
+      waiting.push(held);
+      next.resolve();
+      next = Promise.withResolvers();
+      await held.promise;
+      return await databaseCalls.checkpoint(pass);
+    },
+  };
+  const arrived = async (): Promise<void> => {
+    while (waiting.length === 0) await next.promise;
+  };
+  return { calls, arrived, letGo: () => waiting.shift()?.resolve() };
+}
+
+test('the log begins again from its start while writers go on', async () => {
+  const passes: CheckpointState[] = [];
+  open({
+    async checkpoint(pass) {
+      const state = await databaseCalls.checkpoint(pass);
+      passes.push(state);
+      return state;
+    },
+  });
+  while (passes.length < 20) await store.write(addNext);
+  // Each commit writes more than a page.
+  expect(added).toBeGreaterThan(4 * longLogPages);
+  expect(statSync(join(directory, 'wherry.db-wal')).size / pageBytes).toBeLessThan(added);
+  expect(await has(added - 1)).toBe(true);
+});
+
+test('while the log is being moved others write and read', async () => {
+  const held = heldPasses();
+  open(held.calls);
+  await addMany();
+  await held.arrived();
+  expect(await store.write(addNext)).toBe(1);
+  expect(await has(added - 1)).toBe(true);
+  held.letGo();
+  await held.arrived();
+  held.letGo();
+});
+
+test('while the last pages are being moved writers wait, and readers do not', async () => {
+  const held = heldPasses();
+  open(held.calls);
+  await addMany();
+  await held.arrived();
+  held.letGo();
+  await held.arrived();
+  let isWritten = false;
+  const write = async (): Promise<void> => {
+    await store.write(addNext);
+    isWritten = true;
+  };
+  const writing = write();
+  expect(await has(0)).toBe(true);
+  await new Promise(setImmediate);
+  expect(isWritten).toBe(false);
+  held.letGo();
+  await writing;
+  expect(logPages()).toBeLessThan(10);
+});
+
+test('a store that is closed meanwhile waits for the pass', async () => {
+  const held = heldPasses();
+  open(held.calls);
+  await addMany();
+  await held.arrived();
+  const closing = store.close();
+  held.letGo();
+  await held.arrived();
+  held.letGo();
+  await closing;
+  open();
+  expect(await has(added - 1)).toBe(true);
+});
+
+test('a pass that fails is told of and tried again, and nothing is lost', async () => {
+  const problems: unknown[] = [];
+  const passes: CheckpointState[] = [];
+  open(
+    {
+      async checkpoint(pass) {
+        if (problems.length < 2) throw new Error('no room');
+        const state = await databaseCalls.checkpoint(pass);
+        passes.push(state);
+        return state;
+      },
+    },
+    { onCheckpointProblem: (error) => problems.push(error) },
+  );
+  while (passes.length < 2) await store.write(addNext);
+  expect(problems.map(String)).toEqual(['Error: no room', 'Error: no room']);
+  expect(await has(0)).toBe(true);
+  expect(await has(added - 1)).toBe(true);
+});
+
+test('when the database file could not be synced, nothing more is promised, and the log does not begin again', async () => {
+  const broken = Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+  open({ syncDatabase: (_descriptor, done) => void setImmediate(done, broken) });
+  const refusal = await addUntilRefused();
+  expect(refusal).toBeInstanceOf(MetadataBrokenError);
+  expect(String(refusal)).toContain('the database could not be synced');
+  // What it holds is read again at the next start.
+  await store.close();
+  expect(statSync(join(directory, 'wherry.db-wal')).size / pageBytes).toBeGreaterThan(longLogPages);
+  open();
+  expect(await has(0)).toBe(true);
+  expect(await has(added - 2)).toBe(true);
+});

@@ -1,0 +1,19 @@
+import type { Database } from 'bun:sqlite';
+
+/** How far the log has been moved into the database file. */
+export interface CheckpointState {
+  /** Pages in the log since it was last begun from its start. */
+  readonly log: number;
+  /** Those of them that the database file has. */
+  readonly checkpointed: number;
+}
+
+/**
+ * Moves of the log into the database file what no reader still needs there: `passive` waits for nobody and keeps nobody
+ * waiting, `noop` only looks.
+ */
+export function checkpoint(database: Database, mode: 'noop' | 'passive'): CheckpointState {
+  const state = database.query<CheckpointState, []>(`pragma wal_checkpoint(${mode})`).get();
+  if (state === null) throw new Error('SQLite said nothing about its log');
+  return state;
+}
