@@ -1,4 +1,4 @@
-import type { Instruction, ManifestShape, SmallWorld } from './protocol.ts';
+import type { Instruction, ManifestShape, SmallWorld } from './small-world.ts';
 
 // Small worlds that show everything that the protocol is about. Each is explored in every order of its steps.
 

@@ -1,4 +1,7 @@
-import { Protocol, type SeededBug, type SmallWorld, type State } from './protocol.ts';
+import { Protocol } from './protocol.ts';
+import type { SeededBug } from './seeded-bugs.ts';
+import type { SmallWorld } from './small-world.ts';
+import type { State } from './state.ts';
 
 export interface Checked {
   readonly states: number;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { check } from './check.ts';
-import { type SeededBug, seededBugs } from './protocol.ts';
+import { type SeededBug, seededBugs } from './seeded-bugs.ts';
 import { worlds } from './worlds.ts';
 
 const withinMs = 600_000;

@@ -1,0 +1,33 @@
+/** Mistakes that somebody could make in the code. The model must find each of them. */
+export const seededBugs = {
+  nameIsDigest: 'a file is named by its digest, and the name is used again',
+  unlinkFirst: 'the file is removed before the transaction that lets it go',
+  splitCondemn: 'the look for links and the condemning are two transactions',
+  headNoLease: 'a HEAD renews no lease',
+  splitPut: 'T_put looks in one transaction and writes in another',
+  tagDeleteNoReview: 'T_tag_delete asks for no review',
+  manifestDeleteNoReview: 'T_manifest_delete asks for no review',
+  fileBeforeRow: 'the file comes before its row',
+  expireWhileWriting: 'T_expire does not ask whether somebody is writing',
+  commitUnsyncedFile: 'T_commit makes an object live whose file is not synced',
+  forgetEarly: 'T_forget does not wait for the sync of the directory',
+  trashHoldsNothing: 'the review of a link does not look at manifests in the trash',
+  unlinkUnsynced: 'the file is removed before the dead state is on the disk',
+  answerUnsynced: 'T_put is answered before it is on the disk',
+  ignoreSubject: 'the review of a manifest does not look at its subject',
+  subjectHolds: 'a subject that is there is a hold by itself',
+  ignoreParents: 'the review of a manifest does not look at the indexes that list it',
+  childrenFirst: 'a manifest goes though an index lists it that nothing holds',
+  childrenNotReviewed: 'a manifest that goes asks for no review of its children',
+  referrersNotReviewed: 'a manifest that goes asks for no review of its referrers',
+  linksNotReviewed: 'a manifest that goes asks for no review of its blobs',
+  objectNotReviewed: 'a link that goes asks for no review of its object',
+  parentsNotReviewed: 'the review of a child whose index is held by nothing does not ask for that of the index',
+  splitReview: 'a review looks in one transaction and finishes its task in another, whatever was asked meanwhile',
+  deleteListedChild: 'T_manifest_delete takes a child that a visible index lists',
+  undoWithoutChildren: 'T_undo brings an index back without its children',
+  commitNoLease: 'T_commit of a blob that is there renews no lease',
+  uploadHoldsNothing: 'a lease ends though an upload that began before its end goes on',
+} as const;
+
+export type SeededBug = keyof typeof seededBugs;
