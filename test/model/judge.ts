@@ -1,0 +1,111 @@
+import { nextChunk, restOf } from './chunks.ts';
+import type { Answer, Opened } from './perform.ts';
+import { blobAt, manifestAt, repositoryAt, tagAt } from './places.ts';
+import type { Reference } from './reference.ts';
+import type { Action } from './schedule.ts';
+
+/** The answer that the model expects; from then on it counts on it. */
+export function judge(model: Reference, action: Action, opened: Opened, now: number): Answer {
+  switch (action.do) {
+    case 'push blob':
+      model.linkBlob(repositoryAt(action.repo), blobAt(action.blob).digest, now);
+      return 'created';
+    case 'open upload':
+      model.uploads.delete(action.slot);
+      if (opened.id !== undefined) {
+        const repo = repositoryAt(action.repo);
+        model.uploads.set(action.slot, {
+          id: opened.id,
+          repo,
+          openedAt: now,
+          touchedAt: now,
+          bytes: [],
+          done: undefined,
+        });
+      }
+      return 'opened';
+    case 'send chunk': {
+      const upload = model.uploads.get(action.slot);
+      if (upload === undefined) return 'nothing to do';
+      if (upload.done !== undefined) return 'done';
+      const chunk = nextChunk(upload.bytes, blobAt(action.blob).bytes);
+      upload.bytes = [...upload.bytes, chunk];
+      upload.touchedAt = now;
+      return 'appended';
+    }
+    case 'close upload':
+      return judgeClose(model, action.slot, action.blob, now);
+    case 'cancel upload': {
+      const upload = model.uploads.get(action.slot);
+      if (upload === undefined) return 'nothing to do';
+      if (upload.done !== undefined) return 'unknown';
+      model.uploads.delete(action.slot);
+      return 'cancelled';
+    }
+    case 'head blob': {
+      const [repo, { digest }] = [repositoryAt(action.repo), blobAt(action.blob)];
+      if (!model.seesBlob(repo, digest)) return 'unknown';
+      model.promiseBlob(repo, digest, now);
+      return 'found';
+    }
+    case 'mount': {
+      const [repo, from, { digest }] = [repositoryAt(action.repo), repositoryAt(action.from), blobAt(action.blob)];
+      if (!model.seesBlob(from, digest)) return 'unknown';
+      model.linkBlob(repo, digest, now);
+      return 'mounted';
+    }
+    case 'delete blob':
+      return model.deleteBlob(repositoryAt(action.repo), blobAt(action.blob).digest);
+    case 'put manifest': {
+      const named = action.tags.map((place) => tagAt(place));
+      return model.put(repositoryAt(action.repo), manifestAt(action.manifest), named, now);
+    }
+    case 'head manifest': {
+      const [repo, { digest }] = [repositoryAt(action.repo), manifestAt(action.manifest)];
+      if (!model.sees(repo, digest)) return 'unknown';
+      model.promiseManifest(repo, digest, now);
+      return digest;
+    }
+    case 'head tag': {
+      const repo = repositoryAt(action.repo);
+      const target = model.target(repo, tagAt(action.tag));
+      if (target === undefined) return 'unknown';
+      model.promiseManifest(repo, target, now);
+      return target;
+    }
+    case 'pull': {
+      const [repo, { digest }] = [repositoryAt(action.repo), manifestAt(action.manifest)];
+      const isFound = model.sees(repo, digest);
+      model.pulled(repo, digest, now);
+      if (action.isWritten) model.pullsEnd(true);
+      return isFound ? digest : 'unknown';
+    }
+    case 'delete manifest':
+      return model.deleteManifest(repositoryAt(action.repo), manifestAt(action.manifest).digest, now);
+    case 'delete tag':
+      return model.deleteTag(repositoryAt(action.repo), tagAt(action.tag), now);
+    case 'collect':
+      return 'collected';
+    case 'let time pass':
+      return 'passed';
+  }
+}
+
+function judgeClose(model: Reference, slot: number, blob: number, now: number): Answer {
+  const upload = model.uploads.get(slot);
+  if (upload === undefined) return 'nothing to do';
+  const { digest, bytes } = blobAt(blob);
+  if (upload.done !== undefined) {
+    if (upload.done !== digest || !model.seesBlob(upload.repo, digest)) return 'unknown';
+    model.linkBlob(upload.repo, digest, now);
+    return 'created';
+  }
+  if (restOf(bytes, upload.bytes) === undefined) {
+    model.uploads.delete(slot);
+    return 'digest-mismatch';
+  }
+  upload.done = digest;
+  upload.touchedAt = now;
+  model.linkBlob(upload.repo, digest, now);
+  return 'created';
+}

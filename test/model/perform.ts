@@ -1,0 +1,113 @@
+import type { RepositoryName } from '../../src/oci/names.ts';
+import type { Reference as TagOrDigest } from '../../src/oci/reference.ts';
+import { deleteBlob, headBlobForPush } from '../../src/registry/blob.ts';
+import { deleteManifest, removeTag } from '../../src/registry/manifest-delete.ts';
+import { getManifest, headManifestForPush } from '../../src/registry/manifest-get.ts';
+import { putManifest } from '../../src/registry/manifest-put.ts';
+import { mountBlob } from '../../src/registry/mount.ts';
+import { unconditional } from '../../src/registry/precondition.ts';
+import { appendToUpload } from '../../src/registry/upload-append.ts';
+import { closeUpload } from '../../src/registry/upload-close.ts';
+import { openUpload } from '../../src/registry/upload-open.ts';
+import { cancelUpload } from '../../src/registry/upload-status.ts';
+import { pushWholeBlob } from '../../src/registry/upload-whole.ts';
+import { chunkOf, nextChunk, restOf } from './chunks.ts';
+import { blobAt, manifestAt, repositoryAt, tagAt } from './places.ts';
+import type { Reference } from './reference.ts';
+import type { Action } from './schedule.ts';
+import type { World } from './world.ts';
+
+/** A request's answer in a word. */
+export type Answer = string;
+
+/** Whatever the outcome of an upload's opening was called. */
+export interface Opened {
+  id: string | undefined;
+}
+
+/** Has the registry do it. What it is to be done to, the model knows. */
+export async function perform(world: World, model: Reference, action: Action, opened: Opened): Promise<Answer> {
+  const { registry } = world;
+  switch (action.do) {
+    case 'push blob': {
+      const { digest, bytes } = blobAt(action.blob);
+      const repo = repositoryAt(action.repo);
+      return (await pushWholeBlob(registry, { repo, digest, ...chunkOf(bytes) })).outcome;
+    }
+    case 'open upload':
+      opened.id = await openUpload(registry, repositoryAt(action.repo), 'sha256');
+      return 'opened';
+    case 'send chunk': {
+      const upload = model.uploads.get(action.slot);
+      if (upload === undefined) return 'nothing to do';
+      const { repo, id } = upload;
+      const chunk = nextChunk(upload.bytes, blobAt(action.blob).bytes);
+      return (await appendToUpload(registry, { repo, id, ...chunkOf(chunk), isLast: false })).outcome;
+    }
+    case 'close upload': {
+      const upload = model.uploads.get(action.slot);
+      if (upload === undefined) return 'nothing to do';
+      const { repo, id } = upload;
+      const { digest, bytes } = blobAt(action.blob);
+      const rest = restOf(bytes, upload.bytes) ?? new Uint8Array();
+      return (await closeUpload(registry, { repo, id, digest, ...chunkOf(rest) })).outcome;
+    }
+    case 'cancel upload': {
+      const upload = model.uploads.get(action.slot);
+      if (upload === undefined) return 'nothing to do';
+      return (await cancelUpload(registry, upload.repo, upload.id)).outcome;
+    }
+    case 'head blob':
+      return (await headBlobForPush(registry, repositoryAt(action.repo), blobAt(action.blob).digest)).outcome;
+    case 'mount': {
+      const [repo, from] = [repositoryAt(action.repo), repositoryAt(action.from)];
+      const isMounted = await mountBlob(registry, { repo, from, digest: blobAt(action.blob).digest });
+      return isMounted ? 'mounted' : 'unknown';
+    }
+    case 'delete blob':
+      return (await deleteBlob(registry, repositoryAt(action.repo), blobAt(action.blob).digest)).outcome;
+    case 'put manifest': {
+      const { digest, bytes, mediaType } = manifestAt(action.manifest);
+      const named = action.tags.map((place) => tagAt(place));
+      const [tag] = named;
+      const put = await putManifest(registry, {
+        repo: repositoryAt(action.repo),
+        reference: tag === undefined ? { kind: 'digest', digest } : { kind: 'tag', tag },
+        tags: named,
+        precondition: unconditional,
+        bytes,
+        contentType: mediaType,
+      });
+      return put.outcome;
+    }
+    case 'head manifest':
+      return await head(world, repositoryAt(action.repo), {
+        kind: 'digest',
+        digest: manifestAt(action.manifest).digest,
+      });
+    case 'head tag':
+      return await head(world, repositoryAt(action.repo), { kind: 'tag', tag: tagAt(action.tag) });
+    case 'pull': {
+      const { digest } = manifestAt(action.manifest);
+      const found = await getManifest(registry, repositoryAt(action.repo), { kind: 'digest', digest });
+      if (action.isWritten) await registry.pulls.flush();
+      return found?.digest ?? 'unknown';
+    }
+    case 'delete manifest': {
+      const { digest } = manifestAt(action.manifest);
+      return (await deleteManifest(registry, repositoryAt(action.repo), digest, unconditional)).outcome;
+    }
+    case 'delete tag':
+      return (await removeTag(registry, repositoryAt(action.repo), tagAt(action.tag), unconditional)).outcome;
+    case 'collect':
+      await world.collectSome(action.reviews);
+      return 'collected';
+    case 'let time pass':
+      world.clock.advance(action.ms);
+      return 'passed';
+  }
+}
+
+async function head(world: World, repo: RepositoryName, reference: TagOrDigest): Promise<Answer> {
+  return (await headManifestForPush(world.registry, repo, reference))?.digest ?? 'unknown';
+}
