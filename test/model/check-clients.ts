@@ -2,7 +2,7 @@ import { digestOf } from '../../src/oci/digest.ts';
 import { findBlob } from '../../src/registry/blob.ts';
 import { getManifest } from '../../src/registry/manifest-get.ts';
 import { Broken } from './broken.ts';
-import type { Reference } from './reference.ts';
+import type { Reference } from './reference/reference.ts';
 import { blobs, manifests, repositories, tags } from './universe.ts';
 import type { World } from './world.ts';
 

@@ -2,8 +2,9 @@ import type { Digest } from '../../src/oci/digest.ts';
 import type { RepositoryName } from '../../src/oci/names.ts';
 import { Broken } from './broken.ts';
 import { pushedBlob, pushedManifest } from './places.ts';
-import { nameOf, type Reference } from './reference.ts';
-import { repositories } from './universe.ts';
+import { heldManifests, holdersOf, isBlobHeld } from './reference/holds.ts';
+import type { Reference } from './reference/reference.ts';
+import { nameOf, repositories } from './universe.ts';
 import type { Seen } from './world.ts';
 
 /** Whatever nothing holds stands in the review queue, by itself or by what would hold it (I9). */
@@ -14,7 +15,7 @@ export function checkQueue(
 ): void {
   const queued = new Set(tasks.map(({ kind, key1, key2 }) => `${kind} ${key1} ${key2}`));
   for (const repo of repositories) {
-    const held = model.heldManifests(repo, now);
+    const held = heldManifests(model, repo, now);
     for (const row of rows.filter((each) => each.repo === repo)) {
       const digest = pushedManifest(row.digest);
       if (held.has(digest)) continue;
@@ -24,7 +25,7 @@ export function checkQueue(
       }
     }
     for (const { digest } of links.filter((each) => each.repo === repo)) {
-      if (model.isBlobHeld(repo, pushedBlob(digest), now) || queued.has(`link ${repo} ${digest}`)) continue;
+      if (isBlobHeld(model, repo, pushedBlob(digest), now) || queued.has(`link ${repo} ${digest}`)) continue;
       throw new Broken(`nothing holds blob ${digest} in ${repo}, and nothing will review it`);
     }
   }
@@ -44,7 +45,7 @@ export function checkQueue(
 /** A manifest and all that could hold it. */
 function above(model: Reference, repo: RepositoryName, digest: Digest): readonly Digest[] {
   const found = new Set([digest]);
-  for (const each of found) for (const holder of model.holdersOf(repo, each)) found.add(holder);
+  for (const each of found) for (const holder of holdersOf(model, repo, each)) found.add(holder);
   return [...found];
 }
 

@@ -1,20 +1,23 @@
 import { pushedBlob, pushedManifest } from './places.ts';
-import { nameOf, type Reference } from './reference.ts';
-import { repositories } from './universe.ts';
+import { linkWent, manifestsWent } from './reference/gone.ts';
+import { isBlobHeld } from './reference/holds.ts';
+import type { Reference } from './reference/reference.ts';
+import { mayBeForgotten } from './reference/uploads.ts';
+import { nameOf, repositories } from './universe.ts';
 import type { Seen } from './world.ts';
 
 /** Takes out of the model what is not there any more. @returns what should be there, or should not */
 export function goneFrom(model: Reference, seen: Seen, now: number): readonly string[] {
   const problems = forgetGone(model, seen, now);
   for (const repo of repositories) {
-    const there = model.present(repo);
+    const there = model.in(repo);
     for (const row of seen.manifests.filter((each) => each.repo === repo)) {
-      const state = there.manifests.get(pushedManifest(row.digest));
-      if (state !== row.state)
-        problems.push(`${nameOf(pushedManifest(row.digest))} is ${row.state}, not ${state ?? 'gone'}`);
+      const manifest = there.manifests.get(pushedManifest(row.digest));
+      const state = manifest === undefined ? 'gone' : manifest.trashUntil === undefined ? 'live' : 'trashed';
+      if (state !== row.state) problems.push(`${nameOf(pushedManifest(row.digest))} is ${row.state}, not ${state}`);
     }
     for (const row of seen.links.filter((each) => each.repo === repo)) {
-      const isHidden = there.links.get(pushedBlob(row.digest));
+      const isHidden = there.links.get(pushedBlob(row.digest))?.isHidden;
       if (isHidden !== (row.is_hidden === 1)) problems.push(`${row.digest} is there, or hidden, in vain`);
     }
     const tagRows = seen.tags.filter((each) => each.repo === repo);
@@ -35,19 +38,19 @@ export function forgetGone(model: Reference, seen: Seen, now: number): string[] 
   const ids = new Set(seen.uploads.map(({ id }) => id));
   for (const [slot, upload] of model.uploads) {
     if (ids.has(upload.id)) continue;
-    if (!model.mayBeForgotten(upload, now)) problems.push(`the upload in slot ${slot} is lost`);
+    if (!mayBeForgotten(model, upload, now)) problems.push(`the upload in slot ${slot} is lost`);
     model.uploads.delete(slot);
   }
   for (const repo of repositories) {
-    const { manifests: there, links } = model.present(repo);
+    const { manifests: there, links } = model.in(repo);
     const rows = new Set(seen.manifests.filter((row) => row.repo === repo).map(({ digest }) => digest));
     const gone = new Set([...there.keys()].filter((digest) => !rows.has(digest)));
-    for (const lost of model.manifestsWent(repo, gone, now)) problems.push(`${nameOf(lost)} is lost`);
+    for (const lost of manifestsWent(model, repo, gone, now)) problems.push(`${nameOf(lost)} is lost`);
     const linked = new Set(seen.links.filter((row) => row.repo === repo).map(({ digest }) => digest));
     for (const digest of links.keys()) {
       if (linked.has(digest)) continue;
-      if (model.isBlobHeld(repo, digest, now)) problems.push(`blob ${digest} is lost`);
-      else model.linkWent(repo, digest);
+      if (isBlobHeld(model, repo, digest, now)) problems.push(`blob ${digest} is lost`);
+      else linkWent(model, repo, digest);
     }
   }
   return problems;

@@ -1,14 +1,17 @@
 import { nextChunk, restOf } from './chunks.ts';
 import type { Answer, Opened } from './perform.ts';
 import { blobAt, manifestAt, repositoryAt, tagAt } from './places.ts';
-import type { Reference } from './reference.ts';
+import { deleteBlob, deleteManifest, deleteTag } from './reference/deletes.ts';
+import { pulled, pullsEnd } from './reference/pulls.ts';
+import { linkBlob, promiseBlob, promiseManifest, put } from './reference/pushes.ts';
+import type { Reference } from './reference/reference.ts';
 import type { Action } from './schedule.ts';
 
 /** The answer that the model expects; from then on it counts on it. */
 export function judge(model: Reference, action: Action, opened: Opened, now: number): Answer {
   switch (action.do) {
     case 'push blob':
-      model.linkBlob(repositoryAt(action.repo), blobAt(action.blob).digest, now);
+      linkBlob(model, repositoryAt(action.repo), blobAt(action.blob).digest, now);
       return 'created';
     case 'open upload':
       model.uploads.delete(action.slot);
@@ -45,45 +48,45 @@ export function judge(model: Reference, action: Action, opened: Opened, now: num
     case 'head blob': {
       const [repo, { digest }] = [repositoryAt(action.repo), blobAt(action.blob)];
       if (!model.seesBlob(repo, digest)) return 'unknown';
-      model.promiseBlob(repo, digest, now);
+      promiseBlob(model, repo, digest, now);
       return 'found';
     }
     case 'mount': {
       const [repo, from, { digest }] = [repositoryAt(action.repo), repositoryAt(action.from), blobAt(action.blob)];
       if (!model.seesBlob(from, digest)) return 'unknown';
-      model.linkBlob(repo, digest, now);
+      linkBlob(model, repo, digest, now);
       return 'mounted';
     }
     case 'delete blob':
-      return model.deleteBlob(repositoryAt(action.repo), blobAt(action.blob).digest);
+      return deleteBlob(model, repositoryAt(action.repo), blobAt(action.blob).digest);
     case 'put manifest': {
       const named = action.tags.map((place) => tagAt(place));
-      return model.put(repositoryAt(action.repo), manifestAt(action.manifest), named, now);
+      return put(model, repositoryAt(action.repo), manifestAt(action.manifest), named, now);
     }
     case 'head manifest': {
       const [repo, { digest }] = [repositoryAt(action.repo), manifestAt(action.manifest)];
       if (!model.sees(repo, digest)) return 'unknown';
-      model.promiseManifest(repo, digest, now);
+      promiseManifest(model, repo, digest, now);
       return digest;
     }
     case 'head tag': {
       const repo = repositoryAt(action.repo);
       const target = model.target(repo, tagAt(action.tag));
       if (target === undefined) return 'unknown';
-      model.promiseManifest(repo, target, now);
+      promiseManifest(model, repo, target, now);
       return target;
     }
     case 'pull': {
       const [repo, { digest }] = [repositoryAt(action.repo), manifestAt(action.manifest)];
       const isFound = model.sees(repo, digest);
-      model.pulled(repo, digest, now);
-      if (action.isWritten) model.pullsEnd(true);
+      pulled(model, repo, digest, now);
+      if (action.isWritten) pullsEnd(model, true);
       return isFound ? digest : 'unknown';
     }
     case 'delete manifest':
-      return model.deleteManifest(repositoryAt(action.repo), manifestAt(action.manifest).digest, now);
+      return deleteManifest(model, repositoryAt(action.repo), manifestAt(action.manifest).digest, now);
     case 'delete tag':
-      return model.deleteTag(repositoryAt(action.repo), tagAt(action.tag), now);
+      return deleteTag(model, repositoryAt(action.repo), tagAt(action.tag), now);
     case 'collect':
       return 'collected';
     case 'let time pass':
@@ -97,7 +100,7 @@ function judgeClose(model: Reference, slot: number, blob: number, now: number): 
   const { digest, bytes } = blobAt(blob);
   if (upload.done !== undefined) {
     if (upload.done !== digest || !model.seesBlob(upload.repo, digest)) return 'unknown';
-    model.linkBlob(upload.repo, digest, now);
+    linkBlob(model, upload.repo, digest, now);
     return 'created';
   }
   if (restOf(bytes, upload.bytes) === undefined) {
@@ -106,6 +109,6 @@ function judgeClose(model: Reference, slot: number, blob: number, now: number): 
   }
   upload.done = digest;
   upload.touchedAt = now;
-  model.linkBlob(upload.repo, digest, now);
+  linkBlob(model, upload.repo, digest, now);
   return 'created';
 }

@@ -13,7 +13,7 @@ import { cancelUpload } from '../../src/registry/upload-status.ts';
 import { pushWholeBlob } from '../../src/registry/upload-whole.ts';
 import { chunkOf, nextChunk, restOf } from './chunks.ts';
 import { blobAt, manifestAt, repositoryAt, tagAt } from './places.ts';
-import type { Reference } from './reference.ts';
+import type { Reference } from './reference/reference.ts';
 import type { Action } from './schedule.ts';
 import type { World } from './world.ts';
 

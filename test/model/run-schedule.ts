@@ -7,9 +7,11 @@ import { forgetGone, goneFrom } from './follow.ts';
 import { judge } from './judge.ts';
 import { type Answer, type Opened, perform } from './perform.ts';
 import { manifestAt, placeOf, repositoryAt } from './places.ts';
-import { nameOf, Reference } from './reference.ts';
+import { heldManifests, isBlobHeld } from './reference/holds.ts';
+import { pullsEnd } from './reference/pulls.ts';
+import { Reference } from './reference/reference.ts';
 import type { Action, Schedule, Step } from './schedule.ts';
-import { blobs, type KnownManifest, manifestOf, repositories, tags } from './universe.ts';
+import { blobs, type KnownManifest, manifestOf, nameOf, repositories, tags } from './universe.ts';
 import { type Mutation, World } from './world.ts';
 
 const day = 24 * 3_600_000;
@@ -59,7 +61,7 @@ class Run {
       case 'restart':
         this.operations++;
         await this.#world.restart();
-        this.#model.pullsEnd(true);
+        pullsEnd(this.#model, true);
         break;
       case 'collect all':
         this.operations++;
@@ -133,7 +135,7 @@ class Run {
     await this.#world.kill(performing);
     const seen = this.#world.seen();
 
-    this.#model.pullsEnd(false);
+    pullsEnd(this.#model, false);
     const without = this.#model.copy();
     const problems: string[] = [];
     if (answered === undefined) {
@@ -148,7 +150,7 @@ class Run {
     const expected = judge(this.#model, action, opened, this.#now);
     if (answered !== undefined && answered !== expected) problems.push(`"${answered}" instead of "${expected}"`);
     if (answered === undefined && 'slot' in action) this.#model.uploads.delete(action.slot);
-    this.#model.pullsEnd(false);
+    pullsEnd(this.#model, false);
     const others = goneFrom(this.#model, seen, this.#now);
     if (others.length > 0 || (answered !== undefined && problems.length > 0)) {
       throw new Broken(
@@ -205,12 +207,12 @@ class Run {
     const now = this.#world.clock.now();
     const digests = new Set<string>();
     for (const repo of repositories) {
-      const held = this.#model.heldManifests(repo, now);
-      const there = this.#model.present(repo);
+      const held = heldManifests(this.#model, repo, now);
+      const there = this.#model.in(repo);
       const left = [...there.manifests.keys()].filter((digest) => !held.has(digest));
       if (left.length > 0) throw new Broken(`${left.map(nameOf).join(', ')} should have gone from ${repo}`);
       for (const digest of there.links.keys()) {
-        if (!this.#model.isBlobHeld(repo, digest, now))
+        if (!isBlobHeld(this.#model, repo, digest, now))
           throw new Broken(`blob ${digest} should have gone from ${repo}`);
         digests.add(digest);
       }
@@ -220,7 +222,7 @@ class Run {
     if (transient.length > 0) throw new Broken(`when all windows have passed, ${transient.join(', ')} should be empty`);
 
     for (const repo of repositories) {
-      for (const tag of this.#model.present(repo).tags.keys()) {
+      for (const tag of this.#model.in(repo).tags.keys()) {
         await this.#alone({ do: 'delete tag', repo: repositories.indexOf(repo), tag: tags.indexOf(tag) });
       }
     }
@@ -232,7 +234,7 @@ class Run {
 
   async #letEverythingPass(): Promise<void> {
     await this.#world.registry.pulls.flush();
-    this.#model.pullsEnd(true);
+    pullsEnd(this.#model, true);
     for (let count = 0; count < windowsInARow; count++) {
       this.#world.clock.advance(longerThanAnyWindow);
       await this.#world.collect();

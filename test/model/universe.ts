@@ -116,6 +116,11 @@ export function manifestOf(digest: Digest): KnownManifest {
   return found;
 }
 
+/** Where a manifest is only known by its digest. */
+export function nameOf(digest: Digest): string {
+  return manifestOf(digest).name;
+}
+
 function repository(text: string): RepositoryName {
   const name = parseRepositoryName(text);
   if (name === undefined) throw new Error(`${text} is no repository's name`);

@@ -1,0 +1,65 @@
+import type { Digest } from '../../../src/oci/digest.ts';
+import type { RepositoryName } from '../../../src/oci/names.ts';
+import type { Reference } from './reference.ts';
+import type { ModelManifest } from './repository.ts';
+
+/** How long an upload that began inside a promise may keep it, in ms. */
+const longestUploadMs = 7 * 24 * 3_600_000;
+
+function isPromised(model: Reference, repo: RepositoryName, until: number, now: number): boolean {
+  if (until > now) return true;
+  if (now >= until + longestUploadMs) return false;
+  for (const upload of model.uploads.values()) {
+    if (upload.repo === repo && upload.done === undefined && upload.openedAt <= until) return true;
+  }
+  return false;
+}
+
+function holdsItself(model: Reference, repo: RepositoryName, manifest: ModelManifest, now: number): boolean {
+  const { tags, trashedTags } = model.in(repo);
+  const { digest } = manifest.known;
+  for (const target of tags.values()) if (target === digest) return true;
+  for (const trashed of trashedTags.values()) if (trashed.manifest === digest && trashed.until > now) return true;
+  if (manifest.trashUntil !== undefined) return manifest.trashUntil > now;
+  const isWaiting = !manifest.wasTagged && !manifest.wasReleased;
+  const usedAt = Math.max(manifest.usedAt, manifest.pulledAt);
+  if (isWaiting && usedAt + model.windows.neverTaggedMs > now) return true;
+  return isPromised(model, repo, manifest.promisedUntil, now);
+}
+
+/** What is held, from what holds itself downward: what an index lists, and what a thing that is held is the subject of. */
+export function heldManifests(model: Reference, repo: RepositoryName, now: number): ReadonlySet<Digest> {
+  const { manifests } = model.in(repo);
+  const held = new Set<Digest>();
+  const waiting = [...manifests.values()].filter((manifest) => holdsItself(model, repo, manifest, now));
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const { digest } = next.known;
+    if (held.has(digest)) continue;
+    held.add(digest);
+    for (const other of manifests.values()) {
+      const refersToIt = other.trashUntil === undefined && other.known.subject === digest;
+      if (refersToIt || next.heldChildren.has(other.known.digest)) waiting.push(other);
+    }
+  }
+  return held;
+}
+
+/** Whether anything keeps a blob visible, or hidden for what is in the trash. */
+export function isBlobHeld(model: Reference, repo: RepositoryName, digest: Digest, now: number): boolean {
+  const { links, manifests } = model.in(repo);
+  const link = links.get(digest);
+  if (link === undefined) return false;
+  if (!link.isHidden && isPromised(model, repo, link.promisedUntil, now)) return true;
+  for (const manifest of manifests.values()) if (manifest.heldBlobs.has(digest)) return true;
+  return false;
+}
+
+/** What holds a manifest, were it held itself: what lists it, and its subject. */
+export function holdersOf(model: Reference, repo: RepositoryName, digest: Digest): readonly Digest[] {
+  const { manifests } = model.in(repo);
+  const manifest = manifests.get(digest);
+  const listing = [...manifests.values()].filter((other) => other.heldChildren.has(digest));
+  const subject = manifest?.trashUntil === undefined ? manifest?.known.subject : undefined;
+  const subjects = subject !== undefined && manifests.has(subject) ? [subject] : [];
+  return [...listing.map(({ known }) => known.digest), ...subjects];
+}

@@ -1,0 +1,19 @@
+import type { Digest } from '../../../src/oci/digest.ts';
+import type { RepositoryName } from '../../../src/oci/names.ts';
+import type { Reference } from './reference.ts';
+
+/** A pull counts as soon as it is made; a killed process would forget it. */
+export function pulled(model: Reference, repo: RepositoryName, digest: Digest, now: number): void {
+  const manifest = model.in(repo).manifests.get(digest);
+  if (manifest !== undefined) manifest.pulledAt = now;
+}
+
+/** The pulls until now are written, or forgotten. */
+export function pullsEnd(model: Reference, areWritten: boolean): void {
+  for (const { manifests } of model.repositories.values()) {
+    for (const manifest of manifests.values()) {
+      if (areWritten) manifest.usedAt = Math.max(manifest.usedAt, manifest.pulledAt);
+      manifest.pulledAt = 0;
+    }
+  }
+}

@@ -1,0 +1,21 @@
+import type { Digest } from '../../../src/oci/digest.ts';
+import type { RepositoryName } from '../../../src/oci/names.ts';
+import type { Reference } from './reference.ts';
+
+/** How long a session that ended well is remembered, in ms. */
+const doneSessionMs = 3_600_000;
+
+export interface ModelUpload {
+  readonly id: string;
+  readonly repo: RepositoryName;
+  readonly openedAt: number;
+  touchedAt: number;
+  bytes: readonly Uint8Array<ArrayBuffer>[];
+  /** What it became. */
+  done: Digest | undefined;
+}
+
+/** Whether a session may be gone by now. */
+export function mayBeForgotten(model: Reference, upload: ModelUpload, now: number): boolean {
+  return now >= upload.touchedAt + (upload.done === undefined ? model.windows.uploadMs : doneSessionMs);
+}
