@@ -171,6 +171,19 @@ describe('a deleted tag', () => {
     expect(await isWhole(registry, repo, 'x', older)).toBe(true);
   });
 
+  test('comes back as the last that it led to, also where the clock was set back, or stood still', async () => {
+    for (const setMs of [0, -hour]) {
+      await using registry = await ServedRegistry.start(onlyTrash);
+      let last: PushedImage | undefined;
+      for (let round = 0; round < 5; round++) {
+        last = await pushImage(registry, repo, { tags: ['x'] });
+        registry.clock.advance(setMs);
+      }
+      await remove(registry, repo, 'x');
+      expect(await restore(registry, `${repo}:x`)).toMatchObject({ digest: last?.digest });
+    }
+  });
+
   test('that leads to something else by now is not put back, and what it leads to is named', async () => {
     await using registry = await ServedRegistry.start(onlyTrash);
     const before = await pushImage(registry, repo, { tags: ['x'] });

@@ -4,6 +4,7 @@ import { collectorTables } from './0003-collector.ts';
 import { administration } from './0004-administration.ts';
 import { storeGeneration } from './0005-store-generation.ts';
 import { foreignKeyIndexes } from './0006-foreign-key-indexes.ts';
+import { orderOfTheTrash } from './0007-order-of-the-trash.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -14,4 +15,5 @@ export const migrations: readonly Migration[] = [
   administration,
   storeGeneration,
   foreignKeyIndexes,
+  orderOfTheTrash,
 ];

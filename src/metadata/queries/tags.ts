@@ -64,27 +64,36 @@ export const deleteTagsOf = query<{ repo: RepositoryName; manifest: Digest }>()(
     .returning('name'),
 );
 
-/** Remembers for the trash window what a tag pointed at (R23). */
+/**
+ * Remembers for the trash window what a tag pointed at (R23), as the last thing that it did: later than all before it,
+ * also where that was in the same millisecond, or the clock was set back since.
+ */
 export const insertTagTrash = query<{
   repo: RepositoryName;
   name: TagName;
   manifest: Digest;
   now: number;
   purgeAfter: number;
-}>()(({ db, p }) =>
+}>()(({ db, p, dialect }) =>
   db
     .insertInto('tag_trash')
-    .values({
-      repo: p('repo'),
-      name: p('name'),
-      manifest: p('manifest'),
-      trashed_at: p('now'),
-      purge_after: p('purgeAfter'),
+    .values(({ selectFrom, fn }) => {
+      const lastBefore = selectFrom('tag_trash')
+        .select((before) => before(before.fn.max('trashed_at'), '+', 1).as('next'))
+        .where('repo', '=', p('repo'))
+        .where('name', '=', p('name'));
+      return {
+        repo: p('repo'),
+        name: p('name'),
+        manifest: p('manifest'),
+        trashed_at: dialect.greatest(p('now'), fn.coalesce(lastBefore, p('now'))),
+        purge_after: p('purgeAfter'),
+      };
     })
     .onConflict((conflict) =>
       conflict
         .columns(['repo', 'name', 'manifest'])
-        .doUpdateSet({ trashed_at: p('now'), purge_after: p('purgeAfter') }),
+        .doUpdateSet(({ ref }) => ({ trashed_at: ref('excluded.trashed_at'), purge_after: p('purgeAfter') })),
     ),
 );
 
