@@ -1,5 +1,7 @@
 import { all, change, first, type Operation } from '../metadata/operation.ts';
 import { manifestTimes } from '../metadata/queries/holds.ts';
+import { attachAbsentBlobEdges } from '../metadata/queries/links.ts';
+import { attachAbsentChildEdges } from '../metadata/queries/manifests.ts';
 import { blockedAmong } from '../metadata/queries/objects.ts';
 import { deleteTrashedTag, heldBlobsOf, presentChildrenOf, trashedTagsOf } from '../metadata/queries/removals.ts';
 import { markManifestTagged, tagTarget, upsertTag } from '../metadata/queries/tags.ts';
@@ -82,7 +84,8 @@ function* undo({ repo, tag, digest }: Target, by: Undo): Operation<RestoreOutcom
 
   const { actor, now, leaseUntil } = by;
   for (const each of deleted) {
-    yield* change(showBlobsOf, { repo, manifest: each });
+    yield* showBlobs(repo, each);
+    yield* change(attachAbsentChildEdges, { repo, child: each });
     yield* recordEvent({ at: now, kind: 'manifest.restored', repo, digest: each, actor });
   }
   // Also where it is not deleted: one that got none of its tags back shall stay as one that waits for its first.
@@ -140,6 +143,17 @@ function* deletedWithin(repo: RepositoryName, digest: Digest): Operation<readonl
     waiting.push(...(yield* all(presentChildrenOf, { repo, parent: next })).map(({ child }) => child));
   }
   return deleted.toSorted();
+}
+
+/**
+ * The blobs of a manifest that comes back are visible again; what was pushed without them while they were not holds them
+ * from here on, as it does when they are pushed (R20).
+ */
+function* showBlobs(repo: RepositoryName, manifest: Digest): Operation<void> {
+  if ((yield* change(showBlobsOf, { repo, manifest })) === 0) return;
+  for (const { digest } of yield* all(heldBlobsOf, { repo, manifest })) {
+    yield* change(attachAbsentBlobEdges, { repo, digest });
+  }
 }
 
 /** What was purged meanwhile does not come back. */

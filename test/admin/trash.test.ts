@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { z } from 'zod';
+import { digestOf, freshBytes, imageOf } from '../http/content.ts';
 import { expectRefusal } from '../http/refusal.ts';
 import { ServedRegistry, type Settings } from '../http/served-registry.ts';
 import { isWhole, type PushedImage, pushImage, pushIndex, remove } from './pushed-images.ts';
@@ -143,6 +144,33 @@ test('a deleted index comes back with those of its children that were deleted af
   for (const image of [kept, deleted, index]) {
     expect(await isWhole(registry, repo, image.digest, image)).toBe(true);
   }
+});
+
+test('a deleted child comes back to an index that was pushed without it meanwhile (R20)', async () => {
+  await using registry = await ServedRegistry.start({ ...onlyTrash, 'manifests.sparse.indexes': 'allow' });
+  const image = await pushImage(registry, repo);
+  await remove(registry, repo, image.digest);
+  await pushIndex(registry, repo, ['all'], image);
+  await restore(registry, `${repo}@${image.digest}`);
+  expect((await remove(registry, repo, image.digest)).status).toBe(409);
+  registry.clock.advance(1000 * hour);
+  await registry.collected();
+  expect(await isWhole(registry, repo, image.digest, image)).toBe(true);
+});
+
+test('a deleted blob comes back to an image that was pushed without it meanwhile (R20)', async () => {
+  await using registry = await ServedRegistry.start({ ...onlyTrash, 'manifests.sparse.images': 'allow' });
+  const layer = freshBytes();
+  const image = await pushImage(registry, repo, { layers: [layer] });
+  await remove(registry, repo, image.digest);
+  const blob = `/v2/${repo}/blobs/${digestOf(layer)}`;
+  expect((await registry.send(blob, { method: 'DELETE' })).status).toBe(202);
+  const config = freshBytes();
+  await registry.pushBlob(repo, config);
+  await registry.putManifest(repo, 'other', JSON.stringify(imageOf(config, layer)));
+  await restore(registry, `${repo}@${image.digest}`);
+  await remove(registry, repo, image.digest);
+  expect((await registry.send(blob, { method: 'DELETE' })).status).toBe(405);
 });
 
 describe('a deleted tag', () => {
