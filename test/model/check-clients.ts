@@ -1,4 +1,5 @@
 import { digestOf } from '../../src/oci/digest.ts';
+import type { RepositoryName } from '../../src/oci/names.ts';
 import { findBlob } from '../../src/registry/blob.ts';
 import { getManifest } from '../../src/registry/manifest-get.ts';
 import { Broken } from './broken.ts';
@@ -30,5 +31,17 @@ export async function checkClients(world: World, model: Reference): Promise<void
       const bytes = await onlooker.blobs.read(found.oid).bytes();
       if (digestOf('sha256', bytes) !== digest) throw new Broken(`${name} has other bytes in ${repo}`);
     }
+    checkWhole(model, repo);
+  }
+}
+
+/** Whatever can be pulled can be pulled with all that it holds. */
+function checkWhole(model: Reference, repo: RepositoryName): void {
+  for (const { known, trashUntil, heldBlobs, heldChildren } of model.in(repo).manifests.values()) {
+    if (trashUntil !== undefined) continue;
+    const isWhole =
+      [...heldBlobs].every((digest) => model.seesBlob(repo, digest)) &&
+      [...heldChildren].every((digest) => model.sees(repo, digest));
+    if (!isWhole) throw new Broken(`${known.name} cannot be pulled in full from ${repo}`);
   }
 }

@@ -48,9 +48,3 @@ function above(model: Reference, repo: RepositoryName, digest: Digest): readonly
   for (const each of found) for (const holder of holdersOf(model, repo, each)) found.add(holder);
   return [...found];
 }
-
-/** After all due reviews, nothing is left that nothing holds, but for what is to be looked at again soon. */
-export function checkAtRest({ tasks }: Seen, now: number): void {
-  const due = tasks.find(({ due_at }) => due_at <= now);
-  if (due !== undefined) throw new Broken(`the review of a ${due.kind} is due, and is not made`);
-}

@@ -1,10 +1,13 @@
+import type { Answer } from './answers.ts';
 import { nextChunk, restOf } from './chunks.ts';
-import type { Answer, Opened } from './perform.ts';
-import { blobAt, manifestAt, repositoryAt, tagAt } from './places.ts';
+import type { Opened } from './perform.ts';
+import { blobAt, manifestAt, reasonOf, referenceOf, repositoryAt, tagAt } from './places.ts';
 import { deleteBlob, deleteManifest, deleteTag } from './reference/deletes.ts';
+import { pin, unpin } from './reference/pins.ts';
 import { pulled, pullsEnd } from './reference/pulls.ts';
 import { linkBlob, promiseBlob, promiseManifest, put } from './reference/pushes.ts';
 import type { Reference } from './reference/reference.ts';
+import { emptyTrash, restoreManifest, restoreTag } from './reference/trash.ts';
 import type { Action } from './schedule.ts';
 
 /** The answer that the model expects; from then on it counts on it. */
@@ -87,6 +90,27 @@ export function judge(model: Reference, action: Action, opened: Opened, now: num
       return deleteManifest(model, repositoryAt(action.repo), manifestAt(action.manifest).digest, now);
     case 'delete tag':
       return deleteTag(model, repositoryAt(action.repo), tagAt(action.tag), now);
+    case 'restore': {
+      const repo = repositoryAt(action.repo);
+      const digest = action.manifest === null ? undefined : manifestAt(action.manifest).digest;
+      if (action.tag !== null) return restoreTag(model, repo, tagAt(action.tag), digest, now);
+      return digest === undefined ? 'not-in-trash' : restoreManifest(model, repo, digest, now);
+    }
+    case 'empty trash': {
+      const part =
+        action.repo === null
+          ? { repo: undefined, tag: undefined, digest: undefined }
+          : {
+              repo: repositoryAt(action.repo),
+              tag: action.tag === null ? undefined : tagAt(action.tag),
+              digest: action.manifest === null ? undefined : manifestAt(action.manifest).digest,
+            };
+      return emptyTrash(model, part, action.isTrial, now);
+    }
+    case 'pin':
+      return pin(model, repositoryAt(action.repo), referenceOf(action), reasonOf(action.reason));
+    case 'unpin':
+      return unpin(model, repositoryAt(action.repo), referenceOf(action));
     case 'collect':
       return 'collected';
     case 'let time pass':

@@ -1,9 +1,11 @@
 import type { Operation, Step, SyncConnection } from '../../src/metadata/operation.ts';
 import { anyManifestOfBlob, anyTagOf, parentsOf } from '../../src/metadata/queries/holds.ts';
 import { renewLinkLease } from '../../src/metadata/queries/links.ts';
-import { renewManifestLease } from '../../src/metadata/queries/manifests.ts';
-import { allReferrersOf, releaseManifest } from '../../src/metadata/queries/removals.ts';
+import { attachAbsentChildEdges, renewManifestLease } from '../../src/metadata/queries/manifests.ts';
+import { findPin, pinnedTagOf } from '../../src/metadata/queries/pins.ts';
+import { allReferrersOf, deleteTrashedTag, releaseManifest } from '../../src/metadata/queries/removals.ts';
 import { upsertTask } from '../../src/metadata/queries/tasks.ts';
+import { endManifestTrash, endTagTrash, showBlobsOf } from '../../src/metadata/queries/trash.ts';
 import type { Parameters, Query } from '../../src/metadata/query.ts';
 import type { MetadataStore } from '../../src/metadata/store.ts';
 import type { Mutation } from './world.ts';
@@ -37,6 +39,15 @@ export const mistakes: readonly KnownMistake[] = [
   mistake('the review of a link does not look at manifests (R3)', { query: anyManifestOfBlob }),
   mistake('a manifest that goes does not look at its referrers (R21)', { query: allReferrersOf }),
   mistake('what an index lets go of keeps no lease (R15)', { query: releaseManifest }),
+  mistake('a restore leaves blobs hidden (R26)', { query: showBlobsOf }),
+  mistake('a restore leaves in the trash what the tag leads to again', { query: deleteTrashedTag }),
+  mistake('a manifest that comes is not held by the indexes that list it (R20)', { query: attachAbsentChildEdges }),
+  mistake('emptying the trash leaves the manifests in it', { query: endManifestTrash }),
+  mistake('emptying the trash leaves what tags led to in it', { query: endTagTrash }),
+  mistake('nobody looks at the pin of a manifest', { query: findPin, where: { kind: 'manifest' } }),
+  mistake('nobody looks at the pin of a repository', { query: findPin, where: { kind: 'repository' } }),
+  mistake('nobody looks at the pin of a tag', { query: findPin, where: { kind: 'tag' } }),
+  mistake('the delete of a manifest does not look at the pins of its tags', { query: pinnedTagOf }),
 ];
 
 class DeafStore implements MetadataStore {

@@ -1,24 +1,27 @@
 import type { RepositoryName } from '../../src/oci/names.ts';
 import type { Reference as TagOrDigest } from '../../src/oci/reference.ts';
+import type { Target } from '../../src/oci/target.ts';
+import { anyClient } from '../../src/registry/actor.ts';
 import { deleteBlob, headBlobForPush } from '../../src/registry/blob.ts';
 import { deleteManifest, removeTag } from '../../src/registry/manifest-delete.ts';
 import { getManifest, headManifestForPush } from '../../src/registry/manifest-get.ts';
 import { putManifest } from '../../src/registry/manifest-put.ts';
 import { mountBlob } from '../../src/registry/mount.ts';
+import { type Pin, pin, unpin } from '../../src/registry/pin.ts';
 import { unconditional } from '../../src/registry/precondition.ts';
+import { restore } from '../../src/registry/restore.ts';
+import { emptyTrash } from '../../src/registry/trash.ts';
 import { appendToUpload } from '../../src/registry/upload-append.ts';
 import { closeUpload } from '../../src/registry/upload-close.ts';
 import { openUpload } from '../../src/registry/upload-open.ts';
 import { cancelUpload } from '../../src/registry/upload-status.ts';
 import { pushWholeBlob } from '../../src/registry/upload-whole.ts';
+import { type Answer, emptiedAnswer, movedOnAnswer, restoredAnswer } from './answers.ts';
 import { chunkOf, nextChunk, restOf } from './chunks.ts';
-import { blobAt, manifestAt, repositoryAt, tagAt } from './places.ts';
+import { blobAt, manifestAt, reasonOf, referenceOf, repositoryAt, tagAt } from './places.ts';
 import type { Reference } from './reference/reference.ts';
-import type { Action } from './schedule.ts';
+import type { Action, Place } from './schedule.ts';
 import type { World } from './world.ts';
-
-/** A request's answer in a word. */
-export type Answer = string;
 
 /** Whatever the outcome of an upload's opening was called. */
 export interface Opened {
@@ -78,7 +81,7 @@ export async function perform(world: World, model: Reference, action: Action, op
         bytes,
         contentType: mediaType,
       });
-      return put.outcome;
+      return answerOf(put);
     }
     case 'head manifest':
       return await head(world, repositoryAt(action.repo), {
@@ -95,10 +98,33 @@ export async function perform(world: World, model: Reference, action: Action, op
     }
     case 'delete manifest': {
       const { digest } = manifestAt(action.manifest);
-      return (await deleteManifest(registry, repositoryAt(action.repo), digest, unconditional)).outcome;
+      return answerOf(await deleteManifest(registry, repositoryAt(action.repo), digest, unconditional));
     }
     case 'delete tag':
-      return (await removeTag(registry, repositoryAt(action.repo), tagAt(action.tag), unconditional)).outcome;
+      return answerOf(await removeTag(registry, repositoryAt(action.repo), tagAt(action.tag), unconditional));
+    case 'restore': {
+      const restored = await restore(registry, { target: targetOf(action, repositoryAt(action.repo)), actor });
+      if (restored.outcome === 'restored') return restoredAnswer(restored);
+      return restored.outcome === 'moved-on' ? movedOnAnswer(restored.digest, restored.current) : restored.outcome;
+    }
+    case 'empty trash': {
+      const target = action.repo === null ? undefined : targetOf(action, repositoryAt(action.repo));
+      const emptied = await emptyTrash(registry, { target, actor, isTrial: action.isTrial });
+      return emptiedAnswer(emptied.manifests, emptied.tags);
+    }
+    case 'pin': {
+      const reason = reasonOf(action.reason);
+      const to = { repo: repositoryAt(action.repo), reference: referenceOf(action), reason, actor };
+      return (await pin(registry, to)).outcome;
+    }
+    case 'unpin': {
+      const isUnpinned = await unpin(registry, {
+        repo: repositoryAt(action.repo),
+        reference: referenceOf(action),
+        actor,
+      });
+      return isUnpinned ? 'unpinned' : 'unknown';
+    }
     case 'collect':
       await world.collectSome(action.reviews);
       return 'collected';
@@ -106,6 +132,21 @@ export async function perform(world: World, model: Reference, action: Action, op
       world.clock.advance(action.ms);
       return 'passed';
   }
+}
+
+const actor = anyClient;
+
+/** Which kind of pin it is that refuses something. */
+function answerOf(outcome: { readonly outcome: string; readonly pin?: Pin }): Answer {
+  return outcome.pin === undefined ? outcome.outcome : `pinned by ${outcome.pin.reference?.kind ?? 'repository'}`;
+}
+
+function targetOf({ tag, manifest }: { tag: Place; manifest: Place }, repo: RepositoryName): Target {
+  return {
+    repo,
+    tag: tag === null ? undefined : tagAt(tag),
+    digest: manifest === null ? undefined : manifestAt(manifest).digest,
+  };
 }
 
 async function head(world: World, repo: RepositoryName, reference: TagOrDigest): Promise<Answer> {

@@ -1,6 +1,9 @@
 import type { Digest } from '../../src/oci/digest.ts';
 import type { RepositoryName, TagName } from '../../src/oci/names.ts';
+import type { Reference } from '../../src/oci/reference.ts';
+import type { Target } from '../../src/oci/target.ts';
 import { Broken } from './broken.ts';
+import type { Place } from './schedule.ts';
 import { blobs, type KnownBlob, type KnownManifest, manifests, repositories, tags } from './universe.ts';
 
 // Schedules name things by their places in the lists of universe.ts, and tables by their digests.
@@ -19,6 +22,26 @@ export function manifestAt(place: number): KnownManifest {
 
 export function tagAt(place: number): TagName {
   return at(tags, place);
+}
+
+/** What an action names by these places is this. */
+export function placesOf({ repo, tag, digest }: Target): { repo: number; tag: Place; manifest: Place } {
+  return {
+    repo: repositories.indexOf(repo),
+    tag: tag === undefined ? null : tags.indexOf(tag),
+    manifest: digest === undefined ? null : placeOf(digest),
+  };
+}
+
+/** What an action names: a tag, else a manifest, else the repository as a whole. */
+export function referenceOf({ tag, manifest }: { tag: Place; manifest: Place }): Reference | undefined {
+  if (tag !== null) return { kind: 'tag', tag: tagAt(tag) };
+  return manifest === null ? undefined : { kind: 'digest', digest: manifestAt(manifest).digest };
+}
+
+/** Why something is pinned. */
+export function reasonOf(place: number): string {
+  return `reason ${place}`;
 }
 
 function at<T>(list: readonly T[], place: number): T {

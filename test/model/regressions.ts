@@ -61,4 +61,47 @@ export const regressions: readonly Regression[] = [
       ],
     },
   },
+  {
+    name: 'a tag leads to what it led to last, be it that it did so for less than a millisecond',
+    schedule: {
+      windows: { ...atOnce, trashMs: 30 * day },
+      sparse: refused,
+      steps: [
+        { step: 'push', repo: 0, manifest: 8, tags: [0] },
+        { step: 'push', repo: 0, manifest: 0, tags: [0] },
+        { step: 'alone', action: { do: 'delete tag', repo: 0, tag: 0 } },
+        { step: 'alone', action: { do: 'restore', repo: 0, tag: 0, manifest: null } },
+      ],
+    },
+  },
+  {
+    name: 'an index that was pushed while its child was in the trash holds the child when that is restored',
+    schedule: {
+      windows: { ...atOnce, trashMs: 30 * day },
+      sparse: { images: false, indexes: true },
+      steps: [
+        { step: 'push', repo: 1, manifest: 0, tags: [] },
+        { step: 'alone', action: { do: 'delete manifest', repo: 1, manifest: 0 } },
+        { step: 'alone', action: { do: 'put manifest', repo: 1, manifest: 3, tags: [0] } },
+        { step: 'alone', action: { do: 'restore', repo: 1, tag: null, manifest: 0 } },
+        { step: 'alone', action: { do: 'delete manifest', repo: 1, manifest: 0 } },
+      ],
+    },
+  },
+  {
+    name: 'a manifest that was pushed while its foreign layer was deleted holds the layer when that is restored',
+    schedule: {
+      windows: { ...atOnce, trashMs: 30 * day },
+      sparse: refused,
+      steps: [
+        { step: 'push', repo: 0, manifest: 0, tags: [0] },
+        { step: 'alone', action: { do: 'delete manifest', repo: 0, manifest: 0 } },
+        { step: 'alone', action: { do: 'delete blob', repo: 0, blob: 2 } },
+        { step: 'push', repo: 0, manifest: 2, tags: [1] },
+        { step: 'alone', action: { do: 'restore', repo: 0, tag: null, manifest: 0 } },
+        { step: 'alone', action: { do: 'delete manifest', repo: 0, manifest: 0 } },
+        { step: 'alone', action: { do: 'delete blob', repo: 0, blob: 2 } },
+      ],
+    },
+  },
 ];

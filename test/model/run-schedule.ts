@@ -1,20 +1,29 @@
 import type { RepositoryName } from '../../src/oci/names.ts';
+import type { Reference as TagOrDigest } from '../../src/oci/reference.ts';
+import type { Answer } from './answers.ts';
 import { Broken } from './broken.ts';
 import { checkClients } from './check-clients.ts';
 import { checkFiles } from './check-files.ts';
-import { checkAtRest, checkQueue } from './check-queue.ts';
+import { checkLeftovers } from './check-leftovers.ts';
+import { checkOperators } from './check-operators.ts';
+import { checkQueue } from './check-queue.ts';
 import { forgetGone, goneFrom } from './follow.ts';
 import { judge } from './judge.ts';
-import { type Answer, type Opened, perform } from './perform.ts';
-import { manifestAt, placeOf, repositoryAt } from './places.ts';
+import { type Opened, perform } from './perform.ts';
+import { manifestAt, placeOf, placesOf, repositoryAt } from './places.ts';
+import { deletableOf } from './reference/deletable.ts';
 import { heldManifests, isBlobHeld } from './reference/holds.ts';
+import { pinKey } from './reference/pins.ts';
 import { pullsEnd } from './reference/pulls.ts';
 import { Reference } from './reference/reference.ts';
-import type { Action, Schedule, Step } from './schedule.ts';
-import { blobs, type KnownManifest, manifestOf, nameOf, repositories, tags } from './universe.ts';
+import { trashOf } from './reference/trash-listing.ts';
+import type { Action, Place, Schedule, Step } from './schedule.ts';
+import { blobs, type KnownManifest, manifestOf, manifests, nameOf, repositories, tags } from './universe.ts';
 import { type Mutation, World } from './world.ts';
 
 const day = 24 * 3_600_000;
+/** The longest window that a schedule has, in ms. */
+const longestWindowMs = 30 * day;
 /** How far a hand of the clock goes that lets every window pass, in ms. */
 const longerThanAnyWindow = 60 * day;
 /** A chain of windows, one beginning when the other ends, is no longer than the longest chain of manifests. */
@@ -67,8 +76,37 @@ class Run {
         this.operations++;
         await this.#world.collect();
         await this.#follow();
-        checkAtRest(this.#world.seen(), this.#now);
+        checkLeftovers(this.#model, this.#world.seen(), this.#now);
         return;
+      case 'delete': {
+        const deletable = deletableOf(this.#model);
+        const one = deletable[step.place % deletable.length];
+        if (one === undefined) return;
+        const repo = repositories.indexOf(one.repo);
+        if (one.what === 'manifest') {
+          await this.#alone({ do: 'delete manifest', repo, manifest: placeOf(one.digest) });
+        } else {
+          await this.#alone({ do: 'delete blob', repo, blob: blobs.findIndex(({ digest }) => digest === one.digest) });
+        }
+        return;
+      }
+      case 'undo':
+      case 'empty': {
+        const inTrash = trashOf(this.#model);
+        const entry = inTrash[step.place % inTrash.length];
+        if (entry === undefined) return;
+        const { repo, tag, manifest } = placesOf(entry);
+        if (step.step === 'undo') {
+          await this.#alone({ do: 'restore', repo, tag, manifest });
+          return;
+        }
+        const named = {
+          tag: step.by === 'tag' || step.by === 'both' ? tag : null,
+          manifest: step.by === 'digest' || step.by === 'both' ? manifest : null,
+        };
+        await this.#alone({ do: 'empty trash', isTrial: false, repo, ...named });
+        return;
+      }
       case 'push':
         await this.#push(repositoryAt(step.repo), step.repo, manifestAt(step.manifest), step.tags);
         return;
@@ -136,6 +174,8 @@ class Run {
     const seen = this.#world.seen();
 
     pullsEnd(this.#model, false);
+    // Where it was not answered, it may have renewed a lease.
+    this.#model.vagueUntil = this.#now + longestWindowMs;
     const without = this.#model.copy();
     const problems: string[] = [];
     if (answered === undefined) {
@@ -196,6 +236,7 @@ class Run {
     const [error] = this.#world.errors;
     if (error !== undefined) throw new Broken(`the registry has logged: ${error}`);
     await checkClients(this.#world, this.#model);
+    await checkOperators(this.#world, this.#model);
     checkQueue(this.#model, this.#world.seen(), this.#now);
   }
 
@@ -218,9 +259,13 @@ class Run {
       }
     }
     checkFiles(this.#world, digests);
-    const transient = this.#world.tablesInUse().filter((table) => ['upload', 'tag_trash', 'task'].includes(table));
+    // What only a repository's pin holds is looked at again and again.
+    const isAnyPinned = repositories.some((repo) => this.#model.in(repo).pins.has('repository'));
+    const passing = new Set(['upload', 'tag_trash', ...(isAnyPinned ? [] : ['task'])]);
+    const transient = this.#world.tablesInUse().filter((table) => passing.has(table));
     if (transient.length > 0) throw new Broken(`when all windows have passed, ${transient.join(', ')} should be empty`);
 
+    await this.#unpinAll();
     for (const repo of repositories) {
       for (const tag of this.#model.in(repo).tags.keys()) {
         await this.#alone({ do: 'delete tag', repo: repositories.indexOf(repo), tag: tags.indexOf(tag) });
@@ -230,6 +275,20 @@ class Run {
     const inUse = this.#world.tablesInUse();
     if (inUse.length > 0) throw new Broken(`when everything is deleted, ${inUse.join(', ')} should be empty`);
     checkFiles(this.#world, new Set());
+  }
+
+  async #unpinAll(): Promise<void> {
+    for (const [place, repo] of repositories.entries()) {
+      const isPinned = (reference: TagOrDigest | undefined) => this.#model.in(repo).pins.has(pinKey(reference));
+      const unpin = (what: { tag: Place; manifest: Place }) => this.#alone({ do: 'unpin', repo: place, ...what });
+      if (isPinned(undefined)) await unpin({ tag: null, manifest: null });
+      for (const [tag, name] of tags.entries()) {
+        if (isPinned({ kind: 'tag', tag: name })) await unpin({ tag, manifest: null });
+      }
+      for (const [manifest, { digest }] of manifests.entries()) {
+        if (isPinned({ kind: 'digest', digest })) await unpin({ tag: null, manifest });
+      }
+    }
   }
 
   async #letEverythingPass(): Promise<void> {

@@ -1,7 +1,7 @@
 // npm run model -- OPERATIONS SEED: the larger worlds of the protocol in every order of its steps, and random schedules
 // against the registry until they have made so many operations.
-import { check } from './protocol/check.ts';
 import { explore, toldOf } from './explore.ts';
+import { check } from './protocol/check.ts';
 import { largerWorlds } from './protocol/worlds.ts';
 
 const [operations = '100000', seed = String(Date.now())] = process.argv.slice(2);

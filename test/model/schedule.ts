@@ -4,6 +4,9 @@ import { blobs, manifests, repositories, tags } from './universe.ts';
 
 // Numbers are places in the lists of universe.ts, so that a schedule can be written down, and is easy to shrink.
 
+/** Null for what an action does not name. */
+export type Place = number | null;
+
 /** What a client or an operator does, or what happens. */
 export type Action =
   | { readonly do: 'push blob'; readonly repo: number; readonly blob: number }
@@ -21,6 +24,18 @@ export type Action =
   | { readonly do: 'pull'; readonly repo: number; readonly manifest: number; readonly isWritten: boolean }
   | { readonly do: 'delete manifest'; readonly repo: number; readonly manifest: number }
   | { readonly do: 'delete tag'; readonly repo: number; readonly tag: number }
+  | { readonly do: 'restore'; readonly repo: number; readonly tag: Place; readonly manifest: Place }
+  | ({ readonly do: 'empty trash'; readonly isTrial: boolean } & {
+      readonly [part in 'repo' | 'tag' | 'manifest']: Place;
+    })
+  | {
+      readonly do: 'pin';
+      readonly repo: number;
+      readonly tag: Place;
+      readonly manifest: Place;
+      readonly reason: number;
+    }
+  | { readonly do: 'unpin'; readonly repo: number; readonly tag: Place; readonly manifest: Place }
   | { readonly do: 'collect'; readonly reviews: number }
   | { readonly do: 'let time pass'; readonly ms: number };
 
@@ -34,6 +49,12 @@ export type Step =
   | { readonly step: 'restart' }
   /** All that the collector has to do by now. */
   | { readonly step: 'collect all' }
+  /** Something that can be deleted is: by its place among all that can, counted round and round. */
+  | { readonly step: 'delete'; readonly place: number }
+  /** Something that is in the trash is restored, in the same way. */
+  | { readonly step: 'undo'; readonly place: number }
+  /** The trash is emptied of something that is in it, and of all that has its repository, tag or digest. */
+  | { readonly step: 'empty'; readonly place: number; readonly by: 'repository' | 'tag' | 'digest' | 'both' }
   /** What a client does to push an image: asks for each part, and pushes those that are not there. */
   | { readonly step: 'push'; readonly repo: number; readonly manifest: number; readonly tags: readonly number[] };
 
@@ -55,6 +76,11 @@ const tag = placeIn(tags);
 const slot = fc.nat(slots - 1);
 const someTags = fc.uniqueArray(tag, { maxLength: 2 });
 
+const perhaps = (place: fc.Arbitrary<number>): fc.Arbitrary<Place> => fc.option(place, { nil: null });
+const partOfTrash = { repo: perhaps(repo), tag: perhaps(tag), manifest: perhaps(manifest) };
+/** A tag where one is named, else a manifest, else the repository. */
+const pinned = { tag: perhaps(tag), manifest: perhaps(manifest) };
+
 const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('push blob'), repo, blob }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('open upload'), slot, repo }) },
@@ -70,6 +96,11 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('pull'), repo, manifest, isWritten: fc.boolean() }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('delete manifest'), repo, manifest }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('delete tag'), repo, tag }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('restore'), repo, tag, manifest: perhaps(manifest) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('restore'), repo, tag: fc.constant(null), manifest }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('empty trash'), isTrial: fc.boolean(), ...partOfTrash }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('pin'), repo, ...pinned, reason: fc.nat(1) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('unpin'), repo, ...pinned }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('collect'), reviews: fc.integer({ min: 1, max: 5 }) }) },
   {
     weight: 5,
@@ -86,6 +117,16 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ step: fc.constant('killed'), action, turns: fc.nat(4) }) },
   { weight: 1, arbitrary: fc.record({ step: fc.constant('restart') }) },
   { weight: 6, arbitrary: fc.record({ step: fc.constant('collect all') }) },
+  { weight: 8, arbitrary: fc.record({ step: fc.constant('delete'), place: fc.nat(30) }) },
+  { weight: 8, arbitrary: fc.record({ step: fc.constant('undo'), place: fc.nat(30) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      step: fc.constant('empty'),
+      place: fc.nat(30),
+      by: fc.constantFrom('repository', 'tag', 'digest', 'both'),
+    }),
+  },
   { weight: 10, arbitrary: fc.record({ step: fc.constant('push'), repo, manifest, tags: someTags }) },
 );
 
@@ -100,7 +141,7 @@ export const schedules: fc.Arbitrary<Schedule> = fc.record({
     uploadMs: window,
   }),
   sparse: fc.oneof(
-    { weight: 4, arbitrary: fc.constant({ images: false, indexes: false }) },
+    { weight: 2, arbitrary: fc.constant({ images: false, indexes: false }) },
     { weight: 1, arbitrary: fc.record({ images: fc.boolean(), indexes: fc.boolean() }) },
   ),
   steps: fc.array(step, { minLength: 1, maxLength: 250, size: 'max' }),

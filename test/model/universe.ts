@@ -1,6 +1,6 @@
+import { type Descriptor, imageOf, indexOf, layerDescriptor, ociIndex, ociManifest } from '../http/content.ts';
 import { type Digest, digestOf } from '../../src/oci/digest.ts';
 import { parseRepositoryName, parseTagName, type RepositoryName, type TagName } from '../../src/oci/names.ts';
-import { type Descriptor, imageOf, indexOf, layerDescriptor, ociIndex, ociManifest } from '../http/content.ts';
 
 // Everything that the schedules push: few things, so that they meet often.
 

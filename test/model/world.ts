@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { ManualClock } from '../server/manual-clock.ts';
 import { DirectoryBlobStore } from '../../src/blobs/directory/store.ts';
 import { Collector } from '../../src/collector/collector.ts';
 import { Pace } from '../../src/collector/pace.ts';
@@ -26,7 +27,6 @@ import { RecentManifests } from '../../src/registry/recent-manifests.ts';
 import { Reclaimer } from '../../src/registry/reclaimer.ts';
 import type { Registry, SparsePolicy, Windows } from '../../src/registry/registry.ts';
 import { UploadSessions } from '../../src/registry/upload-sessions.ts';
-import { ManualClock } from '../server/manual-clock.ts';
 
 /** Memory, where the system has some to put files into: nothing here has to last, and much is made and removed. */
 const temporary = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
@@ -52,11 +52,25 @@ interface Process {
 }
 
 const taskRows = z.array(z.object({ kind: z.string(), key1: z.string(), key2: z.string(), due_at: z.number() }));
-const manifestRows = z.array(z.object({ repo: z.string(), digest: z.string(), state: z.enum(['live', 'trashed']) }));
+const manifestRows = z.array(
+  z.object({
+    repo: z.string(),
+    digest: z.string(),
+    state: z.enum(['live', 'trashed']),
+    trash_until: z.number().nullable(),
+  }),
+);
 const linkRows = z.array(z.object({ repo: z.string(), digest: z.string(), is_hidden: z.number() }));
 const tagRows = z.array(z.object({ repo: z.string(), name: z.string(), manifest: z.string() }));
+const trashedTagRows = z.array(
+  z.object({ repo: z.string(), name: z.string(), manifest: z.string(), purge_after: z.number() }),
+);
+const pinRows = z.array(
+  z.object({ repo: z.string(), kind: z.enum(['repository', 'tag', 'manifest']), name: z.string(), reason: z.string() }),
+);
+const edgeRows = z.array(z.object({ repo: z.string(), manifest: z.string(), held: z.string() }));
 const objectRows = z.array(z.object({ oid: z.string(), digest: z.string().nullable(), state: z.string() }));
-const uploadRows = z.array(z.object({ id: z.string(), oid: z.string().nullable() }));
+const uploadRows = z.array(z.object({ id: z.string(), repo: z.string(), oid: z.string().nullable() }));
 
 /** What the tables say, and what lies on the disk. */
 export interface Seen {
@@ -64,6 +78,11 @@ export interface Seen {
   readonly manifests: z.infer<typeof manifestRows>;
   readonly links: z.infer<typeof linkRows>;
   readonly tags: z.infer<typeof tagRows>;
+  readonly trashedTags: z.infer<typeof trashedTagRows>;
+  readonly pins: z.infer<typeof pinRows>;
+  /** The blobs, and the manifests, that a manifest holds. */
+  readonly blobEdges: z.infer<typeof edgeRows>;
+  readonly childEdges: z.infer<typeof edgeRows>;
   readonly objects: z.infer<typeof objectRows>;
   readonly uploads: z.infer<typeof uploadRows>;
 }
@@ -78,6 +97,7 @@ const everyTable = [
   'manifest_child',
   'tag',
   'tag_trash',
+  'pin',
   'task',
 ];
 
@@ -163,11 +183,21 @@ export class World implements AsyncDisposable {
     const read = (sql: string): unknown => this.#running.database.query(sql).all();
     return {
       tasks: taskRows.parse(read('select kind, key1, key2, due_at from task')),
-      manifests: manifestRows.parse(read('select repo, digest, state from manifest')),
+      manifests: manifestRows.parse(read('select repo, digest, state, trash_until from manifest')),
       links: linkRows.parse(read('select repo, digest, deleted_at is not null as is_hidden from link')),
       tags: tagRows.parse(read('select repo, name, manifest from tag')),
+      trashedTags: trashedTagRows.parse(read('select repo, name, manifest, purge_after from tag_trash')),
+      pins: pinRows.parse(read('select repo, kind, name, reason from pin')),
+      blobEdges: edgeRows.parse(
+        read('select repo, manifest, link_digest as held from manifest_blob where link_digest is not null'),
+      ),
+      childEdges: edgeRows.parse(
+        read(
+          'select repo, parent as manifest, present_child as held from manifest_child where present_child is not null',
+        ),
+      ),
       objects: objectRows.parse(read('select oid, digest, state from object')),
-      uploads: uploadRows.parse(read('select id, oid from upload')),
+      uploads: uploadRows.parse(read('select id, repo, oid from upload')),
     };
   }
 

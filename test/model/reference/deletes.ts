@@ -1,8 +1,10 @@
 import type { Digest } from '../../../src/oci/digest.ts';
 import type { RepositoryName, TagName } from '../../../src/oci/names.ts';
+import { renewLease } from './lease.ts';
+import { pinAgainstDelete, pinAgainstTagDelete, type PinnedBy } from './pins.ts';
 import type { Reference } from './reference.ts';
 
-export type DeleteAnswer = 'deleted' | 'unknown' | 'referenced';
+export type DeleteAnswer = 'deleted' | 'unknown' | 'referenced' | PinnedBy;
 
 /** A blob is hidden, unless a visible manifest needs it. */
 export function deleteBlob(model: Reference, repo: RepositoryName, digest: Digest): DeleteAnswer {
@@ -11,34 +13,39 @@ export function deleteBlob(model: Reference, repo: RepositoryName, digest: Diges
   for (const manifest of manifests.values()) {
     if (manifest.trashUntil === undefined && manifest.heldBlobs.has(digest)) return 'referenced';
   }
-  links.set(digest, { promisedUntil: 0, isHidden: true });
+  links.set(digest, { promisedUntil: 0, leasedUntil: 0, isHidden: true });
   return 'deleted';
 }
 
 /** A manifest goes into the trash with its tags, unless a visible index lists it. */
 export function deleteManifest(model: Reference, repo: RepositoryName, digest: Digest, now: number): DeleteAnswer {
-  const { manifests, tags, trashedTags } = model.in(repo);
+  const there = model.in(repo);
+  const { manifests, tags } = there;
   const manifest = manifests.get(digest);
   if (manifest === undefined || manifest.trashUntil !== undefined) return 'unknown';
   for (const other of manifests.values()) {
     if (other.trashUntil === undefined && other.heldChildren.has(digest)) return 'referenced';
   }
+  const pinned = pinAgainstDelete(there, digest);
+  if (pinned !== undefined) return pinned;
   const until = now + model.windows.trashMs;
   manifest.trashUntil = until;
   for (const [tag, target] of tags) {
     if (target !== digest) continue;
     tags.delete(tag);
-    trashedTags.set(`${tag} ${digest}`, { manifest: digest, until });
+    there.trashTag({ tag, manifest: digest, until });
   }
   return 'deleted';
 }
 
 /** What a tag led to stays for the trash window. */
 export function deleteTag(model: Reference, repo: RepositoryName, tag: TagName, now: number): DeleteAnswer {
-  const { tags } = model.in(repo);
-  const target = tags.get(tag);
+  const there = model.in(repo);
+  const target = there.tags.get(tag);
   if (target === undefined) return 'unknown';
-  tags.delete(tag);
+  const pinned = pinAgainstTagDelete(there, tag);
+  if (pinned !== undefined) return pinned;
+  there.tags.delete(tag);
   untag(model, repo, tag, target, now);
   return 'deleted';
 }
@@ -46,7 +53,7 @@ export function deleteTag(model: Reference, repo: RepositoryName, tag: TagName, 
 /** A tag leads elsewhere, or nowhere: what it led to is in the trash. */
 export function untag(model: Reference, repo: RepositoryName, tag: TagName, target: Digest, now: number): void {
   const until = now + model.windows.trashMs;
-  model.in(repo).trashedTags.set(`${tag} ${target}`, { manifest: target, until });
+  model.in(repo).trashTag({ tag, manifest: target, until });
   release(model, repo, target, now);
 }
 
@@ -55,5 +62,5 @@ export function release(model: Reference, repo: RepositoryName, digest: Digest, 
   const manifest = model.in(repo).manifests.get(digest);
   if (manifest === undefined) return;
   manifest.wasReleased = true;
-  manifest.promisedUntil = Math.max(manifest.promisedUntil, now + model.windows.leaseMs);
+  renewLease(manifest, now, model.windows.leaseMs);
 }

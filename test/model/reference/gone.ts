@@ -40,7 +40,7 @@ function isListed(model: Reference, repo: RepositoryName, digest: Digest): boole
 }
 
 function remove(model: Reference, repo: RepositoryName, digest: Digest, now: number): void {
-  const { manifests, tags, trashedTags } = model.in(repo);
+  const { manifests, tags, trashedTags, pins } = model.in(repo);
   const removed = manifests.get(digest);
   manifests.delete(digest);
   for (const [key, trashed] of trashedTags) if (trashed.manifest === digest) trashedTags.delete(key);
@@ -48,6 +48,7 @@ function remove(model: Reference, repo: RepositoryName, digest: Digest, now: num
   for (const { known } of manifests.values()) if (known.subject === digest) release(model, repo, known.digest, now);
   for (const tag of tagsAbout(digest)) {
     const target = tags.get(tag);
+    if (pins.has(`tag ${tag}`)) continue;
     tags.delete(tag);
     if (target !== undefined) release(model, repo, target, now);
   }

@@ -5,7 +5,9 @@ import type { Reference } from './reference.ts';
 /** A pull counts as soon as it is made; a killed process would forget it. */
 export function pulled(model: Reference, repo: RepositoryName, digest: Digest, now: number): void {
   const manifest = model.in(repo).manifests.get(digest);
-  if (manifest !== undefined) manifest.pulledAt = now;
+  if (manifest === undefined) return;
+  manifest.pulledAt = now;
+  manifest.lastPulledAt = now;
 }
 
 /** The pulls until now are written, or forgotten. */

@@ -14,6 +14,8 @@ export class Reference {
   readonly sparse: SparsePolicy;
   readonly repositories = new Map<RepositoryName, ModelRepository>();
   readonly uploads = new Map<number, ModelUpload>();
+  /** Until when something may be held by what a client was not answered any more. */
+  vagueUntil = 0;
 
   constructor(windows: Windows, sparse: SparsePolicy) {
     this.windows = windows;
@@ -25,6 +27,7 @@ export class Reference {
     const copy = new Reference(this.windows, this.sparse);
     for (const [name, repository] of this.repositories) copy.repositories.set(name, repository.copy());
     for (const [slot, upload] of this.uploads) copy.uploads.set(slot, { ...upload });
+    copy.vagueUntil = this.vagueUntil;
     return copy;
   }
 

@@ -1,30 +1,31 @@
 import type { Digest } from '../../../src/oci/digest.ts';
 import type { TagName } from '../../../src/oci/names.ts';
 import type { KnownManifest } from '../universe.ts';
+import type { Lease } from './lease.ts';
 
 /** A manifest that is there, be it in the trash. */
-export interface ModelManifest {
+export interface ModelManifest extends Lease {
   readonly known: KnownManifest;
   trashUntil: number | undefined;
-  /** Until when a client that was told of it may build on it. */
-  promisedUntil: number;
   wasTagged: boolean;
   wasReleased: boolean;
   usedAt: number;
   /** A pull that a killed process would forget. */
   pulledAt: number;
+  /** The last pull, be it forgotten. */
+  lastPulledAt: number;
   /** What it refers to and holds: absent content it holds only when it comes. */
   readonly heldBlobs: Set<Digest>;
   readonly heldChildren: Set<Digest>;
 }
 
-export interface ModelLink {
-  promisedUntil: number;
+export interface ModelLink extends Lease {
   isHidden: boolean;
 }
 
 /** What a deleted or moved tag pointed at. */
 export interface TrashedTag {
+  readonly tag: TagName;
   readonly manifest: Digest;
   readonly until: number;
 }
@@ -34,7 +35,20 @@ export class ModelRepository {
   readonly manifests = new Map<Digest, ModelManifest>();
   readonly links = new Map<Digest, ModelLink>();
   readonly tags = new Map<TagName, Digest>();
+  /** By tag and digest, in the order in which they came. */
   readonly trashedTags = new Map<string, TrashedTag>();
+  /** By what is pinned: "repository", "tag x", "manifest sha256:…". With the reason. */
+  readonly pins = new Map<string, string>();
+
+  /** When an upload was last seen to be under way. */
+  uploadedAt = 0;
+
+  /** What a tag led to is in the trash, as the last to come. */
+  trashTag(trashed: TrashedTag): void {
+    const key = `${trashed.tag} ${trashed.manifest}`;
+    this.trashedTags.delete(key);
+    this.trashedTags.set(key, trashed);
+  }
 
   /** The same again, to go on from in two ways. */
   copy(): ModelRepository {
@@ -46,6 +60,8 @@ export class ModelRepository {
     for (const [digest, link] of this.links) copy.links.set(digest, { ...link });
     for (const [tag, digest] of this.tags) copy.tags.set(tag, digest);
     for (const [key, trashed] of this.trashedTags) copy.trashedTags.set(key, trashed);
+    for (const [key, reason] of this.pins) copy.pins.set(key, reason);
+    copy.uploadedAt = this.uploadedAt;
     return copy;
   }
 }
