@@ -1,9 +1,17 @@
 import { all, first, type Operation } from '../metadata/operation.ts';
-import { anyTagOf, anyUploadBegunBy, latestTrashedTagOf, manifestTimes, parentsOf } from '../metadata/queries/holds.ts';
+import {
+  anyTagOf,
+  anyUploadBegunBy,
+  anyUploadEndedSince,
+  latestTrashedTagOf,
+  manifestTimes,
+  parentsOf,
+} from '../metadata/queries/holds.ts';
 import { findPin } from '../metadata/queries/pins.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Windows } from '../registry/registry.ts';
+import { doneSessionMs } from '../registry/upload-open.ts';
 
 /** Until when something is held, in ms since 1970; Infinity while nobody takes the hold away. */
 export type HeldUntil = number;
@@ -24,7 +32,9 @@ const repositoryPinLookMs = 3_600_000;
 /**
  * Until when a lease holds (I7): to its end, and beyond it while an upload in the repository is open that began before
  * its end, since a client that was told of the thing may be about to push what uses it. When the lease began is not asked:
- * another client may have renewed it since, which must not cut short what the first one was told. Undefined where it is over.
+ * another client may have renewed it since, which must not cut short what the first one was told. When such an upload ends
+ * well, what it was for is still to come: the lease goes on for as long as it is after a push, but no longer than the
+ * session is remembered. Undefined where it is over.
  */
 export function* leaseEnd(
   repo: RepositoryName,
@@ -34,8 +44,11 @@ export function* leaseEnd(
   if (leaseUntil > now) return leaseUntil;
   if (now >= leaseUntil + longestProlongationMs) return undefined;
   const upload = yield* first(anyUploadBegunBy, { repo, at: leaseUntil });
-  if (upload === undefined) return undefined;
-  return now + Math.max(uploadLookMs.least, Math.min(uploadLookMs.most, windows.leaseMs / 4));
+  if (upload !== undefined) return now + Math.max(uploadLookMs.least, Math.min(uploadLookMs.most, windows.leaseMs / 4));
+  const afterUploadMs = Math.min(windows.leaseMs, doneSessionMs);
+  const since = Math.max(leaseUntil - 1, now - afterUploadMs);
+  const ended = yield* first(anyUploadEndedSince, { repo, at: leaseUntil, since });
+  return ended === undefined ? undefined : ended.touched_at + afterUploadMs;
 }
 
 interface OwnHold {

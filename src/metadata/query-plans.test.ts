@@ -64,6 +64,10 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'one probe: any upload of the repository that began before a time',
     steps: ['SEARCH upload USING INDEX upload_open (repo=? AND opened_at<?)'],
   },
+  'holds.anyUploadEndedSince': {
+    reason: 'any upload of the repository that has ended within the last hour, in an index that says when it began',
+    steps: ['SEARCH upload USING COVERING INDEX upload_ended (repo=? AND touched_at>?)'],
+  },
   'removals.deleteEmptyRepository': {
     reason: 'two probes: whether there is any row of the repository; once more by its foreign keys where there is none',
     steps: [

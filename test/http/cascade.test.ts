@@ -371,6 +371,36 @@ describe('a lease', () => {
     expect((await registry.putManifest(repo, 'x', imageOf(config, there))).status).toBe(201);
   });
 
+  test('that an upload has outlasted goes on for the push that the upload was for, and not for ever (R1, I7)', async () => {
+    await using registry = await ServedRegistry.start({ ...atOnce, 'windows.lease': '1h', 'windows.upload': '24h' });
+    const [there, forgotten, config] = [freshBytes(), freshBytes(), freshBytes()];
+    for (const bytes of [there, forgotten]) await registry.pushBlob(repo, bytes);
+    const session = await registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' });
+    await hoursPass(registry);
+    const closing = `${session.headers.get('location') ?? ''}?digest=${digestOf(config)}`;
+    expect((await registry.send(closing, { method: 'PUT', body: config })).status).toBe(201);
+    // As long as the blob that has just come.
+    registry.clock.advance(hour - 1);
+    await registry.collected();
+    expect((await registry.putManifest(repo, 'x', imageOf(config, there))).status).toBe(201);
+    registry.clock.advance(1);
+    await registry.collected();
+    expect((await registry.send(`/v2/${repo}/blobs/${digestOf(forgotten)}`)).status).toBe(404);
+    expect((await registry.send(`/v2/${repo}/blobs/${digestOf(there)}`)).status).toBe(200);
+  });
+
+  test('that an upload has outlasted ends with the upload where that is given up', async () => {
+    await using registry = await ServedRegistry.start({ ...atOnce, 'windows.lease': '1h', 'windows.upload': '24h' });
+    const digest = await registry.pushBlob(repo, freshBytes());
+    const session = await registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' });
+    await hoursPass(registry);
+    const location = session.headers.get('location') ?? '';
+    expect((await registry.send(location, { method: 'DELETE' })).status).toBe(204);
+    registry.clock.advance(10 * 60_000);
+    await registry.collected();
+    expect((await registry.send(`/v2/${repo}/blobs/${digest}`)).status).toBe(404);
+  });
+
   test('that a HEAD of a manifest renewed keeps all below it (R15)', async () => {
     await using registry = await ServedRegistry.start({ ...atOnce, 'windows.lease': '1h' });
     const child = await pushImage(registry, undefined);

@@ -1,5 +1,11 @@
 import type { Operation, Step, SyncConnection } from '../../src/metadata/operation.ts';
-import { anyManifestOfBlob, anyTagOf, parentsOf } from '../../src/metadata/queries/holds.ts';
+import {
+  anyManifestOfBlob,
+  anyTagOf,
+  anyUploadBegunBy,
+  anyUploadEndedSince,
+  parentsOf,
+} from '../../src/metadata/queries/holds.ts';
 import { renewLinkLease } from '../../src/metadata/queries/links.ts';
 import { attachAbsentChildEdges, renewManifestLease } from '../../src/metadata/queries/manifests.ts';
 import { findPin, pinnedTagOf } from '../../src/metadata/queries/pins.ts';
@@ -39,6 +45,8 @@ export const mistakes: readonly KnownMistake[] = [
   mistake('the review of a link does not look at manifests (R3)', { query: anyManifestOfBlob }),
   mistake('a manifest that goes does not look at its referrers (R21)', { query: allReferrersOf }),
   mistake('what an index lets go of keeps no lease (R15)', { query: releaseManifest }),
+  mistake('an upload under way keeps nothing (I7)', { query: anyUploadBegunBy }),
+  mistake('an upload that has ended keeps nothing for the push that it was for (I7)', { query: anyUploadEndedSince }),
   mistake('a restore leaves blobs hidden (R26)', { query: showBlobsOf }),
   mistake('a restore leaves in the trash what the tag leads to again', { query: deleteTrashedTag }),
   mistake('a manifest that comes is not held by the indexes that list it (R20)', { query: attachAbsentChildEdges }),

@@ -42,6 +42,8 @@ export async function runSchedule(schedule: Schedule, mutation?: Mutation): Prom
   return run.operations;
 }
 
+type SlowPush = Extract<Step, { readonly step: 'slow push' }>;
+
 class Run {
   readonly #world: World;
   #model: Reference;
@@ -109,6 +111,9 @@ class Run {
       }
       case 'push':
         await this.#push(repositoryAt(step.repo), step.repo, manifestAt(step.manifest), step.tags);
+        return;
+      case 'slow push':
+        await this.#pushSlowly(step);
         return;
     }
     await this.#follow();
@@ -220,6 +225,18 @@ class Run {
       await this.#push(repo, place, manifestOf(subject), []);
     }
     await this.#alone({ do: 'put manifest', repo: place, manifest: placeOf(digest), tags: withTags });
+  }
+
+  async #pushSlowly({ repo, manifest, tags: withTags, ms }: SlowPush): Promise<void> {
+    const parts = manifestAt(manifest).blobs.map((part) => blobs.findIndex(({ digest }) => digest === part));
+    const last = parts.pop();
+    await this.#alone({ do: 'open upload', slot: 0, repo });
+    for (const blob of parts) await this.#alone({ do: 'push blob', repo, blob });
+    await this.#alone({ do: 'let time pass', ms });
+    await this.step({ step: 'collect all' });
+    if (last !== undefined) await this.#alone({ do: 'close upload', slot: 0, blob: last });
+    await this.step({ step: 'collect all' });
+    await this.#alone({ do: 'put manifest', repo, manifest, tags: withTags });
   }
 
   // What has gone, and whether it might.

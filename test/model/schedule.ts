@@ -56,7 +56,15 @@ export type Step =
   /** The trash is emptied of something that is in it, and of all that has its repository, tag or digest. */
   | { readonly step: 'empty'; readonly place: number; readonly by: 'repository' | 'tag' | 'digest' | 'both' }
   /** What a client does to push an image: asks for each part, and pushes those that are not there. */
-  | { readonly step: 'push'; readonly repo: number; readonly manifest: number; readonly tags: readonly number[] };
+  | { readonly step: 'push'; readonly repo: number; readonly manifest: number; readonly tags: readonly number[] }
+  /** The same, while the upload of the last blob takes its time, and the collector is at work. */
+  | {
+      readonly step: 'slow push';
+      readonly repo: number;
+      readonly manifest: number;
+      readonly tags: readonly number[];
+      readonly ms: number;
+    };
 
 export interface Schedule {
   readonly windows: Windows;
@@ -68,16 +76,19 @@ export const slots = 3;
 const minute = 60_000;
 const day = 24 * 60 * minute;
 
+const blobsOf = (place: number): number => manifests[place]?.blobs.length ?? 0;
 const placeIn = (list: readonly unknown[]): fc.Arbitrary<number> => fc.nat(list.length - 1);
 const repo = placeIn(repositories);
 const blob = placeIn(blobs);
 const manifest = placeIn(manifests);
+const withSeveralBlobs = fc.constantFrom(...manifests.keys().filter((place) => blobsOf(place) > 1));
 const tag = placeIn(tags);
 const slot = fc.nat(slots - 1);
 const someTags = fc.uniqueArray(tag, { maxLength: 2 });
 
 const perhaps = (place: fc.Arbitrary<number>): fc.Arbitrary<Place> => fc.option(place, { nil: null });
 const partOfTrash = { repo: perhaps(repo), tag: perhaps(tag), manifest: perhaps(manifest) };
+const time = fc.constantFrom(1, 15_000, minute - 1, minute, 10 * minute, 7 * day, 30 * day);
 /** A tag where one is named, else a manifest, else the repository. */
 const pinned = { tag: perhaps(tag), manifest: perhaps(manifest) };
 
@@ -106,7 +117,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     weight: 5,
     arbitrary: fc.record({
       do: fc.constant('let time pass'),
-      ms: fc.constantFrom(1, 15_000, minute - 1, minute, 10 * minute, 7 * day, 30 * day),
+      ms: time,
     }),
   },
 );
@@ -125,6 +136,16 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       step: fc.constant('empty'),
       place: fc.nat(30),
       by: fc.constantFrom('repository', 'tag', 'digest', 'both'),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      step: fc.constant('slow push'),
+      repo,
+      manifest: withSeveralBlobs,
+      tags: someTags,
+      ms: time,
     }),
   },
   { weight: 10, arbitrary: fc.record({ step: fc.constant('push'), repo, manifest, tags: someTags }) },

@@ -5,6 +5,7 @@ import { administration } from './0004-administration.ts';
 import { storeGeneration } from './0005-store-generation.ts';
 import { foreignKeyIndexes } from './0006-foreign-key-indexes.ts';
 import { orderOfTheTrash } from './0007-order-of-the-trash.ts';
+import { uploadsThatEnded } from './0008-uploads-that-ended.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -16,4 +17,5 @@ export const migrations: readonly Migration[] = [
   storeGeneration,
   foreignKeyIndexes,
   orderOfTheTrash,
+  uploadsThatEnded,
 ];

@@ -70,3 +70,15 @@ export const anyUploadBegunBy = query<{ repo: RepositoryName; at: number }>()(({
     .where('opened_at', '<=', p('at'))
     .limit(1),
 );
+
+/** An upload that had begun at a time, and has ended well after another one. */
+export const anyUploadEndedSince = query<{ repo: RepositoryName; at: number; since: number }>()(({ db, p }) =>
+  db
+    .selectFrom('upload')
+    .select('touched_at')
+    .where('repo', '=', p('repo'))
+    .where('oid', 'is', null)
+    .where('touched_at', '>', p('since'))
+    .where('opened_at', '<=', p('at'))
+    .limit(1),
+);

@@ -1,6 +1,6 @@
 import { goTo, stop } from './client-position.ts';
 import type { Layout } from './layout.ts';
-import { renewLink, uploadEnds } from './leases.ts';
+import { renewLink, uploadSucceeds } from './leases.ts';
 import { manifestSteps } from './put-steps.ts';
 import { at, clientSize, file, link, object, phase, phases, type State, type Stepper, stopped } from './state.ts';
 
@@ -90,7 +90,7 @@ function commitUpload(layout: Layout, t: State, client: number, blob: number, o:
     layout.setObject(t, o, object.dead);
     layout.on(t, o, object.task);
   }
-  uploadEnds(layout, t);
+  uploadSucceeds(layout, t);
   layout.on(t, layout.linksAt + blob, link.there);
   if (!(wasLinked && layout.hasBug('commitNoLease'))) renewLink(layout, t, blob);
   t[layout.clientsAt + clientSize * client + 1] = 1 + blob;

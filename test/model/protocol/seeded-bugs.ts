@@ -28,6 +28,7 @@ export const seededBugs = {
   undoWithoutChildren: 'T_undo brings an index back without its children',
   commitNoLease: 'T_commit of a blob that is there renews no lease',
   uploadHoldsNothing: 'a lease ends though an upload that began before its end goes on',
+  uploadEndsLeases: 'a lease that an upload has outlasted ends with it, though the push goes on',
 } as const;
 
 export type SeededBug = keyof typeof seededBugs;

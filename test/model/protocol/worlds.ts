@@ -54,6 +54,17 @@ export const worlds: readonly SmallWorld[] = [
     crashes: 0,
   },
   {
+    name: 'an image of two blobs, pushed into an empty registry while leases end',
+    blobs: 2,
+    manifests: [{ name: 'image', blobs: [0, 1], children: [], subject: undefined }],
+    tagged: undefined,
+    clients: [[uploads, { do: 'blob', blob: 1 }, tags(0)]],
+    reclaimers: 1,
+    deletes: [],
+    undoes: [],
+    crashes: 0,
+  },
+  {
     name: 'an index whose children share a blob, deletes of each, and a push of it',
     blobs: 1,
     manifests: index,

@@ -3,6 +3,7 @@ import type { RepositoryName } from '../../../src/oci/names.ts';
 import type { Lease } from './lease.ts';
 import type { Reference } from './reference.ts';
 import type { ModelManifest } from './repository.ts';
+import { doneSessionMs } from './uploads.ts';
 
 /** How long an upload that began inside a promise may keep it, in ms. */
 const longestUploadMs = 7 * 24 * 3_600_000;
@@ -23,8 +24,12 @@ function isPromised(model: Reference, repo: RepositoryName, lease: Lease, now: n
   const until = lease.promisedUntil;
   if (until > now) return true;
   if (now >= until + longestUploadMs) return false;
+  const afterUploadMs = Math.min(model.windows.leaseMs, doneSessionMs);
   for (const upload of model.uploads.values()) {
-    if (upload.repo === repo && upload.done === undefined && upload.openedAt <= until) return true;
+    if (upload.repo !== repo || upload.openedAt > until) continue;
+    if (upload.done === undefined) return true;
+    // It has outlasted the promise, and what it was for is still to come.
+    if (upload.touchedAt >= until && upload.touchedAt + afterUploadMs > now) return true;
   }
   return false;
 }

@@ -3,7 +3,7 @@ import type { RepositoryName } from '../../../src/oci/names.ts';
 import type { Reference } from './reference.ts';
 
 /** How long a session that ended well is remembered, in ms. */
-const doneSessionMs = 3_600_000;
+export const doneSessionMs = 3_600_000;
 
 export interface ModelUpload {
   readonly id: string;
