@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { collectorStatus, pauseTheCollector, resumeTheCollector } from '../http/admin/collector.ts';
 import { formatDuration } from '../config/duration.ts';
 import { adminCommand } from './admin-command.ts';
-import type { CommandDefinition } from './program.ts';
+import type { CommandDefinition } from './command-definition.ts';
 import { timeText } from './table.ts';
 
 type Status = z.output<typeof collectorStatus.answer>;

@@ -1,7 +1,7 @@
 import { usageOfPart, usageOfParts, usageOfRegistry } from '../http/admin/usage.ts';
 import { adminCommand, everyPage } from './admin-command.ts';
 import type { AdminClient } from './admin-client.ts';
-import type { CommandDefinition } from './program.ts';
+import type { CommandDefinition } from './command-definition.ts';
 import { bytesText, tableText } from './table.ts';
 
 /** `wherry du`: what takes how much, and what deleting it would free. */

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { explain } from '../http/admin/explain.ts';
 import { adminCommand } from './admin-command.ts';
 import { exitCodes } from './exit-codes.ts';
-import type { CommandDefinition } from './program.ts';
+import type { CommandDefinition } from './command-definition.ts';
 import { bytesText, timeText } from './table.ts';
 
 type Explanation = z.output<typeof explain.answer>;

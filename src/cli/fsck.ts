@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { parseByteSize } from '../config/byte-size.ts';
 import { loadConfig } from '../config/load.ts';
 import { CannotCheckError, fsck, type Progress, type Reported } from '../fsck/fsck.ts';
-import type { CommandDefinition } from './program.ts';
+import type { CommandDefinition } from './command-definition.ts';
 
 /** What the process ends with. */
 const exitCodes = { clean: 0, findings: 1, couldNotRun: 2 } as const;

@@ -1,6 +1,6 @@
 import { addPin, listPins, removePin } from '../http/admin/pins.ts';
 import { adminCommand, everyPage } from './admin-command.ts';
-import type { CommandDefinition } from './program.ts';
+import type { CommandDefinition } from './command-definition.ts';
 import { tableText, timeText } from './table.ts';
 
 /** `wherry pin`: keeps something from being deleted. */

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import type { CommandDefinition } from './command-definition.ts';
 import { exitCodes } from './exit-codes.ts';
 import { version } from './version.ts';
 
@@ -8,9 +9,6 @@ interface CommandEntry {
   readonly summary: string;
   readonly load: () => Promise<CommandDefinition>;
 }
-
-/** Adds a command's flags and action; the action hands over the process's exit code when it has ended. */
-export type CommandDefinition = (command: Command, end: (exitCode: number) => void) => void;
 
 const defaultCommand = 'serve';
 

@@ -8,7 +8,7 @@ import type { RunningServer } from '../server.ts';
 import { StartupError } from '../startup-error.ts';
 import { announcementOf, announcementText } from './announcement.ts';
 import { exitCodes } from './exit-codes.ts';
-import type { CommandDefinition } from './program.ts';
+import type { CommandDefinition } from './command-definition.ts';
 import { addSettingFlags } from './setting-flags.ts';
 import type { ConfigFlags } from './setting-flags.ts';
 import { stopRequested } from './stop-signals.ts';

@@ -7,7 +7,7 @@ import { hasPassed, type StormReport } from '../storm/report.ts';
 import { reportText } from '../storm/report-text.ts';
 import { runStorm } from '../storm/storm.ts';
 import { exitCodes } from './exit-codes.ts';
-import type { CommandDefinition } from './program.ts';
+import type { CommandDefinition } from './command-definition.ts';
 
 interface StormFlags {
   readonly duration: number;

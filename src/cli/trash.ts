@@ -1,6 +1,6 @@
 import { emptyTheTrash, listTrash, restoreFromTrash } from '../http/admin/trash.ts';
 import { adminCommand, everyPage } from './admin-command.ts';
-import type { CommandDefinition } from './program.ts';
+import type { CommandDefinition } from './command-definition.ts';
 import { bytesText, tableText, timeText } from './table.ts';
 
 /** `wherry trash`: what was deleted, and can be restored until its time is over. */
