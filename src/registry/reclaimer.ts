@@ -17,7 +17,7 @@ export class Reclaimer {
   readonly #metadata: MetadataStore;
   readonly #blobs: BlobStore;
   readonly #log: Log;
-  readonly #generation: Pick<StoreGeneration, 'beforeRemoval'> | undefined;
+  readonly #generation: Pick<StoreGeneration, 'beforeRemoval'>;
   readonly #waiting = new Set<ObjectId>();
   #working: Promise<void> | undefined;
 
@@ -25,7 +25,7 @@ export class Reclaimer {
     metadata: MetadataStore;
     blobs: BlobStore;
     log: Log;
-    generation?: Pick<StoreGeneration, 'beforeRemoval'>;
+    generation: Pick<StoreGeneration, 'beforeRemoval'>;
   }) {
     this.#metadata = parts.metadata;
     this.#blobs = parts.blobs;
@@ -54,7 +54,7 @@ export class Reclaimer {
 
   /** Removes a dead object's file, then its row. @throws where the file cannot be removed */
   async reclaim(oid: ObjectId): Promise<void> {
-    await this.#generation?.beforeRemoval();
+    await this.#generation.beforeRemoval();
     await this.#blobs.remove(oid);
     await this.#metadata.writeUnsynced(() => forget(oid));
   }

@@ -13,6 +13,7 @@ import { randomIds } from '../../src/registry/id-generator.ts';
 import { PullRecorder } from '../../src/registry/pull-recorder.ts';
 import { RecentManifests } from '../../src/registry/recent-manifests.ts';
 import { Reclaimer } from '../../src/registry/reclaimer.ts';
+import { StoreGeneration } from '../../src/registry/store-generation.ts';
 import { StoreFigures } from '../../src/registry/store-figures.ts';
 import { UploadSessions } from '../../src/registry/upload-sessions.ts';
 import { ManualClock } from '../server/manual-clock.ts';
@@ -46,6 +47,7 @@ export class BareServer implements AsyncDisposable {
     const blobs = await DirectoryBlobStore.open(directory);
     const clock = parts.clock ?? new ManualClock();
     const log = logOf(parts.log ?? {});
+    const generation = await StoreGeneration.open({ metadata, blobs, clock });
     const figures = new StoreFigures({ metadata, clock });
     const none = {
       databaseBytes: 0,
@@ -76,7 +78,7 @@ export class BareServer implements AsyncDisposable {
         sessions: new UploadSessions(),
         recentManifests: new RecentManifests(metadata),
         pulls: new PullRecorder({ metadata, clock, log }),
-        reclaimer: new Reclaimer({ metadata, blobs, log }),
+        reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
       },
       metrics,
       admin: { collector: undefined, token: 'none' },

@@ -10,6 +10,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,6 +26,7 @@ import { randomIds } from '../../src/registry/id-generator.ts';
 import { PullRecorder } from '../../src/registry/pull-recorder.ts';
 import { RecentManifests } from '../../src/registry/recent-manifests.ts';
 import { Reclaimer } from '../../src/registry/reclaimer.ts';
+import { StoreGeneration } from '../../src/registry/store-generation.ts';
 import type { Registry, SparsePolicy, Windows } from '../../src/registry/registry.ts';
 import { UploadSessions } from '../../src/registry/upload-sessions.ts';
 
@@ -229,11 +231,13 @@ export class World implements AsyncDisposable {
       },
       syncObject: async () => {},
       syncShard: async () => {},
+      writeSynced: async (path, text) => writeFileSync(path, text),
     });
     const { windows, sparse, mutation } = this.#settings;
     const metadata = mutation === undefined ? sqlite : mutation(sqlite);
     const { clock } = this;
     const log = logInto(this.errors);
+    const generation = await StoreGeneration.open({ metadata, blobs, clock });
     const registry: Registry = {
       metadata,
       blobs,
@@ -246,7 +250,7 @@ export class World implements AsyncDisposable {
       sessions: new UploadSessions(),
       recentManifests: new RecentManifests(metadata),
       pulls: new PullRecorder({ metadata, clock, log }),
-      reclaimer: new Reclaimer({ metadata, blobs, log }),
+      reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
     };
     const pace = new Pace({
       batch: 4,
