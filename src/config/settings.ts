@@ -58,8 +58,9 @@ export const settings = {
     default: '6h',
     description:
       'How long something that a client was told about stays put. It covers the time between a HEAD of a blob and the ' +
-      'manifest that uses the blob, and it is also how long a manifest stays that lost its last tag or index. Make it ' +
-      'longer than your longest push.',
+      'manifest that uses the blob: half of it at least after a HEAD, which renews only a lease that has less left, and ' +
+      'all of it after a push or a mount. It is also how long a manifest stays that lost its last tag or index. Make it ' +
+      'twice as long as your longest push.',
   }),
   windowsNeverTagged: setting({
     name: 'windows.neverTagged',
