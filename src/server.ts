@@ -7,14 +7,17 @@ import { Pace } from './collector/pace.ts';
 import { type DiskSpace, ShortDisk } from './collector/short-disk.ts';
 import { formatListenAddress } from './config/listen-address.ts';
 import type { Config } from './config/schema.ts';
-import type { AdminParts } from './http/admin/endpoint.ts';
+import type { AdminParts, CollectorControl } from './http/admin/endpoint.ts';
 import { type HttpCalls, startHttpServer } from './http/server.ts';
 import type { Log } from './log/log.ts';
 import type { MetadataStore } from './metadata/store.ts';
 import { Metrics } from './metrics/metrics.ts';
+import { OnlineChecks } from './online-checks.ts';
+import { OnlineRepairs } from './online-repairs.ts';
 import { type Clock, systemClock } from './registry/clock.ts';
 import { collectorPause, dueReviews } from './registry/collector-pause.ts';
 import type { Registry } from './registry/registry.ts';
+import type { StoreGeneration } from './registry/store-generation.ts';
 import { StoreFigures } from './registry/store-figures.ts';
 import { StartupError } from './startup-error.ts';
 import { checkListenHost, codeOf } from './startup-failures.ts';
@@ -92,7 +95,10 @@ async function serve(
   const collector = new Collector({ registry, pace, counts: metrics, log, keepEventsMs: config.events.keepMs });
   metadata.watch(() => collector.notice());
   const access = new AdminAccess(directory);
-  const server = listen(config, { registry, metrics, log, admin: { collector, token: access.token }, answer });
+  const repairs = new OnlineRepairs({ registry, generation, onSettled: () => collectAgain() });
+  const checks = new OnlineChecks({ directory, clock, make: (repair) => repairs.make(repair) });
+  const admin = { collector: controlOf(collector, generation), checks, token: access.token };
+  const server = listen(config, { registry, metrics, log, admin, answer });
   access.tell(server.url.origin, log);
   registry.pulls.start(config.pulls.flushMs);
   reserve.start();
@@ -109,23 +115,52 @@ async function serve(
       'the database is older than the blobs beside it: nothing is collected until wherry fsck --repair has settled it',
     );
   } else {
+    reclaimDead();
+  }
+  collector.start();
+
+  function reclaimDead(): void {
     void registry.reclaimer.resume().catch((error: unknown) => {
       log.error({ err: error }, 'dead objects of an earlier run could not be looked up');
     });
   }
-  collector.start();
+
+  /** The database has been accepted as it is. */
+  async function collectAgain(): Promise<void> {
+    log.warn({ directory }, 'the database was accepted as it is, though it is older than the blobs');
+    reclaimDead();
+    if ((await collectorPause(registry)) === undefined) collector.resume();
+  }
+
   return {
     url: server.url.origin,
     collector,
     async stop() {
       disk.stop();
+      const checked = checks.stop();
       const collected = collector.stop();
       access.withdraw();
       await server.stop(config.http.drainMs);
-      await collected;
+      await Promise.all([checked, collected]);
       await registry.pulls.stop();
       await registry.reclaimer.idle();
       await stores.close();
+    },
+  };
+}
+
+/** The operator's switch. It does not start the collector while the database is outdated. */
+function controlOf(collector: Collector, generation: StoreGeneration): CollectorControl {
+  return {
+    get isPaused() {
+      return collector.isPaused;
+    },
+    get isDatabaseOutdated() {
+      return generation.isDatabaseOutdated;
+    },
+    pause: () => collector.pause(),
+    resume() {
+      if (!generation.isDatabaseOutdated) collector.resume();
     },
   };
 }

@@ -3,10 +3,12 @@ import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { serverIn } from '../admin-access.ts';
+import { type ServerAddress, serverIn } from '../admin-access.ts';
 import type { Config } from '../config/schema.ts';
-import type { AdminCall, Endpoint } from '../http/admin/endpoint.ts';
+import type { AdminCall, Endpoint, LinesEndpoint } from '../http/admin/endpoint.ts';
+import { linesMediaType, type Progress, progress } from '../http/admin/lines.ts';
 import { adminPrefix, answerAdmin } from '../http/admin/routes.ts';
+import { jsonLines } from '../json-lines.ts';
 import { createLog } from '../log/log.ts';
 import { adminActor } from '../registry/actor.ts';
 import { systemClock } from '../registry/clock.ts';
@@ -17,10 +19,21 @@ import { version } from './version.ts';
 export interface Asked {
   readonly query?: Readonly<Record<string, string | undefined>>;
   readonly body?: object;
+  /** Is told how far the answer of a long endpoint has come. */
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/** Listens to the admin API of a data directory's registry. */
+export interface Listener {
+  /** What an endpoint has to tell, as it comes. @throws RefusedError */
+  listen<Line extends z.ZodType>(
+    endpoint: LinesEndpoint<Line>,
+    asked?: Asked,
+  ): AsyncGenerator<z.output<Line>, void, undefined>;
 }
 
 /** Asks the admin API of a data directory's registry, by HTTP where a server runs on it, else within this process. */
-export interface AdminClient {
+export interface AdminClient extends Listener {
   /** @throws RefusedError */
   ask<Answer extends z.ZodType>(endpoint: Endpoint<Answer>, asked?: Asked): Promise<z.output<Answer>>;
   close(): Promise<void>;
@@ -51,11 +64,17 @@ export async function openAdmin(config: Config): Promise<AdminClient> {
 
 function overHttp(directory: string): AdminClient {
   const server = serverIn(directory);
-  if (server === undefined) {
-    throw new StartupError(
-      `a registry runs on ${directory}, but its admin.token cannot be read: run this as the registry's user, or once it has started`,
-    );
-  }
+  if (server === undefined) throw new StartupError(noToken(directory));
+  return clientOfServer(server);
+}
+
+/** Why a server that runs cannot be asked. */
+export function noToken(directory: string): string {
+  return `a registry runs on ${directory}, but its admin.token cannot be read: run this as the registry's user, or once it has started`;
+}
+
+/** Asks a server that runs. */
+export function clientOfServer(server: ServerAddress): AdminClient {
   const send: Send = async (path, init) => {
     try {
       return await fetch(server.origin + path, init);
@@ -85,7 +104,7 @@ async function withinProcess(stores: Stores, config: Config): Promise<AdminClien
       origin: () => '',
       actor: () => adminActor(undefined, userAgent),
       allowSlowAnswer: () => undefined,
-      admin: { collector: undefined, token },
+      admin: { collector: undefined, checks: undefined, token },
     };
     return await answerAdmin(call, url.pathname);
   };
@@ -105,23 +124,63 @@ function userName(): string {
 }
 
 const refusal = z.object({ errors: z.tuple([z.object({ message: z.string() })]) });
+const progressLine = z.object({ progress });
+const answerLine = z.object({ answer: z.unknown() });
 
 function clientOf(send: Send, token: string, close: () => Promise<void>): AdminClient {
+  async function sent(
+    { method, path }: Endpoint | LinesEndpoint,
+    { query = {}, body }: Asked,
+    accept: string,
+  ): Promise<Response> {
+    const parameters = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, value);
+    const answer = await send(`${adminPrefix}${path}?${parameters.toString()}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, 'user-agent': userAgent, accept },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    if (answer.ok) return answer;
+    throw new RefusedError(refusal.parse(await answer.json()).errors[0].message);
+  }
+
   return {
-    async ask(endpoint, { query = {}, body } = {}) {
-      const parameters = new URLSearchParams();
-      for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, value);
-      const answer = await send(`${adminPrefix}${endpoint.path}?${parameters.toString()}`, {
-        method: endpoint.method,
-        headers: { authorization: `Bearer ${token}`, 'user-agent': userAgent },
-        ...(body !== undefined && { body: JSON.stringify(body) }),
-      });
-      const json: unknown = await answer.json();
-      if (answer.ok) return endpoint.answer.parse(json);
-      throw new RefusedError(refusal.parse(json).errors[0].message);
+    async ask(endpoint, asked = {}) {
+      if (!endpoint.isLong) {
+        const answer = await sent(endpoint, asked, 'application/json');
+        return endpoint.answer.parse(await answer.json());
+      }
+      for await (const line of linesOf(await sent(endpoint, asked, linesMediaType))) {
+        const told = progressLine.safeParse(line);
+        if (!told.success) return endpoint.answer.parse(answerLine.parse(line).answer);
+        asked.onProgress?.(told.data.progress);
+      }
+      throw brokenOff();
+    },
+    async *listen(endpoint, asked = {}) {
+      for await (const line of linesOf(await sent(endpoint, asked, linesMediaType))) yield endpoint.line.parse(line);
     },
     close,
   };
+}
+
+/** @throws RefusedError for a line that says that it is over */
+async function* linesOf({ body }: Response): AsyncGenerator<unknown, void, undefined> {
+  if (body === null) throw brokenOff();
+  try {
+    for await (const line of jsonLines(body)) {
+      const refused = refusal.safeParse(line);
+      if (refused.success) throw new RefusedError(refused.data.errors[0].message);
+      yield line;
+    }
+  } catch (error) {
+    if (error instanceof RefusedError) throw error;
+    throw brokenOff(error);
+  }
+}
+
+function brokenOff(cause?: unknown): StartupError {
+  return new StartupError('the registry has broken off its answer: try again, or look at its log', { cause });
 }
 
 /** Errors only, and not where the command's own output goes. */

@@ -1,34 +1,46 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { z } from 'zod';
+import { serverIn } from '../admin-access.ts';
 import { parseByteSize } from '../config/byte-size.ts';
 import { loadConfig } from '../config/load.ts';
-import { CannotCheckError, fsck, type Progress, type Reported } from '../fsck/fsck.ts';
+import { type Counts, FindingCounts } from '../fsck/finding-counts.ts';
+import { CannotCheckError, fsck, look, type Progress } from '../fsck/fsck.ts';
+import type { LookLine } from '../fsck/look-lines.ts';
+import { servedSince } from '../fsck/server-presence.ts';
+import { checkEverything, shownFinding } from '../http/admin/fsck.ts';
+import { clientOfServer, type Listener, noToken } from './admin-client.ts';
+import { StartupError } from '../startup-error.ts';
 import type { CommandDefinition } from './command-definition.ts';
+import { ProgressLine } from './progress-line.ts';
 
 /** What the process ends with. */
 const exitCodes = { clean: 0, findings: 1, couldNotRun: 2 } as const;
 
 const defaultRate = '100MiB';
-/** How often a person at a terminal sees how far it has come, in ms. */
-const progressEveryMs = 200;
+/** How often a process that looks for a server says how far it has come, in ms. */
+const tellEveryMs = 200;
 
 interface FsckFlags {
   readonly data?: string;
   readonly config?: string;
   readonly repair?: boolean;
+  readonly dryRun?: boolean;
   readonly rehash?: boolean;
   readonly rate: number;
   readonly from?: string;
   readonly json?: boolean;
+  readonly lookAt?: number;
 }
 
-/** `wherry fsck`: checks database and blobs against each other, beside a running server or without one. */
+/** `wherry fsck`: checks database and blobs against each other, by asking the server where one runs. */
 export const defineFsck: CommandDefinition = (command: Command, end) => {
   command
     .option('--data <directory>', 'the data directory (default: that of the configuration)')
     .option('--config <file>', 'a YAML file with settings, which may name the data directory')
     .option('--repair', 'remove files that nothing owns, and have reviewed what nothing would review')
+    .option('--dry-run', 'with --repair and --rehash: only say what they would do')
     .option(
       '--rehash',
       "read every blob and compare it with its digest; what is damaged goes to the data directory's quarantine/",
@@ -40,9 +52,14 @@ export const defineFsck: CommandDefinition = (command: Command, end) => {
       oidOf,
     )
     .option('--json', 'one JSON object a line: each finding, and at the end the counts')
+    .addOption(new Option('--look-at <ms>').argParser(Number).hideHelp())
     .addHelpText('after', '\nEnds with 0 where nothing is wrong, 1 where something is, 2 where it could not look.')
     .action(async (flags: FsckFlags) => end(await check(flags)));
 };
+
+type Line = z.output<typeof checkEverything.line>;
+type Told = Exclude<Line, { errors: unknown }>;
+type Finding = Extract<Line, { finding: unknown }>['finding'];
 
 async function check(flags: FsckFlags): Promise<number> {
   const loaded = await loadConfig({
@@ -55,22 +72,21 @@ async function check(flags: FsckFlags): Promise<number> {
     console.error(['wherry fsck cannot run with this configuration:', ...loaded.problems].join('\n  '));
     return exitCodes.couldNotRun;
   }
+  const directory = resolve(loaded.config.data);
+  if (flags.lookAt !== undefined) return await lookForServer(directory, flags, flags.lookAt);
   const isJson = flags.json === true;
-  const showing = new ProgressLine(!isJson && process.stderr.isTTY);
-  const counts = { loss: 0, leak: 0, note: 0, repaired: 0 };
+  const showing = new ProgressLine();
+  let counts: Counts | undefined;
   try {
-    const findings = fsck({
-      dataDirectory: resolve(loaded.config.data),
-      repair: flags.repair === true,
-      onProgress: (progress) => showing.show(progress),
-      ...(flags.rehash === true ? { rehash: { bytesPerSecond: flags.rate, from: flags.from } } : {}),
-    });
-    for await (const finding of findings) {
-      counts[finding.severity]++;
-      if (finding.isRepaired) counts.repaired++;
-      showing.clear();
-      console.log(isJson ? jsonOf(finding) : textOf(finding));
+    for await (const line of linesOf(directory, flags, showing)) {
+      if ('progress' in line) showing.show(line.progress);
+      else if ('counts' in line) ({ counts } = line);
+      else {
+        showing.clear();
+        console.log(isJson ? JSON.stringify(line.finding) : textOf(line.finding, flags));
+      }
     }
+    if (counts === undefined) throw new Error('the registry has broken off its answer');
   } catch (error) {
     showing.clear();
     console.error(`wherry fsck cannot run: ${reasonOf(error)}`);
@@ -81,21 +97,79 @@ async function check(flags: FsckFlags): Promise<number> {
   return counts.loss + counts.leak > 0 ? exitCodes.findings : exitCodes.clean;
 }
 
+/** A server that runs checks by itself; without one, or where its token cannot be read, this process looks. */
+function linesOf(directory: string, flags: FsckFlags, showing: ProgressLine): AsyncGenerator<Told, void, undefined> {
+  if (servedSince(directory) === undefined) return byThisProcess(directory, flags, showing);
+  const server = serverIn(directory);
+  if (server !== undefined) return byServer(clientOfServer(server), flags);
+  // Whoever may read the files may look at them; the registry's rows are its own to change.
+  if (flags.repair === true) throw new StartupError(noToken(directory));
+  return byThisProcess(directory, flags, showing);
+}
+
+async function* byServer(client: Listener, flags: FsckFlags): AsyncGenerator<Told, void, undefined> {
+  const { repair = false, dryRun = false, rehash = false, rate: bytesPerSecond, from } = flags;
+  const reading = { bytesPerSecond, ...(from !== undefined && { from }) };
+  const body = { repair, dryRun, ...(rehash && { rehash: reading }) };
+  for await (const line of client.listen(checkEverything, { body })) if (!('errors' in line)) yield line;
+}
+
+async function* byThisProcess(
+  dataDirectory: string,
+  flags: FsckFlags,
+  showing: ProgressLine,
+): AsyncGenerator<Told, void, undefined> {
+  const counting = new FindingCounts();
+  const repair = flags.repair === true && flags.dryRun !== true;
+  const onProgress = (progress: Progress): void => showing.show(progress);
+  for await (const found of fsck({ dataDirectory, repair, rehash: rehashOf(flags), onProgress })) {
+    counting.add(found);
+    yield { finding: shownFinding(found) };
+  }
+  yield { counts: counting.counts };
+}
+
+/** Looks for a server, which reads lines and repairs by itself what they tell. @param now in ms since 1970 */
+async function lookForServer(dataDirectory: string, flags: FsckFlags, now: number): Promise<number> {
+  const tell = (line: LookLine): void => console.log(JSON.stringify(line));
+  let progress: Progress | undefined;
+  const telling = setInterval(() => {
+    if (progress !== undefined) tell({ progress });
+    progress = undefined;
+  }, tellEveryMs);
+  const onProgress = (come: Progress): void => {
+    progress = come;
+  };
+  try {
+    const found = look({ dataDirectory, now, rehash: rehashOf(flags), onProgress });
+    for await (const finding of found) tell({ finding });
+  } catch (error) {
+    if (!(error instanceof CannotCheckError)) throw error;
+    tell({ cannotCheck: error.message });
+  } finally {
+    clearInterval(telling);
+  }
+  return exitCodes.clean;
+}
+
+function rehashOf({ rehash, rate: bytesPerSecond, from, dryRun: isTrial = false }: FsckFlags) {
+  return rehash === true ? { bytesPerSecond, from, isTrial } : undefined;
+}
+
 function reasonOf(error: unknown): string {
-  if (error instanceof CannotCheckError) return error.message;
   return error instanceof Error ? error.message : String(error);
 }
 
-function jsonOf({ code, severity, about, message, advice, breaks, isRepaired }: Reported): string {
-  return JSON.stringify({ code, severity, about, message, advice, breaks, isRepaired });
+function textOf(
+  { code, severity, about, message, advice, breaks = [], isRepairable, isRepaired }: Finding,
+  { repair = false, dryRun = false }: FsckFlags,
+): string {
+  const broken = breaks.length === 0 ? '' : `\n    breaks ${breaks.join(', ')}`;
+  const wouldBe = repair && dryRun && isRepairable ? 'would be repaired' : advice;
+  return `${severity} ${code} ${about}: ${message}${broken}\n    ${isRepaired ? 'repaired' : wouldBe}`;
 }
 
-function textOf({ code, severity, about, message, advice, breaks, isRepaired }: Reported): string {
-  const broken = breaks === undefined || breaks.length === 0 ? '' : `\n    breaks ${breaks.join(', ')}`;
-  return `${severity} ${code} ${about}: ${message}${broken}\n    ${isRepaired ? 'repaired' : advice}`;
-}
-
-function summaryOf({ loss, leak, note, repaired }: Record<'loss' | 'leak' | 'note' | 'repaired', number>): string {
+function summaryOf({ loss, leak, note, repaired }: Counts): string {
   if (loss + leak + note === 0) return 'nothing is wrong';
   return `${loss} losses, ${leak} leaks, ${note} notes; ${repaired} repaired`;
 }
@@ -111,25 +185,4 @@ function oidOf(text: string): string {
   if (text === '0') return '';
   if (!/^[0-9a-f]{32}$/.test(text)) throw new InvalidArgumentError('an object id has 32 digits, 0-9 and a-f');
   return text;
-}
-
-/** A line that is written over and over. */
-class ProgressLine {
-  readonly #isShown: boolean;
-  #shownAt = 0;
-
-  constructor(isShown: boolean) {
-    this.#isShown = isShown;
-  }
-
-  show({ name, done }: Progress): void {
-    const now = performance.now();
-    if (!this.#isShown || now - this.#shownAt < progressEveryMs) return;
-    this.#shownAt = now;
-    process.stderr.write(`\r\u001b[K${done.toLocaleString('en')} ${name}`);
-  }
-
-  clear(): void {
-    if (this.#isShown && this.#shownAt > 0) process.stderr.write('\r\u001b[K');
-  }
 }

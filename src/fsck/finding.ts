@@ -1,6 +1,22 @@
 /** What the checks look for, by the number under which docs/reliability.md describes it. */
-export type FindingCode =
-  'F0' | 'F1' | 'F2' | 'F3' | 'F4' | 'F5' | 'F6' | 'F7' | 'F8' | 'F9' | 'F10' | 'F11' | 'F13' | 'F14';
+export const findingCodes = [
+  'F0',
+  'F1',
+  'F2',
+  'F3',
+  'F4',
+  'F5',
+  'F6',
+  'F7',
+  'F8',
+  'F9',
+  'F10',
+  'F11',
+  'F13',
+  'F14',
+] as const;
+
+export type FindingCode = (typeof findingCodes)[number];
 
 /**
  * `loss`: something that clients were promised is not there, or not protected. `leak`: something stays that nothing
@@ -36,6 +52,13 @@ export interface Finding {
   /** The images that cannot be pulled because of it, as `repo:tag`, or `repo@digest` where there is no tag. */
   readonly breaks?: readonly string[];
   readonly repair?: Repair;
+}
+
+/** A finding, and what was done about it. */
+export interface Reported extends Finding {
+  /** Whether `--repair` takes it away. */
+  readonly isRepairable: boolean;
+  readonly isRepaired: boolean;
 }
 
 /** Whether two looks have found the same. */

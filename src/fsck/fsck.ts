@@ -10,26 +10,38 @@ import { tablesCheck } from './checks/tables.ts';
 import { tagsCheck, trashedTagsCheck } from './checks/tags.ts';
 import { tasksCheck } from './checks/tasks.ts';
 import { uploadsCheck } from './checks/uploads.ts';
-import type { Finding } from './finding.ts';
+import type { Finding, Reported } from './finding.ts';
 import { Pace } from './pace.ts';
 import { CannotCheckError, Records } from './records.ts';
 import { rehash } from './rehash.ts';
+import { RepairRound } from './repair-round.ts';
 import { Repairs } from './repairs.ts';
 import { servedSince } from './server-presence.ts';
 
 const defaultOrphanAgeMs = 24 * 3_600_000;
 
-export interface FsckOptions {
+export interface LookOptions {
   readonly dataDirectory: string;
-  /** Takes leaks away. */
-  readonly repair?: boolean;
   /** Reads every blob. */
-  readonly rehash?: { readonly bytesPerSecond: number; readonly from: string | undefined };
+  readonly rehash?: RehashOptions | undefined;
   /** In ms since 1970; the system's time where it is not given. */
   readonly now?: number;
   /** How old a file must be that no row knows, in ms. */
   readonly orphanAgeMs?: number;
   readonly onProgress?: (progress: Progress) => void;
+}
+
+export interface RehashOptions {
+  readonly bytesPerSecond: number;
+  /** The object after which to begin; where the last one was broken off, if it is undefined. */
+  readonly from: string | undefined;
+  /** Leaves damaged blobs where they are. */
+  readonly isTrial?: boolean;
+}
+
+export interface FsckOptions extends LookOptions {
+  /** Takes leaks away. */
+  readonly repair?: boolean;
 }
 
 /** How far a check has come. */
@@ -40,10 +52,6 @@ export interface Progress {
   readonly done: number;
 }
 
-export interface Reported extends Finding {
-  readonly isRepaired: boolean;
-}
-
 /**
  * Compares the database and the files of a data directory with each other and with what must be true of them
  * (docs/reliability.md, "Checking"), beside a running server or without one. What is not as it must be comes as it is
@@ -51,30 +59,33 @@ export interface Reported extends Finding {
  *
  * @throws CannotCheckError where there is nothing that could be checked
  */
-export async function* fsck(options: FsckOptions): AsyncGenerator<Reported> {
-  const { dataDirectory, now = Date.now(), orphanAgeMs = defaultOrphanAgeMs } = options;
+export async function* fsck(options: FsckOptions): AsyncGenerator<Reported, void, undefined> {
+  const { dataDirectory, now = Date.now() } = options;
   using records = Records.open(dataDirectory);
   using repairing = options.repair === true ? beginRepairs(dataDirectory, now) : undefined;
   const since = repairing?.isAlone === true ? undefined : servedSince(dataDirectory);
-  const checked: Checked = { dataDirectory, records, now, servedSince: since, orphanAgeMs };
-  let isOutdated = false;
-  for await (const finding of findings(checked, options)) {
-    isOutdated ||= finding.code === 'F14';
-    const { repair } = finding;
-    // What an outdated database does not know may be what a newer one does: whoever accepts it anyway runs it again.
-    const mayRepair = repair !== undefined && !(isOutdated && repair.kind === 'remove-file');
-    const isRepaired = mayRepair && repairing?.repairs.make(repair) === true;
-    yield { ...finding, isRepaired };
-  }
+  const round = new RepairRound((repair) => repairing?.repairs.make(repair) === true);
+  for await (const finding of findings(records, since, { ...options, now })) yield await round.report(finding);
 }
 
-async function* findings(checked: Checked, options: FsckOptions): AsyncGenerator<Finding> {
-  const { dataDirectory, records } = checked;
+/** The same without repairing anything: for a server, which repairs by itself. */
+export async function* look(options: LookOptions): AsyncGenerator<Finding, void, undefined> {
+  const { dataDirectory, now = Date.now() } = options;
+  using records = Records.open(dataDirectory);
+  yield* findings(records, servedSince(dataDirectory), { ...options, now });
+}
+
+async function* findings(
+  records: Records,
+  since: number | undefined,
+  { dataDirectory, now, orphanAgeMs = defaultOrphanAgeMs, rehash: reading, onProgress }: LookOptions & { now: number },
+): AsyncGenerator<Finding, void, undefined> {
+  const checked: Checked = { dataDirectory, records, now, servedSince: since, orphanAgeMs };
   const counter = (name: string) => {
     let done = 0;
     return (count: number): void => {
       done += count;
-      options.onProgress?.({ name, done });
+      onProgress?.({ name, done });
     };
   };
   yield* walk(generationCheck(checked), counter('generations'));
@@ -87,11 +98,12 @@ async function* findings(checked: Checked, options: FsckOptions): AsyncGenerator
   yield* walk(trashedTagsCheck(checked), counter('tags in the trash'));
   yield* walk(uploadsCheck(checked), counter('uploads'));
   yield* walk(tasksCheck(checked), counter('reviews'));
-  if (options.rehash !== undefined) {
+  if (reading !== undefined) {
     const checkpoint = new Checkpoint(dataDirectory);
-    const after = options.rehash.from ?? checkpoint.read();
-    const pace = new Pace(options.rehash.bytesPerSecond);
-    yield* rehash({ dataDirectory, records, pace, checkpoint, after, onBytes: counter('bytes of blobs') });
+    const { bytesPerSecond, from = checkpoint.read(), isTrial = false } = reading;
+    const pace = new Pace(bytesPerSecond);
+    const onBytes = counter('bytes of blobs');
+    yield* rehash({ dataDirectory, records, pace, checkpoint, after: from, isTrial, onBytes });
   }
 }
 
@@ -118,4 +130,5 @@ function beginRepairs(dataDirectory: string, now: number): Repairing {
   };
 }
 
+export type { Reported };
 export { CannotCheckError };

@@ -19,6 +19,8 @@ export interface Rehash {
   readonly checkpoint: Checkpoint;
   /** The object after which to begin; empty to read all. */
   readonly after: string;
+  /** Leaves what is damaged where it is. */
+  readonly isTrial: boolean;
   readonly onBytes: (bytes: number) => void;
 }
 
@@ -74,6 +76,12 @@ async function* look(
   if (second.kind === 'unreadable') {
     const message = `the file of ${digest} cannot be read (${second.reason})`;
     const advice = 'check the disk; once the file is moved away, pushing the blob again mends it';
+    yield { code: 'F1', severity: 'loss', about, message, advice, breaks };
+    return;
+  }
+  if (reading.isTrial) {
+    const message = `the bytes of ${digest} are those of ${second.digest}`;
+    const advice = 'fsck --rehash without --dry-run takes it out of service; then push the blob again';
     yield { code: 'F1', severity: 'loss', about, message, advice, breaks };
     return;
   }

@@ -6,7 +6,8 @@ import { syncDirectory } from './synced-directory.ts';
 
 /**
  * Takes leaks away. A file without a row can be removed at any time, since no object will ever have its name; rows are
- * changed only while no server runs, which whoever makes this has seen to by holding the directory's lock.
+ * changed only while no server runs, which whoever makes this has seen to by holding the directory's lock. A server that
+ * runs changes its rows itself (online-repairs.ts).
  */
 export class Repairs implements Disposable {
   readonly #database: Database | undefined;

@@ -49,7 +49,7 @@ export function answer(
   call: Call,
   status: number,
   headers: Readonly<Record<string, string>>,
-  body: string | Uint8Array | Blob | null = null,
+  body: string | Uint8Array | Blob | ReadableStream<Uint8Array> | null = null,
 ): Response {
   return new Response(body, { status, headers: { ...baseHeaders(call), ...headers } });
 }

@@ -1,3 +1,5 @@
+import { z } from 'zod';
+
 /**
  * The specification's error codes ("Error Codes"), and the status with which each is answered unless a handler has a
  * better one. `code` "MUST be one of" its table, so every refusal of a request has one of these; where none was made for
@@ -44,9 +46,17 @@ export interface Problem {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** The body of an error answer, as the specification shapes it. */
+/** How the specification shapes errors. */
+export const errors = z.object({
+  errors: z.array(z.object({ code: z.string(), message: z.string(), detail: z.record(z.string(), z.unknown()) })),
+});
+
+/** An error as the specification shapes it. */
+export function errorsOf({ code, message, detail = {} }: Problem): z.input<typeof errors> {
+  return { errors: [{ code, message, detail }] };
+}
+
+/** The body of an error answer. */
 export function errorBody(problem: Problem): string {
-  return JSON.stringify({
-    errors: [{ code: problem.code, message: problem.message, detail: problem.detail ?? {} }],
-  });
+  return JSON.stringify(errorsOf(problem));
 }

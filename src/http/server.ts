@@ -1,12 +1,12 @@
 import type { Log } from '../log/log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
-import { type MachineFailure, machineFailureOf } from '../registry/failures.ts';
+import { machineFailureOf } from '../registry/failures.ts';
 import { adminActor, clientActor } from '../registry/actor.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { AdminParts } from './admin/endpoint.ts';
 import { answerAdmin } from './admin/routes.ts';
 import { type Call, refuse, type ServerSettings } from './call.ts';
-import type { Problem } from './errors.ts';
+import { logFailure, problemOf } from './failure-answers.ts';
 import { clientAddressOf, originOf, TrustedProxies } from './forwarded.ts';
 import { answerTarget, type Target, targetOf } from './oci/routes.ts';
 import { answerOperational, type OperationalResource, operationalResourceOf } from './operational.ts';
@@ -124,7 +124,7 @@ export function startHttpServer(options: HttpOptions): HttpServer {
   function failure(call: Pick<Call, 'requestId'>, error: unknown): Response {
     const failed = machineFailureOf(error);
     if (failed?.kind === 'broken') brokenBecause = failed.message;
-    logFailure(call, failed, error, log);
+    logFailure(call.requestId, failed, error, log);
     return refuse(call, problemOf(failed));
   }
 
@@ -205,43 +205,5 @@ function isLogged(which: HttpOptions['logRequests'], method: string, status: num
       return status >= 400 && method !== 'HEAD';
     case 'changes':
       return method !== 'HEAD' && (method !== 'GET' || status >= 400);
-  }
-}
-
-function logFailure(
-  { requestId }: Pick<Call, 'requestId'>,
-  failed: MachineFailure | undefined,
-  err: unknown,
-  log: Log,
-) {
-  if (failed === undefined || failed.kind === 'broken' || failed.kind === 'faulty') {
-    log.error({ requestId, err }, 'a request failed unexpectedly');
-  } else if (failed.kind === 'full') {
-    log.error({ requestId, cause: failed.message }, 'a request found no room');
-  } else if (failed.kind === 'busy') {
-    log.warn({ requestId, cause: failed.message }, 'a request has to be tried again');
-  }
-}
-
-function problemOf(failed: MachineFailure | undefined): Problem {
-  switch (failed?.kind) {
-    case 'full':
-      return { code: 'STORAGE_FULL', message: `${failed.message}: delete something or make room, then try again` };
-    case 'busy':
-      return { code: 'UNAVAILABLE', message: `${failed.message}: try again`, headers: { 'retry-after': '1' } };
-    case 'broken':
-      return { code: 'UNAVAILABLE', message: failed.message };
-    case 'faulty':
-      return {
-        code: 'UNAVAILABLE',
-        message: `${failed.message}: its log says more under this request's id (X-Request-Id)`,
-      };
-    case 'gone':
-      return { code: 'BLOB_UNKNOWN', message: 'the blob was deleted a moment ago' };
-    case undefined:
-      return {
-        code: 'INTERNAL',
-        message: "the registry failed; its log says more under this request's id (X-Request-Id)",
-      };
   }
 }

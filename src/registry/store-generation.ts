@@ -1,6 +1,6 @@
 import { type BlobStore, BlobStoreFullError } from '../blobs/store.ts';
-import { first } from '../metadata/operation.ts';
-import { knownGeneration, raiseGeneration } from '../metadata/queries/store.ts';
+import { change, first } from '../metadata/operation.ts';
+import { acceptGeneration, knownGeneration, raiseGeneration } from '../metadata/queries/store.ts';
 import { MetadataFullError, type MetadataStore } from '../metadata/store.ts';
 import type { Clock } from './clock.ts';
 
@@ -26,13 +26,13 @@ interface Parts {
  */
 export class StoreGeneration {
   readonly #parts: Parts;
-  readonly isDatabaseOutdated: boolean;
+  #isDatabaseOutdated: boolean;
   #movedAt: number | undefined;
   #moving: Promise<void> | undefined;
 
   private constructor(parts: Parts, isDatabaseOutdated: boolean) {
     this.#parts = parts;
-    this.isDatabaseOutdated = isDatabaseOutdated;
+    this.#isDatabaseOutdated = isDatabaseOutdated;
   }
 
   static async open(parts: Parts): Promise<StoreGeneration> {
@@ -41,9 +41,19 @@ export class StoreGeneration {
     return new StoreGeneration(parts, ofBlobs > (known?.generation ?? 0));
   }
 
+  get isDatabaseOutdated(): boolean {
+    return this.#isDatabaseOutdated;
+  }
+
+  /** Accepts the database as it is, though the blobs are of a later generation: somebody says that there is no newer one. */
+  async settle(generation: number): Promise<void> {
+    await this.#parts.metadata.write(() => change(acceptGeneration, { generation }), { fromReserve: true });
+    this.#isDatabaseOutdated = false;
+  }
+
   /** Bytes are about to be removed; resolves when they may be. @throws DatabaseOutdatedError */
   async beforeRemoval(): Promise<void> {
-    if (this.isDatabaseOutdated)
+    if (this.#isDatabaseOutdated)
       throw new DatabaseOutdatedError('the database is older than the blobs: see wherry fsck');
     if (this.#movedAt !== undefined && this.#parts.clock.now() - this.#movedAt < moveEveryMs) return;
     this.#moving ??= this.#move().finally(() => {

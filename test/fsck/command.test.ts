@@ -1,5 +1,6 @@
+import { Database } from 'bun:sqlite';
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from 'bun:test';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf, freshBytes, imageOf, ociManifest } from '../http/content.ts';
@@ -90,6 +91,69 @@ test('wherry fsck beside a server that is being pushed to and deleted from finds
     over.abort();
     await pushing;
   }
+});
+
+/** A file that nobody owns, two days old. */
+function leaveOrphan(): string {
+  const path = join(data, 'objects', 'ab', 'ab'.repeat(16));
+  writeFileSync(path, 'nobody has it');
+  const longAgo = new Date(Date.now() - 2 * 24 * 3_600_000);
+  utimesSync(path, longAgo, longAgo);
+  return path;
+}
+
+test('wherry fsck --repair has the server repair what leaks, or does it by itself where none runs', async () => {
+  await using server = await serve();
+  await pushImage(server);
+  for (const kind of ['a server', 'none']) {
+    if (kind === 'none') await server.stop();
+    const orphan = leaveOrphan();
+    const database = new Database(join(data, 'wherry.db'));
+    database.run('pragma busy_timeout = 5000');
+    database.run("insert into object (oid, state) values ('0123', 'pending')");
+    database.close();
+    const leaks = (fate: string) => [
+      'leak F8 object 0123: it waits for an upload that is gone',
+      `    ${fate}`,
+      `leak F2 ${orphan}: no object has this file of 13 bytes`,
+      `    ${fate}`,
+    ];
+    const trial = await run('--repair', '--dry-run');
+    expect(trial).toMatchObject({ code: 1, err: '' });
+    expect(trial.out.trimEnd().split('\n')).toEqual([
+      ...leaks('would be repaired'),
+      '0 losses, 2 leaks, 0 notes; 0 repaired',
+    ]);
+    const repair = await run('--repair');
+    expect(repair).toMatchObject({ code: 1, err: '' });
+    expect(repair.out.trimEnd().split('\n')).toEqual([...leaks('repaired'), '0 losses, 2 leaks, 0 notes; 2 repaired']);
+    expect(await run()).toEqual({ code: 0, out: 'nothing is wrong\n', err: '' });
+  }
+});
+
+test('wherry fsck looks by itself at a registry whose token it cannot read, and repairs nothing', async () => {
+  await using server = await serve();
+  await pushImage(server);
+  rmSync(join(data, 'admin.token'));
+  expect(await run()).toEqual({ code: 0, out: 'nothing is wrong\n', err: '' });
+  const repair = await run('--repair');
+  expect([repair.code, repair.out]).toEqual([2, '']);
+  expect(repair.err).toContain('admin.token cannot be read');
+});
+
+test.each(['a server', 'none'])('wherry fsck shows at a terminal how far it has come: %s runs', async (kind) => {
+  await using server = await serve();
+  await pushImage(server);
+  if (kind === 'none') await server.stop();
+  let shown = '';
+  const decoder = new TextDecoder();
+  const flags = ['--data', data, '--rehash', '--rate', '100B', '--from', '0'];
+  const child = Bun.spawn([process.execPath, 'src/main.ts', 'fsck', ...flags], {
+    terminal: { data: (_, bytes) => void (shown += decoder.decode(bytes)) },
+  });
+  expect(await child.exited).toBe(0);
+  expect(shown).toContain('\r\u001B[K100 bytes of blobs');
+  expect(shown).toEndWith('\r\u001B[Knothing is wrong\r\n');
 });
 
 test.each([

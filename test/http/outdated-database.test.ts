@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test';
 import { copyFileSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fsck, type FsckOptions } from '../../src/fsck/fsck.ts';
+import { collectorStatus } from '../../src/http/admin/collector.ts';
 import { freshBytes } from './content.ts';
 import { ServedRegistry, type Settings } from './served-registry.ts';
 
@@ -62,6 +63,42 @@ test('a database older than its blobs removes nothing until it has been accepted
   registry.clock.advance(3_600_000);
   await registry.collected();
   expect(await registry.objectFiles()).toEqual([]);
+});
+
+test('a database older than its blobs can be accepted while the registry runs, and is collected from then on (R39)', async () => {
+  await using registry = await ServedRegistry.start(settings);
+  const database = join(registry.dataDirectory, 'wherry.db');
+  const backup = join(registry.dataDirectory, 'backup.db');
+  await registry.stop();
+  copyFileSync(database, backup);
+  await registry.resume(settings);
+  await pushAndCollect(registry);
+  await registry.stop();
+  copyFileSync(backup, database);
+  await registry.resume(settings);
+  const state = async (path = '') => {
+    const answer = await registry.admin(path === '' ? 'GET' : 'POST', `/collector${path}`);
+    return collectorStatus.answer.parse(await answer.json()).state;
+  };
+  expect(await state('/resume')).toBe('database-outdated');
+  await registry.pushBlob(repo, freshBytes());
+  registry.clock.advance(60_000);
+  await registry.collected();
+  expect(await registry.objectFiles()).toHaveLength(1);
+
+  const repaired = await registry.admin('POST', '/fsck', { repair: true });
+  const lines = (await repaired.text()).trimEnd().split('\n');
+  const told = lines.filter((line) => line.includes('F14'));
+  expect(told).toHaveLength(1);
+  expect(told[0]).toContain('"isRepaired":true');
+  expect(await isOutdated(registry)).toBe(false);
+  expect(await state()).toBe('running');
+  registry.clock.advance(3_600_000);
+  await registry.collected();
+  expect(await registry.objectFiles()).toEqual([]);
+  await registry.stop();
+  await registry.resume(settings);
+  expect(await isOutdated(registry)).toBe(false);
 });
 
 test('the generation of the blobs moves once a minute at most, and only when bytes go', async () => {

@@ -21,7 +21,7 @@ export function generationCheck({ dataDirectory, records }: Checked): Check<stri
           about: path,
           message: `the blobs are of generation ${ofBlobs}, the database knows them up to ${known}: it is older than they are, and nothing is collected`,
           advice:
-            'put the newer database in place; if there is none, fsck --repair accepts this one while no server runs, and what was pushed since it was copied is given up',
+            'put the newer database in place; if there is none, fsck --repair accepts this one, and what was pushed since it was copied is given up',
           repair: { kind: 'settle-generation', generation: ofBlobs },
         },
       ];

@@ -25,7 +25,7 @@ export function linksCheck({ records }: Checked): Check<LinkKey> {
     }
     if (row.isNeeded === 0 && row.hasTask === 0) {
       const message = 'no manifest needs the blob, and nothing will look at it again';
-      const advice = 'fsck --repair puts it into the review queue while no server runs';
+      const advice = 'fsck --repair puts it into the review queue';
       const repair = { kind: 'review', task: { kind: 'link', key1: repo, key2: digest } } as const;
       yield { code: 'F9', severity: 'leak', about, message, advice, repair };
     }

@@ -89,7 +89,7 @@ function* lookAt(records: Records, { repo, digest }: ManifestKey): Generator<Fin
   }
   if (!isHeldOrReviewed(records, row)) {
     const message = 'nothing holds the manifest, and nothing will look at it again';
-    const advice = 'fsck --repair puts it into the review queue while no server runs';
+    const advice = 'fsck --repair puts it into the review queue';
     const repair = { kind: 'review', task: { kind: 'manifest', key1: repo, key2: digest } } as const;
     yield { code: 'F9', severity: 'leak', about, message, advice, repair };
   }

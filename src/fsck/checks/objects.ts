@@ -46,7 +46,7 @@ export function objectsCheck({ dataDirectory, records, now, servedSince }: Check
     const { state, digest } = row;
     if (state === 'pending') {
       if (row.hasUpload === 0) {
-        const advice = 'fsck --repair drops it while no server runs';
+        const advice = 'fsck --repair drops it';
         const repair = { kind: 'drop-object', oid } as const;
         yield { code: 'F8', severity: 'leak', about, message: 'it waits for an upload that is gone', advice, repair };
       }
@@ -64,7 +64,7 @@ export function objectsCheck({ dataDirectory, records, now, servedSince }: Check
     const needsTask = state !== 'live' || row.isLinked === 0;
     if (needsTask && row.hasTask === 0) {
       const message = `it is ${state === 'live' ? 'in no repository' : state}, and nothing will look at it again`;
-      const advice = 'fsck --repair puts it into the review queue while no server runs';
+      const advice = 'fsck --repair puts it into the review queue';
       const repair = { kind: 'review', task: { kind: 'object', key1: oid, key2: '' } } as const;
       yield { code: 'F9', severity: 'leak', about, message, advice, repair };
     }

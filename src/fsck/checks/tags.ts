@@ -65,7 +65,7 @@ export function trashedTagsCheck({ records }: Checked): Check<TrashedTagKey> {
     }
     if (row.hasTask === 0) {
       const message = 'nothing will take it out of the trash';
-      const advice = 'fsck --repair puts its manifest into the review queue while no server runs';
+      const advice = 'fsck --repair puts its manifest into the review queue';
       const repair = { kind: 'review', task: { kind: 'manifest', key1: repo, key2: manifest } } as const;
       yield { code: 'F13', severity: 'leak', about, message, advice, repair };
     }

@@ -24,7 +24,7 @@ export function uploadsCheck({ records }: Checked): Check<string> {
     }
     if (row.hasTask === 0) {
       const message = 'nothing will look whether it has ended';
-      const advice = 'fsck --repair puts it into the review queue while no server runs';
+      const advice = 'fsck --repair puts it into the review queue';
       const repair = { kind: 'review', task: { kind: 'upload', key1: id, key2: '' } } as const;
       yield { code: 'F9', severity: 'leak', about, message, advice, repair };
     }

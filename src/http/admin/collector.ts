@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { collectorPause, dueReviews, pauseCollector, resumeCollector } from '../../registry/collector-pause.ts';
-import { type AdminCall, endpoint, nothing, time, timeText } from './endpoint.ts';
+import { type AdminCall, type CollectorControl, endpoint, nothing, time, timeText } from './endpoint.ts';
 
 const status = z.object({
   /** No server runs where a command has opened the stores by itself: nothing is collected meanwhile. */
-  state: z.enum(['running', 'paused', 'no-server']),
+  state: z.enum(['running', 'paused', 'database-outdated', 'no-server']),
   paused: z.object({ reason: z.string(), pausedBy: z.string(), pausedAt: time }).optional(),
   dueReviews: z.number().int(),
   oldestDueMs: z.number(),
@@ -51,12 +51,17 @@ export const resumeTheCollector = endpoint({
 
 async function statusOf({ registry, admin }: AdminCall): Promise<z.input<typeof status>> {
   const [pause, due] = [await collectorPause(registry), await dueReviews(registry)];
-  const runs = admin.collector?.isPaused === true ? 'paused' : 'running';
   return {
-    state: admin.collector === undefined ? 'no-server' : runs,
+    state: stateOf(admin.collector),
     ...(pause && { paused: { ...pause, pausedAt: timeText(pause.pausedAt) } }),
     dueReviews: due.count,
     oldestDueMs: due.oldestDueMs,
     ...(due.nextDueAt !== undefined && { nextDueAt: timeText(due.nextDueAt) }),
   };
+}
+
+function stateOf(collector: CollectorControl | undefined): z.input<typeof status>['state'] {
+  if (collector === undefined) return 'no-server';
+  if (collector.isDatabaseOutdated) return 'database-outdated';
+  return collector.isPaused ? 'paused' : 'running';
 }

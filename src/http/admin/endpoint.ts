@@ -3,10 +3,14 @@ import { parseTarget, type Target } from '../../oci/target.ts';
 import { readBounded } from '../bounded-body.ts';
 import { answerJson, type Call, refuse } from '../call.ts';
 import type { Problem } from '../errors.ts';
+import type { Checks } from './checks.ts';
+import { answerInLines, linesMediaType, type Progress, untilAnswered } from './lines.ts';
 
 /** The collector of this process, where there is one. */
 export interface CollectorControl {
   readonly isPaused: boolean;
+  /** Nothing is collected, paused or not, since the database is older than the blobs. */
+  readonly isDatabaseOutdated: boolean;
   pause(): void;
   resume(): void;
 }
@@ -15,6 +19,8 @@ export interface CollectorControl {
 export interface AdminParts {
   /** Undefined where no server runs, and a command has opened the stores by itself. */
   readonly collector: CollectorControl | undefined;
+  /** Undefined where no server runs: the command checks by itself. */
+  readonly checks: Checks | undefined;
   /** What a request has to know to be answered. */
   readonly token: string;
 }
@@ -26,26 +32,60 @@ export interface AdminCall extends Call {
 /** What a handler comes to. */
 export type Outcome<Answer> = { readonly answer: Answer } | { readonly problem: Problem };
 
-/** One endpoint: what it takes and gives, which its description is made of too, and what it does. */
-interface Definition<Query extends z.ZodType, Body extends z.ZodType, Answer extends z.ZodType> {
+/** What an endpoint takes, which its description is made of too. */
+interface Taken<Query extends z.ZodType, Body extends z.ZodType> {
   readonly method: 'GET' | 'POST' | 'DELETE';
   /** Under /admin/v1. */
   readonly path: string;
   readonly summary: string;
   readonly query: Query;
   readonly body: Body;
+}
+
+/** What a request has brought. */
+interface Input<Query extends z.ZodType, Body extends z.ZodType> {
+  readonly query: z.output<Query>;
+  readonly body: z.output<Body>;
+}
+
+interface Definition<Query extends z.ZodType, Body extends z.ZodType, Answer extends z.ZodType> extends Taken<
+  Query,
+  Body
+> {
   readonly answer: Answer;
+  /** It may take long: whoever accepts lines is told how far it has come before the answer. */
+  readonly isLong?: boolean;
   handle(
     call: AdminCall,
-    input: { readonly query: z.output<Query>; readonly body: z.output<Body> },
+    input: Input<Query, Body>,
+    onProgress: (progress: Progress) => void,
   ): Promise<Outcome<z.input<Answer>>>;
 }
 
-export interface Endpoint<Answer extends z.ZodType = z.ZodType> extends Omit<
-  Definition<z.ZodType, z.ZodType, Answer>,
-  'handle'
+interface LinesDefinition<Query extends z.ZodType, Body extends z.ZodType, Line extends z.ZodType> extends Taken<
+  Query,
+  Body
 > {
+  readonly line: Line;
+  handle(
+    call: AdminCall,
+    input: Input<Query, Body>,
+  ): { readonly lines: AsyncGenerator<z.input<Line>, void, undefined> } | { readonly problem: Problem };
+}
+
+interface Responding extends Taken<z.ZodType, z.ZodType> {
   respond(call: AdminCall): Promise<Response>;
+}
+
+/** An endpoint that gives one answer. */
+export interface Endpoint<Answer extends z.ZodType = z.ZodType> extends Responding {
+  readonly answer: Answer;
+  readonly isLong: boolean;
+}
+
+/** An endpoint that answers in lines of JSON, one for each thing that it has to tell, as it finds it. */
+export interface LinesEndpoint<Line extends z.ZodType = z.ZodType> extends Responding {
+  readonly line: Line;
 }
 
 /** A body larger than this is none of ours, in bytes. */
@@ -58,7 +98,7 @@ export const nothing = z.strictObject({});
 export function endpoint<Query extends z.ZodType, Body extends z.ZodType, Answer extends z.ZodType>(
   definition: Definition<Query, Body, Answer>,
 ): Endpoint<Answer> {
-  const { method, path, summary, query, body, answer } = definition;
+  const { method, path, summary, query, body, answer, isLong = false } = definition;
   return {
     method,
     path,
@@ -66,17 +106,54 @@ export function endpoint<Query extends z.ZodType, Body extends z.ZodType, Answer
     query,
     body,
     answer,
+    isLong,
     async respond(call) {
-      const parameters = query.safeParse(Object.fromEntries(new URLSearchParams(call.queryText)));
-      if (!parameters.success) return refuse(call, invalid(parameters.error));
-      const json = await bodyOf(call.request);
-      if (json === undefined) return refuse(call, invalid('the body is not JSON, or is too large'));
-      const content = body.safeParse(json.value);
-      if (!content.success) return refuse(call, invalid(content.error));
-      const outcome = await definition.handle(call, { query: parameters.data, body: content.data });
+      const parsed = await parse(call, definition);
+      if ('problem' in parsed) return refuse(call, parsed.problem);
+      if (isLong && (call.request.headers.get('accept') ?? '').includes(linesMediaType)) {
+        return answerInLines(
+          call,
+          untilAnswered((onProgress) => definition.handle(call, parsed, onProgress)),
+        );
+      }
+      const outcome = await definition.handle(call, parsed, () => undefined);
       return 'problem' in outcome ? refuse(call, outcome.problem) : answerJson(call, outcome.answer);
     },
   };
+}
+
+/** The same for one that answers in lines. */
+export function linesEndpoint<Query extends z.ZodType, Body extends z.ZodType, Line extends z.ZodType>(
+  definition: LinesDefinition<Query, Body, Line>,
+): LinesEndpoint<Line> {
+  const { method, path, summary, query, body, line } = definition;
+  return {
+    method,
+    path,
+    summary,
+    query,
+    body,
+    line,
+    async respond(call) {
+      const parsed = await parse(call, definition);
+      if ('problem' in parsed) return refuse(call, parsed.problem);
+      const begun = definition.handle(call, parsed);
+      return 'problem' in begun ? refuse(call, begun.problem) : answerInLines(call, begun.lines);
+    },
+  };
+}
+
+async function parse<Query extends z.ZodType, Body extends z.ZodType>(
+  call: AdminCall,
+  { query, body }: Taken<Query, Body>,
+): Promise<Input<Query, Body> | { readonly problem: Problem }> {
+  const parameters = query.safeParse(Object.fromEntries(new URLSearchParams(call.queryText)));
+  if (!parameters.success) return { problem: invalid(parameters.error) };
+  const json = await bodyOf(call.request);
+  if (json === undefined) return { problem: invalid('the body is not JSON, or is too large') };
+  const content = body.safeParse(json.value);
+  if (!content.success) return { problem: invalid(content.error) };
+  return { query: parameters.data, body: content.data };
 }
 
 /** What a request carries; no body is an empty object. */

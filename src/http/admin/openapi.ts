@@ -1,8 +1,10 @@
 import { z } from 'zod';
-import type { Endpoint } from './endpoint.ts';
+import { errors } from '../errors.ts';
+import type { Endpoint, LinesEndpoint } from './endpoint.ts';
+import { linesMediaType, progress } from './lines.ts';
 
 /** A description of the admin API that tools read (OpenAPI 3.1), made of what its endpoints parse their requests with. */
-export function openApiDocument(endpoints: readonly Endpoint[], prefix: string) {
+export function openApiDocument(endpoints: readonly (Endpoint | LinesEndpoint)[], prefix: string) {
   const paths: Record<string, Record<string, unknown>> = {};
   for (const endpoint of endpoints) {
     const path = `${prefix}${endpoint.path}`;
@@ -22,11 +24,8 @@ export function openApiDocument(endpoints: readonly Endpoint[], prefix: string) 
   };
 }
 
-const errors = z.object({
-  errors: z.array(z.object({ code: z.string(), message: z.string(), detail: z.record(z.string(), z.unknown()) })),
-});
-
-function operationOf({ summary, query, body, answer, path, method }: Endpoint) {
+function operationOf(endpoint: Endpoint | LinesEndpoint) {
+  const { summary, query, body, path, method } = endpoint;
   const { properties = {}, required = [] } = schemaOf(query, 'input');
   const parameters = Object.entries(properties).map(([name, schema]) => ({
     name,
@@ -41,9 +40,20 @@ function operationOf({ summary, query, body, answer, path, method }: Endpoint) {
     parameters,
     ...(method === 'POST' && { requestBody: { required: true, content: content(schemaOf(body, 'input')) } }),
     responses: {
-      200: { description: 'Done.', content: content(schemaOf(answer, 'output')) },
+      200: { description: 'Done.', content: contentOf(endpoint) },
       default: { description: 'Refused, and why.', content: content({ $ref: '#/components/schemas/Errors' }) },
     },
+  };
+}
+
+/** An answer, or what each line of one says. */
+function contentOf(endpoint: Endpoint | LinesEndpoint) {
+  if ('line' in endpoint) return { [linesMediaType]: { schema: schemaOf(endpoint.line, 'output') } };
+  const { answer, isLong } = endpoint;
+  const lines = z.union([z.object({ progress }), z.object({ answer }), errors]);
+  return {
+    'application/json': { schema: schemaOf(answer, 'output') },
+    ...(isLong && { [linesMediaType]: { schema: schemaOf(lines, 'output') } }),
   };
 }
 

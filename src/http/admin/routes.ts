@@ -1,8 +1,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { answerJson, refuse } from '../call.ts';
 import { collectorStatus, pauseTheCollector, resumeTheCollector } from './collector.ts';
-import type { AdminCall, Endpoint } from './endpoint.ts';
+import type { AdminCall, Endpoint, LinesEndpoint } from './endpoint.ts';
 import { explain } from './explain.ts';
+import { checkEverything } from './fsck.ts';
 import { openApiDocument } from './openapi.ts';
 import { addPin, listPins, removePin } from './pins.ts';
 import { emptyTheTrash, listTrash, restoreFromTrash } from './trash.ts';
@@ -11,7 +12,7 @@ import { usageOfPart, usageOfParts, usageOfRegistry } from './usage.ts';
 export const adminPrefix = '/admin/v1';
 
 /** Every endpoint of the admin API. */
-export const adminEndpoints: readonly Endpoint[] = [
+export const adminEndpoints: readonly (Endpoint | LinesEndpoint)[] = [
   listTrash,
   restoreFromTrash,
   emptyTheTrash,
@@ -25,6 +26,7 @@ export const adminEndpoints: readonly Endpoint[] = [
   collectorStatus,
   pauseTheCollector,
   resumeTheCollector,
+  checkEverything,
 ];
 
 const endpointsByPath = Map.groupBy(adminEndpoints, ({ path }) => path);

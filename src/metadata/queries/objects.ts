@@ -24,6 +24,18 @@ export const makeObjectDead = query<{ oid: string }>()(({ db, p }) =>
   db.updateTable('object').set({ state: 'dead' }).where('oid', '=', p('oid')),
 );
 
+/** pending → dead, where the upload that it waits for is gone. */
+export const dropAbandonedObject = query<{ oid: string }>()(({ db, p }) =>
+  db
+    .updateTable('object')
+    .set({ state: 'dead' })
+    .where('oid', '=', p('oid'))
+    .where('state', '=', 'pending')
+    .where(({ not, exists, selectFrom }) =>
+      not(exists(selectFrom('upload').select('upload.id').where('upload.oid', '=', p('oid')))),
+    ),
+);
+
 /** T_forget: the file is durably gone. */
 export const deleteDeadObject = query<{ oid: string }>()(({ db, p }) =>
   db.deleteFrom('object').where('oid', '=', p('oid')).where('state', '=', 'dead'),

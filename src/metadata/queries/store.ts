@@ -13,3 +13,11 @@ export const raiseGeneration = query<Record<never, never>>()(({ db }) =>
     .where('id', '=', 1)
     .returning('generation'),
 );
+
+/** The database counts as knowing the blobs up to a generation, whatever it does not know. */
+export const acceptGeneration = query<{ generation: number }>()(({ db, p, dialect }) =>
+  db
+    .updateTable('store')
+    .set(({ ref }) => ({ generation: dialect.greatest(ref('generation'), p('generation')) }))
+    .where('id', '=', 1),
+);

@@ -1,0 +1,21 @@
+import type { Finding, Repair, Reported } from './finding.ts';
+
+/** Takes away what one check finds, as far as it can be taken away. */
+export class RepairRound {
+  readonly #make: (repair: Repair) => boolean | Promise<boolean>;
+  #isOutdated = false;
+
+  /** @param make makes a repair; says whether it has */
+  constructor(make: (repair: Repair) => boolean | Promise<boolean>) {
+    this.#make = make;
+  }
+
+  /** To be given every finding, in order. */
+  async report(finding: Finding): Promise<Reported> {
+    this.#isOutdated ||= finding.code === 'F14';
+    const { repair } = finding;
+    // What an outdated database does not know may be what a newer one does: whoever accepts it anyway runs it again.
+    const isRepairable = repair !== undefined && !(this.#isOutdated && repair.kind === 'remove-file');
+    return { ...finding, isRepairable, isRepaired: isRepairable && (await this.#make(repair)) };
+  }
+}

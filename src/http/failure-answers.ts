@@ -1,0 +1,38 @@
+import type { Log } from '../log/log.ts';
+import type { MachineFailure } from '../registry/failures.ts';
+import type { Problem } from './errors.ts';
+
+/** Logs why a request did not succeed, where the request is not to blame. `failed` is undefined for a bug. */
+export function logFailure(requestId: string, failed: MachineFailure | undefined, err: unknown, log: Log): void {
+  if (failed === undefined || failed.kind === 'broken' || failed.kind === 'faulty') {
+    log.error({ requestId, err }, 'a request failed unexpectedly');
+  } else if (failed.kind === 'full') {
+    log.error({ requestId, cause: failed.message }, 'a request found no room');
+  } else if (failed.kind === 'busy') {
+    log.warn({ requestId, cause: failed.message }, 'a request has to be tried again');
+  }
+}
+
+/** What a client is told of a request that the machine, or a bug, kept from succeeding. */
+export function problemOf(failed: MachineFailure | undefined): Problem {
+  switch (failed?.kind) {
+    case 'full':
+      return { code: 'STORAGE_FULL', message: `${failed.message}: delete something or make room, then try again` };
+    case 'busy':
+      return { code: 'UNAVAILABLE', message: `${failed.message}: try again`, headers: { 'retry-after': '1' } };
+    case 'broken':
+      return { code: 'UNAVAILABLE', message: failed.message };
+    case 'faulty':
+      return {
+        code: 'UNAVAILABLE',
+        message: `${failed.message}: its log says more under this request's id (X-Request-Id)`,
+      };
+    case 'gone':
+      return { code: 'BLOB_UNKNOWN', message: 'the blob was deleted a moment ago' };
+    case undefined:
+      return {
+        code: 'INTERNAL',
+        message: "the registry failed; its log says more under this request's id (X-Request-Id)",
+      };
+  }
+}

@@ -1,0 +1,161 @@
+import { Database } from 'bun:sqlite';
+import { describe, expect, test } from 'bun:test';
+import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { z } from 'zod';
+import { checkEverything } from '../../src/http/admin/fsck.ts';
+import { jsonLines } from '../../src/json-lines.ts';
+import { freshBytes } from '../http/content.ts';
+import { expectRefusal } from '../http/refusal.ts';
+import { ServedRegistry } from '../http/served-registry.ts';
+import { until } from '../server/until.ts';
+import { pushImage } from './pushed-images.ts';
+
+const repo = 'team/app';
+const day = 24 * 3_600_000;
+
+type Line = z.output<typeof checkEverything.line>;
+
+async function begin(registry: ServedRegistry, body: object, signal?: AbortSignal): Promise<Response> {
+  const token = readFileSync(join(registry.dataDirectory, 'admin.token'), 'utf8').trim();
+  return await registry.send('/admin/v1/fsck', {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}` },
+    body: JSON.stringify(body),
+    ...(signal && { signal }),
+  });
+}
+
+async function* linesOf(answer: Response): AsyncGenerator<Line> {
+  expect(answer.status).toBe(200);
+  expect(answer.headers.get('content-type')).toBe('application/x-ndjson');
+  if (answer.body === null) throw new Error('the answer is empty');
+  for await (const line of jsonLines(answer.body)) yield checkEverything.line.parse(line);
+}
+
+/** What a check says in the end, and what it has found. */
+async function checked(registry: ServedRegistry, body: object = {}) {
+  const lines = await Array.fromAsync(linesOf(await begin(registry, body)));
+  const found = lines.flatMap((line) => ('finding' in line ? [line.finding] : []));
+  const [counts] = lines.flatMap((line) => ('counts' in line ? [line.counts] : []));
+  return { counts, found: found.map(({ code, about, isRepaired }) => ({ code, about, isRepaired })), all: found };
+}
+
+/** Changes the database behind the server's back. */
+function change(registry: ServedRegistry, statement: string): void {
+  const database = new Database(join(registry.dataDirectory, 'wherry.db'));
+  try {
+    expect(database.run(statement).changes).toBeGreaterThan(0);
+  } finally {
+    database.close();
+  }
+}
+
+/** A registry with a leak of each kind that can be repaired. */
+async function leaking(): Promise<{ registry: ServedRegistry; orphan: string }> {
+  const registry = await ServedRegistry.start();
+  await pushImage(registry, repo, { tags: ['kept'] });
+  await registry.pushBlob(repo, freshBytes());
+  await registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' });
+  change(registry, "delete from task where kind = 'link'");
+  change(registry, "delete from task where kind = 'upload' and key1 in (select id from upload where state = 'open')");
+  change(registry, "insert into object (oid, state) values ('0123', 'pending')");
+  const orphan = join(registry.dataDirectory, 'objects', 'ab', 'ab'.repeat(16));
+  writeFileSync(orphan, 'nobody has it');
+  const longAgo = new Date(registry.clock.now() - 2 * day);
+  utimesSync(orphan, longAgo, longAgo);
+  return { registry, orphan };
+}
+
+describe('a server checks its own data directory', () => {
+  test('and says that nothing is wrong where nothing is', async () => {
+    await using registry = await ServedRegistry.start();
+    await pushImage(registry, repo, { tags: ['x'] });
+    expect(await checked(registry)).toMatchObject({
+      found: [],
+      counts: { loss: 0, leak: 0, note: 0, repaired: 0 },
+    });
+  });
+
+  test('and repairs what leaks while it runs, which lets the collector take it away', async () => {
+    const { registry, orphan } = await leaking();
+    await using _ = registry;
+    const before = await checked(registry, { repair: true, dryRun: true });
+    expect(before.counts).toEqual({ loss: 0, leak: 4, note: 0, repaired: 0 });
+    expect(before.all.every(({ isRepairable }) => isRepairable)).toBe(true);
+    expect(existsSync(orphan)).toBe(true);
+    expect((await checked(registry)).found).toEqual(before.found);
+
+    const repaired = await checked(registry, { repair: true });
+    expect(repaired.found.map(({ code, about }) => [code, about])).toEqual(
+      before.found.map(({ code, about }) => [code, about]),
+    );
+    expect(repaired.counts).toEqual({ loss: 0, leak: 4, note: 0, repaired: 4 });
+    expect(existsSync(orphan)).toBe(false);
+    await until(
+      'what was given up is forgotten',
+      () => registry.rows("select 1 from object where oid = '0123'").length === 0,
+    );
+    expect((await checked(registry)).found).toEqual([]);
+    for (let round = 0; round < 2; round++) {
+      registry.clock.advance(30 * day);
+      await registry.collected();
+    }
+    expect(await registry.objectFiles()).toHaveLength(2);
+  });
+
+  test('and puts damaged blobs into quarantine, but not where it only says what it would do', async () => {
+    await using registry = await ServedRegistry.start();
+    const digest = await registry.pushBlob(repo, freshBytes());
+    const [name = ''] = await registry.objectFiles();
+    writeFileSync(join(registry.dataDirectory, 'objects', name.slice(0, 2), name), freshBytes());
+    const damaged = [{ code: 'F1' as const, about: `object ${name}`, isRepaired: false }];
+    expect((await checked(registry)).found).toEqual([]);
+    expect((await checked(registry, { rehash: {}, dryRun: true })).found).toEqual(damaged);
+    expect((await registry.send(`/v2/${repo}/blobs/${digest}`)).status).toBe(200);
+    expect((await checked(registry, { rehash: {} })).found).toEqual(damaged);
+    expect((await registry.send(`/v2/${repo}/blobs/${digest}`)).status).toBe(404);
+    expect(readdirSync(join(registry.dataDirectory, 'quarantine'))).toEqual([name]);
+  });
+
+  test('one check at a time, and says meanwhile how far it has come', async () => {
+    await using registry = await ServedRegistry.start();
+    await registry.pushBlob(repo, freshBytes(10_000));
+    const slow = { rehash: { bytesPerSecond: 1 } };
+    const lines = linesOf(await begin(registry, slow));
+    await expectRefusal(await begin(registry, {}), 409, 'DENIED');
+    for await (const line of lines) {
+      expect(line).toHaveProperty('progress');
+      if ('progress' in line && line.progress.name === 'bytes of blobs') break;
+    }
+    // Whoever listened has gone, so the check has ended.
+    await until('another one can begin', async () => (await begin(registry, {})).status === 200);
+  });
+
+  test('and breaks it off where the server is asked to end', async () => {
+    await using registry = await ServedRegistry.start();
+    await registry.pushBlob(repo, freshBytes(10_000));
+    const lines = Array.fromAsync(linesOf(await begin(registry, { rehash: { bytesPerSecond: 1 } })));
+    await registry.stop();
+    expect((await lines).at(-1)).toMatchObject({
+      errors: [{ code: 'UNAVAILABLE', message: 'the check was broken off' }],
+    });
+  });
+
+  test('and says why it cannot look', async () => {
+    await using registry = await ServedRegistry.start();
+    await registry.pushBlob(repo, freshBytes());
+    const database = new Database(join(registry.dataDirectory, 'wherry.db'));
+    database.run('pragma user_version = 1000');
+    database.close();
+    const lines = await Array.fromAsync(linesOf(await begin(registry, {})));
+    expect(JSON.stringify(lines.at(-1))).toContain('has schema 1000');
+  });
+});
+
+test('a check is refused where no number makes sense of its request', async () => {
+  await using registry = await ServedRegistry.start();
+  for (const rehash of [{ bytesPerSecond: 0 }, { from: 'xyz' }, { rate: '1KiB' }]) {
+    await expectRefusal(await begin(registry, { rehash }), 400, 'UNSUPPORTED');
+  }
+});
