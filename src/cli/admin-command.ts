@@ -5,36 +5,32 @@ import { loadConfig } from '../config/load.ts';
 import { StartupError } from '../startup-error.ts';
 import { type AdminClient, openAdmin, RefusedError } from './admin-client.ts';
 import { exitCodes } from './exit-codes.ts';
+import type { Printed } from './printed.ts';
+import { ProgressLine } from './progress-line.ts';
 
-/** What a command prints: the API's answer for programs, or lines for a person. */
-export interface Printed {
-  readonly json: unknown;
-  readonly text: string;
-  /** Where it could not do all that it was asked to. */
-  readonly exitCode?: number;
+/** What a command of an operator has been given, beside the registry's admin API. */
+export interface Given {
+  readonly args: readonly string[];
+  readonly flags: Readonly<Record<string, unknown>>;
+  /** Shows how far it has come. */
+  readonly progress: ProgressLine;
 }
 
-type Flags = Readonly<Record<string, unknown>>;
+type Run = (admin: AdminClient, given: Given) => Promise<Printed>;
 
 /** Adds the flags that every command of an operator has; the action gets the registry's admin API. */
-export function adminCommand(
-  command: Command,
-  end: (exitCode: number) => void,
-  run: (admin: AdminClient, args: readonly string[], flags: Flags) => Promise<Printed>,
-): void {
+export function adminCommand(command: Command, end: (exitCode: number) => void, run: Run): void {
   command
     .addOption(new Option('--data <directory>', `the registry's data directory (also ${variableOf('data')})`))
     .addOption(new Option('--config <file>', `the registry's configuration (also ${configFileVariable})`))
     .addOption(new Option('--json', 'print JSON'))
-    .action(async () => end(await execute(run, command.args, command.opts())));
+    .action(async () => {
+      end(await execute(run, { args: command.args, flags: command.opts(), progress: new ProgressLine() }));
+    });
 }
 
-async function execute(
-  run: (admin: AdminClient, args: readonly string[], flags: Flags) => Promise<Printed>,
-  args: readonly string[],
-  flags: Flags,
-): Promise<number> {
-  const { data, config: configFile } = flags;
+async function execute(run: Run, given: Given): Promise<number> {
+  const { data, config: configFile, json: isJson } = given.flags;
   const loaded = await loadConfig({
     configFile: typeof configFile === 'string' ? configFile : undefined,
     flags: new Map(typeof data === 'string' ? [['data', data]] : []),
@@ -48,30 +44,17 @@ async function execute(
   try {
     const admin = await openAdmin(loaded.config);
     try {
-      const { json, text, exitCode } = await run(admin, args, flags);
-      console.log(flags['json'] === true ? JSON.stringify(json, undefined, 2) : text);
-      return exitCode ?? exitCodes.success;
+      const printed = await run(admin, given);
+      given.progress.clear();
+      for await (const piece of isJson === true ? printed.json() : printed.text()) process.stdout.write(piece);
+      return printed.exitCode ?? exitCodes.success;
     } finally {
+      given.progress.clear();
       await admin.close();
     }
   } catch (error) {
     if (!(error instanceof RefusedError || error instanceof StartupError)) throw error;
     console.error(`wherry: ${error.message}`);
     return exitCodes.failure;
-  }
-}
-
-/** All items of a listing that comes in pages. */
-export async function everyPage<Item>(
-  pageAfter: (
-    after: string | undefined,
-  ) => Promise<{ readonly items: readonly Item[]; readonly next?: string | undefined }>,
-): Promise<Item[]> {
-  const items: Item[] = [];
-  for (let after: string | undefined; ;) {
-    const page = await pageAfter(after);
-    items.push(...page.items);
-    if (page.next === undefined) return items;
-    after = page.next;
   }
 }

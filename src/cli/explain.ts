@@ -3,6 +3,7 @@ import { explain } from '../http/admin/explain.ts';
 import { adminCommand } from './admin-command.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { CommandDefinition } from './command-definition.ts';
+import { printed } from './printed.ts';
 import { bytesText, timeText } from './table.ts';
 
 type Explanation = z.output<typeof explain.answer>;
@@ -12,10 +13,10 @@ type Hold = Manifest['holds'][number];
 /** `wherry explain`: what keeps a thing, what deleting it would free, and what became of it. */
 export const defineExplain: CommandDefinition = (command, end) => {
   command.argument('<target>', 'REPO, REPO:TAG, REPO@DIGEST, or the DIGEST of a blob or a manifest');
-  adminCommand(command, end, async (admin, [target]) => {
+  adminCommand(command, end, async (admin, { args: [target] }) => {
     const found = await admin.ask(explain, { query: { target } });
     const isKnown = found.exists || found.events.length > 0;
-    return { json: found, text: textOf(found), exitCode: isKnown ? exitCodes.success : exitCodes.failure };
+    return printed(found, textOf(found), isKnown ? exitCodes.success : exitCodes.failure);
   });
 };
 

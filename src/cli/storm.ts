@@ -8,6 +8,7 @@ import { reportText } from '../storm/report-text.ts';
 import { runStorm } from '../storm/storm.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { CommandDefinition } from './command-definition.ts';
+import { ProgressLine } from './progress-line.ts';
 
 interface StormFlags {
   readonly duration: number;
@@ -65,11 +66,33 @@ async function storm(url: URL, flags: StormFlags): Promise<number> {
     return exitCodes.success;
   }
   if (process.stderr.isTTY) console.error(`a storm of ${formatDuration(flags.duration)}, seed ${flags.seed}`);
-  const report =
-    flags.processes === 1
-      ? await runStorm(optionsOf(url, flags, 0))
-      : await runInProcesses(argumentsOf(url, flags), flags.processes);
-  return await tell(report, flags.json);
+  const showing = showTime(flags.duration);
+  try {
+    const report =
+      flags.processes === 1
+        ? await runStorm(optionsOf(url, flags, 0))
+        : await runInProcesses(argumentsOf(url, flags), flags.processes);
+    showing.end();
+    return await tell(report, flags.json);
+  } finally {
+    showing.end();
+  }
+}
+
+/** Shows a person how much of its time is over. */
+function showTime(durationMs: number) {
+  const progress = new ProgressLine();
+  const startedAt = performance.now();
+  const timer = setInterval(() => {
+    const seconds = Math.floor((performance.now() - startedAt) / 1000);
+    progress.tell(`${formatDuration(seconds * 1000)} of ${formatDuration(durationMs)}`);
+  }, 1000);
+  return {
+    end(): void {
+      clearInterval(timer);
+      progress.clear();
+    },
+  };
 }
 
 async function tell(report: StormReport, file: string | undefined): Promise<number> {

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { bytesText, tableText } from './table.ts';
+import { bytesText, Table, tableText } from './table.ts';
 
 test.each([
   [0, '0 B'],
@@ -20,4 +20,13 @@ test('a table has its columns under each other, sizes on the right', () => {
     ],
   );
   expect(text).toBe(['NAME       SIZE  NOTE', 'a       1.5 KiB  x', 'longer      3 B'].join('\n'));
+});
+
+test('a table that comes in pages has its titles once, and columns that only grow', () => {
+  const table = new Table(['NAME', 'SIZE']);
+  expect(table.isEmpty).toBe(true);
+  expect(table.page([['a', '3 B']])).toBe(['NAME  SIZE', 'a      3 B'].join('\n'));
+  expect(table.page([['longer', '1.5 KiB']])).toBe('longer  1.5 KiB');
+  expect(table.page([['b', '4 B']])).toBe('b           4 B');
+  expect(table.isEmpty).toBe(false);
 });

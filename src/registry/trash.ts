@@ -100,6 +100,8 @@ export interface EmptyTrashRequest {
   readonly actor: Actor;
   /** Only says what it would do. */
   readonly isTrial: boolean;
+  /** Is told how many things it has come to. */
+  readonly onProgress?: (progress: { readonly name: string; readonly done: number }) => void;
 }
 
 export interface EmptiedTrash {
@@ -113,22 +115,45 @@ export interface EmptiedTrash {
  */
 export async function emptyTrash(
   registry: Registry,
-  { target, actor, isTrial }: EmptyTrashRequest,
+  { target, actor, isTrial, onProgress = () => undefined }: EmptyTrashRequest,
 ): Promise<EmptiedTrash> {
   const { metadata, clock } = registry;
   const emptied = { manifests: 0, tags: 0 };
-  let after: Target | undefined;
-  for (;;) {
-    const entries = await metadata.read(() => entriesOf(target, after));
+  for await (const entries of trashBatches(registry, target)) {
     const now = clock.now();
     const waiting = entries.filter(({ until }) => until > now);
     const gone = isTrial ? waiting : await metadata.write(() => endWindows(waiting, now, actor), { fromReserve: true });
     emptied.manifests += gone.filter(({ kind }) => kind === 'manifest').length;
     emptied.tags += gone.filter(({ kind }) => kind === 'tag').length;
+    onProgress({ name: 'entries', done: emptied.manifests + emptied.tags });
+  }
+  return emptied;
+}
+
+/** All of the trash, a repository's, or what one of its tags or digests names: some at a time. */
+export async function* trashBatches(
+  { metadata }: Registry,
+  target: Target | undefined,
+): AsyncGenerator<readonly TrashEntry[], void, undefined> {
+  let after: Target | undefined;
+  for (;;) {
+    const entries = await metadata.read(() => entriesOf(target, after));
+    yield entries;
     const last = entries.at(-1);
-    if (last === undefined || entries.length < batch || isOneThing(target)) return emptied;
+    if (last === undefined || entries.length < batch || isOneThing(target)) return;
     after = positionOf(last);
   }
+}
+
+/** Whether a target names something in the trash: a manifest that was deleted, or by the tag what it led to. */
+export function isNamed(
+  target: Target | undefined,
+  entry: { readonly repo: RepositoryName; readonly digest: Digest; readonly tag: TagName | undefined },
+): boolean {
+  if (target === undefined) return true;
+  if (target.repo !== entry.repo) return false;
+  if (target.tag !== undefined && target.tag !== entry.tag) return false;
+  return target.digest === undefined || target.digest === entry.digest;
 }
 
 function isOneThing(target: Target | undefined): boolean {

@@ -27,7 +27,7 @@ export interface Released {
  * which the collector would do it, and from nothing but what is below the manifest and what else holds that.
  */
 export function* released(repo: RepositoryName, digest: Digest, without: readonly WithoutTag[]): Operation<Released> {
-  const standings = new Standings(without);
+  const standings = new Standings({ tags: without });
   const sizes = new Map<Digest, number>();
   let manifests = 0;
   let manifestBytes = 0;
@@ -50,7 +50,7 @@ export function* released(repo: RepositoryName, digest: Digest, without: readonl
 }
 
 /** A manifest and all that it holds: its children, its referrers, and what older clients keep by a tag about it. */
-function* below(repo: RepositoryName, digest: Digest): Operation<ReadonlySet<Digest>> {
+export function* below(repo: RepositoryName, digest: Digest): Operation<ReadonlySet<Digest>> {
   const found = new Set<Digest>();
   const waiting = [digest];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {

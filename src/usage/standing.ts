@@ -20,21 +20,32 @@ export interface WithoutTag {
   readonly name: TagName;
 }
 
+/** Tells of what was deleted, by the manifest alone or by the tag that led to it, whether it is taken for collected. */
+export type WithoutTrash = (repo: RepositoryName, digest: Digest, tag: TagName | undefined) => boolean;
+
+/** What is taken for gone. */
+export interface Without {
+  readonly tags?: readonly WithoutTag[];
+  readonly trash?: WithoutTrash;
+}
+
 /**
- * Looks at how things stand, by the rules of the collector (collector/hold.ts), now or as if some tags were not there.
+ * Looks at how things stand, by the rules of the collector (collector/hold.ts), now or as if something were not there.
  * Remembers what it has found, so it is good for one look, within one read or a few close to each other.
  */
 export class Standings {
-  readonly #without: readonly WithoutTag[];
+  readonly #withoutTags: readonly WithoutTag[];
+  readonly #withoutTrash: WithoutTrash;
   readonly #held = new Map<string, boolean>();
 
-  constructor(without: readonly WithoutTag[] = []) {
-    this.#without = without;
+  constructor({ tags = [], trash = () => false }: Without = {}) {
+    this.#withoutTags = tags;
+    this.#withoutTrash = trash;
   }
 
   *ofManifest(repo: RepositoryName, digest: Digest): Operation<Standing> {
     if (yield* this.isHeld(repo, digest)) return 'held';
-    return (yield* isBelowTrash(repo, digest)) ? 'trash' : 'waiting';
+    return (yield* this.#isBelowTrash(repo, digest)) ? 'trash' : 'waiting';
   }
 
   /** Of a blob in one repository. */
@@ -94,27 +105,45 @@ export class Standings {
 
   /** A tag about a manifest goes with it, unless it is pinned: it holds no longer than that is held. */
   *#isRoot(repo: RepositoryName, name: TagName, asked: ReadonlySet<Digest>): Operation<boolean> {
-    if (this.#without.some((tag) => tag.repo === repo && tag.name === name)) return false;
+    if (this.#withoutTags.some((tag) => tag.repo === repo && tag.name === name)) return false;
     const subject = subjectOfTag(name);
     if (subject === undefined || asked.has(subject)) return true;
     if ((yield* first(manifestTimes, { repo, digest: subject })) === undefined) return true;
     if ((yield* first(findPin, { repo, kind: 'tag', name })) !== undefined) return true;
     return yield* this.#search(repo, subject, asked);
   }
-}
 
-/** Whether a manifest, an index above it or its subject was deleted, or a tag of theirs. */
-function* isBelowTrash(repo: RepositoryName, digest: Digest): Operation<boolean> {
-  const visited = new Set<Digest>();
-  const waiting = [digest];
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    if (visited.has(next)) continue;
-    visited.add(next);
-    const row = yield* first(manifestTimes, { repo, digest: next });
-    if (row === undefined) continue;
-    if (row.state === 'trashed' || (yield* all(trashedTagsOf, { repo, manifest: next })).length > 0) return true;
-    waiting.push(...(yield* all(parentsOf, { repo, child: next })).map(({ parent }) => parent));
-    if (row.subject !== null) waiting.push(row.subject);
+  /** Of a blob, wherever it is. */
+  *ofBlob(digest: Digest): Operation<Standing> {
+    let best: Standing = 'waiting';
+    for (const { repo } of yield* all(linksOf, { digest })) {
+      const standing = yield* this.ofLink(repo, digest);
+      if (standing === 'held') return standing;
+      if (standing === 'trash') best = standing;
+    }
+    return best;
   }
-  return false;
+
+  /** Whether a manifest, an index above it, its subject or what a tag says that it is about was deleted, or a tag of theirs. */
+  *#isBelowTrash(repo: RepositoryName, digest: Digest): Operation<boolean> {
+    const visited = new Set<Digest>();
+    const waiting = [digest];
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      if (visited.has(next)) continue;
+      visited.add(next);
+      const row = yield* first(manifestTimes, { repo, digest: next });
+      if (row === undefined) continue;
+      if (row.state === 'trashed' && !this.#withoutTrash(repo, next, undefined)) return true;
+      for (const { name } of yield* all(trashedTagsOf, { repo, manifest: next })) {
+        if (!this.#withoutTrash(repo, next, name)) return true;
+      }
+      waiting.push(...(yield* all(parentsOf, { repo, child: next })).map(({ parent }) => parent));
+      if (row.state === 'live' && row.subject !== null) waiting.push(row.subject);
+      for (const { name } of yield* all(tagsOf, { repo, manifest: next })) {
+        const subject = subjectOfTag(name);
+        if (subject !== undefined) waiting.push(subject);
+      }
+    }
+    return false;
+  }
 }

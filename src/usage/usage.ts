@@ -12,6 +12,9 @@ import { Standings } from './standing.ts';
 /** Rows that one step reads, so that no request waits long. */
 const rowsPerStep = 200;
 
+/** Is told how many things have been counted. */
+export type OnProgress = (progress: { readonly name: string; readonly done: number }) => void;
+
 /** Bytes of blobs in files; those of manifests lie in the database. */
 export interface RegistryUsage {
   /** What the repositories would take if none shared anything with another. */
@@ -35,8 +38,12 @@ export interface RegistryUsage {
 }
 
 /** Adds up the whole registry, in steps: what changes meanwhile may be counted as it was or as it is. */
-export async function registryUsage({ metadata, blobs }: Registry): Promise<RegistryUsage> {
+export async function registryUsage(
+  { metadata, blobs }: Registry,
+  onProgress: OnProgress = () => undefined,
+): Promise<RegistryUsage> {
   const sums = { logical: 0, held: 0, trash: 0, waiting: 0, toReclaim: 0, uploads: 0, onDisk: 0 };
+  let done = 0;
   for (let after = ''; ;) {
     const objects = await metadata.read(() => objectsAs(after));
     for (const { oid, part, sizeBytes, heldLinks } of objects) {
@@ -49,6 +56,8 @@ export async function registryUsage({ metadata, blobs }: Registry): Promise<Regi
     const last = objects.at(-1);
     if (last === undefined) break;
     after = last.oid;
+    done += objects.length;
+    onProgress({ name: 'blobs', done });
   }
   return {
     logicalBytes: sums.logical,
@@ -126,15 +135,19 @@ export interface RepositoryUsage {
 export async function repositoryUsage(
   { metadata }: Registry,
   repo: RepositoryName,
+  onProgress: OnProgress = () => undefined,
 ): Promise<RepositoryUsage | undefined> {
   if ((await metadata.read(() => first(findRepository, { repo }))) === undefined) return undefined;
   const sums = { shared: 0, unique: 0, trash: 0, waiting: 0 };
+  let done = 0;
   for (let after = ''; ;) {
     const blobs = await metadata.read(() => blobsAs(repo, after));
     for (const { part, sizeBytes } of blobs) if (part !== 'elsewhere') sums[part] += sizeBytes;
     const last = blobs.at(-1);
     if (last === undefined) break;
     after = last.digest;
+    done += blobs.length;
+    onProgress({ name: 'blobs', done });
   }
   return {
     repo,

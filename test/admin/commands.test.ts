@@ -45,7 +45,7 @@ describe.each(['a server that runs', 'no server'])("an operator's commands, with
     expect(listed).toMatchObject({ err: '', code: 0 });
     expect(listed.out).toContain(`${repo}:x@${image.digest}`);
     expect(await run('trash', 'empty', '--dry-run')).toMatchObject({
-      out: '1 manifests and 1 tags would go from the trash.\n',
+      out: '1 manifests and 1 tags would go from the trash, which would free 200 B in 2 blobs.\n',
       code: 0,
     });
     const restored = await run('trash', 'restore', `${repo}@${image.digest}`, '--json');

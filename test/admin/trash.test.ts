@@ -251,12 +251,17 @@ describe('the trash', () => {
     expect(await inTrash(registry, '&target=zoo')).toEqual(other);
   });
 
-  test('that is emptied gives all of its bytes back, and can only count them first', async () => {
+  test('that is emptied gives all of its bytes back, and can only say what would go first', async () => {
     await using registry = await ServedRegistry.start(onlyTrash);
     await filled(registry);
     const kept = await pushImage(registry, repo, { tags: ['kept'] });
     const empty = async (body: object) => await (await registry.admin('POST', '/trash/empty', body)).json();
-    expect(await empty({ dryRun: true })).toEqual({ manifests: 2, tags: 4, dryRun: true });
+    expect(await empty({ dryRun: true })).toEqual({
+      manifests: 2,
+      tags: 4,
+      dryRun: true,
+      wouldFree: { bytes: 600, blobs: 6 },
+    });
     await registry.collected();
     expect(await registry.objectFiles()).toHaveLength(8);
     expect(await empty({})).toEqual({ manifests: 2, tags: 4, dryRun: false });

@@ -190,3 +190,72 @@ test('held, in the trash, waiting, to reclaim and being uploaded add up to what 
     { numRuns: 30 },
   );
 }, 120_000);
+
+const emptying = z.object({ wouldFree: z.object({ bytes, blobs: bytes }).optional() });
+
+async function emptyTrash(target: string | undefined, dryRun: boolean) {
+  const answer = await registry.admin('POST', '/trash/empty', { ...(target !== undefined && { target }), dryRun });
+  return emptying.parse(await answer.json()).wouldFree;
+}
+
+/** What names something in the trash: all, repositories, tags and manifests. */
+function targetsInTrash(): (string | undefined)[] {
+  const tags = registry.rows<{ repo: string; name: string; manifest: string }>('select * from tag_trash');
+  const manifests = registry.rows<{ repo: string; digest: string }>(
+    "select repo, digest from manifest where state = 'trashed' order by repo, digest",
+  );
+  return [
+    undefined,
+    ...repos,
+    ...tags.flatMap(({ repo, name, manifest }) => [`${repo}:${name}`, `${repo}:${name}@${manifest}`]),
+    ...manifests.map(({ repo, digest }) => `${repo}@${digest}`),
+  ];
+}
+
+test('what emptying the trash, or a part of it, is said to free is exactly what it frees', async () => {
+  let freedSomething = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(plan, { minLength: 1, maxLength: 8 }),
+      fc.array(fc.nat({ max: 20 }), { minLength: 1, maxLength: 4 }),
+      fc.array(fc.nat({ max: 20 }), { minLength: 1, maxLength: 4 }),
+      async (plans, deletions, emptyings) => {
+        await push(plans);
+        // Only what was deleted and what is held stays.
+        await windowsPass();
+        for (const choice of deletions) {
+          const there = await tagsThere();
+          const chosen = there[choice % Math.max(there.length, 1)];
+          if (chosen !== undefined) await remove(chosen);
+        }
+        await registry.collected();
+        expect((await emptyTrash(undefined, true))?.bytes).toBe((await ask('/usage', whole)).trashBytes);
+        for (const choice of emptyings) {
+          const targets = targetsInTrash();
+          const target = targets[choice % targets.length];
+          const said = await emptyTrash(target, true);
+          const before = await bytesOnDisk();
+          await emptyTrash(target, false);
+          await registry.collected();
+          const freed = before - (await bytesOnDisk());
+          expect({ target, freed }).toEqual({ target, freed: said?.bytes ?? -1 });
+          if (freed > 0) freedSomething++;
+        }
+        await empty();
+      },
+    ),
+    { numRuns: 40 },
+  );
+  expect(freedSomething).toBeGreaterThan(0);
+}, 120_000);
+
+test('whoever accepts lines hears how far a long answer has come before it', async () => {
+  const token = (await Bun.file(join(registry.dataDirectory, 'admin.token')).text()).trim();
+  const headers = { authorization: `Bearer ${token}`, accept: 'application/x-ndjson' };
+  const answer = await registry.send('/admin/v1/usage', { headers });
+  expect(answer.headers.get('content-type')).toBe('application/x-ndjson');
+  const lines = (await answer.text()).trimEnd().split('\n');
+  expect(z.object({ answer: whole }).parse(JSON.parse(lines.at(-1) ?? '')).answer).toEqual(await ask('/usage', whole));
+  const refused = await registry.send('/admin/v1/usage/part?target=nobody/here', { headers });
+  expect(JSON.parse(await refused.text())).toMatchObject({ errors: [{ code: 'NAME_UNKNOWN' }] });
+});

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { targetText } from '../../oci/target.ts';
 import { restore, type RestoreOutcome } from '../../registry/restore.ts';
 import { emptyTrash, positionOf, type TrashEntry, trashPage } from '../../registry/trash.ts';
+import { freedByEmptying } from '../../usage/emptying.ts';
 import type { Problem } from '../errors.ts';
 import { endpoint, nothing, type Outcome, pageLength, target, time, timeText } from './endpoint.ts';
 
@@ -56,13 +57,23 @@ export const emptyTheTrash = endpoint({
   method: 'POST',
   path: '/trash/empty',
   summary:
-    'Ends the time in the trash of everything, or of what the target names, so that the collector takes it away. With dryRun it only counts.',
+    'Ends the time in the trash of everything, or of what the target names, so that the collector takes it away. With dryRun it only says what would go, and what that would free.',
   query: nothing,
   body: z.strictObject({ target: target.optional(), dryRun: z.boolean().default(false) }),
-  answer: z.object({ manifests: z.number().int(), tags: z.number().int(), dryRun: z.boolean() }),
-  async handle(call, { body: { target: within, dryRun } }) {
-    const emptied = await emptyTrash(call.registry, { target: within, actor: call.actor(), isTrial: dryRun });
-    return { answer: { ...emptied, dryRun } };
+  answer: z.object({
+    manifests: z.number().int(),
+    tags: z.number().int(),
+    dryRun: z.boolean(),
+    /** Of a dry run: what nothing else keeps, once leases and the like are over. */
+    wouldFree: z.object({ bytes: z.number().int(), blobs: z.number().int() }).optional(),
+  }),
+  isLong: true,
+  async handle(call, { body: { target: within, dryRun } }, onProgress) {
+    call.allowSlowAnswer();
+    const { registry } = call;
+    const emptied = await emptyTrash(registry, { target: within, actor: call.actor(), isTrial: dryRun, onProgress });
+    if (!dryRun) return { answer: { ...emptied, dryRun } };
+    return { answer: { ...emptied, dryRun, wouldFree: await freedByEmptying(registry, within, onProgress) } };
   },
 });
 

@@ -31,9 +31,10 @@ export const usageOfRegistry = endpoint({
   query: nothing,
   body: nothing,
   answer: wholeUsage,
-  async handle(call) {
+  isLong: true,
+  async handle(call, _, onProgress) {
     call.allowSlowAnswer();
-    return { answer: await registryUsage(call.registry) };
+    return { answer: await registryUsage(call.registry, onProgress) };
   },
 });
 
@@ -57,7 +58,8 @@ export const usageOfPart = endpoint({
   query: z.strictObject({ target }),
   body: nothing,
   answer: partUsage,
-  async handle(call, { query: { target: asked } }): Promise<Outcome<PartUsage>> {
+  isLong: true,
+  async handle(call, { query: { target: asked } }, onProgress): Promise<Outcome<PartUsage>> {
     call.allowSlowAnswer();
     const { repo, tag, digest } = asked;
     if (digest !== undefined) {
@@ -65,7 +67,7 @@ export const usageOfPart = endpoint({
       return { problem: { code: 'UNSUPPORTED', status: 400, message } };
     }
     if (tag === undefined) {
-      const usage = await repositoryUsage(call.registry, repo);
+      const usage = await repositoryUsage(call.registry, repo, onProgress);
       if (usage !== undefined) return { answer: ofRepository(usage) };
       return { problem: { code: 'NAME_UNKNOWN', message: `there is no repository ${repo}` } };
     }
