@@ -3,7 +3,7 @@ import { expect, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { heldIn } from '../../test/storm/check-store.ts';
+import { heldIn } from '../../test/storm/held-things.ts';
 import { deleteImage } from './delete-cost.ts';
 import { fillDirectory, imageOf, releaseImages, writeFiles } from './filled-directory.ts';
 import { serveCounted } from './in-process.ts';

@@ -1,11 +1,11 @@
 import { SeededRandom } from '../../src/storm/seeded-random.ts';
-import { checkStore } from './check-store.ts';
+import { findingsIn } from './fsck-process.ts';
 import type { SqueezedRegistry } from './squeezed-registry.ts';
 
 /** A request that was sent to the killed process may be told so this long after the restart, in ms. */
 const graceMs = 1000;
 
-/** Kills a registry with -9 every few seconds, looks at what it has left, and starts it again. */
+/** Kills a registry with -9 every few seconds, has what it has left checked, and starts it again. */
 export class Killings {
   /** What was wrong in the data directory after a kill. */
   readonly problems: string[] = [];
@@ -29,7 +29,7 @@ export class Killings {
       await Bun.sleep(pauseMs);
       const from = Date.now();
       await this.#registry.kill();
-      this.problems.push(...checkStore(this.#registry.dataDirectory));
+      this.problems.push(...(await findingsIn(this.#registry.dataDirectory)));
       await this.#registry.resume();
       this.#outages.push({ from, to: Date.now() });
     }

@@ -1,5 +1,6 @@
 import { expect, setDefaultTimeout, test } from 'bun:test';
-import { checkStore, heldIn } from './check-store.ts';
+import { findingsIn } from './fsck-process.ts';
+import { heldIn } from './held-things.ts';
 import { Killings } from './killings.ts';
 import { SqueezedRegistry } from './squeezed-registry.ts';
 import { runStorm } from './storm-process.ts';
@@ -34,11 +35,12 @@ test('eight processes push, pull and delete the same digests while the registry 
   expect(report.counts.pushesAcknowledged).toBeGreaterThanOrEqual(seconds * leastPushesASecond);
   expect(report.counts.imagesVerified).toBeGreaterThan(0);
 
+  expect(await findingsIn(registry.dataDirectory)).toEqual([]);
   const deadline = performance.now() + collectedWithinMs;
   while (left(registry).length > 0 && performance.now() < deadline) await Bun.sleep(100);
   expect(left(registry)).toEqual([]);
   await registry.stop();
-  expect(checkStore(registry.dataDirectory)).toEqual([]);
+  expect(await findingsIn(registry.dataDirectory)).toEqual([]);
   expect(await registry.loggedErrors()).toEqual([]);
 });
 
