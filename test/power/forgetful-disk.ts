@@ -17,6 +17,9 @@ const sectorBytes = 512;
 /** How long a sync takes at most, in ms. */
 const longestSyncMs = 4;
 
+/** When the power is cut: as something is acknowledged, or as a file has been removed and no sync has been asked for yet. */
+export type Moment = 'a push is acknowledged' | 'a delete is acknowledged' | 'a file is removed';
+
 /** Whether a power cut keeps what was not synced: none of it, all, or some sectors and names of it. */
 type Kept = 'nothing' | 'everything' | 'some';
 
@@ -39,7 +42,7 @@ export class ForgetfulDisk {
   #generation: Uint8Array;
   #syncsBegun = 0;
   #isCut = false;
-  #onAnswer: (() => void) | undefined;
+  #waiting: { readonly moment: Moment; readonly cut: () => void } | undefined;
 
   /** Of a data directory that no registry runs on yet. All that is there now is on the disk. */
   constructor(directory: string, random: SeededRandom) {
@@ -71,7 +74,10 @@ export class ForgetfulDisk {
           this.#openPaths.delete(descriptor);
           closeSync(descriptor);
         },
-        unlink: async (path) => unlinkSync(path),
+        unlink: async (path) => {
+          unlinkSync(path);
+          this.#reached('a file is removed');
+        },
         syncDirectory: async () => {},
         writeSynced: async (path, text) => {
           writeFileSync(path, text);
@@ -85,30 +91,43 @@ export class ForgetfulDisk {
       answer: (response) => {
         // Nobody hears of what is answered after the cut.
         if (this.#isCut) return new Response(null, { status: 503 });
-        if (response.status === 201 || response.status === 202) this.#onAnswer?.();
+        if (response.status === 201) this.#reached('a push is acknowledged');
+        else if (response.status === 202 && !response.headers.has('location'))
+          this.#reached('a delete is acknowledged');
         return response;
       },
     };
   }
 
-  /** Resolves when something is acknowledged for the next time, in that very moment. */
-  atNextAnswer(cut: () => void): Promise<void> {
+  /** Calls `cut` in a moment that comes; resolves when it has. */
+  at(moment: Moment, cut: () => void): Promise<void> {
     return new Promise((resolve) => {
-      this.#onAnswer = () => {
-        this.#onAnswer = undefined;
-        cut();
-        resolve();
+      this.#waiting = {
+        moment,
+        cut() {
+          cut();
+          resolve();
+        },
       };
     });
+  }
+
+  #reached(moment: Moment): void {
+    const waiting = this.#waiting;
+    if (waiting?.moment !== moment) return;
+    this.#waiting = undefined;
+    waiting.cut();
   }
 
   /** Cuts the power: what a start finds afterwards goes to another directory. The registry is to be stopped. */
   cut(to: string): void {
     this.#isCut = true;
-    const kept = this.#random.pick<Kept>(['nothing', 'everything', 'some', 'some']) ?? 'some';
+    // The log and the blobs fare as they like: whatever was to come first may be what is lost.
+    const ofLog = this.#kept();
+    const kept = this.#kept();
     mkdirSync(to);
     copyFileSync(join(this.#directory, 'wherry.db'), join(to, 'wherry.db'));
-    writeFileSync(join(to, basename(this.#logPath)), this.#left(kept, this.#log, contentOf(this.#logPath)));
+    writeFileSync(join(to, basename(this.#logPath)), this.#left(ofLog, this.#log, contentOf(this.#logPath)));
     const generation = this.#left(kept, this.#generation, contentOf(this.#generationPath));
     if (generation.length > 0) writeFileSync(join(to, basename(this.#generationPath)), generation);
     for (const shard of namesIn(this.#root)) {
@@ -122,6 +141,10 @@ export class ForgetfulDisk {
         );
       }
     }
+  }
+
+  #kept(): Kept {
+    return this.#random.pick<Kept>(['nothing', 'everything', 'some']) ?? 'some';
   }
 
   get #root(): string {

@@ -8,13 +8,14 @@ import { createLog } from '../../src/log/log.ts';
 import { type RunningServer, startServer } from '../../src/server.ts';
 import { SeededRandom } from '../../src/storm/seeded-random.ts';
 import { runStorm } from '../../src/storm/storm.ts';
-import { freePort } from '../server/server-process.ts';
-import { ForgetfulDisk } from './forgetful-disk.ts';
+import { findPort } from '../clients/wherry-process.ts';
+import { ForgetfulDisk, type Moment } from './forgetful-disk.ts';
 
 const seconds = Number(process.env['POWER_SECONDS'] ?? 15);
 const seed = Number(process.env['POWER_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
-/** How long the power stays on, in ms. */
-const onMs = { least: 100, most: 900 };
+/** How long the power stays on at least, in ms. */
+const onMs = { least: 50, most: 500 };
+const moments = ['now', 'a push is acknowledged', 'a delete is acknowledged', 'a file is removed'] as const;
 
 /** Everything that windows are for happens all the time, so that bytes go while others come. */
 const squeezed = {
@@ -64,8 +65,8 @@ class PoweredRegistry implements AsyncDisposable {
     this.#server = await startServer({ config: loaded.config, log, syncs: this.#disk.syncs });
   }
 
-  /** Cuts the power now, or in the moment of the next acknowledgement; has what is left checked, and starts again. */
-  async cutPower(when: 'now' | 'at the next answer'): Promise<void> {
+  /** Cuts the power now, or in a moment that comes; has what is left checked, and starts again. */
+  async cutPower(when: Moment | 'now'): Promise<void> {
     const [disk, server, before] = [this.#disk, this.#server, this.directory];
     if (disk === undefined || server === undefined) throw new Error('the registry does not run');
     const cut = (): void => {
@@ -73,7 +74,7 @@ class PoweredRegistry implements AsyncDisposable {
       disk.cut(this.directory);
     };
     if (when === 'now') cut();
-    else await disk.atNextAnswer(cut);
+    else await disk.at(when, cut);
     await server.stop();
     rmSync(before, { recursive: true });
     await this.check();
@@ -98,7 +99,7 @@ test(
   async () => {
     console.log(`power cuts: seed ${seed} (POWER_SEED), ${seconds} s (POWER_SECONDS)`);
     const random = new SeededRandom(seed);
-    await using registry = new PoweredRegistry(await freePort(), random.fork());
+    await using registry = new PoweredRegistry(findPort(), random.fork());
     await registry.start();
     const storm = runStorm({
       origin: registry.origin,
@@ -119,7 +120,7 @@ test(
       const pauseMs = random.between(onMs.least, onMs.most);
       if (performance.now() + pauseMs > deadline) break;
       await Bun.sleep(pauseMs);
-      await registry.cutPower(random.chance(0.5) ? 'now' : 'at the next answer');
+      await registry.cutPower(random.pick(moments) ?? 'now');
     }
     const { lost, wrong, counts } = await storm;
     console.log(
