@@ -94,8 +94,9 @@ export class CommitSync {
     return this.#broken;
   }
 
-  /** Waits for the syncs that were asked for. */
+  /** Syncs what was committed, for those who are about to ask for it too, and waits for the syncs that were asked for. */
   async close(): Promise<void> {
+    await this.durable().catch(() => undefined);
     while (this.#running !== undefined) await this.#running.promise.catch(() => undefined);
     await closeAfterSync(this.#descriptor);
   }

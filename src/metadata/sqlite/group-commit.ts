@@ -1,4 +1,5 @@
 import type { Database, Statement } from 'bun:sqlite';
+import { MetadataBusyError } from '../store.ts';
 
 /** An operation that shares a transaction with others. */
 interface Member {
@@ -40,6 +41,7 @@ export class GroupCommit {
   /** Those whose statements have run in the open transaction; none is open where there are none. */
   #members: Member[] = [];
   #ending: ReturnType<typeof setImmediate> | undefined;
+  #isClosed = false;
 
   constructor(writer: Database, syncs: Syncs) {
     this.#writer = writer;
@@ -86,6 +88,12 @@ export class GroupCommit {
     for (const member of members) member.committed();
   }
 
+  /** Commits what has run, and refuses what comes after: requests that are cut off may go on for a while. */
+  close(): void {
+    this.flush();
+    this.#isClosed = true;
+  }
+
   #endTurn(): void {
     const { running } = this.#syncs;
     if (running === undefined) this.flush();
@@ -98,6 +106,7 @@ export class GroupCommit {
   }
 
   #join(member: Member): void {
+    if (this.#isClosed) return member.failed(new MetadataBusyError('the registry is stopping'));
     try {
       if (this.#members.length === 0) this.#begin.run();
       member.run();

@@ -12,7 +12,7 @@ import { insertPendingObject, makeObjectLive } from '../queries/objects.ts';
 import { findRepository, insertRepository } from '../queries/repositories.ts';
 import { deleteTask, upsertTask } from '../queries/tasks.ts';
 import { query } from '../query.ts';
-import { MetadataBrokenError, MetadataFullError } from '../store.ts';
+import { MetadataBrokenError, MetadataBusyError, MetadataFullError } from '../store.ts';
 import { NewerSchemaError } from './migrate.ts';
 import { SqliteMetadataStore } from './store.ts';
 
@@ -449,6 +449,19 @@ describe('the store', () => {
     expect(existsSync(log)).toBe(false);
     store = SqliteMetadataStore.open(directory);
     expect(existsSync(log)).toBe(true);
+  });
+
+  test('keeps what was written before it is closed, and refuses what comes while it closes', async () => {
+    const before = store.write(() => add(app));
+    const closing = store.close();
+    const after = refusalOf(store.write(() => add(other)));
+    await closing;
+    const late = refusalOf(store.writeUnsynced(() => add(other)));
+    await turns();
+    expect(await before).toBe(1);
+    expect(await after).toBeInstanceOf(MetadataBusyError);
+    expect(await late).toBeInstanceOf(MetadataBusyError);
+    expect(committedNames()).toEqual([app]);
   });
 
   test('is ready until it is closed', async () => {

@@ -145,10 +145,9 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   async close(): Promise<void> {
-    this.#group.flush();
+    this.#group.close();
     this.#snapshot.end();
     await this.#checkpoints.close();
-    this.#group.flush();
     await this.#log.close();
     // SQLite removes the log when it is closed. Where that may be needed again, the end of the process closes the files.
     if (this.#log.broken !== undefined) return;
