@@ -455,6 +455,7 @@ describe('the store', () => {
     const before = store.write(() => add(app));
     const closing = store.close();
     const after = refusalOf(store.write(() => add(other)));
+    expect(await names()).toEqual([app]);
     await closing;
     const late = refusalOf(store.writeUnsynced(() => add(other)));
     await turns();

@@ -146,11 +146,11 @@ export class SqliteMetadataStore implements MetadataStore {
 
   async close(): Promise<void> {
     this.#group.close();
-    this.#snapshot.end();
     await this.#checkpoints.close();
     await this.#log.close();
     // SQLite removes the log when it is closed. Where that may be needed again, the end of the process closes the files.
     if (this.#log.broken !== undefined) return;
+    this.#snapshot.end();
     closeBoth({ writer: this.#writer, reader: this.#reader });
     await closeAfterSync(this.#file);
   }
