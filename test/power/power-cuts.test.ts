@@ -65,8 +65,12 @@ class PoweredRegistry implements AsyncDisposable {
     this.#server = await startServer({ config: loaded.config, log, syncs: this.#disk.syncs });
   }
 
-  /** Cuts the power now, or in a moment that comes; has what is left checked, and starts again. */
-  async cutPower(when: Moment | 'now'): Promise<void> {
+  /**
+   * Cuts the power now, or in a moment that comes; has what is left checked, and starts again.
+   *
+   * @param over resolves when no such moment will come any more
+   */
+  async cutPower(when: Moment | 'now', over: Promise<unknown>): Promise<void> {
     const [disk, server, before] = [this.#disk, this.#server, this.directory];
     if (disk === undefined || server === undefined) throw new Error('the registry does not run');
     const cut = (): void => {
@@ -74,7 +78,8 @@ class PoweredRegistry implements AsyncDisposable {
       disk.cut(this.directory);
     };
     if (when === 'now') cut();
-    else await disk.at(when, cut);
+    else await Promise.race([disk.at(when, cut), over]);
+    if (this.directory === before) return;
     await server.stop();
     rmSync(before, { recursive: true });
     await this.check();
@@ -120,7 +125,7 @@ test(
       const pauseMs = random.between(onMs.least, onMs.most);
       if (performance.now() + pauseMs > deadline) break;
       await Bun.sleep(pauseMs);
-      await registry.cutPower(random.pick(moments) ?? 'now');
+      await registry.cutPower(random.pick(moments) ?? 'now', storm);
     }
     const { lost, wrong, counts } = await storm;
     console.log(
