@@ -57,12 +57,14 @@ export class ForgetfulDisk {
       for (const name of names) this.#files.set(join(path, name), { is: contentOf(join(path, name)), begun: 0 });
     }
     this.syncs = {
-      log: (_descriptor, done) => {
-        const content = contentOf(this.#logPath);
-        setTimeout(() => {
-          this.#log = content;
-          done(null);
-        }, this.#syncMs());
+      database: {
+        syncLog: (_descriptor, done) => {
+          const content = contentOf(this.#logPath);
+          setTimeout(() => {
+            this.#log = content;
+            done(null);
+          }, this.#syncMs());
+        },
       },
       blobs: {
         open: (path, flags, mode) => {
