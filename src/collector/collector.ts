@@ -152,7 +152,9 @@ export class Collector {
       left -= tasks.length;
       await this.#handleAll(tasks);
       if (tasks.length > 0) await this.#rest(tasks, performance.now() - startedAt);
-      if (tasks.length === 0 || this.#removals.size >= removalsAtOnce) await Promise.race(this.#removals.values());
+      // Where nothing else is due, what is being removed may have to be looked at again.
+      const mostRemovals = tasks.length === 0 ? 0 : removalsAtOnce - 1;
+      if (this.#removals.size > mostRemovals) await Promise.race(this.#removals.values());
     }
     await Promise.all(this.#removals.values());
   }
