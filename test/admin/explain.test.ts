@@ -31,12 +31,14 @@ const explanation = z.object({
           reason: z.string().optional(),
         }),
       ),
+      nextReview: z.string().optional(),
       wouldFree,
     }),
   ),
   wouldFree: wouldFree.optional(),
+  inTrash: z.array(z.object({ digest: z.string(), until: z.string() })).optional(),
   objects: z.array(z.object({ state: z.string(), dueAt: z.string().optional() })).optional(),
-  links: z.array(z.object({ repository: z.string(), manifests: z.array(z.string()) })).optional(),
+  links: z.array(z.object({ repository: z.string(), deleted: z.boolean(), manifests: z.array(z.string()) })).optional(),
   events: z.array(z.object({ kind: z.string(), actor: z.string(), reason: z.string().optional() })),
 });
 
@@ -83,6 +85,80 @@ describe('a manifest is explained', () => {
     const below = (await explain(registry, `${repo}@${referrer.digest}`)).manifests[0];
     expect(below?.holds[0]).toEqual({ by: 'subject', name: subject.digest, held: false });
   });
+});
+
+describe('a manifest is explained', () => {
+  test('that was deleted, by until when it can be restored', async () => {
+    await using registry = await ServedRegistry.start(settings);
+    const image = await pushImage(registry, repo, { tags: ['x'] });
+    await remove(registry, repo, image.digest);
+    const until = at(registry.clock.now() + 72 * hour);
+    const [found] = (await explain(registry, `${repo}@${image.digest}`)).manifests;
+    expect(found?.held).toBe(false);
+    expect(found?.holds).toEqual([
+      { by: 'trash', until },
+      { by: 'trashed-tag', name: 'x', until },
+    ]);
+    expect(found?.nextReview).toBe(at(registry.clock.now() + hour));
+  });
+
+  test('whose lease is over, by what keeps it beside the lease: the pin of its repository', async () => {
+    await using registry = await ServedRegistry.start(settings);
+    const image = await pushImage(registry, repo, { tags: ['x'] });
+    await registry.admin('POST', '/pins', { target: repo, reason: 'audit' });
+    registry.clock.advance(2 * hour);
+    const [found] = (await explain(registry, `${repo}@${image.digest}`)).manifests;
+    expect(found?.holds).toEqual([
+      { by: 'tag', name: 'x' },
+      { by: 'pin', name: repo, reason: 'audit' },
+    ]);
+  });
+
+  test('by what happened to it in its own repository, not in another one', async () => {
+    await using registry = await ServedRegistry.start(settings);
+    const image = await pushImage(registry, repo, { tags: ['x'] });
+    for (const blob of image.blobs) {
+      await registry.send(`/v2/other/blobs/uploads/?mount=${blob}&from=${repo}`, { method: 'POST' });
+    }
+    expect((await registry.putManifest('other', 'x', image.manifest)).status).toBe(201);
+    await remove(registry, 'other', 'x');
+    expect((await explain(registry, `${repo}@${image.digest}`)).events).toEqual([]);
+    expect((await explain(registry, `other@${image.digest}`)).events.map(({ kind }) => kind)).toEqual(['tag.deleted']);
+    expect((await explain(registry, image.digest)).manifests).toHaveLength(2);
+  });
+});
+
+test('a tag is explained by what it led to before and can be restored to', async () => {
+  await using registry = await ServedRegistry.start(settings);
+  const [before, now] = [
+    await pushImage(registry, repo, { tags: ['x'] }),
+    await pushImage(registry, repo, { tags: ['x'] }),
+  ];
+  const found = await explain(registry, `${repo}:x`);
+  expect(found.manifests.map(({ digest }) => digest)).toEqual([now.digest]);
+  expect(found.inTrash).toEqual([{ digest: before.digest, until: at(registry.clock.now() + 72 * hour) }]);
+});
+
+test('a blob that a client has deleted is explained as deleted where it was', async () => {
+  await using registry = await ServedRegistry.start(settings);
+  const blob = await registry.pushBlob(repo, freshBytes());
+  await registry.send(`/v2/other/blobs/uploads/?mount=${blob}&from=${repo}`, { method: 'POST' });
+  await registry.send(`/v2/${repo}/blobs/${blob}`, { method: 'DELETE' });
+  expect((await explain(registry, blob)).links).toEqual([
+    { repository: 'other', deleted: false, manifests: [] },
+    { repository: repo, deleted: true, manifests: [] },
+  ]);
+});
+
+test('a manifest is found by its digest alone behind however many repositories', async () => {
+  await using registry = await ServedRegistry.start(settings);
+  const image = await pushImage(registry, 'zoo', { tags: ['x'] });
+  const [blob = ''] = image.blobs;
+  for (let count = 0; count < 205; count++) {
+    const path = `/v2/a/${String(count).padStart(3, '0')}/blobs/uploads/?mount=${blob}&from=zoo`;
+    expect((await registry.send(path, { method: 'POST' })).status).toBe(201);
+  }
+  expect((await explain(registry, image.digest)).manifests.map(({ digest }) => digest)).toEqual([image.digest]);
 });
 
 describe('what deleting would free', () => {

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { digestOf, imageOf, indexOf, ociIndex, ociManifest } from '../http/content.ts';
 import { until } from '../server/until.ts';
 import { ServedRegistry, type Settings } from '../http/served-registry.ts';
+import { pushImage } from './pushed-images.ts';
 
 const hour = 3_600_000;
 const onlyTrash: Settings = {
@@ -191,6 +192,52 @@ test('held, in the trash, waiting, to reclaim and being uploaded add up to what 
   );
 }, 120_000);
 
+/** Deletes a tag, or by its digest what it leads to, unless an index lists that. */
+async function removeTagOrManifest(choice: number): Promise<void> {
+  const there = registry.rows<{ repo: string; name: string; manifest: string }>(
+    'select * from tag order by repo, name',
+  );
+  const chosen = there[choice % Math.max(there.length, 1)];
+  if (chosen === undefined) return;
+  const reference = choice % 2 === 0 ? chosen.name : chosen.manifest;
+  const answer = await registry.send(`/v2/${chosen.repo}/manifests/${reference}`, { method: 'DELETE' });
+  expect([202, 409]).toContain(answer.status);
+}
+
+test('what a pin holds is held: a manifest, what a repository led to, a tag about what is gone', async () => {
+  const pinned: string[] = [];
+  const pin = async (target: string): Promise<void> => {
+    pinned.push(target);
+    expect((await registry.admin('POST', '/pins', { target, reason: 'audit' })).status).toBe(200);
+  };
+  const held = async (): Promise<number> => (await ask('/usage', whole)).heldBytes;
+
+  const manifest = await pushImage(registry, 'a', { tags: ['x'] });
+  await pin(`a@${manifest.digest}`);
+  await remove({ repo: 'a', name: 'x' });
+  expect(await held()).toBe(200);
+
+  await pushImage(registry, 'b/c', { tags: ['x'] });
+  await pin('b/c');
+  await pushImage(registry, 'b/c', { tags: ['x'] });
+  expect(await held()).toBe(600);
+
+  const subject = await pushImage(registry, 'd', { tags: ['x'] });
+  const about = `${subject.digest.replace(':', '-')}.sig`;
+  await pushImage(registry, 'd', { tags: [about] });
+  await pin(`d:${about}`);
+  await remove({ repo: 'd', name: 'x' });
+  expect(await held()).toBe(800);
+  expect((await emptyTrash(undefined, true))?.bytes).toBe(200);
+
+  await emptyTrash(undefined, false);
+  await windowsPass();
+  expect(await bytesOnDisk()).toBe(800);
+  for (const target of pinned) expect((await registry.admin('DELETE', `/pins?target=${target}`)).status).toBe(200);
+  expect(await held()).toBe(400);
+  await empty();
+});
+
 const emptying = z.object({ wouldFree: z.object({ bytes, blobs: bytes }).optional() });
 
 async function emptyTrash(target: string | undefined, dryRun: boolean) {
@@ -223,11 +270,7 @@ test('what emptying the trash, or a part of it, is said to free is exactly what 
         await push(plans);
         // Only what was deleted and what is held stays.
         await windowsPass();
-        for (const choice of deletions) {
-          const there = await tagsThere();
-          const chosen = there[choice % Math.max(there.length, 1)];
-          if (chosen !== undefined) await remove(chosen);
-        }
+        for (const choice of deletions) await removeTagOrManifest(choice);
         await registry.collected();
         expect((await emptyTrash(undefined, true))?.bytes).toBe((await ask('/usage', whole)).trashBytes);
         for (const choice of emptyings) {

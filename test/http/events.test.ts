@@ -1,4 +1,6 @@
+import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
+import { join } from 'node:path';
 import { digestOf, freshBytes, imageOf } from './content.ts';
 import { ServedRegistry, type Settings } from './served-registry.ts';
 
@@ -114,6 +116,43 @@ test('what the collector takes away is remembered, with why and how many bytes',
   ]);
 });
 
+test('a tag about a manifest is remembered when it goes with it', async () => {
+  await using registry = await ServedRegistry.start(atOnce);
+  const subject = await pushImage(registry, 'x');
+  const tag = `${subject.digest.replace(':', '-')}.sig`;
+  const config = freshBytes();
+  await registry.pushBlob(repo, config);
+  const signature = JSON.stringify(imageOf(config));
+  expect((await registry.putManifest(repo, tag, signature)).status).toBe(201);
+  await remove(registry, 'manifests/x');
+  await registry.collected();
+  const reason = `it is about ${subject.digest}, which is gone`;
+  expect(
+    registry.rows("select tag, digest, actor, reason from event where kind = 'tag.collected' order by id"),
+  ).toEqual([{ tag, digest: digestOf(signature), actor: 'collector', reason }]);
+});
+
+test('what an operator restores and resumes is remembered, each manifest and each tag of it', async () => {
+  await using registry = await ServedRegistry.start();
+  const image = await pushImage(registry, 'x', 'y');
+  await remove(registry, `manifests/${image.digest}`);
+  const before = events(registry).length;
+  expect((await registry.admin('POST', '/trash/restore', { target: `${repo}@${image.digest}` })).status).toBe(200);
+  for (const path of ['pause', 'resume', 'resume']) {
+    const body = path === 'pause' ? { reason: 'incident' } : {};
+    expect((await registry.admin('POST', `/collector/${path}`, body)).status).toBe(200);
+  }
+  const after = events(registry).slice(before);
+  expect(after.map(({ kind, tag, digest }) => ({ kind, tag, digest }))).toEqual([
+    { kind: 'manifest.restored', tag: null, digest: image.digest },
+    { kind: 'tag.restored', tag: 'x', digest: image.digest },
+    { kind: 'tag.restored', tag: 'y', digest: image.digest },
+    { kind: 'collector.paused', tag: null, digest: null },
+    { kind: 'collector.resumed', tag: null, digest: null },
+  ]);
+  for (const { actor } of after) expect(actor).toStartWith('admin 127.0.0.1 ');
+});
+
 test('an upload that nobody goes on with is remembered when it ends', async () => {
   await using registry = await ServedRegistry.start({ 'windows.upload': '1d' });
   const session = await registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' });
@@ -139,4 +178,20 @@ test('what happened is forgotten after a time, and nothing before it', async () 
   registry.clock.advance(day);
   await registry.collected();
   expect(events(registry)).toHaveLength(before);
+});
+
+test('however much has happened, all that is too old is forgotten', async () => {
+  await using registry = await ServedRegistry.start({ 'events.keep': '90d' });
+  await pushImage(registry, 'x');
+  const database = new Database(join(registry.dataDirectory, 'wherry.db'));
+  database.run(
+    `with recursive number (n) as (select 1 union all select n + 1 from number where n < 1200)
+     insert into event (at, kind, actor) select ?, 'tag.deleted', 'somebody' from number`,
+    [registry.clock.now() - 91 * day],
+  );
+  database.close();
+  expect(events(registry)).toHaveLength(1200);
+  registry.clock.advance(600_000);
+  await registry.collected();
+  expect(events(registry)).toEqual([]);
 });
