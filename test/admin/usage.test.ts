@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { stat } from 'node:fs/promises';
+import { stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { z } from 'zod';
@@ -235,6 +235,55 @@ test('what a pin holds is held: a manifest, what a repository led to, a tag abou
   expect(await bytesOnDisk()).toBe(800);
   for (const target of pinned) expect((await registry.admin('DELETE', `/pins?target=${target}`)).status).toBe(200);
   expect(await held()).toBe(400);
+  await empty();
+});
+
+test('what a repository shares, and what only its own trash keeps, is told beside what is unique to it', async () => {
+  const sizes = async (repo: string) =>
+    await ask(
+      `/usage/part?target=${repo}`,
+      z.object({ logicalBytes: bytes, sharedBytes: bytes, uniqueBytes: bytes, trashBytes: bytes, waitingBytes: bytes }),
+    );
+  const shared = await pushImage(registry, 'a', { tags: ['x'] });
+  for (const blob of shared.blobs) {
+    await registry.send(`/v2/b/c/blobs/uploads/?mount=${blob}&from=a`, { method: 'POST' });
+  }
+  await registry.putManifest('b/c', 'x', shared.manifest);
+  await pushImage(registry, 'a', { tags: ['own'] });
+  const none = { trashBytes: 0, waitingBytes: 0 };
+  expect(await sizes('a')).toEqual({ logicalBytes: 400, sharedBytes: 200, uniqueBytes: 200, ...none });
+  expect(await sizes('b/c')).toEqual({ logicalBytes: 200, sharedBytes: 200, uniqueBytes: 0, ...none });
+  expect((await ask('/usage', whole)).sharedBytes).toBe(200);
+  for (const name of ['x', 'own']) await remove({ repo: 'a', name });
+  expect(await sizes('a')).toEqual({
+    logicalBytes: 0,
+    sharedBytes: 0,
+    uniqueBytes: 0,
+    trashBytes: 200,
+    waitingBytes: 0,
+  });
+  expect(await sizes('b/c')).toEqual({ logicalBytes: 200, sharedBytes: 0, uniqueBytes: 200, ...none });
+  await empty();
+});
+
+test('bytes of an open upload count, and what lies on the disk is measured there', async () => {
+  const session = await registry.send('/v2/a/blobs/uploads/', { method: 'POST' });
+  const location = session.headers.get('location') ?? '';
+  await registry.send(location, { method: 'PATCH', body: new Uint8Array(70) });
+  await registry.pushBlob('a', new Uint8Array(30).fill(1));
+  expect(await ask('/usage', whole)).toMatchObject({
+    uploadBytes: 70,
+    waitingBytes: 30,
+    totalBytes: 100,
+    onDiskBytes: 100,
+  });
+  const [name = ''] = registry
+    .rows<{ oid: string }>("select oid from object where state = 'live'")
+    .map(({ oid }) => oid);
+  await truncate(join(registry.dataDirectory, 'objects', name.slice(0, 2), name), 10);
+  expect(await ask('/usage', whole)).toMatchObject({ totalBytes: 100, onDiskBytes: 80 });
+  await registry.send(location, { method: 'DELETE' });
+  await until('the upload is gone', () => registry.rows("select 1 from object where state <> 'live'").length === 0);
   await empty();
 });
 
