@@ -341,6 +341,20 @@ test('what emptying the trash, or a part of it, is said to free is exactly what 
   expect(freedSomething).toBeGreaterThan(0);
 }, 120_000);
 
+test('a referrer that was deleted by itself is not kept by its subject in the trash', async () => {
+  const subject = await pushImage(registry, 'a', { tags: ['x'] });
+  const referrer = await pushImage(registry, 'a', { subject });
+  for (const reference of [referrer.digest, 'x']) {
+    expect((await registry.send(`/v2/a/manifests/${reference}`, { method: 'DELETE' })).status).toBe(202);
+  }
+  const target = `a@${referrer.digest}`;
+  expect(await emptyTrash(target, true)).toEqual({ bytes: 200, blobs: 2 });
+  await emptyTrash(target, false);
+  await registry.collected();
+  expect(await bytesOnDisk()).toBe(200);
+  await empty();
+});
+
 test('whoever accepts lines hears how far a long answer has come before it', async () => {
   const token = (await Bun.file(join(registry.dataDirectory, 'admin.token')).text()).trim();
   const headers = { authorization: `Bearer ${token}`, accept: 'application/x-ndjson' };
