@@ -109,6 +109,18 @@ describe('a deleted manifest', () => {
     expect(await isWhole(registry, repo, 'x', image)).toBe(true);
   });
 
+  test('that never had a tag waits for one no longer than any other, though the trash keeps things for longer', async () => {
+    await using registry = await ServedRegistry.start(onlyTrash);
+    const image = await pushImage(registry, repo);
+    await remove(registry, repo, image.digest);
+    registry.clock.advance(2 * hour);
+    await registry.collected();
+    await restore(registry, `${repo}@${image.digest}`);
+    registry.clock.advance(hour);
+    await registry.collected();
+    expect(await registry.objectFiles()).toEqual([]);
+  });
+
   test('that none of its tags came back to waits for a tag as if it were new', async () => {
     await using registry = await ServedRegistry.start({ ...onlyTrash, 'windows.neverTagged': '30d' });
     const image = await pushImage(registry, repo, { tags: ['x'] });

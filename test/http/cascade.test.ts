@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'bun:test';
+import { mkdir, rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { digestOf, freshBytes, imageOf, indexOf, layerDescriptor } from './content.ts';
 import { ServedRegistry, type Settings } from './served-registry.ts';
 
@@ -335,6 +337,24 @@ describe('a push that was broken off', () => {
     registry.clock.advance(1);
     await registry.collected();
     expect(await held(registry)).toEqual(nothing);
+    await hoursPass(registry);
+    expect(leftovers(registry)).toEqual([]);
+  });
+
+  test('that is cancelled leaves nothing in the end, though its bytes cannot be removed at first (I9)', async () => {
+    await using registry = await ServedRegistry.start();
+    const session = await registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' });
+    const location = session.headers.get('location') ?? '';
+    await registry.send(location, { method: 'PATCH', body: freshBytes() });
+    const [oid = ''] = await registry.objectFiles();
+    const file = join(registry.dataDirectory, 'objects', oid.slice(0, 2), oid);
+    // No unlink removes a directory.
+    await rm(file);
+    await mkdir(file);
+    expect((await registry.send(location, { method: 'DELETE' })).status).toBe(204);
+    await registry.collected();
+    expect(registry.rows('select state from object')).toEqual([{ state: 'dead' }]);
+    await rmdir(file);
     await hoursPass(registry);
     expect(leftovers(registry)).toEqual([]);
   });
