@@ -3,6 +3,7 @@ import { change, type Operation } from '../metadata/operation.ts';
 import { dropAbandonedObject } from '../metadata/queries/objects.ts';
 import { upsertTask } from '../metadata/queries/tasks.ts';
 import type { TaskKind } from '../metadata/schema.ts';
+import type { Reclaimer } from './reclaimer.ts';
 import type { Registry } from './registry.ts';
 import { reviewObject } from './review.ts';
 
@@ -23,7 +24,14 @@ export async function reviewAfterAll(
 }
 
 /** Gives up an object that waits for an upload that is gone. @returns whether it does */
-export async function dropAbandoned({ metadata, clock, reclaimer }: Registry, oid: ObjectId): Promise<boolean> {
+export async function dropAbandoned(
+  {
+    metadata,
+    clock,
+    reclaimer,
+  }: Pick<Registry, 'metadata' | 'clock'> & { readonly reclaimer: Pick<Reclaimer, 'soon'> },
+  oid: ObjectId,
+): Promise<boolean> {
   const now = clock.now();
   const isDropped = await metadata.write(
     function* drop(): Operation<boolean> {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { stat } from 'node:fs/promises';
+import { mkdir, rename, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { adminEndpoints, adminPrefix } from '../../src/http/admin/routes.ts';
@@ -104,15 +104,44 @@ describe('a collector', () => {
     expect(await ask('POST', '/resume')).toMatchObject({ state: 'running' });
   });
 
-  test('counts the bytes that it gives back', async () => {
+  test('counts what it takes away, the bytes that it gives back, and what it has to try again', async () => {
     await using registry = await ServedRegistry.start({
       'windows.lease': '0',
       'windows.trash': '0',
       'windows.condemned': '0',
+      'windows.upload': '1h',
     });
     await pushImage(registry, 'app', { tags: ['x'] });
+    for (const repo of ['one', 'two', 'three']) {
+      await registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' });
+    }
+    const metric = async (name: string): Promise<number> => {
+      const lines = (await (await registry.send('/metrics')).text()).split('\n');
+      return Number(lines.find((line) => line.startsWith(`${name} `))?.slice(name.length));
+    };
+    const collected = async (kind: string) => await metric(`wherry_collected_total{kind="${kind}"}`);
+    expect(await metric('wherry_open_uploads')).toBe(3);
+    expect(await metric('wherry_blobs')).toBe(2);
+    expect(await metric('wherry_collector_failures_total')).toBe(0);
     await remove(registry, 'app', 'x');
+    const [stuck = ''] = await registry.objectFiles();
+    const path = join(registry.dataDirectory, 'objects', stuck.slice(0, 2), stuck);
+    await rename(path, `${path}.aside`);
+    await mkdir(path);
+    registry.clock.advance(3_600_000);
     await registry.collected();
-    expect(await (await registry.send('/metrics')).text()).toContain('wherry_reclaimed_bytes_total 200\n');
+    expect(await collected('manifest')).toBe(1);
+    expect(await collected('link')).toBe(2);
+    expect(await collected('blob')).toBe(2);
+    expect(await collected('upload')).toBe(3);
+    expect(await metric('wherry_collector_failures_total')).toBeGreaterThan(0);
+    const files = await collected('file');
+    expect(await metric('wherry_reclaimed_bytes_total')).toBe(100);
+
+    await rmdir(path);
+    registry.clock.advance(3_600_000);
+    await registry.collected();
+    expect(await collected('file')).toBe(files + 1);
+    expect(await metric('wherry_reclaimed_bytes_total')).toBe(200);
   });
 });

@@ -81,6 +81,7 @@ test('a database older than its blobs can be accepted while the registry runs, a
     return collectorStatus.answer.parse(await answer.json()).state;
   };
   expect(await state('/resume')).toBe('database-outdated');
+  expect(await (await registry.send('/metrics')).text()).toContain('\nwherry_collector_paused 1\n');
   await registry.pushBlob(repo, freshBytes());
   registry.clock.advance(60_000);
   await registry.collected();
@@ -93,12 +94,31 @@ test('a database older than its blobs can be accepted while the registry runs, a
   expect(told[0]).toContain('"isRepaired":true');
   expect(await isOutdated(registry)).toBe(false);
   expect(await state()).toBe('running');
-  registry.clock.advance(3_600_000);
-  await registry.collected();
-  expect(await registry.objectFiles()).toEqual([]);
   await registry.stop();
   await registry.resume(settings);
   expect(await isOutdated(registry)).toBe(false);
+  registry.clock.advance(3_600_000);
+  await registry.collected();
+  expect(await registry.objectFiles()).toEqual([]);
+});
+
+test('a database stays accepted over a restart, and the collector paused that an operator has paused', async () => {
+  await using registry = await ServedRegistry.start(settings);
+  await registry.admin('POST', '/collector/pause', { reason: 'incident' });
+  await registry.stop();
+  writeFileSync(join(registry.dataDirectory, 'generation'), '0000000000000007\n');
+  await registry.resume(settings);
+  await (await registry.admin('POST', '/fsck', { repair: true })).text();
+  expect(await isOutdated(registry)).toBe(false);
+  expect(await (await registry.send('/metrics')).text()).toContain('\nwherry_collector_paused 1\n');
+  await registry.stop();
+  await registry.resume(settings);
+  expect(await isOutdated(registry)).toBe(false);
+  const answer = await registry.admin('GET', '/collector');
+  expect(collectorStatus.answer.parse(await answer.json())).toMatchObject({
+    state: 'paused',
+    paused: { reason: 'incident' },
+  });
 });
 
 test('the generation of the blobs moves once a minute at most, and only when bytes go', async () => {
