@@ -170,7 +170,8 @@ export class Collector {
   /** Resolves when the reviews are made; what they have found to be removed goes on being removed. */
   async #handleAll(tasks: readonly Task[]): Promise<void> {
     // How long a manifest stays may depend on when it was pulled last (R25).
-    if (tasks.some(({ kind }) => kind === 'manifest')) await this.#registry.pulls.flushQuietly();
+    const { pulls } = this.#registry;
+    if (tasks.some(({ kind, key2 }) => kind === 'manifest' && pulls.isWaiting(key2))) await pulls.flushQuietly();
     const reviews: Promise<void>[] = [];
     for (const task of tasks) {
       const handled = this.#handle(task);

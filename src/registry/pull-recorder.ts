@@ -29,6 +29,8 @@ export class PullRecorder {
   readonly #log: Log;
   /** When each was pulled last, in ms since 1970. By identity: things that are alike may stand here several times. */
   #waiting = new Map<Pulled, number>();
+  /** The manifests among them. */
+  #waitingDigests = new Set<string>();
   #timer: ReturnType<typeof setInterval> | undefined;
   #flushing: Promise<void> | undefined;
 
@@ -53,7 +55,14 @@ export class PullRecorder {
 
   /** Where no more can wait, since nothing can be written, times are given up, and pulls go on. */
   #keep(pulled: Pulled, at: number): void {
-    if (this.#waiting.size < maxWaiting || this.#waiting.has(pulled)) this.#waiting.set(pulled, at);
+    const before = this.#waiting.size;
+    if (before < maxWaiting || this.#waiting.has(pulled)) this.#waiting.set(pulled, at);
+    if (this.#waiting.size > before) this.#waitingDigests.add(pulled.digest);
+  }
+
+  /** Whether a pull of a manifest has not been written yet. */
+  isWaiting(digest: string): boolean {
+    return this.#waitingDigests.has(digest);
   }
 
   /** Writes everything recorded until now; resolves once it is committed, whoever began to write it. */
@@ -88,6 +97,7 @@ export class PullRecorder {
   async #write(): Promise<void> {
     const pulls = latestOf(this.#waiting);
     this.#waiting = new Map();
+    this.#waitingDigests = new Set();
     for (let start = 0; start < pulls.length; start += batch) {
       const some = pulls.slice(start, start + batch);
       try {
