@@ -136,6 +136,7 @@ describe('a collector', () => {
     expect(await collected('upload')).toBe(3);
     expect(await metric('wherry_collector_failures_total')).toBeGreaterThan(0);
     const files = await collected('file');
+    expect(files).toBeGreaterThan(0);
     expect(await metric('wherry_reclaimed_bytes_total')).toBe(100);
 
     await rmdir(path);
