@@ -48,6 +48,9 @@ test(
     const pulled = await fetch(`${server.origin}/v2/team/app/blobs/${digest}`);
     expect(pulled.status).toBe(200);
     expect(await pulled.bytes()).toEqual(blob);
+    // The server has the same executable look in a process of its own.
+    const checked = await outputOf([executable, 'fsck', '--rehash', '--data', path.join(directory, 'data')]);
+    expect(checked).toBe('nothing is wrong\n');
     expect(await server.stop()).toBe(0);
   },
   serveWithinMs,
