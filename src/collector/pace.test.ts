@@ -29,7 +29,7 @@ test('beside requests it makes one review at a time, and takes its share of the 
   const pace = paceOf(beside);
   expect(pace.atOnce).toBe(1);
   expect(pace.restMs({ reviews: 1, tookMs: 2, waitedMs: 0 })).toBeCloseTo(18);
-  expect(pace.restMs({ reviews: 1, tookMs: 50, waitedMs: 0 })).toBe(25);
+  expect(pace.restMs({ reviews: 1, tookMs: 50, waitedMs: 0 })).toBe(100);
   expect(paceOf({ ...beside, shareBesideRequests: 1 }).restMs({ reviews: 1, tookMs: 4, waitedMs: 0 })).toBe(0);
 });
 
@@ -37,16 +37,18 @@ test('beside requests, too, it keeps to the rate', () => {
   expect(paceOf({ ...beside, perSecond: 2 }).restMs({ reviews: 1, tookMs: 4, waitedMs: 0 })).toBe(496);
 });
 
-test('for a second after the last request it expects others', () => {
-  expect(paceOf({ quietMs: () => 999 }).atOnce).toBe(1);
-  expect(paceOf({ quietMs: () => 1000 }).atOnce).toBe(16);
+test('for a quarter of a second after the last request it expects others', () => {
+  expect(paceOf({ quietMs: () => 249 }).atOnce).toBe(1);
+  expect(paceOf({ quietMs: () => 250 }).atOnce).toBe(16);
 });
 
-test('when it is more than ten minutes late it takes half of the time, or more where more is set', () => {
-  const late = { reviews: 1, tookMs: 2, waitedMs: 10 * minuteMs + 1 };
-  expect(paceOf(beside).restMs({ ...late, waitedMs: 10 * minuteMs })).toBeCloseTo(18);
-  expect(paceOf(beside).restMs(late)).toBe(2);
-  expect(paceOf({ ...beside, shareBesideRequests: 0.8 }).restMs(late)).toBeCloseTo(0.5);
+test('its share doubles with every ten minutes that it is late, up to a half', () => {
+  const restMs = (waitedMs: number, shareBesideRequests = 0.1) =>
+    paceOf({ ...beside, shareBesideRequests }).restMs({ reviews: 1, tookMs: 2, waitedMs });
+  expect(restMs(10 * minuteMs)).toBeCloseTo(8);
+  expect(restMs(20 * minuteMs)).toBeCloseTo(3);
+  expect(restMs(60 * minuteMs)).toBeCloseTo(2);
+  expect(restMs(60 * minuteMs, 0.8)).toBeCloseTo(0.5);
 });
 
 test('on a short disk it rests for nobody', () => {

@@ -17,11 +17,12 @@ export interface PaceParts extends PaceSettings {
 }
 
 /** As long as requests came so short a time ago, in ms, others are expected. */
-const quietAfterMs = 1000;
+const quietAfterMs = 250;
 /** The longest rest that a share of the time asks for, in ms: what a review took may be little else than waiting for the disk. */
-const longestRestMs = 25;
-/** When the first review has been due for so long, in ms, half of the time is taken: it has to get there some day. */
+const longestRestMs = 100;
+/** The share doubles with every so many ms for which the first review has been due: it settles at what it takes. */
 const lateMs = 600_000;
+/** What it may come to in that way. */
 const lateShare = 0.5;
 
 /**
@@ -49,7 +50,7 @@ export class Pace {
     const { perSecond, shareBesideRequests } = this.#parts;
     const leastMs = (reviews / perSecond) * 1000 - tookMs;
     if (!this.#hasRequests) return Math.max(0, leastMs);
-    const share = waitedMs > lateMs ? Math.max(lateShare, shareBesideRequests) : shareBesideRequests;
+    const share = Math.max(shareBesideRequests, Math.min(lateShare, shareBesideRequests * 2 ** (waitedMs / lateMs)));
     return Math.max(0, leastMs, Math.min(tookMs / share - tookMs, longestRestMs));
   }
 

@@ -85,7 +85,7 @@ test('without any source every setting has its default', async () => {
       manifests: { maxSizeBytes: 4 * 1024 * 1024, sparse: { images: false, indexes: false } },
       http: { trustedProxies: [], location: 'relative', idleTimeoutMs: 120_000, drainMs: 30_000 },
       pulls: { flushMs: 5000 },
-      collector: { perSecond: 5000, batch: 16, shareBesideRequests: 0.1 },
+      collector: { perSecond: 5000, batch: 16, shareBesideRequests: 0.01 },
       events: { keepMs: 90 * 86_400_000 },
       log: { level: 'info', format: 'auto', requests: 'changes' },
     },

@@ -169,10 +169,10 @@ export const settings = {
   collectorShare: setting({
     name: 'collector.share',
     type: wholeNumber({ min: 1, max: 100 }),
-    default: '10',
+    default: '1',
     description:
-      'How much of its time the collector works while requests come, in percent; it has all of it while none do. It ' +
-      'takes half where it is more than ten minutes late, and all where the disk is short.',
+      'How much of its time the collector works while requests come, in percent; it has all of it while none do. It is ' +
+      'twice as much with every ten minutes that the collector is late, up to a half, and all where the disk is short.',
   }),
   eventsKeep: setting({
     name: 'events.keep',
