@@ -114,7 +114,7 @@ async function serve(
       { directory },
       'the database is older than the blobs beside it: nothing is collected until wherry fsck --repair has settled it',
     );
-  } else {
+  } else if (paused === undefined) {
     reclaimDead();
   }
   collector.start();
@@ -128,8 +128,9 @@ async function serve(
   /** The database has been accepted as it is. */
   async function collectAgain(): Promise<void> {
     log.warn({ directory }, 'the database was accepted as it is, though it is older than the blobs');
+    if ((await collectorPause(registry)) !== undefined) return;
     reclaimDead();
-    if ((await collectorPause(registry)) === undefined) collector.resume();
+    collector.resume();
   }
 
   return {

@@ -59,6 +59,10 @@ export class Collector {
   #working: Promise<void> | undefined;
   /** What may be being removed, by the task's key; each resolves when it is gone, or put off. */
   readonly #removals = new Map<string, Promise<void>>();
+  /** Why a removal could be neither made nor put off. */
+  #stoppedBy: { readonly error: unknown } | undefined;
+  /** Resolves when something may have become due. */
+  #woken = Promise.withResolvers<void>();
   #isStopped = true;
   #isPaused = false;
   /** Something was committed since the queue was last looked at. */
@@ -114,6 +118,8 @@ export class Collector {
   wake(): void {
     if (this.#isStopped || this.#isPaused) return;
     this.#mayHaveMore = true;
+    this.#woken.resolve();
+    this.#woken = Promise.withResolvers();
     if (this.#working === undefined) {
       clearTimeout(this.#timer);
       this.#working = this.#work();
@@ -152,11 +158,28 @@ export class Collector {
       left -= tasks.length;
       await this.#handleAll(tasks);
       if (tasks.length > 0) await this.#rest(tasks, performance.now() - startedAt);
-      // Where nothing else is due, what is being removed may have to be looked at again.
-      const mostRemovals = tasks.length === 0 ? 0 : removalsAtOnce - 1;
-      if (this.#removals.size > mostRemovals) await Promise.race(this.#removals.values());
+      if (tasks.length === 0 && this.#removals.size > 0) {
+        await Promise.race([...this.#removals.values(), this.#woken.promise]);
+      }
+      this.#throwWhatStopped();
     }
     await Promise.all(this.#removals.values());
+  }
+
+  #beginRemoval(task: Task): void {
+    const removal = this.#handle(task)
+      .catch((error: unknown) => {
+        this.#stoppedBy ??= { error };
+      })
+      .finally(() => this.#removals.delete(task.key1));
+    this.#removals.set(task.key1, removal);
+  }
+
+  /** Where a removal that failed cannot even be put off, nothing can be written: looking again at once would not help. */
+  #throwWhatStopped(): void {
+    const stopped = this.#stoppedBy;
+    this.#stoppedBy = undefined;
+    if (stopped !== undefined) throw stopped.error;
   }
 
   /** Up to `limit` tasks that are due and not being worked on. */
@@ -170,22 +193,12 @@ export class Collector {
   /** Resolves when the reviews are made; what they have found to be removed goes on being removed. */
   async #handleAll(tasks: readonly Task[]): Promise<void> {
     // How long a manifest stays may depend on when it was pulled last (R25).
-    const { pulls } = this.#registry;
-    if (tasks.some(({ kind, key2 }) => kind === 'manifest' && pulls.isWaiting(key2))) await pulls.flushQuietly();
-    const reviews: Promise<void>[] = [];
-    for (const task of tasks) {
-      const handled = this.#handle(task);
-      if (!mayReclaim(task)) {
-        reviews.push(handled);
-        continue;
-      }
-      const removal = handled
-        // Where not even that can be written, neither can the next reviews, which puts off all of them.
-        .catch((error: unknown) => this.#log.error({ err: error }, 'a removal that failed could not be put off'))
-        .finally(() => this.#removals.delete(task.key1));
-      this.#removals.set(task.key1, removal);
+    if (tasks.some(({ kind }) => kind === 'manifest')) await this.#registry.pulls.flushQuietly();
+    for (const task of tasks.filter(mayReclaim)) {
+      while (this.#removals.size >= removalsAtOnce) await Promise.race(this.#removals.values());
+      this.#beginRemoval(task);
     }
-    await Promise.all(reviews);
+    await Promise.all(tasks.filter((task) => !mayReclaim(task)).map((task) => this.#handle(task)));
   }
 
   /** Whether the clock was not set just now: whatever ends by the clock would end at the wrong time. */
@@ -227,15 +240,15 @@ export class Collector {
         : metadata.writeUnsynced(() => reviewed(task, time, false), { fromReserve: true }));
       if (outcome.collected !== undefined) this.#counts.collected(outcome.collected);
       if (outcome.reclaim !== undefined) {
-        await reclaimer.reclaim(outcome.reclaim.oid);
-        this.#counts.reclaimed(1, outcome.reclaim.sizeBytes);
+        const isForgotten = await reclaimer.reclaim(outcome.reclaim.oid);
+        if (isForgotten) this.#counts.reclaimed(1, outcome.reclaim.sizeBytes);
       }
     } catch (error) {
       this.#counts.failed();
       const attempts = task.attempts + 1;
       const dueAt = clock.now() + Math.min(retryMs.most, retryMs.least * 2 ** Math.min(attempts - 1, 20));
       this.#log.error({ err: error, kind: task.kind, key: task.key1, attempts }, 'a review failed and is tried again');
-      await metadata.writeUnsynced(() => postpone({ ...task, attempts }, dueAt));
+      await metadata.writeUnsynced(() => postpone({ ...task, attempts }, dueAt), { fromReserve: true });
     }
   }
 

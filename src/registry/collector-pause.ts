@@ -16,7 +16,7 @@ export interface CollectorPause {
   readonly pausedAt: number;
 }
 
-/** Keeps the collector paused, also over a restart, until it is resumed. Paused already, it stays so for its first reason. */
+/** Keeps the collector paused, also over a restart, until it is resumed. Paused already, it stays so, for the newer reason. */
 export async function pauseCollector(
   { metadata, clock }: Registry,
   { reason, actor }: { readonly reason: string; readonly actor: Actor },
@@ -24,8 +24,8 @@ export async function pauseCollector(
   const now = clock.now();
   await metadata.write(
     function* pause(): Operation<void> {
-      const paused = yield* change(insertCollectorPause, { reason, pausedBy: actor, now });
-      if (paused > 0) yield* recordEvent({ at: now, kind: 'collector.paused', actor, reason });
+      yield* change(insertCollectorPause, { reason, pausedBy: actor, now });
+      yield* recordEvent({ at: now, kind: 'collector.paused', actor, reason });
     },
     { fromReserve: true },
   );

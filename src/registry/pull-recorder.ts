@@ -29,8 +29,6 @@ export class PullRecorder {
   readonly #log: Log;
   /** When each was pulled last, in ms since 1970. By identity: things that are alike may stand here several times. */
   #waiting = new Map<Pulled, number>();
-  /** The manifests among them. */
-  #waitingDigests = new Set<string>();
   #timer: ReturnType<typeof setInterval> | undefined;
   #flushing: Promise<void> | undefined;
 
@@ -55,21 +53,18 @@ export class PullRecorder {
 
   /** Where no more can wait, since nothing can be written, times are given up, and pulls go on. */
   #keep(pulled: Pulled, at: number): void {
-    const before = this.#waiting.size;
-    if (before < maxWaiting || this.#waiting.has(pulled)) this.#waiting.set(pulled, at);
-    if (this.#waiting.size > before) this.#waitingDigests.add(pulled.digest);
-  }
-
-  /** Whether a pull of a manifest has not been written yet. */
-  isWaiting(digest: string): boolean {
-    return this.#waitingDigests.has(digest);
+    if (this.#waiting.size < maxWaiting || this.#waiting.has(pulled)) this.#waiting.set(pulled, at);
   }
 
   /** Writes everything recorded until now; resolves once it is committed, whoever began to write it. */
   async flush(): Promise<void> {
     const flushing = this.#writeAfter(this.#flushing);
     this.#flushing = flushing;
-    await flushing;
+    try {
+      await flushing;
+    } finally {
+      if (this.#flushing === flushing) this.#flushing = undefined;
+    }
   }
 
   async #writeAfter(before: Promise<void> | undefined): Promise<void> {
@@ -86,7 +81,8 @@ export class PullRecorder {
 
   /** The same for whoever goes on without it, as where the disk is full. */
   async flushQuietly(): Promise<void> {
-    if (this.#waiting.size === 0) return;
+    // What is just being written is not there yet either.
+    if (this.#waiting.size === 0 && this.#flushing === undefined) return;
     try {
       await this.flush();
     } catch (error) {
@@ -97,7 +93,6 @@ export class PullRecorder {
   async #write(): Promise<void> {
     const pulls = latestOf(this.#waiting);
     this.#waiting = new Map();
-    this.#waitingDigests = new Set();
     for (let start = 0; start < pulls.length; start += batch) {
       const some = pulls.slice(start, start + batch);
       try {

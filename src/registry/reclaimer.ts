@@ -52,11 +52,14 @@ export class Reclaimer {
     }
   }
 
-  /** Removes a dead object's file, then its row. @throws where the file cannot be removed */
-  async reclaim(oid: ObjectId): Promise<void> {
+  /**
+   * Removes a dead object's file, then its row. Returns whether the row was still there: not where somebody else has
+   * been as far. @throws where the file cannot be removed
+   */
+  async reclaim(oid: ObjectId): Promise<boolean> {
     await this.#generation.beforeRemoval();
     await this.#blobs.remove(oid);
-    await this.#metadata.writeUnsynced(() => forget(oid));
+    return await this.#metadata.writeUnsynced(() => forget(oid));
   }
 
   /** Resolves once nothing waits. */
@@ -79,7 +82,8 @@ export class Reclaimer {
 }
 
 /** T_forget. */
-function* forget(oid: ObjectId): Operation<void> {
-  yield* change(deleteDeadObject, { oid });
+function* forget(oid: ObjectId): Operation<boolean> {
+  const forgotten = yield* change(deleteDeadObject, { oid });
   yield* change(deleteTask, { kind: 'object', key1: oid, key2: '' });
+  return forgotten > 0;
 }

@@ -26,8 +26,8 @@ type Kept = 'nothing' | 'everything' | 'some';
 /**
  * The disk under a registry, as far as it remembers: what was synced, and of what was written since, whatever it likes.
  * Files are what it was told with `syncObject`, names what it was told with `syncShard`, the database's log what it was
- * told with `log`. The database itself is what it was when the registry started: SQLite moves commits there by itself,
- * with syncs of its own, and never in so short a life.
+ * told with `log`. The database itself is what it was when the registry started: no commit is moved there, since SQLite
+ * does that with syncs of its own, which cannot be held back here.
  */
 export class ForgetfulDisk {
   readonly syncs: Syncs;
@@ -58,6 +58,7 @@ export class ForgetfulDisk {
     }
     this.syncs = {
       database: {
+        checkpoint: () => Promise.reject(new Error('the log stays where it is')),
         syncLog: (_descriptor, done) => {
           const content = contentOf(this.#logPath);
           setTimeout(() => {

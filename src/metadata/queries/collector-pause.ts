@@ -8,7 +8,9 @@ export const insertCollectorPause = query<{ reason: string; pausedBy: string; no
   db
     .insertInto('collector_pause')
     .values({ name: 'collector', reason: p('reason'), paused_by: p('pausedBy'), paused_at: p('now') })
-    .onConflict((conflict) => conflict.doNothing()),
+    .onConflict((conflict) =>
+      conflict.column('name').doUpdateSet({ reason: p('reason'), paused_by: p('pausedBy'), paused_at: p('now') }),
+    ),
 );
 
 export const deleteCollectorPause = query<Record<never, never>>()(({ db }) =>

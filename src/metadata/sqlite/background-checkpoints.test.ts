@@ -7,6 +7,7 @@ import { parseRepositoryName, type RepositoryName } from '../../oci/names.ts';
 import { change, first, type Operation } from '../operation.ts';
 import { findRepository, insertRepository } from '../queries/repositories.ts';
 import { MetadataBrokenError } from '../store.ts';
+import { BackgroundCheckpoints } from './background-checkpoints.ts';
 import { type DatabaseCalls, databaseCalls } from './calls.ts';
 import { checkpoint, type CheckpointState } from './checkpoint.ts';
 import { SqliteMetadataStore, type SqliteParts } from './store.ts';
@@ -167,6 +168,52 @@ test('a pass that fails is told of and tried again, and nothing is lost', async 
   expect(problems.map(String)).toEqual(['Error: no room', 'Error: no room']);
   expect(await has(0)).toBe(true);
   expect(await has(added - 1)).toBe(true);
+});
+
+test('a thread that has ended is replaced, and nobody waits for it', async () => {
+  open();
+  const problems: unknown[] = [];
+  using writer = new Database(join(directory, 'wherry.db'), { readwrite: true });
+  writer.run('pragma wal_autocheckpoint = 0');
+  const checkpoints = new BackgroundCheckpoints({
+    writer,
+    path: join(directory, 'elsewhere', 'wherry.db'),
+    descriptor: -1,
+    longLogPages: 1,
+    calls: databaseCalls,
+    flush: () => undefined,
+    onLost: (error) => problems.push(error),
+    onProblem: (error) => problems.push(error),
+  });
+  await store.write(addNext);
+  for (let attempt = 1; attempt <= 2; attempt++) {
+    for (let count = 0; count < commitsALook; count++) checkpoints.committed();
+    await checkpoints.idle();
+    expect(problems).toHaveLength(attempt);
+    expect(checkpoints.finishing).toBeUndefined();
+  }
+  await checkpoints.close();
+});
+
+test('writers do not wait while a long read elsewhere keeps the log from being moved', async () => {
+  const passes: CheckpointState[] = [];
+  open({
+    async checkpoint(pass) {
+      const state = await databaseCalls.checkpoint(pass);
+      passes.push(state);
+      return state;
+    },
+  });
+  await store.write(addNext);
+  using reader = new Database(join(directory, 'wherry.db'), { readonly: true });
+  reader.run('begin');
+  reader.query('select count(*) from repository').get();
+  while (passes.length < 4) await store.write(addNext);
+  // One pass that moves nothing more, and no other that writers would have to wait for.
+  expect(new Set(passes.map(({ checkpointed }) => checkpointed)).size).toBe(1);
+  reader.run('commit');
+  while (passes.at(-1)?.log !== passes.at(-1)?.checkpointed) await store.write(addNext);
+  expect(await has(0)).toBe(true);
 });
 
 test('when the database file could not be synced, nothing more is promised, and the log does not begin again', async () => {

@@ -54,8 +54,17 @@ export class BackgroundCheckpoints {
   committed(): void {
     this.#commits++;
     if (this.#commits % commitsALook !== 0 || this.#working !== undefined || this.#isClosed) return;
-    const { log, checkpointed } = checkpoint(this.#parts.writer, 'noop');
-    if (log - checkpointed >= this.#parts.longLogPages) this.#working = this.#work();
+    if (this.#isLogLong()) this.#working = this.#work();
+  }
+
+  #isLogLong(): boolean {
+    try {
+      const { log, checkpointed } = checkpoint(this.#parts.writer, 'noop');
+      return log - checkpointed >= this.#parts.longLogPages;
+    } catch (error) {
+      this.#parts.onProblem(error);
+      return false;
+    }
   }
 
   /** Resolves when none is under way. */
@@ -72,26 +81,34 @@ export class BackgroundCheckpoints {
 
   async #work(): Promise<void> {
     try {
-      await this.#moveMost();
+      // A long read elsewhere needs what is left: writers need not wait for what cannot be moved.
+      if (!(await this.#moveMost())) return;
       this.#parts.flush();
-      this.#finishing = this.#moveRest();
-      await this.#finishing;
+      const moving = this.#moveRest();
+      // Whoever waits has no part in what goes wrong with it.
+      this.#finishing = moving.catch(() => undefined);
+      await moving;
     } catch (error) {
-      const isUnsynced = error instanceof CheckpointError && error.code === 'SQLITE_IOERR_FSYNC';
-      if (isUnsynced) this.#parts.onLost(error);
+      if (!(error instanceof CheckpointError)) this.#thread = undefined;
+      else if (error.code === 'SQLITE_IOERR_FSYNC') this.#parts.onLost(error);
       this.#parts.onProblem(error);
     } finally {
       this.#working = undefined;
     }
   }
 
-  async #moveMost(): Promise<void> {
+  /** Returns whether it has come to an end that lets the rest be moved. */
+  async #moveMost(): Promise<boolean> {
+    let moved = 0;
     for (let passes = 1; passes <= mostPasses && !this.#isClosed; passes++) {
       const { log, checkpointed } = await this.#pass();
       // The last pass syncs the file before the log may begin again: let it find little to sync.
       await this.#syncDatabase();
-      if (log - checkpointed <= shortRestPages) return;
+      if (log - checkpointed <= shortRestPages) return true;
+      if (checkpointed === moved) return false;
+      moved = checkpointed;
     }
+    return true;
   }
 
   async #moveRest(): Promise<void> {

@@ -27,6 +27,7 @@ export class CheckpointThread {
   readonly #worker: Worker;
   readonly #ended: Promise<void>;
   #answer: PromiseWithResolvers<CheckpointState> | undefined;
+  #hasEnded = false;
 
   constructor(databasePath: string) {
     this.#worker = new Worker(new URL('./checkpoint-worker.ts', import.meta.url), { workerData: databasePath });
@@ -39,14 +40,16 @@ export class CheckpointThread {
     this.#worker.on('error', (error: unknown) => this.#answer?.reject(error));
     this.#ended = new Promise((resolve) => {
       this.#worker.on('exit', () => {
-        this.#answer?.reject(new Error('the thread that moves the log into the database file has ended'));
+        this.#hasEnded = true;
+        this.#answer?.reject(ended());
         resolve();
       });
     });
   }
 
-  /** Moves what it can, one pass at a time. @throws CheckpointError */
+  /** Moves what it can, one pass at a time. @throws CheckpointError, or another error where the thread has ended */
   async pass(): Promise<CheckpointState> {
+    if (this.#hasEnded) throw ended();
     const answer = Promise.withResolvers<CheckpointState>();
     this.#answer = answer;
     this.#worker.postMessage('pass');
@@ -58,4 +61,8 @@ export class CheckpointThread {
     this.#worker.postMessage('close');
     await this.#ended;
   }
+}
+
+function ended(): Error {
+  return new Error('the thread that moves the log into the database file has ended');
 }

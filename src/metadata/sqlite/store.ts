@@ -197,6 +197,7 @@ export class SqliteMetadataStore implements MetadataStore {
     } catch (error) {
       // Without room for it the log stays as it is.
       if (!(error instanceof SQLiteError)) throw error;
+      if (error.code === 'SQLITE_IOERR_FSYNC') this.#log.breakOff('the database', error);
     }
   }
 }
