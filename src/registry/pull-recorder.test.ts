@@ -31,6 +31,7 @@ let directory: string;
 let store: SqliteMetadataStore;
 let now: number;
 let isFull: boolean;
+let holdUp: Promise<void> | undefined;
 let writes: number;
 let recorder: PullRecorder;
 
@@ -45,10 +46,12 @@ beforeEach(async () => {
   });
   now = 1000;
   isFull = false;
+  holdUp = undefined;
   writes = 0;
   const metadata = {
     async writeUnsynced<T>(operation: () => Operation<T>): Promise<T> {
       writes++;
+      await holdUp;
       if (isFull) throw new Error('the disk is full');
       return await store.writeUnsynced(operation);
     },
@@ -86,6 +89,20 @@ test('the last of many pulls counts, whichever object stood for it', async () =>
   await recorder.flush();
   expect(await recordedTime()).toBe(1030);
   expect(writes).toBe(1);
+});
+
+test('whoever needs them waits for those that are being written, too', async () => {
+  recorder.record(pulled());
+  const held = Promise.withResolvers<void>();
+  holdUp = held.promise;
+  const flushing = recorder.flush();
+  let isThere = false;
+  const needing = recorder.flushQuietly().then(() => (isThere = true));
+  await new Promise(setImmediate);
+  expect(isThere).toBe(false);
+  held.resolve();
+  await Promise.all([flushing, needing]);
+  expect(await recordedTime()).toBe(1000);
 });
 
 test('times that could not be written are written later', async () => {

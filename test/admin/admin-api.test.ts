@@ -1,3 +1,4 @@
+import { Database } from 'bun:sqlite';
 import { describe, expect, test } from 'bun:test';
 import { mkdir, rename, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -5,6 +6,7 @@ import { z } from 'zod';
 import { adminEndpoints, adminPrefix } from '../../src/http/admin/routes.ts';
 import { expectRefusal } from '../http/refusal.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
+import { until } from '../server/until.ts';
 import { pushImage, remove } from './pushed-images.ts';
 
 describe('the admin API', () => {
@@ -102,6 +104,22 @@ describe('a collector', () => {
       { kind: 'collector.paused', reason: 'looking into it' },
     ]);
     expect(await ask('POST', '/resume')).toMatchObject({ state: 'running' });
+  });
+
+  test('that is paused does not take up what an earlier run has left to be removed either', async () => {
+    await using registry = await ServedRegistry.start({ 'windows.lease': '0' });
+    await registry.admin('POST', '/collector/pause', { reason: 'looking into it' });
+    const digest = await registry.pushBlob('app', crypto.getRandomValues(new Uint8Array(10)));
+    await registry.stop();
+    const database = new Database(join(registry.dataDirectory, 'wherry.db'));
+    database.run('delete from link where digest = ?', [digest]);
+    database.run(`insert into task (kind, key1, key2, due_at) select 'object', oid, '', 0 from object where true`);
+    database.run(`update object set state = 'dead'`);
+    database.close();
+    await registry.resume({ 'windows.lease': '0' });
+    expect(await registry.objectFiles()).toHaveLength(1);
+    await registry.admin('POST', '/collector/resume');
+    await until('the file is gone', async () => (await registry.objectFiles()).length === 0);
   });
 
   test('counts what it takes away, the bytes that it gives back, and what it has to try again', async () => {

@@ -1,11 +1,34 @@
 import { promisify } from 'node:util';
 import { fdatasync, fsync } from 'node:fs';
+import { unlink } from 'node:fs/promises';
 import { expect, test } from 'bun:test';
 import { until } from '../server/until.ts';
 import { freshBytes, imageOf } from './content.ts';
 import { ServedRegistry } from './served-registry.ts';
 
 const repo = 'team/app';
+
+test('no more files are being removed at a time than sixteen', async () => {
+  let [underWay, most] = [0, 0];
+  const syncs = {
+    database: { syncLog: fdatasync },
+    blobs: {
+      async unlink(path: string) {
+        underWay++;
+        most = Math.max(most, underWay);
+        await new Promise(setImmediate);
+        await unlink(path);
+        underWay--;
+      },
+    },
+  };
+  await using registry = await ServedRegistry.start({ 'windows.lease': '0', 'windows.condemned': '0' }, syncs);
+  for (let count = 0; count < 60; count++) await registry.pushBlob(repo, freshBytes());
+  await registry.collected();
+  expect(await registry.objectFiles()).toEqual([]);
+  expect(most).toBeGreaterThan(1);
+  expect(most).toBeLessThanOrEqual(16);
+});
 
 test('what nothing holds goes on being found while the removal of a file waits for the disk', async () => {
   let isHeld = false;

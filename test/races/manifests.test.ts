@@ -1,7 +1,7 @@
 import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
-import { freshBytes } from '../http/content.ts';
+import { digestOf, freshBytes, imageOf } from '../http/content.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
 import { atOnce, day, expectWhole, hour, imageWith, push, remove, repo, rounds, statusOf } from './clients.ts';
 
@@ -94,6 +94,27 @@ test('a pull that is not written yet counts when the collector judges (R25)', as
   registry.clock.advance(1);
   await registry.collected();
   await expectWhole(registry, image.digest, image);
+});
+
+test('so does one of the subject that holds what is judged (R25)', async () => {
+  const settings = { ...atOnce, 'windows.neverTagged': '30d', 'pulls.flush': '1h', 'collector.batch': '1' };
+  await using registry = await ServedRegistry.start(settings);
+  const pairs: { readonly subject: string; readonly referrer: string }[] = [];
+  // Whichever of the two comes first by its digest.
+  for (let round = 0; round < 6; round++) {
+    const { manifest, digest } = await push(registry, undefined);
+    const config = freshBytes();
+    await registry.pushBlob(repo, config);
+    const mediaType = 'application/vnd.oci.image.manifest.v1+json';
+    const referrer = JSON.stringify({ ...imageOf(config), subject: { mediaType, digest, size: manifest.length } });
+    expect((await registry.putManifest(repo, digestOf(referrer), referrer)).status).toBe(201);
+    pairs.push({ subject: digest, referrer: digestOf(referrer) });
+  }
+  registry.clock.advance(30 * day - 1);
+  for (const { subject } of pairs) expect(await statusOf(registry, `manifests/${subject}`)).toBe(200);
+  registry.clock.advance(1);
+  await registry.collected();
+  for (const { referrer } of pairs) expect(await statusOf(registry, `manifests/${referrer}`, 'HEAD')).toBe(200);
 });
 
 test('a delete by digest, which takes all tags along, leaves everything in place for the trash window (R26)', async () => {

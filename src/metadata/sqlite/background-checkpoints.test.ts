@@ -136,6 +136,26 @@ test('while the last pages are being moved writers wait, and readers do not', as
   expect(logPages()).toBeLessThan(10);
 });
 
+test('whoever waits for the last pages does not fail where they cannot be moved', async () => {
+  let passes = 0;
+  const arrived = Promise.withResolvers<void>();
+  const held = Promise.withResolvers<void>();
+  open({
+    async checkpoint(pass) {
+      passes++;
+      if (passes !== 2) return await databaseCalls.checkpoint(pass);
+      arrived.resolve();
+      await held.promise;
+      throw new Error('no room');
+    },
+  });
+  await addMany();
+  await arrived.promise;
+  const writing = store.write(addNext);
+  held.resolve();
+  expect(await writing).toBe(1);
+});
+
 test('a store that is closed meanwhile waits for the pass', async () => {
   const held = heldPasses();
   open(held.calls);
