@@ -96,6 +96,7 @@ test('whoever needs them waits for those that are being written, too', async () 
   const held = Promise.withResolvers<void>();
   holdUp = held.promise;
   const flushing = recorder.flush();
+  await new Promise(setImmediate);
   let isThere = false;
   const needing = recorder.flushQuietly().then(() => (isThere = true));
   await new Promise(setImmediate);

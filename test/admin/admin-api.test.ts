@@ -117,7 +117,10 @@ describe('a collector', () => {
     database.run(`update object set state = 'dead'`);
     database.close();
     await registry.resume({ 'windows.lease': '0' });
+    // What it has begun is over when it has stopped.
+    await registry.stop();
     expect(await registry.objectFiles()).toHaveLength(1);
+    await registry.resume({ 'windows.lease': '0' });
     await registry.admin('POST', '/collector/resume');
     await until('the file is gone', async () => (await registry.objectFiles()).length === 0);
   });

@@ -10,6 +10,7 @@ import { MetadataBrokenError } from '../store.ts';
 import { BackgroundCheckpoints } from './background-checkpoints.ts';
 import { type DatabaseCalls, databaseCalls } from './calls.ts';
 import { checkpoint, type CheckpointState } from './checkpoint.ts';
+import { CheckpointThread } from './checkpoint-thread.ts';
 import { SqliteMetadataStore, type SqliteParts } from './store.ts';
 
 const longLogPages = 100;
@@ -213,6 +214,13 @@ test('a thread that has ended is replaced, and nobody waits for it', async () =>
     expect(checkpoints.finishing).toBeUndefined();
   }
   await checkpoints.close();
+});
+
+test('a thread that has ended says so to whoever asks it for a pass', async () => {
+  open();
+  const thread = new CheckpointThread(join(directory, 'wherry.db'));
+  await thread.close();
+  expect(thread.pass()).rejects.toThrow('has ended');
 });
 
 test('writers do not wait while a long read elsewhere keeps the log from being moved', async () => {
