@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { loadConfig } from '../config/load.ts';
+import type { PoliciesDocument } from '../config/policies-document.ts';
 import type { Config } from '../config/schema.ts';
 import { createLog } from '../log/log.ts';
 import type { Log } from '../log/log.ts';
+import type { PoliciesResult } from '../retention/parse.ts';
 import type { RunningServer } from '../server.ts';
 import { StartupError } from '../startup-error.ts';
 import { announcementOf, announcementText } from './announcement.ts';
@@ -30,6 +32,11 @@ async function serve(flags: ConfigFlags): Promise<number> {
     console.error(['wherry cannot start with this configuration:', ...loaded.problems].join('\n  '));
     return exitCodes.usage;
   }
+  const policies = await parsePoliciesOf(loaded.policies);
+  if (!policies.ok) {
+    console.error(['wherry cannot start with this configuration:', ...policies.problems].join('\n  '));
+    return exitCodes.usage;
+  }
   const { config } = loaded;
   const log = await createLog({ level: config.log.level, format: config.log.format });
   const stop = stopRequested();
@@ -49,6 +56,13 @@ async function serve(flags: ConfigFlags): Promise<number> {
   await server.stop();
   log.info({}, 'stopped');
   return exitCodes.success;
+}
+
+/** The room of retention is loaded for those who have policies only. */
+async function parsePoliciesOf(document: PoliciesDocument | undefined): Promise<PoliciesResult> {
+  if (document === undefined) return { ok: true, policies: [] };
+  const { parsePolicies } = await import('../retention/parse.ts');
+  return parsePolicies(document.value, document.whereIs);
 }
 
 /** Words for a person at a terminal; for everybody else a line in the log that holds the same. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { parseByteSize } from './byte-size.ts';
+import { formatByteSize, parseByteSize } from './byte-size.ts';
 
 test.each([
   ['0B', 0],
@@ -21,4 +21,14 @@ test.each([
   ['', 'this is not a size'],
 ])('the size "%s" is refused: %s', (text, problem) => {
   expect(parseByteSize(text)).toEqual({ ok: false, problem });
+});
+
+test.each([
+  [0, '0B'],
+  [4_194_304, '4MiB'],
+  [10_000_000, '10MB'],
+  [1_048_577, '1048577B'],
+  [53_687_091_200, '50GiB'],
+])('%d bytes are written %s', (sizeBytes, text) => {
+  expect(formatByteSize(sizeBytes)).toBe(text);
 });

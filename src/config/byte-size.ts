@@ -22,3 +22,11 @@ export function parseByteSize(text: string): ByteSizeResult {
   }
   return { ok: true, sizeBytes: Number(count) * bytes };
 }
+
+/** The shortest way to write a whole number of bytes that `parseByteSize` reads back: 10485760 gives `10MiB`. */
+export function formatByteSize(sizeBytes: number): string {
+  const texts = [...bytesPerUnit].flatMap(([unit, bytes]) =>
+    sizeBytes % bytes === 0 ? [`${sizeBytes / bytes}${unit}`] : [],
+  );
+  return texts.reduce((shortest, text) => (text.length < shortest.length ? text : shortest), `${sizeBytes}B`);
+}

@@ -40,6 +40,29 @@ test('anchors and aliases stand for what they point to', () => {
   ]);
 });
 
+test('policies are handed on as they stand, with the place of each part', () => {
+  const text =
+    'data: /srv\npolicies:\n  - repositories: team/**\n    rules: &rules\n      - { action: keep, tags: [v*, w*] }\n' +
+    '  - default:\n    rules: *rules\n';
+  const { found, problems, policies } = read(text);
+  const rules = [{ action: 'keep', tags: ['v*', 'w*'] }];
+  expect([found.map(({ name }) => name), problems]).toEqual([['data'], []]);
+  expect(policies?.value).toEqual([
+    { repositories: 'team/**', rules },
+    { default: null, rules },
+  ]);
+  expect(policies?.whereIs([])).toBe('wherry.yaml:3');
+  expect(policies?.whereIs([0, 'rules', 0, 'tags', 1])).toBe('wherry.yaml:5');
+  expect(policies?.whereIs([1, 'default'])).toBe('wherry.yaml:6');
+  expect(policies?.whereIs([1, 'rules', 0, 'nowhere'])).toBe('wherry.yaml:5');
+  expect(policies?.whereIs([7])).toBe('wherry.yaml:3');
+});
+
+test('no policies under the key are the same as no key', () => {
+  expect(read('policies:\n')).toEqual({ found: [], problems: [] });
+  expect(read('polices: []\n').problems).toEqual(['wherry.yaml:1: polices is not a setting (did you mean policies?)']);
+});
+
 test.each([
   ['windows:\n  leese: 6h\n', 'wherry.yaml:2: windows.leese is not a setting (did you mean windows.lease?)'],
   ['lease: 6h\n', 'wherry.yaml:1: lease is not a setting (did you mean windows.lease?)'],

@@ -1,14 +1,18 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import type { Document, Node } from 'yaml';
 import { suggestion } from './nearest.ts';
+import { policiesDocument, type PoliciesDocument } from './policies-document.ts';
 import { settable } from './settings.ts';
 import type { FoundValue, SourceReading } from './source.ts';
 
 const names = settable.map(({ name }) => name);
 
+/** The one key that is no setting: what stands under it is a document of its own. */
+const policiesKey = 'policies';
+
 /**
  * Reads a configuration file's text (YAML). Each setting stands nested, as its name says: `windows.lease` is the key
- * `lease` under the key `windows`. Keys that are no setting are refused.
+ * `lease` under the key `windows`. Keys that are no setting are refused; `policies` is handed on as it stands.
  */
 export function readConfigFile(path: string, text: string): SourceReading {
   const lines = new LineCounter();
@@ -21,8 +25,9 @@ export function readConfigFile(path: string, text: string): SourceReading {
   if (problems.length > 0) return { found: [], problems };
 
   const found: FoundValue[] = [];
+  let policies: PoliciesDocument | undefined;
   visit(document.contents, '', path);
-  return { found, problems };
+  return policies === undefined ? { found, problems } : { found, problems, policies };
 
   function visit(given: unknown, name: string, parentWhere: string): void {
     const node = resolve(given, document);
@@ -61,7 +66,10 @@ export function readConfigFile(path: string, text: string): SourceReading {
     }
     const word = String(key.value);
     const name = group === '' ? word : `${group}.${word}`;
-    if (word.includes('.') && names.includes(name)) {
+    if (name === policiesKey) {
+      const given = policiesDocument(path, document, lines, value);
+      if (given.value !== null) policies = given;
+    } else if (word.includes('.') && names.includes(name)) {
       problems.push(`${where}: write ${name} as a key under the key ${name.slice(0, name.lastIndexOf('.'))}`);
     } else if (names.includes(name) || isGroup(name)) {
       visit(value, name, where);
@@ -80,7 +88,7 @@ function hintFor(name: string, word: string): string {
   const elsewhere = names.find((other) => other.endsWith(`.${word}`));
   if (elsewhere !== undefined) return ` (did you mean ${elsewhere}?)`;
   const groups = names.filter((other) => other.includes('.')).map((other) => other.slice(0, other.lastIndexOf('.')));
-  return suggestion(name, [...names, ...groups]);
+  return suggestion(name, [...names, ...groups, policiesKey]);
 }
 
 function isEmptyText(source: string | undefined, type: string | undefined): boolean {

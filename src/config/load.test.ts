@@ -72,6 +72,7 @@ test('without any source every setting has its default', async () => {
   expect(loaded).toEqual({
     ok: true,
     sources: new Map(allSettings.map(({ name }) => [name, 'default'])),
+    policies: undefined,
     config: {
       data: './data',
       listen: { host: '127.0.0.1', port: 5000 },

@@ -1,6 +1,7 @@
 import { configFileVariable, readEnvironment } from './environment.ts';
 import type { Environment } from './environment.ts';
 import { readFlags } from './flags.ts';
+import type { PoliciesDocument } from './policies-document.ts';
 import { configOf } from './schema.ts';
 import type { Config } from './schema.ts';
 import { allSettings, namesSetBy, settable } from './settings.ts';
@@ -12,6 +13,8 @@ export type LoadResult =
       readonly config: Config;
       /** By the name of each setting, where its value comes from. */
       readonly sources: ReadonlyMap<string, SourceKind>;
+      /** The retention policies of the file, not yet parsed: that is for src/retention/. */
+      readonly policies: PoliciesDocument | undefined;
     }
   | { readonly ok: false; readonly problems: readonly string[] };
 
@@ -39,7 +42,8 @@ export async function loadConfig(options: {
   const chosen = choose(found);
   const config = configOf((setting) => setting.type.schema.parse(chosen.get(setting.name)?.value ?? setting.default));
   const sources = new Map(allSettings.map(({ name }) => [name, chosen.get(name)?.kind ?? 'default'] as const));
-  return { ok: true, config, sources };
+  const policies = readings.find((reading) => reading.policies !== undefined)?.policies;
+  return { ok: true, config, sources, policies };
 }
 
 async function readFileOf(

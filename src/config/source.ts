@@ -1,3 +1,5 @@
+import type { PoliciesDocument } from './policies-document.ts';
+
 /** Where a value comes from; a later kind wins over an earlier one. */
 export type SourceKind = 'default' | 'file' | 'environment' | 'flag';
 
@@ -15,4 +17,6 @@ export interface FoundValue {
 export interface SourceReading {
   readonly found: readonly FoundValue[];
   readonly problems: readonly string[];
+  /** Retention policies, which only a file can hold. */
+  readonly policies?: PoliciesDocument;
 }
