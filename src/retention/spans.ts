@@ -1,0 +1,127 @@
+import type { Item } from './facts.ts';
+import { markLatest, markNewest, markWithinBudget, type Selected } from './ranks.ts';
+import type { Rule } from './policy.ts';
+import { suits, suitsEach, type NameReading, type Readings } from './selection.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/**
+ * When a rule applies to each item, in order of the snapshot's row: from a time on, until before another. Everything
+ * but the time is taken as it is. Where it never applies, `from` is infinite.
+ */
+export interface Spans {
+  readonly rule: Rule;
+  readonly from: Float64Array;
+  readonly until: Float64Array;
+  /** What the rule selects, whether it applies or not. */
+  readonly selected: Selected;
+}
+
+/**
+ * Works out the spans of one rule.
+ *
+ * @param readings what the rules make of each item's name
+ * @param index which of the rules it is
+ * @param mustStay what a rule that prunes by a budget must count whether it fits or not
+ */
+export function spansOf(
+  snapshot: Snapshot,
+  rule: Rule,
+  readings: readonly Readings[],
+  index: number,
+  mustStay: (place: number) => boolean,
+): Spans {
+  const { items } = snapshot;
+  const selected = select(items, rule, readings, index);
+  const spans = {
+    rule,
+    from: new Float64Array(items.length).fill(Infinity),
+    until: new Float64Array(items.length),
+    selected,
+  };
+  const isIn = ranked(snapshot, rule, selected, mustStay);
+  for (const place of selected.places) if (isIn === undefined || isIn[place] === 1) fillSpan(snapshot, spans, place);
+  return spans;
+}
+
+function select(items: readonly Item[], rule: Rule, readings: readonly Readings[], index: number): Selected {
+  const places: number[] = [];
+  const own: (NameReading | undefined)[] = [];
+  const isEachSuited = suitsEach(rule);
+  for (let place = 0; place < items.length; place += 1) {
+    const item = items[place];
+    const reading = readings[place]?.[index];
+    const isSelected = reading !== undefined && item !== undefined && (isEachSuited || suits(rule, item));
+    own.push(isSelected ? reading : undefined);
+    if (isSelected) places.push(place);
+  }
+  return { places, readings: own };
+}
+
+/** Those for whom all criteria hold that compare items with each other; undefined where there are none. */
+function ranked(
+  snapshot: Snapshot,
+  rule: Rule,
+  selected: Selected,
+  mustStay: (place: number) => boolean,
+): Uint8Array | undefined {
+  const { mostRecentlyPushedCount, mostRecentlyPulledCount, semver, budgetBytes } = rule.criteria;
+  const marks: Uint8Array[] = [];
+  const mark = (fill: (isIn: Uint8Array) => void): void => {
+    const isIn = new Uint8Array(snapshot.items.length);
+    fill(isIn);
+    marks.push(isIn);
+  };
+  if (mostRecentlyPushedCount !== undefined) {
+    mark((isIn) => markLatest(snapshot, selected, 'pushed', mostRecentlyPushedCount, isIn));
+  }
+  if (mostRecentlyPulledCount !== undefined) {
+    mark((isIn) => markLatest(snapshot, selected, 'used', mostRecentlyPulledCount, isIn));
+  }
+  if (semver !== undefined) mark((isIn) => markNewest(selected, semver.newest, isIn));
+  if (budgetBytes !== undefined && rule.action === 'keep') {
+    mark((isIn) => markWithinBudget(snapshot, selected, budgetBytes, () => false, isIn));
+  }
+  if (budgetBytes !== undefined && rule.action === 'prune') {
+    mark((isBeyond) => {
+      const isIn = new Uint8Array(snapshot.items.length);
+      markWithinBudget(snapshot, selected, budgetBytes, mustStay, isIn);
+      // What must stay now may be beyond the budget as soon as it need not stay.
+      for (const place of selected.places) isBeyond[place] = isIn[place] === 1 && !mustStay(place) ? 0 : 1;
+    });
+  }
+  const [first, ...more] = marks;
+  if (first === undefined) return undefined;
+  for (const other of more) {
+    for (const place of selected.places) first[place] = (first[place] ?? 0) & (other[place] ?? 0);
+  }
+  return first;
+}
+
+function fillSpan({ items, pushed, tagged, born, used }: Snapshot, { rule, from, until }: Spans, place: number): void {
+  const { criteria, action } = rule;
+  let [begin, end] = [-Infinity, Infinity];
+  // Where something is not known, a rule that keeps applies, and one that prunes does not.
+  const isMissingFatal = action === 'prune';
+  const within = (time: number, ms: number | undefined): void => {
+    if (ms === undefined) return;
+    if (!Number.isNaN(time)) end = Math.min(end, time + ms);
+    else if (isMissingFatal) begin = Infinity;
+  };
+  const after = (time: number, ms: number | undefined): void => {
+    if (ms === undefined) return;
+    if (!Number.isNaN(time)) begin = Math.max(begin, time + ms);
+    else if (isMissingFatal) begin = Infinity;
+  };
+  within(pushed[place] ?? NaN, criteria.pushedWithinMs);
+  within(used[place] ?? NaN, criteria.pulledWithinMs);
+  within(tagged[place] ?? NaN, criteria.taggedWithinMs);
+  after(born[place] ?? NaN, criteria.olderThanMs);
+  after(used[place] ?? NaN, criteria.notPulledForMs);
+  if (criteria.largerThanBytes !== undefined) {
+    const sizeBytes = items[place]?.sizeBytes ?? null;
+    const isLarger = sizeBytes === null ? !isMissingFatal : sizeBytes > criteria.largerThanBytes;
+    if (!isLarger) begin = Infinity;
+  }
+  from[place] = begin < end ? begin : Infinity;
+  until[place] = end;
+}
