@@ -1,0 +1,29 @@
+import { expect, test } from 'bun:test';
+import { policyOf } from '../../test/retention/facts.ts';
+import { countsAsPull, type Pull } from './pulls.ts';
+
+const policy = policyOf({
+  repositories: '**',
+  default: 'keep',
+  ignorePullsBy: { users: 'scan-*', robots: ['mirror'], userAgents: ['Trivy/**'] },
+});
+
+const somebody: Pull = { method: 'GET', user: undefined, robot: undefined, userAgent: undefined };
+
+test.each([
+  [somebody, true],
+  [{ ...somebody, user: 'alice', userAgent: 'containerd/2.0' }, true],
+  [{ ...somebody, user: 'scan-1' }, false],
+  [{ ...somebody, robot: 'scan-1' }, true],
+  [{ ...somebody, robot: 'mirror' }, false],
+  [{ ...somebody, user: 'alice', userAgent: 'Trivy/0.50 (linux/amd64)' }, false],
+  [{ ...somebody, method: 'HEAD' as const }, false],
+])('the pull %j counts: %p', (pull, counts) => {
+  expect(countsAsPull(policy, pull)).toBe(counts);
+});
+
+test('a HEAD counts where the policy says so, and is ignored like any other pull', () => {
+  const counting = { ...policy, countHeads: true };
+  expect(countsAsPull(counting, { ...somebody, method: 'HEAD' })).toBe(true);
+  expect(countsAsPull(counting, { ...somebody, method: 'HEAD', user: 'scan-1' })).toBe(false);
+});
