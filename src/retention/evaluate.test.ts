@@ -76,7 +76,11 @@ describe('which tags a rule selects', () => {
     [
       'an artifact type must be there to match',
       pruning({ artifactType: ['application/vnd.example.*'] }),
-      { sbom: { artifactType: 'application/vnd.example.sbom' }, image: {} },
+      {
+        sbom: { artifactType: 'application/vnd.example.sbom' },
+        other: { artifactType: 'application/vnd.other' },
+        image: {},
+      },
       ['sbom'],
     ],
     [
@@ -352,7 +356,7 @@ describe('versions', () => {
     ],
     [
       'only pre-releases',
-      keeping({ semver: { newest: 1, prereleases: 'only' } }),
+      keeping({ semver: { newest: 1, per: 'major', prereleases: 'only' } }),
       versions,
       ['1.0.0', '1.0.1', '1.1.0', '1.10.0', '1.9.0', '2.0.0', '2.0.1-rc.1'],
     ],

@@ -59,7 +59,13 @@ test('nothing goes past something that waits, because what it frees was computed
 
 test('untagged manifests count for the bytes only', () => {
   const untagged = { isTag: false, freesBytes: 50 };
-  expect(withinRails(shares, fresh, Array.from({ length: 5 }, () => untagged)).goes.length).toBe(4);
+  expect(
+    withinRails(
+      shares,
+      fresh,
+      Array.from({ length: 5 }, () => untagged),
+    ).goes.length,
+  ).toBe(4);
   expect(withinRails(shares, fresh, [...tags(10, 10), untagged, ...tags(10)]).waits).toEqual(tags(10));
 });
 

@@ -10,8 +10,8 @@ export interface Selected {
 }
 
 /**
- * Of each group, the latest by a time; `isIn` gets a 1 for them. What has no such time is in too, and takes nobody's
- * place. Untagged manifests, of which there may be many, do not take the places of tags.
+ * Of each group, the latest by a time; `isIn` gets a 1 for them. What has no such time comes last, so it takes nobody's
+ * place; it is kept for having none. Untagged manifests, of which there may be many, do not take the places of tags.
  */
 export function markLatest(
   snapshot: Snapshot,
@@ -27,13 +27,10 @@ export function markLatest(
     if (reading === undefined) continue;
     const isTag = place < snapshot.tagCount;
     const taken = isTag ? (tags.get(reading.group) ?? 0) : untagged;
-    if (Number.isNaN(snapshot[times][place])) {
-      isIn[place] = 1;
-    } else if (taken < count) {
-      isIn[place] = 1;
-      if (isTag) tags.set(reading.group, taken + 1);
-      else untagged += 1;
-    }
+    if (taken >= count) continue;
+    isIn[place] = 1;
+    if (isTag) tags.set(reading.group, taken + 1);
+    else untagged += 1;
   }
 }
 

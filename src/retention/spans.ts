@@ -85,8 +85,7 @@ function ranked(
     mark((isBeyond) => {
       const isIn = new Uint8Array(snapshot.items.length);
       markWithinBudget(snapshot, selected, budgetBytes, mustStay, isIn);
-      // What must stay now may be beyond the budget as soon as it need not stay.
-      for (const place of selected.places) isBeyond[place] = isIn[place] === 1 && !mustStay(place) ? 0 : 1;
+      for (const place of selected.places) isBeyond[place] = isIn[place] === 1 ? 0 : 1;
     });
   }
   const [first, ...more] = marks;

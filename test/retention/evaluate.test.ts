@@ -106,10 +106,27 @@ const rules: fc.Arbitrary<RuleDefinition> = fc
   })
   .map(({ asked, ...rule }) => asRule(rule, new Set<string>(asked)));
 
+/** Rules whose parts only matter together, so that chance seldom makes one. */
+const combinedRules: fc.Arbitrary<RuleDefinition> = fc.oneof(
+  fc.record({
+    action: fc.constant('keep' as const),
+    groupBy: fc.constantFrom('/(.+)-\\d+/', '/(v?).*/'),
+    mostRecentlyPushedCount: counts,
+  }),
+  fc.record({
+    action: fc.constant('keep' as const),
+    groupBy: fc.constantFrom('/(v?).*/'),
+    semver: fc.record({ newest: counts, prereleases: fc.constant('include' as const) }),
+  }),
+  fc.record({ action: fc.constant('keep' as const), tags: patterns, pulledWithin: lengths }),
+  fc.record({ action: fc.constant('keep' as const), tags: patterns, olderThan: lengths }),
+  fc.record({ action: fc.constant('prune' as const), budget: fc.constantFrom('200B', '300B', '400B') }),
+);
+
 const policies: fc.Arbitrary<PolicyDefinition> = fc.record({
   repositories: fc.constant('**'),
   default: fc.constantFrom('keep' as const, 'prune' as const),
-  rules: fc.array(rules, { maxLength: 4 }),
+  rules: fc.array(fc.oneof(rules, combinedRules), { maxLength: 4 }),
   rails: fc.record({
     mayPruneLastTag: fc.boolean(),
     grace: fc.constantFrom('0', '1d', '3d'),
