@@ -59,6 +59,11 @@ const commands: readonly CommandEntry[] = [
     load: async () => (await import('./du.ts')).defineDu,
   },
   {
+    name: 'retention',
+    summary: 'check retention policies, or translate those of another registry',
+    load: async () => (await import('./retention.ts')).defineRetention,
+  },
+  {
     name: 'collector',
     summary: 'show, pause or resume the collector',
     load: async () => (await import('./collector.ts')).defineCollector,

@@ -1,0 +1,9 @@
+import type { CommandDefinition } from './program.ts';
+import { defineRetentionCheck } from './retention-check.ts';
+import { defineRetentionConvert } from './retention-convert.ts';
+
+/** `wherry retention`: what operators can do about retention policies. */
+export const defineRetention: CommandDefinition = (command, end) => {
+  defineRetentionCheck(command.command('check'), end);
+  defineRetentionConvert(command.command('convert'), end);
+};
