@@ -20,7 +20,8 @@ several of them set it, the later in this list wins:
 3. the command line: \`${flagOf('windows.neverTagged')}\` is \`windows.neverTagged\`.
 
 Names that do not exist and values that are not accepted are refused at the start, all of them at once. Variables that
-Kubernetes sets for a Service named \`wherry\` are passed over.
+Kubernetes sets for a Service named \`wherry\` are passed over. Only the file can hold \`policies\`, which
+[retention.md](retention.md) describes.
 
 This file holds the defaults:
 

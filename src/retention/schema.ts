@@ -286,3 +286,7 @@ function textOf(given: unknown): string | undefined {
 function problemWithoutText(given: unknown): string {
   return given === null ? 'has no value' : 'is a single value, not a list or a group';
 }
+
+/** The names of all that a rule may have, and of all rails. */
+export const ruleKeys: readonly string[] = Object.keys(ruleShape);
+export const railKeys: readonly string[] = Object.keys(railsShape);
