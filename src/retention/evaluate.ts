@@ -112,9 +112,9 @@ class RepositoryEvaluation {
   #decision(item: Item, place: number): Pick<Verdict, 'action' | 'cause'> {
     if (item.isPinned) return pinned;
     if (item.follows !== null) return { action: 'keep', cause: { kind: 'follows', what: item.follows } };
-    const keeping = this.#keeping.find((spans) => applies(spans, place, this.#now));
+    const keeping = findApplying(this.#keeping, place, this.#now);
     if (keeping !== undefined) return { action: 'keep', cause: { kind: 'rule', rule: keeping.rule } };
-    const pruning = this.#pruning.find((spans) => applies(spans, place, this.#now));
+    const pruning = findApplying(this.#pruning, place, this.#now);
     if (pruning === undefined && this.#policy.default === 'keep') return { action: 'keep', cause: byDefault };
     const until = this.#graceUntil[place] ?? Infinity;
     if (until === Infinity) return { action: 'keep', cause: { kind: 'unknownPush' } };
@@ -124,12 +124,12 @@ class RepositoryEvaluation {
 
   /** Whether something must not go at a time, whatever the rules that prune and the default say. */
   #isKept(place: number, time: number): boolean {
-    return time < (this.#graceUntil[place] ?? Infinity) || this.#keeping.some((spans) => applies(spans, place, time));
+    return time < (this.#graceUntil[place] ?? Infinity) || findApplying(this.#keeping, place, time) !== undefined;
   }
 
   #isPruned(place: number, time: number): boolean {
     if (this.#isKept(place, time)) return false;
-    return this.#policy.default === 'prune' || this.#pruning.some((spans) => applies(spans, place, time));
+    return this.#policy.default === 'prune' || findApplying(this.#pruning, place, time) !== undefined;
   }
 
   /** The first time at which, by the item's own times, it is pruned and now not, or the other way; or kept. */
@@ -149,17 +149,8 @@ class RepositoryEvaluation {
   /** The first time after another at which a span of the item begins or ends, or its grace. */
   #nextBound(place: number, after: number): number {
     const grace = this.#graceUntil[place] ?? Infinity;
-    let next = grace > after ? grace : Infinity;
-    for (const spansOfAction of [this.#keeping, this.#pruning]) {
-      for (const { from, until } of spansOfAction) {
-        const begin = from[place] ?? Infinity;
-        if (begin === Infinity) continue;
-        const end = until[place] ?? Infinity;
-        if (begin > after) next = Math.min(next, begin);
-        else if (end > after) next = Math.min(next, end);
-      }
-    }
-    return next;
+    const next = Math.min(nextBound(this.#keeping, place, after), nextBound(this.#pruning, place, after));
+    return grace > after ? Math.min(grace, next) : next;
   }
 
   /** What a budget leaves room for changes when something that must stay need not stay any more, or the other way. */
@@ -214,8 +205,23 @@ class RepositoryEvaluation {
 const pinned = { action: 'keep', cause: { kind: 'pinned' } } as const;
 const byDefault: Cause = { kind: 'default' };
 
-function applies({ from, until }: Spans, place: number, time: number): boolean {
-  return (from[place] ?? Infinity) <= time && time < (until[place] ?? Infinity);
+/** The first rule that applies to an item at a time. A loop, because it runs several times for each item and rule. */
+function findApplying(rules: readonly Spans[], place: number, time: number): Spans | undefined {
+  for (const spans of rules) {
+    if ((spans.from[place] ?? Infinity) <= time && time < (spans.until[place] ?? Infinity)) return spans;
+  }
+  return undefined;
+}
+
+/** The first time after another at which a rule begins or ceases to apply to an item. */
+function nextBound(rules: readonly Spans[], place: number, after: number): number {
+  let next = Infinity;
+  for (const { from, until } of rules) {
+    const begin = from[place] ?? Infinity;
+    const bound = begin > after ? begin : (until[place] ?? Infinity);
+    if (bound > after && bound < next) next = bound;
+  }
+  return next;
 }
 
 function finite(time: number): number | null {

@@ -74,9 +74,9 @@ export function markWithinBudget(
   let sizeBytes = 0;
   const add = (place: number): void => {
     for (const content of snapshot.items[place]?.contents ?? []) {
-      if (counted.has(content.digest)) continue;
+      const before = counted.size;
       counted.add(content.digest);
-      sizeBytes += content.sizeBytes;
+      if (counted.size > before) sizeBytes += content.sizeBytes;
     }
   };
   for (const place of places) {

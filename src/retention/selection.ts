@@ -114,7 +114,8 @@ function partOf({ major, minor }: SemVer, { per }: SemverCriterion): string {
 }
 
 function isOneOf(patterns: readonly Pattern[], text: string): boolean {
-  return patterns.some((pattern) => pattern.matches(text));
+  for (const pattern of patterns) if (pattern.matches(text)) return true;
+  return false;
 }
 
 function hasAll(patterns: ReadonlyMap<string, Pattern>, texts: Readonly<Record<string, string>>): boolean {

@@ -96,31 +96,40 @@ function ranked(
   return first;
 }
 
-function fillSpan({ items, pushed, tagged, born, used }: Snapshot, { rule, from, until }: Spans, place: number): void {
+function fillSpan(snapshot: Snapshot, { rule, from, until }: Spans, place: number): void {
   const { criteria, action } = rule;
-  let [begin, end] = [-Infinity, Infinity];
+  const { items, pushed, tagged, born, used } = snapshot;
   // Where something is not known, a rule that keeps applies, and one that prunes does not.
-  const isMissingFatal = action === 'prune';
-  const within = (time: number, ms: number | undefined): void => {
-    if (ms === undefined) return;
-    if (!Number.isNaN(time)) end = Math.min(end, time + ms);
-    else if (isMissingFatal) begin = Infinity;
-  };
-  const after = (time: number, ms: number | undefined): void => {
-    if (ms === undefined) return;
-    if (!Number.isNaN(time)) begin = Math.max(begin, time + ms);
-    else if (isMissingFatal) begin = Infinity;
-  };
-  within(pushed[place] ?? NaN, criteria.pushedWithinMs);
-  within(used[place] ?? NaN, criteria.pulledWithinMs);
-  within(tagged[place] ?? NaN, criteria.taggedWithinMs);
-  after(born[place] ?? NaN, criteria.olderThanMs);
-  after(used[place] ?? NaN, criteria.notPulledForMs);
+  const unknown = action === 'prune' ? never : always;
+  let begin = Math.max(
+    beginOf(born[place], criteria.olderThanMs, unknown.begin),
+    beginOf(used[place], criteria.notPulledForMs, unknown.begin),
+  );
+  const end = Math.min(
+    endOf(pushed[place], criteria.pushedWithinMs, unknown.end),
+    endOf(used[place], criteria.pulledWithinMs, unknown.end),
+    endOf(tagged[place], criteria.taggedWithinMs, unknown.end),
+  );
   if (criteria.largerThanBytes !== undefined) {
     const sizeBytes = items[place]?.sizeBytes ?? null;
-    const isLarger = sizeBytes === null ? !isMissingFatal : sizeBytes > criteria.largerThanBytes;
-    if (!isLarger) begin = Infinity;
+    if (sizeBytes === null) begin = Math.max(begin, unknown.begin);
+    else if (sizeBytes <= criteria.largerThanBytes) begin = never.begin;
   }
   from[place] = begin < end ? begin : Infinity;
   until[place] = end;
+}
+
+const always = { begin: -Infinity, end: Infinity };
+const never = { begin: Infinity, end: -Infinity };
+
+/** From when on a time is so long ago. */
+function beginOf(time: number | undefined, ms: number | undefined, unknown: number): number {
+  if (ms === undefined) return -Infinity;
+  return time === undefined || Number.isNaN(time) ? unknown : time + ms;
+}
+
+/** Until when a time is less than so long ago. */
+function endOf(time: number | undefined, ms: number | undefined, unknown: number): number {
+  if (ms === undefined) return Infinity;
+  return time === undefined || Number.isNaN(time) ? unknown : time + ms;
 }
