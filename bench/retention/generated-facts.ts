@@ -29,7 +29,7 @@ export function generatedFacts(seed: number, tagCount: number, now: number): Rep
       artifactType: null,
       labels: {},
       annotations: {},
-      signed: false,
+      isSigned: false,
       sizeBytes: own.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
       contents: own,
       isPinned: false,

@@ -45,7 +45,7 @@ interface ItemFacts {
   /** Of the manifest. */
   readonly annotations: Readonly<Record<string, string>>;
   /** Whether a signature is there: a referrer of the kind, or a tag about the manifest. */
-  readonly signed: boolean;
+  readonly isSigned: boolean;
   /** Bytes of the closure, each content counted once; null where they are not known. */
   readonly sizeBytes: number | null;
   /**

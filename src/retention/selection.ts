@@ -53,7 +53,7 @@ export class NameReader {
 export function suits({ selector }: Rule, item: Item): boolean {
   const { labels, annotations, artifactType, mediaType, signed } = selector;
   return (
-    (signed === undefined || signed === item.signed) &&
+    (signed === undefined || signed === item.isSigned) &&
     (artifactType.length === 0 || (item.artifactType !== null && isOneOf(artifactType, item.artifactType))) &&
     (mediaType.length === 0 || isOneOf(mediaType, item.mediaType)) &&
     hasAll(labels, item.labels) &&

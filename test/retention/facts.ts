@@ -73,7 +73,7 @@ function itemFacts(word: string, given: Given): Omit<TagFacts, 'kind' | 'name'> 
     artifactType: given.artifactType ?? null,
     labels: given.labels ?? {},
     annotations: given.annotations ?? {},
-    signed: given.isSigned ?? false,
+    isSigned: given.isSigned ?? false,
     sizeBytes:
       given.sizeBytes === undefined ? contents.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) : given.sizeBytes,
     contents,

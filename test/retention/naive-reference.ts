@@ -90,7 +90,7 @@ function selects(rule: RuleDefinition, item: Item): boolean {
   const { tagState = 'tagged', signed } = rule;
   if (item.follows !== null) return false;
   if (tagState !== 'any' && tagState !== (item.kind === 'tag' ? 'tagged' : 'untagged')) return false;
-  if (signed !== undefined && item.signed !== signed) return false;
+  if (signed !== undefined && item.isSigned !== signed) return false;
   if (Object.entries(rule.labels ?? {}).some(([label, value]) => item.labels[label] !== value)) return false;
   if (item.kind === 'untagged') return true;
   const patterns = [rule.tags ?? '*'].flat();
