@@ -5,6 +5,9 @@ import { Glob } from './glob.ts';
 /** A longer one is a mistake. */
 const longestExpression = 512;
 
+/** RE2's measure of an expression, to which the time of a match is in proportion too: `{1,1000}` makes a large one. */
+const largestExpression = 1000;
+
 /** What a text can be matched with: a glob, or a regular expression between slashes. */
 export type Pattern = Glob | Expression;
 
@@ -32,7 +35,9 @@ export class Expression {
       return { ok: false, problem: `this is longer than ${longestExpression} characters` };
     }
     try {
-      return { ok: true, pattern: new Expression(source, RE2JS.compile(text)) };
+      const compiled = RE2JS.compile(text);
+      if (compiled.programSize() <= largestExpression) return { ok: true, pattern: new Expression(source, compiled) };
+      return { ok: false, problem: 'this would take long on every name; repeat less in it' };
     } catch (error) {
       if (!(error instanceof RE2JSException)) throw error;
       return { ok: false, problem: `this is not a regular expression of RE2: ${error.message}` };
