@@ -12,7 +12,11 @@ import { foreignDuration } from './foreign-durations.ts';
 import { problemsOf } from './problems.ts';
 import { policiesOfScopes, type ScopedRules } from './scopes.ts';
 
-const duration = z.string().refine((text) => foreignDuration(text) !== undefined, { error: 'is not a length of time' });
+// No time at all, which its API drops anyway, is the same as none given.
+const duration = z
+  .string()
+  .refine((text) => /^0+s?$/.test(text) || foreignDuration(text) !== undefined, { error: 'is not a length of time' })
+  .transform((text) => foreignDuration(text));
 const packagePrefixes = z
   .array(z.string().refine((text) => parseRepositoryGlob(`${text}**`).ok, { error: 'is no beginning of a repository' }))
   .optional();
@@ -123,8 +127,8 @@ function conditionRules(policy: CleanupPolicy): readonly RuleDefinition[] {
       ...nameOf(policy),
       action: policy.action === 'delete' ? 'prune' : 'keep',
       ...selector,
-      ...(olderThan === undefined ? {} : { olderThan: foreignDuration(olderThan) ?? olderThan }),
-      ...(newerThan === undefined ? {} : { pushedWithin: foreignDuration(newerThan) ?? newerThan }),
+      ...(olderThan === undefined ? {} : { olderThan }),
+      ...(newerThan === undefined ? {} : { pushedWithin: newerThan }),
     },
   ];
 }

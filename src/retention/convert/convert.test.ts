@@ -465,6 +465,13 @@ describe('Artifact Registry', () => {
     ]);
   });
 
+  test('no time at all and the empty beginning of a package limit nothing', () => {
+    const condition = { tagState: 'any', olderThan: '0s', packageNamePrefixes: [''] };
+    expect(convert('artifact-registry', [{ name: 'all', action: { type: 'Delete' }, condition }]).policies).toEqual([
+      { repositories: ['**'], default: 'keep', rules: [{ name: 'all', action: 'prune', tagState: 'any' }] },
+    ]);
+  });
+
   test('digests cannot be named: a rule that deletes those is left out, one that keeps them keeps all', () => {
     const condition = { versionNamePrefixes: ['sha256:ab'] };
     const versions = convert('artifact-registry', [
