@@ -40,20 +40,21 @@ const everything = policyOf({
 });
 
 const bars: Bar[] = [];
-for (const [name, policy] of [
-  ['three rules', simple],
-  ['every kind of rule', everything],
+// Half of the second one is the groups of an expression, of names that are all new to it.
+for (const [name, policy, limit] of [
+  ['three rules', simple, 5],
+  ['every kind of rule', everything, 10],
 ] as const) {
   const whole = measureAll(policy);
   const again = measureChanges(policy);
   bars.push(
     {
       what: `${options.repositories} × ${options.tags} tags, ${name}`,
-      figures: [`${whole.cpuMs.toFixed(0)} ms CPU`, `${(whole.ms / options.repositories).toFixed(2)} ms each`],
-      is: whole.ms / 1000,
-      limit: 5,
+      figures: [`${(whole.ms / 1000).toFixed(2)} s`, `${(whole.cpuMs / options.repositories).toFixed(2)} ms CPU each`],
+      is: whole.cpuMs / 1000,
+      limit,
       better: 'lower',
-      unit: ' s',
+      unit: ' s CPU',
     },
     {
       what: `one tag of ${options.tags} changed, ${name}`,
