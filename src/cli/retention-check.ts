@@ -3,7 +3,7 @@ import { readConfigFile } from '../config/file.ts';
 import { lintPolicies, type LintRemark } from '../retention/lint.ts';
 import { parsePolicies } from '../retention/parse.ts';
 import { exitCodes } from './exit-codes.ts';
-import type { CommandDefinition } from './program.ts';
+import type { CommandDefinition } from './command-definition.ts';
 
 interface Checked {
   readonly problems: readonly string[];

@@ -5,7 +5,7 @@ import { foreignKinds, type Conversion, type ForeignKind } from '../retention/co
 import { convertPolicies, detectKind } from '../retention/convert/convert.ts';
 import { parsePolicies } from '../retention/parse.ts';
 import { exitCodes } from './exit-codes.ts';
-import type { CommandDefinition } from './program.ts';
+import type { CommandDefinition } from './command-definition.ts';
 
 interface ConvertFlags {
   readonly from?: ForeignKind;

@@ -1,4 +1,4 @@
-import type { CommandDefinition } from './program.ts';
+import type { CommandDefinition } from './command-definition.ts';
 import { defineRetentionCheck } from './retention-check.ts';
 import { defineRetentionConvert } from './retention-convert.ts';
 
