@@ -8,6 +8,7 @@ import * as objects from './queries/objects.ts';
 import * as pins from './queries/pins.ts';
 import * as removals from './queries/removals.ts';
 import * as repositories from './queries/repositories.ts';
+import * as retention from './queries/retention.ts';
 import * as store from './queries/store.ts';
 import * as tags from './queries/tags.ts';
 import * as tasks from './queries/tasks.ts';
@@ -36,6 +37,7 @@ const files = {
   pins,
   removals,
   repositories,
+  retention,
   store,
   tags,
   tasks,

@@ -121,6 +121,26 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'a page of the pins, in the order of the key',
     steps: ['SEARCH pin USING PRIMARY KEY ((repo,kind,name)>(?,?,?))'],
   },
+  'retention.tagClocksAfter': {
+    reason: 'a page of the tags of a repository, in the order of the key',
+    steps: ['SEARCH tag USING PRIMARY KEY (repo=? AND name>?)'],
+  },
+  'retention.manifestClocksAfter': {
+    reason: 'a page of the manifests of a repository, in the order of the key',
+    steps: ['SEARCH manifest USING INDEX sqlite_autoindex_manifest_1 (repo=? AND digest>?)'],
+  },
+  'retention.heldBlobsAfter': {
+    reason: 'a page of the edges of a repository, in the order of the key',
+    steps: ['SEARCH manifest_blob USING PRIMARY KEY (repo=? AND (manifest,digest)>(?,?))'],
+  },
+  'retention.presentChildrenAfter': {
+    reason: 'a page of what the indexes of a repository list, in the order of the key',
+    steps: ['SEARCH manifest_child USING PRIMARY KEY (repo=? AND (parent,child)>(?,?))'],
+  },
+  'retention.pinsOfRepository': {
+    reason: 'all pins of a repository, and nothing else: a person has set each',
+    steps: ['SEARCH pin USING PRIMARY KEY (repo=?)'],
+  },
   'objects.liveObjectsAfter': {
     reason: 'a page of the objects, in the order of the key: its limit stands inside, before anything is counted',
     steps: ['SEARCH object USING PRIMARY KEY (oid>?)', 'SCAN some'],

@@ -29,6 +29,16 @@ export interface Without {
   readonly trash?: WithoutTrash;
 }
 
+/** Whether a manifest counts as held though nothing holds it, by what there is to know of it. */
+export type HoldsItself = (manifest: {
+  readonly state: 'live' | 'trashed';
+  readonly tagged_at: number | null;
+  readonly released_at: number | null;
+  readonly pushed_at: number;
+  readonly last_pulled_at: number | null;
+  readonly lease_until: number;
+}) => boolean;
+
 /**
  * Looks at how things stand, by the rules of the collector (collector/hold.ts), now or as if something were not there.
  * Remembers what it has found, so it is good for one look, within one read or a few close to each other.
@@ -36,11 +46,13 @@ export interface Without {
 export class Standings {
   readonly #withoutTags: readonly WithoutTag[];
   readonly #withoutTrash: WithoutTrash;
+  readonly #holdsItself: HoldsItself;
   readonly #held = new Map<string, boolean>();
 
-  constructor({ tags = [], trash = () => false }: Without = {}) {
+  constructor({ tags = [], trash = () => false }: Without = {}, holdsItself: HoldsItself = () => false) {
     this.#withoutTags = tags;
     this.#withoutTrash = trash;
+    this.#holdsItself = holdsItself;
   }
 
   *ofManifest(repo: RepositoryName, digest: Digest): Operation<Standing> {
@@ -62,12 +74,13 @@ export class Standings {
   /** Whether any repository, but for one, holds a blob. */
   *isBlobHeld(digest: Digest, except?: RepositoryName): Operation<boolean> {
     for (const { repo } of yield* all(linksOf, { digest })) {
-      if (repo !== except && (yield* this.#isLinkHeld(repo, digest))) return true;
+      if (repo !== except && (yield* this.isLinkHeld(repo, digest))) return true;
     }
     return false;
   }
 
-  *#isLinkHeld(repo: RepositoryName, digest: Digest): Operation<boolean> {
+  /** Whether one repository holds a blob. */
+  *isLinkHeld(repo: RepositoryName, digest: Digest): Operation<boolean> {
     for (const { manifest } of yield* all(manifestsOfBlob, { repo, digest })) {
       if (yield* this.isHeld(repo, manifest)) return true;
     }
@@ -93,6 +106,7 @@ export class Standings {
       const row = yield* first(manifestTimes, { repo, digest: next });
       if (row === undefined) continue;
       visited.add(next);
+      if (this.#holdsItself(row)) return true;
       if ((yield* first(findPin, { repo, kind: 'manifest', name: next })) !== undefined) return true;
       for (const { name } of yield* all(tagsOf, { repo, manifest: next })) {
         if (yield* this.#isRoot(repo, name, new Set([...asked, ...visited]))) return true;

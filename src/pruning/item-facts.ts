@@ -1,0 +1,167 @@
+import { ociEmptyJson } from '../oci/media-types.ts';
+import type { Content, RepositoryFacts, TagFacts, UntaggedFacts } from '../retention/facts.ts';
+import type { Description } from './descriptions.ts';
+import type { ManifestNode, RepositoryGraph, TagNode } from './repository-graph.ts';
+
+/** By which artifact types what is about a manifest is a signature of it. */
+const signatureTypes =
+  /^application\/(?:vnd\.dev\.cosign\.artifact\.sig\.|vnd\.cncf\.notary\.signature$|vnd\.dev\.sigstore\.bundle\b)/;
+
+const unread: Description = { labels: {}, annotations: {} };
+
+/** What facts are made of, beside the rows. */
+export interface FactsContext {
+  /** Labels and annotations, where they were read; what is not there has none. */
+  readonly descriptions: ReadonlyMap<ManifestNode, Description>;
+  /** The time that it is judged by, in ms since 1970. */
+  readonly now: number;
+  readonly leaseMs: number;
+}
+
+/** A tag, or a manifest under none, with the rows that it was made of. */
+export interface ItemNodes {
+  readonly tagOf: ReadonlyMap<TagFacts | UntaggedFacts, TagNode>;
+  readonly manifestOf: ReadonlyMap<TagFacts | UntaggedFacts, ManifestNode>;
+}
+
+/** What retention decides by about a repository, and which rows each of its items stands for. */
+export function repositoryFacts(
+  graph: RepositoryGraph,
+  context: FactsContext,
+): { readonly facts: RepositoryFacts; readonly nodes: ItemNodes } {
+  const maker = new FactsMaker(graph, context);
+  const tagOf = new Map<TagFacts | UntaggedFacts, TagNode>();
+  const manifestOf = new Map<TagFacts | UntaggedFacts, ManifestNode>();
+  const tags: TagFacts[] = [];
+  for (const tag of graph.tags) {
+    const facts = maker.tag(tag);
+    tags.push(facts);
+    tagOf.set(facts, tag);
+    manifestOf.set(facts, tag.manifest);
+  }
+  const untagged: UntaggedFacts[] = [];
+  for (const manifest of graph.manifests.values()) {
+    if (!manifest.isVisible || manifest.tags.length > 0) continue;
+    const facts = maker.untagged(manifest);
+    untagged.push(facts);
+    manifestOf.set(facts, manifest);
+  }
+  return { facts: { tags, untagged }, nodes: { tagOf, manifestOf } };
+}
+
+class FactsMaker {
+  readonly #graph: RepositoryGraph;
+  readonly #context: FactsContext;
+  /** By manifest, since many tags may lead to one. Worked out for those that are asked for: few rules need them. */
+  readonly #contents = new Map<ManifestNode, readonly Content[]>();
+
+  constructor(graph: RepositoryGraph, context: FactsContext) {
+    this.#graph = graph;
+    this.#context = context;
+  }
+
+  tag(tag: TagNode): TagFacts {
+    const { manifest } = tag;
+    const contents = (): readonly Content[] => this.#contentsOf(manifest);
+    return {
+      kind: 'tag',
+      name: tag.name,
+      ...this.#item(manifest),
+      pushedAt: Math.max(tag.pushedAt, tag.touchedAt),
+      taggedAt: tag.movedAt,
+      pulledAt: later(tag.lastPulledAt, pulledAt(manifest)),
+      isPinned: tag.isPinned || manifest.isPinned || this.#graph.isPinned,
+      // What a tag leads to may be a child or a referrer: the tag itself is still one that somebody has given.
+      follows: tag.about === undefined ? null : 'subject',
+      get contents() {
+        return contents();
+      },
+      get sizeBytes() {
+        return sizeOf(contents());
+      },
+    };
+  }
+
+  untagged(manifest: ManifestNode): UntaggedFacts {
+    const contents = (): readonly Content[] => this.#contentsOf(manifest);
+    return {
+      kind: 'untagged',
+      ...this.#item(manifest),
+      pushedAt: this.#pushedAt(manifest),
+      taggedAt: manifest.taggedAt,
+      untaggedAt: manifest.releasedAt,
+      pulledAt: pulledAt(manifest),
+      isPinned: manifest.isPinned || this.#graph.isPinned,
+      follows: followed(manifest),
+      get contents() {
+        return contents();
+      },
+      get sizeBytes() {
+        return sizeOf(contents());
+      },
+    };
+  }
+
+  /** A HEAD by a client that may push renews the lease, and counts as a push. So far back as that is known by it. */
+  #pushedAt({ pushedAt, leaseUntil }: ManifestNode): number {
+    const { now, leaseMs } = this.#context;
+    return Math.max(pushedAt, Math.min(now, leaseUntil - leaseMs));
+  }
+
+  #item(manifest: ManifestNode) {
+    const { digest, mediaType, artifactType } = manifest;
+    const { labels, annotations } = this.#context.descriptions.get(manifest) ?? unread;
+    return {
+      digest,
+      mediaType,
+      artifactType: artifactType === ociEmptyJson ? null : artifactType,
+      labels,
+      annotations,
+      isSigned: isSigned(manifest),
+    };
+  }
+
+  #contentsOf(manifest: ManifestNode): readonly Content[] {
+    const known = this.#contents.get(manifest);
+    if (known !== undefined) return known;
+    const isAlone = manifest.children.length + manifest.referrers.length + manifest.tagsAbout.length === 0;
+    const contents = isAlone
+      ? manifest.blobs
+      : [...new Set([...this.#graph.below(manifest)].flatMap(({ blobs }) => blobs))];
+    this.#contents.set(manifest, contents);
+    return contents;
+  }
+}
+
+function sizeOf(contents: readonly Content[]): number {
+  return contents.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
+function isSigned({ referrers, tagsAbout }: ManifestNode): boolean {
+  return (
+    referrers.some(({ artifactType }) => artifactType !== null && signatureTypes.test(artifactType)) ||
+    tagsAbout.some(({ name }) => name.endsWith('.sig'))
+  );
+}
+
+function followed({ parents, subject }: ManifestNode): 'index' | 'subject' | null {
+  if (parents.length > 0) return 'index';
+  return subject === undefined ? null : 'subject';
+}
+
+/** The last pull of a manifest, by its digest or any tag, or of something that it lists. */
+function pulledAt(manifest: ManifestNode): number | null {
+  if (manifest.children.length === 0) return manifest.lastPulledAt;
+  let latest: number | null = null;
+  const seen = new Set([manifest]);
+  for (const each of seen) {
+    latest = later(latest, each.lastPulledAt);
+    for (const child of each.children) seen.add(child);
+  }
+  return latest;
+}
+
+function later(one: number | null, other: number | null): number | null {
+  if (one === null || other === null) return one ?? other;
+  return Math.max(one, other);
+}

@@ -1,0 +1,198 @@
+import { all } from '../metadata/operation.ts';
+import { repositoriesAfter } from '../metadata/queries/usage.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { RepositoryName } from '../oci/names.ts';
+import type { Registry } from '../registry/registry.ts';
+import { evaluate, type Verdict } from '../retention/evaluate.ts';
+import type { Content } from '../retention/facts.ts';
+import { freedOneByOne } from '../retention/freed.ts';
+import type { Glob } from '../retention/glob.ts';
+import { policyFor, type Policy } from '../retention/policy.ts';
+import type { PolicySet } from '../retention/policy-set.ts';
+import { inOrderOfPruning, withinRails, type Removal } from '../retention/rails.ts';
+import { readDescriptions } from './descriptions.ts';
+import { repositoryFacts, type ItemNodes } from './item-facts.ts';
+import { RepositoryGraph, type ManifestNode, type Removed, type TagNode } from './repository-graph.ts';
+import { SharedContents, storedSizes } from './shared-contents.ts';
+import { waitsForFirstTag } from './untagged-window.ts';
+
+/** Repositories whose names one step reads. */
+const repositoriesPerStep = 200;
+
+export interface PlanRequest {
+  readonly policies: PolicySet;
+  /** Only the repositories that it matches; undefined for all. */
+  readonly repositories: Glob | undefined;
+  /** The time to judge by, in ms since 1970. */
+  readonly now: number;
+  /** Is told how many repositories have been looked at. */
+  readonly onProgress?: (progress: { readonly name: string; readonly done: number }) => void;
+}
+
+/** Something that is to go, and what that frees after all before it in the list have gone. */
+export interface PlannedRemoval extends Removal {
+  readonly verdict: Verdict;
+  readonly freesBytes: number;
+  readonly freesBlobs: number;
+}
+
+/** What a policy would do to a repository now. */
+export interface RepositoryPlan {
+  readonly repo: RepositoryName;
+  readonly policy: Policy;
+  /** What goes, in the order in which it goes: the least recently used first. */
+  readonly goes: readonly PlannedRemoval[];
+  /** What the rails let go on another day only, in the same order. */
+  readonly waits: readonly PlannedRemoval[];
+  /** What stays: tags by name, then untagged manifests by digest. */
+  readonly stays: readonly Verdict[];
+}
+
+/**
+ * Works out what policies would remove now, a repository after the other, by name; those that no policy is for are left
+ * out. It changes nothing but that pulls recorded in memory are written first, so that they count (R25).
+ *
+ * What is freed is what nothing holds any more once all of the plan is done and the trash, leases and uploads are over:
+ * not what a tag, an index, a subject, a pin, or an untagged manifest that waits for its first tag holds, in this or in
+ * any other repository. A content that several repositories give up counts in the last of them. What changes meanwhile
+ * may be judged as it was or as it is.
+ */
+export async function* planRetention(
+  registry: Registry,
+  { policies: { policies }, repositories, now, onProgress = () => undefined }: PlanRequest,
+): AsyncGenerator<RepositoryPlan, void, undefined> {
+  const { metadata, pulls, windows } = registry;
+  await pulls.flushQuietly();
+  const shared = new SharedContents(metadata, (row) =>
+    waitsForFirstTag(
+      {
+        isVisible: row.state === 'live',
+        taggedAt: row.tagged_at,
+        releasedAt: row.released_at,
+        pushedAt: row.pushed_at,
+        lastPulledAt: row.last_pulled_at,
+        leaseUntil: row.lease_until,
+      },
+      now,
+      windows,
+    ),
+  );
+  let done = 0;
+  for (let after = ''; ;) {
+    const rows = await metadata.read(() => all(repositoriesAfter, { after, limit: repositoriesPerStep }));
+    for (const { name } of rows) {
+      if (repositories === undefined || repositories.matches(name)) {
+        const policy = policyFor(policies, name);
+        if (policy !== undefined) yield await planRepository(registry, { repo: name, policy, shared, now });
+      }
+      done += 1;
+      onProgress({ name: 'repositories', done });
+    }
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    after = last.name;
+  }
+}
+
+interface RepositoryRequest {
+  readonly repo: RepositoryName;
+  readonly policy: Policy;
+  readonly shared: SharedContents;
+  readonly now: number;
+}
+
+async function planRepository(
+  registry: Registry,
+  { repo, policy, shared, now }: RepositoryRequest,
+): Promise<RepositoryPlan> {
+  const { metadata, windows } = registry;
+  const graph = await RepositoryGraph.read(metadata, repo);
+  const descriptions = await readDescriptions(registry, graph, policy);
+  const { facts, nodes } = repositoryFacts(graph, { descriptions, now, leaseMs: windows.leaseMs });
+  const { verdicts } = evaluate(policy, facts, now);
+  const stays = verdicts.filter(({ action }) => action === 'keep');
+  const order = inOrderOfPruning(verdicts);
+  if (order.length === 0) return { repo, policy, goes: [], waits: [], stays };
+
+  const waiting = (manifest: ManifestNode): boolean => waitsForFirstTag(manifest, now, windows);
+  const heldAfter = blobsOf(graph.held(waiting, removedBy(order, nodes)));
+  const givenUp = new Set<Digest>();
+  for (const { item } of order) {
+    for (const content of item.contents) if (!heldAfter.has(content)) givenUp.add(content.digest);
+  }
+  const { free, shared: linkedElsewhere } = await shared.look(repo, [...givenUp]);
+  const day = {
+    tags: facts.tags.filter(({ follows }) => follows === null).length,
+    sizeBytes: sizeOf(blobsOf(graph.held(waiting))),
+    // Nothing is pruned yet.
+    prunedTags: 0,
+    prunedBytes: 0,
+  };
+  const said = removalsOf(order, ({ digest, sizeBytes }) => (free.has(digest) ? sizeBytes : undefined));
+  const goCount = withinRails(policy.rails, day, said).goes.length;
+  // The files are asked only for what goes: what waits is counted by what its manifests say.
+  const going = digestsOf(order.slice(0, goCount));
+  const sizes = await storedSizes(
+    metadata,
+    going.filter((digest) => free.has(digest)),
+  );
+  const removals = removalsOf(order, ({ digest, sizeBytes }) =>
+    free.has(digest) ? (sizes.get(digest) ?? sizeBytes) : undefined,
+  );
+  const stillHeld = new Set(digestsOf(order.slice(goCount)));
+  for (const digest of going) {
+    if (!linkedElsewhere.has(digest) || !givenUp.has(digest) || stillHeld.has(digest)) continue;
+    shared.giveUp(repo, digest, free.has(digest));
+  }
+  return { repo, policy, goes: removals.slice(0, goCount), waits: removals.slice(goCount), stays };
+}
+
+/** What each frees after those before it. @param freedSize in bytes; undefined for what something else holds */
+function removalsOf(
+  order: readonly Verdict[],
+  freedSize: (content: Content) => number | undefined,
+): readonly PlannedRemoval[] {
+  const freed = freedOneByOne(
+    order.map(({ item }) => ({
+      contents: item.contents.flatMap((content) => {
+        const sizeBytes = freedSize(content);
+        return sizeBytes === undefined ? [] : [{ digest: content.digest, sizeBytes }];
+      }),
+    })),
+    () => 0,
+  );
+  return order.map((verdict, index) => ({
+    verdict,
+    isTag: verdict.item.kind === 'tag',
+    freesBytes: freed[index]?.sizeBytes ?? 0,
+    freesBlobs: freed[index]?.blobs ?? 0,
+  }));
+}
+
+function digestsOf(verdicts: readonly Verdict[]): readonly Digest[] {
+  return [...new Set(verdicts.flatMap(({ item }) => item.contents.map(({ digest }) => digest)))];
+}
+
+function removedBy(order: readonly Verdict[], { tagOf, manifestOf }: ItemNodes): Removed {
+  const tags = new Set<TagNode>();
+  const manifests = new Set<ManifestNode>();
+  for (const { item } of order) {
+    const tag = tagOf.get(item);
+    const manifest = manifestOf.get(item);
+    if (tag !== undefined) tags.add(tag);
+    else if (manifest !== undefined) manifests.add(manifest);
+  }
+  return { tags, manifests };
+}
+
+function blobsOf(manifests: ReadonlySet<ManifestNode>): ReadonlySet<Content> {
+  const blobs = new Set<Content>();
+  for (const manifest of manifests) for (const blob of manifest.blobs) blobs.add(blob);
+  return blobs;
+}
+
+function sizeOf(contents: ReadonlySet<Content>): number {
+  let sum = 0;
+  for (const { sizeBytes } of contents) sum += sizeBytes;
+  return sum;
+}
