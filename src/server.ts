@@ -19,6 +19,7 @@ import { collectorPause, dueReviews } from './registry/collector-pause.ts';
 import type { Registry } from './registry/registry.ts';
 import type { StoreGeneration } from './registry/store-generation.ts';
 import { StoreFigures } from './registry/store-figures.ts';
+import type { PolicySet } from './retention/policy-set.ts';
 import { StartupError } from './startup-error.ts';
 import { checkListenHost, codeOf } from './startup-failures.ts';
 import { openStores, registryOf, type Stores, type Syncs } from './stores.ts';
@@ -36,6 +37,8 @@ export interface RunningServer {
 export interface ServerParts {
   readonly config: Config;
   readonly log: Log;
+  /** What retention does; undefined where it does nothing. */
+  readonly policies?: PolicySet | undefined;
   readonly clock?: Clock;
   /** How things become durable, where it is not by the system's calls. */
   readonly syncs?: Syncs;
@@ -50,6 +53,7 @@ export interface ServerParts {
 export async function startServer({
   config,
   log,
+  policies,
   clock = systemClock,
   syncs,
   wrapMetadata = (metadata) => metadata,
@@ -57,7 +61,8 @@ export async function startServer({
   await checkListenHost(config.listen.host);
   const stores = await openStores(config.data, log, { clock, syncs });
   try {
-    return await serve({ ...stores, metadata: wrapMetadata(stores.metadata) }, { config, log, clock }, syncs?.answer);
+    const parts = { config, log, policies, clock };
+    return await serve({ ...stores, metadata: wrapMetadata(stores.metadata) }, parts, syncs?.answer);
   } catch (error) {
     await stores.close();
     throw error;
@@ -66,7 +71,7 @@ export async function startServer({
 
 async function serve(
   stores: Stores,
-  { config, log, clock }: Required<Pick<ServerParts, 'config' | 'log' | 'clock'>>,
+  { config, log, policies, clock }: Pick<ServerParts, 'config' | 'log' | 'policies'> & { readonly clock: Clock },
   answer: HttpCalls['answer'] | undefined,
 ): Promise<RunningServer> {
   const { directory, generation, metadata, reserve } = stores;
@@ -97,7 +102,12 @@ async function serve(
   const access = new AdminAccess(directory);
   const repairs = new OnlineRepairs({ registry, generation, onSettled: () => collectAgain() });
   const checks = new OnlineChecks({ directory, clock, make: (repair) => repairs.make(repair) });
-  const admin = { collector: controlOf(collector, generation), checks, token: access.token };
+  const admin = {
+    collector: controlOf(collector, generation),
+    checks,
+    policies: () => Promise.resolve(policies === undefined ? undefined : ({ ok: true, set: policies } as const)),
+    token: access.token,
+  };
   const server = listen(config, { registry, metrics, log, admin, answer });
   access.tell(server.url.origin, log);
   registry.pulls.start(config.pulls.flushMs);

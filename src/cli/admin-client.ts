@@ -4,6 +4,7 @@ import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { type ServerAddress, serverIn } from '../admin-access.ts';
+import type { PoliciesDocument } from '../config/policies-document.ts';
 import type { Config } from '../config/schema.ts';
 import type { AdminCall, Endpoint, LinesEndpoint } from '../http/admin/endpoint.ts';
 import { linesMediaType, type Progress, progress } from '../http/admin/lines.ts';
@@ -14,6 +15,7 @@ import { adminActor } from '../registry/actor.ts';
 import { systemClock } from '../registry/clock.ts';
 import { StartupError } from '../startup-error.ts';
 import { DirectoryInUseError, openStores, registryOf, type Stores } from '../stores.ts';
+import { configuredPolicies } from './configured-policies.ts';
 import { version } from './version.ts';
 
 export interface Asked {
@@ -46,8 +48,11 @@ export class RefusedError extends Error {
 
 type Send = (path: string, init: RequestInit) => Promise<Response>;
 
-/** @throws StartupError where there is no registry to ask */
-export async function openAdmin(config: Config): Promise<AdminClient> {
+/**
+ * @param policies those of the configuration: a server that runs has its own
+ * @throws StartupError where there is no registry to ask
+ */
+export async function openAdmin(config: Config, policies?: PoliciesDocument): Promise<AdminClient> {
   const directory = resolve(config.data);
   if (!existsSync(join(directory, 'wherry.db'))) {
     throw new StartupError(`there is no registry in ${directory}: name its data directory with --data`);
@@ -59,7 +64,7 @@ export async function openAdmin(config: Config): Promise<AdminClient> {
     if (!(error instanceof DirectoryInUseError)) throw error;
     return overHttp(directory);
   }
-  return withinProcess(stores, config);
+  return withinProcess(stores, config, policies);
 }
 
 function overHttp(directory: string): AdminClient {
@@ -87,7 +92,11 @@ export function clientOfServer(server: ServerAddress): AdminClient {
   return clientOf(send, server.token, () => Promise.resolve());
 }
 
-async function withinProcess(stores: Stores, config: Config): Promise<AdminClient> {
+async function withinProcess(
+  stores: Stores,
+  config: Config,
+  policies: PoliciesDocument | undefined,
+): Promise<AdminClient> {
   const log = await quietLog();
   const traffic = { pulled: () => undefined, pushed: () => undefined };
   const registry = registryOf({ stores, config, clock: systemClock, log, traffic });
@@ -104,7 +113,7 @@ async function withinProcess(stores: Stores, config: Config): Promise<AdminClien
       origin: () => '',
       actor: () => adminActor(undefined, userAgent),
       allowSlowAnswer: () => undefined,
-      admin: { collector: undefined, checks: undefined, token },
+      admin: { collector: undefined, checks: undefined, policies: () => configuredPolicies(policies), token },
     };
     return await answerAdmin(call, url.pathname);
   };

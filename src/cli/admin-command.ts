@@ -42,7 +42,7 @@ async function execute(run: Run, given: Given): Promise<number> {
     return exitCodes.usage;
   }
   try {
-    const admin = await openAdmin(loaded.config);
+    const admin = await openAdmin(loaded.config, loaded.policies);
     try {
       const printed = await run(admin, given);
       given.progress.clear();

@@ -60,7 +60,7 @@ const commands: readonly CommandEntry[] = [
   },
   {
     name: 'retention',
-    summary: 'check retention policies, or translate those of another registry',
+    summary: 'show what retention policies would remove; check them, or translate those of another registry',
     load: async () => (await import('./retention.ts')).defineRetention,
   },
   {

@@ -1,14 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { loadConfig } from '../config/load.ts';
-import type { PoliciesDocument } from '../config/policies-document.ts';
 import type { Config } from '../config/schema.ts';
 import { createLog } from '../log/log.ts';
 import type { Log } from '../log/log.ts';
-import type { PoliciesResult } from '../retention/parse.ts';
 import type { RunningServer } from '../server.ts';
 import { StartupError } from '../startup-error.ts';
 import { announcementOf, announcementText } from './announcement.ts';
+import { configuredPolicies } from './configured-policies.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { CommandDefinition } from './command-definition.ts';
 import { addSettingFlags } from './setting-flags.ts';
@@ -32,8 +31,8 @@ async function serve(flags: ConfigFlags): Promise<number> {
     console.error(['wherry cannot start with this configuration:', ...loaded.problems].join('\n  '));
     return exitCodes.usage;
   }
-  const policies = await parsePoliciesOf(loaded.policies);
-  if (!policies.ok) {
+  const policies = await configuredPolicies(loaded.policies);
+  if (policies?.ok === false) {
     console.error(['wherry cannot start with this configuration:', ...policies.problems].join('\n  '));
     return exitCodes.usage;
   }
@@ -44,7 +43,7 @@ async function serve(flags: ConfigFlags): Promise<number> {
   const { startServer } = await import('../server.ts');
   let server: RunningServer;
   try {
-    server = await startServer({ config, log });
+    server = await startServer({ config, log, policies: policies?.set });
   } catch (error) {
     if (!(error instanceof StartupError)) throw error;
     console.error(`wherry cannot start: ${error.message}`);
@@ -56,13 +55,6 @@ async function serve(flags: ConfigFlags): Promise<number> {
   await server.stop();
   log.info({}, 'stopped');
   return exitCodes.success;
-}
-
-/** The room of retention is loaded for those who have policies only. */
-async function parsePoliciesOf(document: PoliciesDocument | undefined): Promise<PoliciesResult> {
-  if (document === undefined) return { ok: true, policies: [] };
-  const { parsePolicies } = await import('../retention/parse.ts');
-  return parsePolicies(document.value, document.whereIs);
 }
 
 /** Words for a person at a terminal; for everybody else a line in the log that holds the same. */

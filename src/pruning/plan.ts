@@ -114,7 +114,8 @@ async function planRepository(
   const order = inOrderOfPruning(verdicts);
   if (order.length === 0) return { repo, policy, goes: [], waits: [], stays };
 
-  const waiting = (manifest: ManifestNode): boolean => waitsForFirstTag(manifest, now, windows);
+  const waiting = (manifest: ManifestNode): boolean =>
+    manifest.parents.length === 0 && manifest.subject === undefined && waitsForFirstTag(manifest, now, windows);
   const heldAfter = blobsOf(graph.held(waiting, removedBy(order, nodes)));
   const givenUp = new Set<Digest>();
   for (const { item } of order) {

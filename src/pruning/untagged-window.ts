@@ -11,8 +11,9 @@ interface UntaggedTimes {
 }
 
 /**
- * Whether a manifest that never had a tag, an index or a subject is kept for waiting for one, as collector/hold.ts has
- * it. It may go on like that for ever, as long as somebody pulls it: so what a plan leaves there counts as staying.
+ * Whether a manifest that no index lists, and whose subject is not here, is kept for waiting for its first tag, as
+ * collector/hold.ts has it. It may go on like that for ever, as long as somebody pulls it: so what a plan leaves there
+ * counts as staying. Whatever an index or a subject held is released when that goes, and waits no more.
  */
 export function waitsForFirstTag(manifest: UntaggedTimes, now: number, windows: Windows): boolean {
   const { isVisible, taggedAt, releasedAt, pushedAt, lastPulledAt, leaseUntil } = manifest;

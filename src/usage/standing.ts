@@ -29,7 +29,7 @@ export interface Without {
   readonly trash?: WithoutTrash;
 }
 
-/** Whether a manifest counts as held though nothing holds it, by what there is to know of it. */
+/** Whether a manifest that no tag, index or subject is there to hold counts as held all the same. */
 export type HoldsItself = (manifest: {
   readonly state: 'live' | 'trashed';
   readonly tagged_at: number | null;
@@ -106,13 +106,16 @@ export class Standings {
       const row = yield* first(manifestTimes, { repo, digest: next });
       if (row === undefined) continue;
       visited.add(next);
-      if (this.#holdsItself(row)) return true;
       if ((yield* first(findPin, { repo, kind: 'manifest', name: next })) !== undefined) return true;
       for (const { name } of yield* all(tagsOf, { repo, manifest: next })) {
         if (yield* this.#isRoot(repo, name, new Set([...asked, ...visited]))) return true;
       }
-      waiting.push(...(yield* all(parentsOf, { repo, child: next })).map(({ parent }) => parent));
+      const parents = (yield* all(parentsOf, { repo, child: next })).map(({ parent }) => parent);
+      waiting.push(...parents);
       if (row.state === 'live' && row.subject !== null) waiting.push(row.subject);
+      if (parents.length > 0 || !this.#holdsItself(row)) continue;
+      if (row.subject === null || (yield* first(manifestTimes, { repo, digest: row.subject })) === undefined)
+        return true;
     }
     return (yield* first(findPin, { repo, kind: 'repository', name: '' })) !== undefined;
   }

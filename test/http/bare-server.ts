@@ -81,7 +81,7 @@ export class BareServer implements AsyncDisposable {
         reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
       },
       metrics,
-      admin: { collector: undefined, checks: undefined, token: 'none' },
+      admin: { collector: undefined, checks: undefined, policies: () => Promise.resolve(undefined), token: 'none' },
       log,
       hostname: '127.0.0.1',
       port: 0,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '../../src/config/load.ts';
 import { createLog } from '../../src/log/log.ts';
+import type { PolicySet } from '../../src/retention/policy-set.ts';
 import { type RunningServer, startServer, type Syncs } from '../../src/server.ts';
 import { ManualClock } from '../server/manual-clock.ts';
 import { digestOf, ociManifest } from './content.ts';
@@ -17,6 +18,8 @@ export class ServedRegistry implements AsyncDisposable {
   /** What it has logged: one JSON text a line. */
   readonly logged: string[] = [];
   readonly dataDirectory: string;
+  /** What it serves with from the next start on. */
+  policies: PolicySet | undefined;
   #server: RunningServer | undefined;
 
   readonly #syncs: Syncs | undefined;
@@ -62,9 +65,9 @@ export class ServedRegistry implements AsyncDisposable {
     if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
     const stream = { write: (line: string) => void this.logged.push(line) };
     const log = await createLog({ level: loaded.config.log.level, format: 'json', stream });
-    const { clock } = this;
+    const { clock, policies } = this;
     const syncs = this.#syncs === undefined ? {} : { syncs: this.#syncs };
-    this.#server = await startServer({ config: loaded.config, log, clock, ...syncs });
+    this.#server = await startServer({ config: loaded.config, log, policies, clock, ...syncs });
     // What is due by the test's clock is collected when the test says so.
     this.#server.collector.pause();
   }

@@ -6,6 +6,7 @@ import { explain } from './explain.ts';
 import { checkEverything } from './fsck.ts';
 import { openApiDocument } from './openapi.ts';
 import { addPin, listPins, removePin } from './pins.ts';
+import { planTheRetention } from './retention.ts';
 import { emptyTheTrash, listTrash, restoreFromTrash } from './trash.ts';
 import { usageOfPart, usageOfParts, usageOfRegistry } from './usage.ts';
 
@@ -27,6 +28,7 @@ export const adminEndpoints: readonly (Endpoint | LinesEndpoint)[] = [
   pauseTheCollector,
   resumeTheCollector,
   checkEverything,
+  planTheRetention,
 ];
 
 const endpointsByPath = Map.groupBy(adminEndpoints, ({ path }) => path);
