@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import packageJson from '../../package.json' with { type: 'json' };
@@ -88,4 +88,19 @@ test('a registry whose port is taken says so in one line, and ends with 1', asyn
   const { out, err, code } = await second.ended();
   expect(err).toMatch(/^wherry cannot start: port \d+ of 127\.0\.0\.1 is in use: .*--listen.*\n$/);
   expect([out, code]).toEqual(['', 1]);
+});
+
+test('the policies of its configuration are those that it plans by', async () => {
+  const config = path.join(directory, 'planning.yaml');
+  await writeFile(config, 'policies:\n  - { repositories: team/**, default: keep }\n');
+  await using server = await serve('planning', '--config', config);
+  const token = (await readFile(path.join(directory, 'planning', 'admin.token'), 'utf8')).trim();
+  const answer = await fetch(`${urlIn(server.firstLine)}/admin/v1/retention/plan`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}` },
+  });
+  const lines = (await answer.text()).trim().split('\n');
+  expect(lines).toHaveLength(2);
+  expect(lines[0]).toMatch(/^\{"plan":\{"madeAt":".+","policyHash":"sha256:[0-9a-f]{64}"\}\}$/);
+  expect(lines[1]).toStartWith('{"total":{"repositories":0,');
 });

@@ -91,7 +91,7 @@ describe('the times that a tag is judged by', () => {
     expect((await itemOf('a:x'))?.pulledAt).toBe(timeNow());
   });
 
-  test('a HEAD by a client that may push counts as a push; a tag on an old digest is tagged anew', async () => {
+  test('a HEAD by a client that may push counts as a push; a tag on an old digest is tagged anew, one pushed again is not', async () => {
     const { manifest } = await pushImage(registry, 'a', { tags: ['x'] });
     const pushedAt = timeNow();
     registry.clock.advance(day);
@@ -99,6 +99,9 @@ describe('the times that a tag is judged by', () => {
     await registry.send('/v2/a/manifests/x', { method: 'HEAD' });
     expect(await itemOf('a:x')).toMatchObject({ pushedAt: timeNow(), taggedAt: pushedAt });
     expect(await itemOf('a:y')).toMatchObject({ pushedAt: timeNow(), taggedAt: timeNow() });
+    registry.clock.advance(day);
+    await registry.putManifest('a', 'x', manifest);
+    expect(await itemOf('a:x')).toMatchObject({ pushedAt: timeNow(), taggedAt: pushedAt });
   });
 
   test('an untagged manifest has the time of its push, its last HEAD, and the loss of its tag', async () => {
@@ -169,6 +172,7 @@ describe('a rule selects by', () => {
       namesOf(await planned(keeping({ labels })), 'stays').toSorted();
     expect(await keptBy({ team: 'red' })).toEqual(['a:both', 'a:one', 'a:two']);
     expect(await keptBy({ part: '1' })).toEqual(['a:one']);
+    expect(await keptBy({ part: '2' })).toEqual(['a:two']);
   });
 
   test('no labels, where the config is missing or is no JSON', async () => {
