@@ -122,6 +122,7 @@ class FactsMaker {
   }
 
   #contentsOf(manifest: ManifestNode): readonly Content[] {
+    if (!this.#graph.hasBlobs) throw new Error('the contents of a repository are asked for before they are read');
     const known = this.#contents.get(manifest);
     if (known !== undefined) return known;
     const isAlone = manifest.children.length + manifest.referrers.length + manifest.tagsAbout.length === 0;

@@ -107,12 +107,14 @@ async function planRepository(
 ): Promise<RepositoryPlan> {
   const { metadata, windows } = registry;
   const graph = await RepositoryGraph.read(metadata, repo);
+  if (asksForContents(policy)) await graph.readBlobs(metadata);
   const descriptions = await readDescriptions(registry, graph, policy);
   const { facts, nodes } = repositoryFacts(graph, { descriptions, now, leaseMs: windows.leaseMs });
   const { verdicts } = evaluate(policy, facts, now);
   const stays = verdicts.filter(({ action }) => action === 'keep');
   const order = inOrderOfPruning(verdicts);
   if (order.length === 0) return { repo, policy, goes: [], waits: [], stays };
+  await graph.readBlobs(metadata);
 
   const waiting = (manifest: ManifestNode): boolean =>
     manifest.parents.length === 0 && manifest.subject === undefined && waitsForFirstTag(manifest, now, windows);
@@ -146,6 +148,10 @@ async function planRepository(
     shared.giveUp(repo, digest, free.has(digest));
   }
   return { repo, policy, goes: removals.slice(0, goCount), waits: removals.slice(goCount), stays };
+}
+
+function asksForContents({ rules }: Policy): boolean {
+  return rules.some(({ criteria }) => criteria.budgetBytes !== undefined || criteria.largerThanBytes !== undefined);
 }
 
 /** What each frees after those before it. @param freedSize in bytes; undefined for what something else holds */

@@ -39,7 +39,7 @@ export interface ManifestNode {
   readonly tags: TagNode[];
   /** The tags of older clients that are about it. */
   readonly tagsAbout: TagNode[];
-  /** The blobs that it holds, as large as it says. */
+  /** The blobs that it holds, as large as it says; none before they are read. */
   readonly blobs: Content[];
 }
 
@@ -63,13 +63,14 @@ export interface Removed {
 
 const nothing: Removed = { tags: new Set(), manifests: new Set() };
 
-/** A repository's tags, manifests and blobs, and what holds what, in memory. */
+/** A repository's tags and manifests, and once they are read its blobs, and what holds what, in memory. */
 export class RepositoryGraph {
   readonly repo: RepositoryName;
   readonly manifests: ReadonlyMap<Digest, ManifestNode>;
   readonly tags: readonly TagNode[];
   readonly isPinned: boolean;
   readonly #tagsAbout: readonly TagNode[];
+  #hasBlobs = false;
 
   private constructor(
     repo: RepositoryName,
@@ -135,7 +136,6 @@ export class RepositoryGraph {
       parent.children.push(child);
       child.parents.push(parent);
     }
-    await readBlobs(metadata, repo, manifests);
 
     const tags: TagNode[] = [];
     for (const row of tagRows) {
@@ -158,6 +158,18 @@ export class RepositoryGraph {
       about?.tagsAbout.push(tag);
     }
     return new RepositoryGraph(repo, { manifests, tags, isPinned });
+  }
+
+  /** Whether the blobs have been read. */
+  get hasBlobs(): boolean {
+    return this.#hasBlobs;
+  }
+
+  /** Reads what the manifests hold of blobs, once: they are most of the rows, and most repositories do without. */
+  async readBlobs(metadata: MetadataStore): Promise<void> {
+    if (this.#hasBlobs) return;
+    await readBlobs(metadata, this.repo, this.manifests);
+    this.#hasBlobs = true;
   }
 
   /** A manifest and all that it holds: its children, its referrers, and what older clients keep by a tag about it. */

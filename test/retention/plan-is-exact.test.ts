@@ -123,6 +123,7 @@ const anyRule = fc.constantFrom<NonNullable<PolicyDefinition['rules']>[number]>(
   { action: 'prune', tags: ['1', '2'] },
   { action: 'prune', tagState: 'untagged' },
   { action: 'prune', budget: '16B' },
+  { action: 'prune', largerThan: '8B' },
 );
 
 const anyPolicy = fc.record({
