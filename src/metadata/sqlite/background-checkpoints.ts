@@ -89,8 +89,7 @@ export class BackgroundCheckpoints {
       this.#finishing = moving.catch(() => undefined);
       await moving;
     } catch (error) {
-      if (!(error instanceof CheckpointError)) this.#thread = undefined;
-      else if (error.code === 'SQLITE_IOERR_FSYNC') this.#parts.onLost(error);
+      if (error instanceof CheckpointError && error.code === 'SQLITE_IOERR_FSYNC') this.#parts.onLost(error);
       this.#parts.onProblem(error);
     } finally {
       this.#working = undefined;
@@ -120,7 +119,7 @@ export class BackgroundCheckpoints {
   }
 
   async #pass(): Promise<CheckpointState> {
-    this.#thread ??= new CheckpointThread(this.#parts.path);
+    if (this.#thread?.hasEnded !== false) this.#thread = new CheckpointThread(this.#parts.path);
     const thread = this.#thread;
     return await this.#parts.calls.checkpoint(async () => await thread.pass());
   }

@@ -47,6 +47,11 @@ export class CheckpointThread {
     });
   }
 
+  /** Whether it takes no more passes. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
   /** Moves what it can, one pass at a time. @throws CheckpointError, or another error where the thread has ended */
   async pass(): Promise<CheckpointState> {
     if (this.#hasEnded) throw ended();
