@@ -17,6 +17,7 @@ import { PullRecorder } from './registry/pull-recorder.ts';
 import { RecentManifests } from './registry/recent-manifests.ts';
 import { Reclaimer } from './registry/reclaimer.ts';
 import type { Registry, Traffic } from './registry/registry.ts';
+import { noRetention, type RetentionScope } from './registry/retention-review.ts';
 import { StoreGeneration } from './registry/store-generation.ts';
 import { UploadSessions } from './registry/upload-sessions.ts';
 import { StartupError } from './startup-error.ts';
@@ -94,10 +95,12 @@ export interface RegistryParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly traffic: Traffic;
+  /** What has to be told of changes; undefined where nothing is pruned by itself. */
+  readonly retention?: RetentionScope | undefined;
 }
 
 /** Puts a registry together from its parts. */
-export function registryOf({ stores, config, clock, log, traffic }: RegistryParts): Registry {
+export function registryOf({ stores, config, clock, log, traffic, retention = noRetention }: RegistryParts): Registry {
   const { metadata, blobs, generation } = stores;
   return {
     metadata,
@@ -110,8 +113,9 @@ export function registryOf({ stores, config, clock, log, traffic }: RegistryPart
     traffic,
     sessions: new UploadSessions(),
     recentManifests: new RecentManifests(metadata),
-    pulls: new PullRecorder({ metadata, clock, log }),
+    pulls: new PullRecorder({ metadata, clock, log, retention }),
     reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
+    retention,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Dialect } from './dialect.ts';
+import * as announcedEnds from './queries/announced-ends.ts';
 import * as collectorPause from './queries/collector-pause.ts';
 import * as events from './queries/events.ts';
 import * as holds from './queries/holds.ts';
@@ -6,8 +7,12 @@ import * as links from './queries/links.ts';
 import * as manifests from './queries/manifests.ts';
 import * as objects from './queries/objects.ts';
 import * as pins from './queries/pins.ts';
+import * as policyApprovals from './queries/policy-approvals.ts';
+import * as prunedHours from './queries/pruned-hours.ts';
+import * as pruningPause from './queries/pruning-pause.ts';
 import * as removals from './queries/removals.ts';
 import * as repositories from './queries/repositories.ts';
+import * as retentionReviews from './queries/retention-reviews.ts';
 import * as retention from './queries/retention.ts';
 import * as store from './queries/store.ts';
 import * as tags from './queries/tags.ts';
@@ -28,6 +33,7 @@ interface Compiles {
 }
 
 const files = {
+  'announced-ends': announcedEnds,
   'collector-pause': collectorPause,
   events,
   holds,
@@ -35,9 +41,13 @@ const files = {
   manifests,
   objects,
   pins,
+  'policy-approvals': policyApprovals,
+  'pruned-hours': prunedHours,
+  'pruning-pause': pruningPause,
   removals,
   repositories,
   retention,
+  'retention-reviews': retentionReviews,
   store,
   tags,
   tasks,

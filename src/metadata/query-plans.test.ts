@@ -97,6 +97,42 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'the last events of a repository as a whole, in the order of an index that holds nothing else',
     steps: ['SEARCH event USING INDEX event_repository (repo=?)'],
   },
+  'retention-reviews.dueRetentionReviews': {
+    reason: 'a batch of the queue, in the order of its index: as many rows as were asked for',
+    steps: ['SEARCH retention_review USING INDEX retention_review_due (due_at<?)'],
+  },
+  'retention-reviews.nextRetentionReview': {
+    reason: 'the first row of the queue, in the order of its index',
+    steps: ['SEARCH retention_review USING COVERING INDEX retention_review_due (due_at>?)'],
+  },
+  'policy-approvals.policyApprovals': {
+    reason: 'as many rows as there are policies in the configuration; read at the start',
+    steps: ['SCAN policy_approval'],
+  },
+  'announced-ends.announcedEndsAfter': {
+    reason: 'a page of those of a repository, when the whole repository is looked at',
+    steps: ['SEARCH announced_end USING PRIMARY KEY (repo=? AND name>?)'],
+  },
+  'pruned-hours.prunedSince': {
+    reason: 'the hours of the last day of a repository: 26 at most',
+    steps: ['SEARCH pruned_hour USING PRIMARY KEY (repo=? AND hour>?)'],
+  },
+  'pruned-hours.deletePrunedBefore': {
+    reason: 'the hours of a repository that were not forgotten yet: each look at it forgets them',
+    steps: ['SEARCH pruned_hour USING PRIMARY KEY (repo=? AND hour<?)'],
+  },
+  'retention-reviews.deleteRetentionReview': {
+    reason: 'one row: the repository is the whole key',
+    steps: ['SEARCH retention_review USING PRIMARY KEY (repo=?)'],
+  },
+  'retention-reviews.narrowingsOf': {
+    reason: 'one row: the repository is the whole key',
+    steps: ['SEARCH retention_review USING PRIMARY KEY (repo=?)'],
+  },
+  'retention-reviews.postponeRetentionReview': {
+    reason: 'one row: the repository is the whole key',
+    steps: ['SEARCH retention_review USING PRIMARY KEY (repo=?)'],
+  },
   'trash.trashedManifestsAfter': {
     reason: 'a page of the deleted manifests, in the order of an index that holds nothing else',
     steps: ['SEARCH manifest USING INDEX manifest_trashed ((repo,digest)>(?,?))'],

@@ -35,6 +35,7 @@ const knownConstants = new Set<unknown>([
   'repository',
   'tag',
   'collector',
+  'pruning',
   '',
   'open',
   'done',

@@ -22,6 +22,11 @@ export interface Schema {
   event: EventTable;
   collector_pause: CollectorPauseTable;
   store: StoreTable;
+  retention_review: RetentionReviewTable;
+  pruned_hour: PrunedHourTable;
+  policy_approval: PolicyApprovalTable;
+  announced_end: AnnouncedEndTable;
+  pruning_pause: PruningPauseTable;
 }
 
 /** A column that the database computes from others. */
@@ -169,10 +174,13 @@ export type EventKind =
   | 'tag.restored'
   | 'tag.emptied'
   | 'tag.collected'
+  | 'tag.pruned'
+  | 'tag.ending'
   | 'manifest.deleted'
   | 'manifest.restored'
   | 'manifest.emptied'
   | 'manifest.collected'
+  | 'manifest.pruned'
   | 'link.deleted'
   | 'link.collected'
   | 'blob.collected'
@@ -180,7 +188,11 @@ export type EventKind =
   | 'pinned'
   | 'unpinned'
   | 'collector.paused'
-  | 'collector.resumed';
+  | 'collector.resumed'
+  | 'retention.waiting'
+  | 'retention.approved'
+  | 'retention.paused'
+  | 'retention.resumed';
 
 /** What has happened, on whose word and why: what is gone is explained from here. */
 export interface EventTable {
@@ -208,4 +220,48 @@ export interface CollectorPauseTable {
 export interface StoreTable {
   id: number;
   generation: number;
+}
+
+/** When a repository is looked at again for what its policy would prune. */
+export interface RetentionReviewTable {
+  repo: RepositoryName;
+  /** NULL while nothing about it can change by time alone. */
+  due_at: number | null;
+  /** Grows with every change of the repository that retention has to look at. */
+  version: Generated<number>;
+  /** Grows with those changes by which something may stay that was to go. */
+  narrowings: Generated<number>;
+  attempts: Generated<number>;
+}
+
+/** What was pruned of a repository in an hour, by hours since 1970. */
+export interface PrunedHourTable {
+  repo: RepositoryName;
+  hour: number;
+  tags: number;
+  bytes: number;
+}
+
+/** A policy that may prune, by its hash. */
+export interface PolicyApprovalTable {
+  policy: Digest;
+  approved_at: number;
+  approved_by: string;
+  /** When all of its repositories were in the queue; NULL before. */
+  queued_at: number | null;
+}
+
+/** A tag of which it was told that it is about to end. */
+export interface AnnouncedEndTable {
+  repo: RepositoryName;
+  name: TagName;
+  ends_at: number;
+}
+
+/** One row while nothing is pruned because the clock was set. */
+export interface PruningPauseTable {
+  name: 'pruning';
+  reason: string;
+  paused_at: number;
+  until: number;
 }

@@ -9,6 +9,7 @@ import { recordEvent } from './events.ts';
 import { pinAgainstDelete, pinAgainstTagDelete, type PinRefusal } from './pin.ts';
 import { failedPrecondition, type Precondition, type PreconditionFailure } from './precondition.ts';
 import type { Registry } from './registry.ts';
+import { reviewRepository } from './retention-review.ts';
 import { reviewManifest } from './review.ts';
 
 /** How many holders a refusal names at most. */
@@ -57,6 +58,7 @@ export async function deleteManifest(
         yield* recordEvent({ at: now, kind: 'tag.deleted', repo, digest, tag, actor, reason: 'with its manifest' });
       }
       yield* reviewManifest(repo, digest, trashUntil);
+      yield* reviewRepository(registry.retention, repo, 'narrowed', now);
       return { outcome: 'deleted', tags };
     },
     { fromReserve: true },
@@ -96,6 +98,7 @@ export async function removeTag(
       yield* change(releaseManifest, { repo, digest: removed.manifest, now, leaseUntil });
       yield* recordEvent({ at: now, kind: 'tag.deleted', repo, digest: removed.manifest, tag: name, actor });
       yield* reviewManifest(repo, removed.manifest, purgeAfter);
+      yield* reviewRepository(registry.retention, repo, 'narrowed', now);
       return { outcome: 'deleted', manifest: removed.manifest };
     },
     { fromReserve: true },

@@ -12,6 +12,7 @@ import type { RepositoryName } from '../oci/names.ts';
 import type { Reference } from '../oci/reference.ts';
 import type { FoundManifest } from './recent-manifests.ts';
 import type { Registry } from './registry.ts';
+import { reviewRepository } from './retention-review.ts';
 import { reviewManifest } from './review.ts';
 
 /** A visible manifest, for a pull; the pull's time is recorded. */
@@ -78,6 +79,7 @@ export async function headManifestForPush(
       yield* change(renewManifestLease, { repo, digest: current.digest, leaseUntil });
       if (reference.kind === 'tag') yield* change(touchTag, { repo, name: reference.tag, now });
       yield* reviewManifest(repo, current.digest, leaseUntil);
+      yield* reviewRepository(registry.retention, repo, 'grown', now);
       return current;
     },
     { fromReserve: true },

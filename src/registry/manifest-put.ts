@@ -15,11 +15,13 @@ import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts';
 import { type Manifest, parseManifest } from '../oci/manifest.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
 import type { Reference } from '../oci/reference.ts';
+import { subjectOfTag } from '../oci/tags-about.ts';
 import { type Actor, anyClient } from './actor.ts';
 import { recordEvent } from './events.ts';
 import { pinOfTag, type PinRefusal } from './pin.ts';
 import { failedPrecondition, type Precondition, type PreconditionFailure } from './precondition.ts';
 import type { Registry, SparsePolicy } from './registry.ts';
+import { type RepositoryChange, type RetentionScope, reviewRepository } from './retention-review.ts';
 import { reviewLink, reviewManifest } from './review.ts';
 
 export interface PutManifestRequest {
@@ -62,6 +64,7 @@ export async function putManifest(registry: Registry, request: PutManifestReques
       digest: actual,
       manifest: parsed.manifest,
       sparse: registry.sparse,
+      retention: registry.retention,
       now,
       leaseUntil: now + registry.windows.leaseMs,
       trashUntil: now + registry.windows.trashMs,
@@ -73,6 +76,7 @@ interface Put extends PutManifestRequest {
   readonly digest: Digest;
   readonly manifest: Manifest;
   readonly sparse: SparsePolicy;
+  readonly retention: RetentionScope;
   readonly now: number;
   readonly leaseUntil: number;
   readonly trashUntil: number;
@@ -136,7 +140,14 @@ function* put(request: Put): Operation<PutManifestOutcome> {
     const isHidden = linkDigest === null && (yield* first(linkLease, { repo, digest: blob })) !== undefined;
     if (isHidden) yield* reviewLink(repo, blob, now);
   }
+  yield* reviewRepository(request.retention, repo, changeBy(request), now);
   return { outcome: 'created', digest, subject: manifest.subject?.digest };
+}
+
+/** What is about a manifest may be its signature, for which a policy may keep it. */
+function changeBy({ manifest, tags }: Put): RepositoryChange {
+  const isAbout = manifest.subject !== undefined || tags.some((tag) => subjectOfTag(tag) !== undefined);
+  return isAbout ? 'narrowed' : 'grown';
 }
 
 interface MovedTag {

@@ -17,6 +17,7 @@ import type { Reference } from '../oci/reference.ts';
 import type { Actor } from './actor.ts';
 import { recordEvent } from './events.ts';
 import type { Registry } from './registry.ts';
+import { reviewRepository } from './retention-review.ts';
 import { reviewManifest } from './review.ts';
 
 /** How many reviews of a repository are brought forward when its pin goes; the others come when they were put off to. */
@@ -81,6 +82,7 @@ export async function unpin(
       } else if (target.reference.kind === 'digest') {
         yield* reviewManifest(target.repo, target.reference.digest, now);
       }
+      yield* reviewRepository(registry.retention, target.repo, 'grown', now);
       return true;
     },
     { fromReserve: true },

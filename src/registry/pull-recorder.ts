@@ -6,6 +6,7 @@ import type { MetadataStore } from '../metadata/store.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
 import type { Clock } from './clock.ts';
+import { noRetention, type RetentionScope, reviewRepository } from './retention-review.ts';
 
 /** How many pulls one transaction writes, so that it stays short. */
 const batch = 200;
@@ -19,6 +20,12 @@ export interface Pulled {
   readonly tag: TagName | undefined;
 }
 
+/** What was pulled of a repository, and is not written yet. */
+export interface WaitingPulls {
+  readonly tags: ReadonlySet<TagName>;
+  readonly digests: ReadonlySet<Digest>;
+}
+
 /**
  * Last-pulled times, collected in memory and written every few seconds, so that a pull never waits for a write. What a
  * crash loses is at most the last few seconds of times; retention flushes before it judges (R25).
@@ -27,15 +34,24 @@ export class PullRecorder {
   readonly #metadata: Pick<MetadataStore, 'writeUnsynced'>;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #scope: RetentionScope;
   /** When each was pulled last, in ms since 1970. By identity: things that are alike may stand here several times. */
   #waiting = new Map<Pulled, number>();
+  /** What is just being written. */
+  #writing: readonly TimedPull[] = [];
   #timer: ReturnType<typeof setInterval> | undefined;
   #flushing: Promise<void> | undefined;
 
-  constructor(parts: { metadata: Pick<MetadataStore, 'writeUnsynced'>; clock: Clock; log: Log }) {
+  constructor(parts: {
+    metadata: Pick<MetadataStore, 'writeUnsynced'>;
+    clock: Clock;
+    log: Log;
+    retention?: RetentionScope;
+  }) {
     this.#metadata = parts.metadata;
     this.#clock = parts.clock;
     this.#log = parts.log;
+    this.#scope = parts.retention ?? noRetention;
   }
 
   /** Begins to write every `everyMs`. */
@@ -90,13 +106,36 @@ export class PullRecorder {
     }
   }
 
+  /** What of a repository the database does not know yet. Cheap just after a flush, when little waits. */
+  waitingIn(repo: RepositoryName): WaitingPulls {
+    const tags = new Set<TagName>();
+    const digests = new Set<Digest>();
+    const add = (pulled: Pulled): void => {
+      if (pulled.repo !== repo) return;
+      digests.add(pulled.digest);
+      if (pulled.tag !== undefined) tags.add(pulled.tag);
+    };
+    for (const pulled of this.#waiting.keys()) add(pulled);
+    for (const { pulled } of this.#writing) add(pulled);
+    return { tags, digests };
+  }
+
   async #write(): Promise<void> {
     const pulls = latestOf(this.#waiting);
     this.#waiting = new Map();
+    this.#writing = pulls;
+    try {
+      await this.#writeAll(pulls);
+    } finally {
+      this.#writing = [];
+    }
+  }
+
+  async #writeAll(pulls: readonly TimedPull[]): Promise<void> {
     for (let start = 0; start < pulls.length; start += batch) {
       const some = pulls.slice(start, start + batch);
       try {
-        await this.#metadata.writeUnsynced(() => writePulls(some));
+        await this.#metadata.writeUnsynced(() => writePulls(some, this.#scope, this.#clock.now()));
       } catch (error) {
         for (const { pulled, at } of pulls.slice(start)) this.#keep(pulled, at);
         throw error;
@@ -120,10 +159,13 @@ function latestOf(waiting: ReadonlyMap<Pulled, number>): readonly TimedPull[] {
   return [...latest.values()];
 }
 
-function* writePulls(pulls: readonly TimedPull[]): Operation<void> {
+function* writePulls(pulls: readonly TimedPull[], scope: RetentionScope, now: number): Operation<void> {
   for (const { pulled, at } of pulls) {
     const { repo, digest, tag } = pulled;
     yield* change(recordManifestPull, { repo, digest, at });
     if (tag !== undefined) yield* change(recordTagPull, { repo, name: tag, manifest: digest, at });
+  }
+  for (const repo of new Set(pulls.map(({ pulled }) => pulled.repo))) {
+    if (scope.heedsPulls(repo)) yield* reviewRepository(scope, repo, 'grown', now);
   }
 }

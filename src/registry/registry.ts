@@ -6,6 +6,7 @@ import type { IdGenerator } from './id-generator.ts';
 import type { PullRecorder } from './pull-recorder.ts';
 import type { RecentManifests } from './recent-manifests.ts';
 import type { Reclaimer } from './reclaimer.ts';
+import type { RetentionScope } from './retention-review.ts';
 import type { UploadSessions } from './upload-sessions.ts';
 
 /** How long things stay put, in ms (design.md, Windows). */
@@ -46,4 +47,5 @@ export interface Registry {
   readonly recentManifests: RecentManifests;
   readonly pulls: PullRecorder;
   readonly reclaimer: Reclaimer;
+  readonly retention: RetentionScope;
 }

@@ -13,6 +13,7 @@ import type { Target } from '../oci/target.ts';
 import type { Actor } from './actor.ts';
 import { recordEvent } from './events.ts';
 import type { Registry } from './registry.ts';
+import { type RetentionScope, reviewRepository } from './retention-review.ts';
 import { reviewManifest } from './review.ts';
 
 export interface RestoreRequest {
@@ -51,13 +52,14 @@ export type RestoreOutcome =
 export async function restore(registry: Registry, { target, actor }: RestoreRequest): Promise<RestoreOutcome> {
   const now = registry.clock.now();
   const leaseUntil = now + registry.windows.leaseMs;
-  return await registry.metadata.write(() => undo(target, { actor, now, leaseUntil }));
+  return await registry.metadata.write(() => undo(target, { actor, now, leaseUntil, retention: registry.retention }));
 }
 
 interface Undo {
   readonly actor: Actor;
   readonly now: number;
   readonly leaseUntil: number;
+  readonly retention: RetentionScope;
 }
 
 function* undo({ repo, tag, digest }: Target, by: Undo): Operation<RestoreOutcome> {
@@ -101,6 +103,7 @@ function* undo({ repo, tag, digest }: Target, by: Undo): Operation<RestoreOutcom
   for (const each of [...new Set([found.digest, ...deleted])].toSorted()) {
     yield* reviewManifest(repo, each, leaseUntil);
   }
+  yield* reviewRepository(by.retention, repo, 'grown', now);
   return { outcome: 'restored', digest: found.digest, tags: free, movedOn, manifests: deleted };
 }
 

@@ -1,4 +1,5 @@
 import { digestOf, type Digest } from '../oci/digest.ts';
+import { isJsonObject } from '../oci/json.ts';
 import { parsePolicies } from './parse.ts';
 import type { Policy } from './policy.ts';
 
@@ -7,6 +8,11 @@ export interface PolicySet {
   readonly policies: readonly Policy[];
   /** Of what was written, but for the order of keys and the notation. */
   readonly hash: Digest;
+  /**
+   * What tells each policy from what it was before: of what is written in it, and of which repositories others before it
+   * take away from it.
+   */
+  readonly hashes: ReadonlyMap<Policy, Digest>;
 }
 
 export type PolicySetResult =
@@ -19,8 +25,23 @@ export function parsePolicySet(
 ): PolicySetResult {
   const parsed = parsePolicies(given, whereIs);
   if (!parsed.ok) return parsed;
-  const hash = digestOf('sha256', new TextEncoder().encode(JSON.stringify(inOrder(given))));
-  return { ok: true, set: { policies: parsed.policies, hash } };
+  const definitions: readonly unknown[] = Array.isArray(given) ? given : [];
+  const hashes = new Map(
+    parsed.policies.map((policy, at) => {
+      const before = definitions.slice(0, at).map(repositoriesOf);
+      return [policy, hashOf([before, definitions[at]])];
+    }),
+  );
+  return { ok: true, set: { policies: parsed.policies, hash: hashOf(given), hashes } };
+}
+
+/** What a definition says of the repositories that it is for. */
+function repositoriesOf(definition: unknown): unknown {
+  return isJsonObject(definition) ? definition['repositories'] : undefined;
+}
+
+function hashOf(value: unknown): Digest {
+  return digestOf('sha256', new TextEncoder().encode(JSON.stringify(inOrder(value))));
 }
 
 /** The same with its keys in order. */

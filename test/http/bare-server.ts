@@ -15,6 +15,7 @@ import { RecentManifests } from '../../src/registry/recent-manifests.ts';
 import { Reclaimer } from '../../src/registry/reclaimer.ts';
 import { StoreGeneration } from '../../src/registry/store-generation.ts';
 import { StoreFigures } from '../../src/registry/store-figures.ts';
+import { noRetention } from '../../src/registry/retention-review.ts';
 import { UploadSessions } from '../../src/registry/upload-sessions.ts';
 import { ManualClock } from '../server/manual-clock.ts';
 
@@ -79,6 +80,7 @@ export class BareServer implements AsyncDisposable {
         recentManifests: new RecentManifests(metadata),
         pulls: new PullRecorder({ metadata, clock, log }),
         reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
+        retention: noRetention,
       },
       metrics,
       admin: { collector: undefined, checks: undefined, policies: () => Promise.resolve(undefined), token: 'none' },

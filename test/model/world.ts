@@ -28,6 +28,7 @@ import { RecentManifests } from '../../src/registry/recent-manifests.ts';
 import { Reclaimer } from '../../src/registry/reclaimer.ts';
 import { StoreGeneration } from '../../src/registry/store-generation.ts';
 import type { Registry, SparsePolicy, Windows } from '../../src/registry/registry.ts';
+import { noRetention } from '../../src/registry/retention-review.ts';
 import { UploadSessions } from '../../src/registry/upload-sessions.ts';
 
 /** Memory, where the system has some to put files into: nothing here has to last, and much is made and removed. */
@@ -251,6 +252,7 @@ export class World implements AsyncDisposable {
       recentManifests: new RecentManifests(metadata),
       pulls: new PullRecorder({ metadata, clock, log }),
       reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
+      retention: noRetention,
     };
     const pace = new Pace({
       batch: 4,

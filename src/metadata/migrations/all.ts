@@ -6,6 +6,7 @@ import { storeGeneration } from './0005-store-generation.ts';
 import { foreignKeyIndexes } from './0006-foreign-key-indexes.ts';
 import { orderOfTheTrash } from './0007-order-of-the-trash.ts';
 import { uploadsThatEnded } from './0008-uploads-that-ended.ts';
+import { retentionReviews } from './0009-retention-reviews.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -18,4 +19,5 @@ export const migrations: readonly Migration[] = [
   foreignKeyIndexes,
   orderOfTheTrash,
   uploadsThatEnded,
+  retentionReviews,
 ];

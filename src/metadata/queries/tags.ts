@@ -48,6 +48,30 @@ export const deleteTag = query<{ repo: RepositoryName; name: TagName }>()(({ db,
 );
 
 /**
+ * T_retire: removes a tag if it is still what it was judged to be: where it led, and last pushed, tagged and pulled no
+ * later than that (R12, R22, R25).
+ */
+export const retireTag = query<{
+  repo: RepositoryName;
+  name: TagName;
+  manifest: Digest;
+  pushedAt: number;
+  taggedAt: number;
+  pulledAt: number;
+}>()(({ db, p }) =>
+  db
+    .deleteFrom('tag')
+    .where('repo', '=', p('repo'))
+    .where('name', '=', p('name'))
+    .where('manifest', '=', p('manifest'))
+    .where('pushed_at', '<=', p('pushedAt'))
+    .where('touched_at', '<=', p('pushedAt'))
+    .where('moved_at', '<=', p('taggedAt'))
+    .where(({ eb, or }) => or([eb('last_pulled_at', 'is', null), eb('last_pulled_at', '<=', p('pulledAt'))]))
+    .returning('manifest'),
+);
+
+/**
  * Removes the tags that point at a manifest at this moment, and no others (R12). They are looked up by a subquery because
  * SQLite otherwise walks through all tags of the repository.
  */

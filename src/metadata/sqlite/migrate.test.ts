@@ -59,6 +59,7 @@ describe('a database', () => {
     migrate(database);
     expect(schemaNumber()).toBe(migrations.length);
     expect(tables()).toEqual([
+      'announced_end',
       'blocked',
       'collector_pause',
       'event',
@@ -68,7 +69,11 @@ describe('a database', () => {
       'manifest_child',
       'object',
       'pin',
+      'policy_approval',
+      'pruned_hour',
+      'pruning_pause',
       'repository',
+      'retention_review',
       'store',
       'tag',
       'tag_trash',

@@ -1,0 +1,62 @@
+import type { RepositoryName } from '../../oci/names.ts';
+import { query } from '../query.ts';
+
+/**
+ * Has a repository looked at again, or sooner: always an update where it is in the queue, so that whoever is looking at
+ * it meanwhile sees by the version that something has changed (R44).
+ */
+export const upsertRetentionReview = query<{ repo: RepositoryName; dueAt: number; narrowing: 0 | 1 }>()(
+  ({ db, p, dialect }) =>
+    db
+      .insertInto('retention_review')
+      .values({ repo: p('repo'), due_at: p('dueAt'), narrowings: p('narrowing') })
+      .onConflict((conflict) =>
+        conflict.column('repo').doUpdateSet(({ ref, eb, fn }) => ({
+          due_at: dialect.least(fn.coalesce(ref('retention_review.due_at'), p('dueAt')), p('dueAt')),
+          version: eb('retention_review.version', '+', 1),
+          narrowings: eb('retention_review.narrowings', '+', p('narrowing')),
+        })),
+      ),
+);
+
+/** Repositories that are due, the longest due first. */
+export const dueRetentionReviews = query<{ now: number; limit: number }>()(({ db, p }) =>
+  db
+    .selectFrom('retention_review')
+    .select(['repo', 'due_at', 'version', 'attempts'])
+    .where('due_at', '<=', p('now'))
+    .orderBy('due_at')
+    .limit(p('limit')),
+);
+
+/** When the first repository is due, in ms since 1970. */
+export const nextRetentionReview = query<Record<never, never>>()(({ db }) =>
+  db.selectFrom('retention_review').select('due_at').where('due_at', 'is not', null).orderBy('due_at').limit(1),
+);
+
+/** How often a repository has changed so that something may stay which was to go. */
+export const narrowingsOf = query<{ repo: RepositoryName }>()(({ db, p }) =>
+  db.selectFrom('retention_review').select('narrowings').where('repo', '=', p('repo')),
+);
+
+/** The next look comes at `dueAt`, or never; where something has changed meanwhile, at `changedDueAt`. */
+export const postponeRetentionReview = query<{
+  repo: RepositoryName;
+  version: number;
+  dueAt: number | null;
+  changedDueAt: number;
+  attempts: number;
+}>()(({ db, p }) =>
+  db
+    .updateTable('retention_review')
+    .set(({ eb }) => ({
+      due_at: eb.case().when('version', '=', p('version')).then(p('dueAt')).else(p('changedDueAt')).end(),
+      attempts: p('attempts'),
+    }))
+    .where('repo', '=', p('repo')),
+);
+
+/** The repository is gone, or under no policy: it is looked at no more, unless it has changed meanwhile. */
+export const deleteRetentionReview = query<{ repo: RepositoryName; version: number }>()(({ db, p }) =>
+  db.deleteFrom('retention_review').where('repo', '=', p('repo')).where('version', '=', p('version')),
+);

@@ -1,0 +1,166 @@
+import { all, change, first, type Operation } from '../metadata/operation.ts';
+import { deleteAnnouncedEnd } from '../metadata/queries/announced-ends.ts';
+import { anyTagOf, manifestTimes } from '../metadata/queries/holds.ts';
+import { trashManifest, visibleParents } from '../metadata/queries/manifests.ts';
+import { addPruned } from '../metadata/queries/pruned-hours.ts';
+import { presentChildrenOf, releaseManifest } from '../metadata/queries/removals.ts';
+import { narrowingsOf } from '../metadata/queries/retention-reviews.ts';
+import { insertTagTrash, retireTag, tagTarget } from '../metadata/queries/tags.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { RepositoryName, TagName } from '../oci/names.ts';
+import type { Actor } from './actor.ts';
+import { recordEvent } from './events.ts';
+import { pinAgainstTagDelete, pinOfManifest, pinOfRepository } from './pin.ts';
+import type { WaitingPulls } from './pull-recorder.ts';
+import type { Registry } from './registry.ts';
+import { reviewManifest } from './review.ts';
+
+/** Things that one transaction prunes, so that no request waits long. */
+export const retiredAtOnce = 50;
+/** What a day is counted in, in ms. */
+export const prunedHourMs = 3_600_000;
+
+/** A tag, or where `tag` is undefined a manifest under none, with the times that it was judged by, in ms since 1970. */
+export interface Retirable {
+  readonly tag: TagName | undefined;
+  readonly digest: Digest;
+  /** The last push, or HEAD by somebody who may push. */
+  readonly pushedAt: number;
+  /** When the tag came to lead there; null for a manifest that never had one. */
+  readonly taggedAt: number | null;
+  /** The last pull by the tag, the digest or a child; null for never. */
+  readonly pulledAt: number | null;
+  /** Which rule says so, and why. */
+  readonly reason: string;
+  /** What its going frees, once all that holds it for a time is over, in bytes. */
+  readonly freesBytes: number;
+}
+
+/** What became of something that was to go. */
+export type Retirement =
+  | 'pruned'
+  /** It is not there any more. */
+  | 'gone'
+  /** The tag leads to something else, or was pushed again; or the manifest was. */
+  | 'pushed'
+  | 'pulled'
+  | 'pinned'
+  /** A manifest that a tag or an index holds by now. */
+  | 'held';
+
+export interface RetireRequest {
+  readonly repo: RepositoryName;
+  /** At most `retiredAtOnce`. */
+  readonly items: readonly Retirable[];
+  readonly actor: Actor;
+  /** As read by `narrowingsNow` before it was judged what goes; undefined where that does not matter. */
+  readonly narrowings?: number | undefined;
+}
+
+export type RetireOutcome =
+  /** What became of each. */
+  | { readonly outcome: 'retired'; readonly retirements: readonly Retirement[] }
+  /** Nothing was pruned: since it was judged, the repository has changed so that some of it may stay. */
+  | { readonly outcome: 'narrowed' };
+
+/**
+ * T_retire: moves what retention has judged into the trash, each only if it still is what it was judged to be: what has
+ * been pushed, tagged, pulled or pinned since stays. Pulls count that have only been noted in memory (R22, R24, R25).
+ */
+export async function retire(registry: Registry, request: RetireRequest): Promise<RetireOutcome> {
+  if (request.items.length > retiredAtOnce) throw new Error('too many to be pruned at once');
+  await registry.pulls.flushQuietly();
+  const { clock, metadata, pulls, windows } = registry;
+  const now = clock.now();
+  const until = { trashUntil: now + windows.trashMs, leaseUntil: now + windows.leaseMs };
+  return await metadata.write(
+    function* retireAll(): Operation<RetireOutcome> {
+      const { repo, items, narrowings } = request;
+      if (narrowings !== undefined && (yield* narrowingsNow(repo)) !== narrowings) return { outcome: 'narrowed' };
+      const retiring = { ...request, ...until, now, leaseMs: windows.leaseMs, waiting: pulls.waitingIn(repo) };
+      const retirements: Retirement[] = [];
+      let [tags, bytes] = [0, 0];
+      for (const item of items) {
+        const retirement = yield* item.tag === undefined
+          ? retireManifest(retiring, item)
+          : retireOneTag(retiring, item, item.tag);
+        retirements.push(retirement);
+        if (retirement !== 'pruned') continue;
+        tags += item.tag === undefined ? 0 : 1;
+        bytes += item.freesBytes;
+      }
+      if (retirements.includes('pruned')) {
+        yield* change(addPruned, { repo, hour: Math.floor(now / prunedHourMs), tags, bytes });
+      }
+      for (const digest of new Set(items.map((item) => item.digest))) {
+        if (items.some((item, at) => item.digest === digest && retirements[at] === 'pruned')) {
+          yield* reviewManifest(repo, digest, until.trashUntil);
+        }
+      }
+      return { outcome: 'retired', retirements };
+    },
+    { fromReserve: true },
+  );
+}
+
+/** How often a repository has changed so that something may stay which was to go; 0 where nothing is known of it. */
+export function* narrowingsNow(repo: RepositoryName): Operation<number> {
+  return (yield* first(narrowingsOf, { repo }))?.narrowings ?? 0;
+}
+
+interface Retiring extends RetireRequest {
+  readonly now: number;
+  readonly leaseMs: number;
+  readonly trashUntil: number;
+  readonly leaseUntil: number;
+  readonly waiting: WaitingPulls;
+}
+
+function* retireOneTag(retiring: Retiring, item: Retirable, name: TagName): Operation<Retirement> {
+  const { repo, now, actor, trashUntil, leaseUntil, waiting } = retiring;
+  const { digest, pushedAt, taggedAt, pulledAt } = item;
+  const current = yield* first(tagTarget, { repo, name });
+  if (current === undefined) return 'gone';
+  if (current.manifest !== digest) return 'pushed';
+  if ((yield* pinAgainstTagDelete(repo, name)) !== undefined) return 'pinned';
+  if ((yield* pinOfManifest(repo, digest)) !== undefined) return 'pinned';
+  if (waiting.tags.has(name) || (yield* isPulledSince(retiring, item))) return 'pulled';
+  const judged = { pushedAt, taggedAt: taggedAt ?? pushedAt, pulledAt: pulledAt ?? 0 };
+  if ((yield* first(retireTag, { repo, name, manifest: digest, ...judged })) === undefined) return 'pushed';
+  yield* change(insertTagTrash, { repo, name, manifest: digest, now, purgeAfter: trashUntil });
+  yield* change(releaseManifest, { repo, digest, now, leaseUntil });
+  yield* change(deleteAnnouncedEnd, { repo, name });
+  const { reason, freesBytes: bytes } = item;
+  yield* recordEvent({ at: now, kind: 'tag.pruned', repo, digest, tag: name, actor, reason, bytes });
+  return 'pruned';
+}
+
+function* retireManifest(retiring: Retiring, item: Retirable): Operation<Retirement> {
+  const { repo, now, actor, trashUntil, leaseMs } = retiring;
+  const { digest, pushedAt } = item;
+  const row = yield* first(manifestTimes, { repo, digest });
+  if (row?.state !== 'live') return 'gone';
+  if ((yield* first(anyTagOf, { repo, manifest: digest })) !== undefined) return 'held';
+  if ((yield* all(visibleParents, { repo, child: digest, limit: 1 })).length > 0) return 'held';
+  if (row.subject !== null && (yield* first(manifestTimes, { repo, digest: row.subject })) !== undefined) return 'held';
+  if ((yield* pinOfManifest(repo, digest)) !== undefined) return 'pinned';
+  if ((yield* pinOfRepository(repo)) !== undefined) return 'pinned';
+  if (row.pushed_at > pushedAt || Math.min(now, row.lease_until - leaseMs) > pushedAt) return 'pushed';
+  if (yield* isPulledSince(retiring, item)) return 'pulled';
+  yield* change(trashManifest, { repo, digest, trashUntil });
+  const { reason, freesBytes: bytes } = item;
+  yield* recordEvent({ at: now, kind: 'manifest.pruned', repo, digest, actor, reason, bytes });
+  return 'pruned';
+}
+
+/** Whether a manifest, or something that it lists, was pulled later than it was judged by. */
+function* isPulledSince({ repo, waiting }: Retiring, { digest, pulledAt }: Retirable): Operation<boolean> {
+  const seen = new Set([digest]);
+  for (const each of seen) {
+    if (waiting.digests.has(each)) return true;
+    const row = yield* first(manifestTimes, { repo, digest: each });
+    if (row?.last_pulled_at != null && row.last_pulled_at > (pulledAt ?? 0)) return true;
+    for (const { child } of yield* all(presentChildrenOf, { repo, parent: each })) seen.add(child);
+  }
+  return false;
+}
