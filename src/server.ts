@@ -14,6 +14,8 @@ import type { MetadataStore } from './metadata/store.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { OnlineChecks } from './online-checks.ts';
 import { OnlineRepairs } from './online-repairs.ts';
+import type { PolicyScope } from './pruning/policy-scope.ts';
+import type { Pruner, PrunerParts } from './pruning/pruner.ts';
 import { type Clock, systemClock } from './registry/clock.ts';
 import { collectorPause, dueReviews } from './registry/collector-pause.ts';
 import type { Registry } from './registry/registry.ts';
@@ -30,6 +32,8 @@ export interface RunningServer {
   /** Where it listens. */
   readonly url: string;
   readonly collector: Collector;
+  /** Undefined where there are no policies. */
+  readonly pruner: Pruner | undefined;
   /** Drains, writes what is still in memory, and closes the stores. */
   stop(): Promise<void>;
 }
@@ -88,9 +92,12 @@ async function serve(
       dueReviews: reviews.count,
       oldestDueSeconds: reviews.oldestDueMs / 1000,
       collectorPaused: collector.isPaused ? 1 : 0,
+      policiesWaiting: (pruner?.policies ?? []).filter(({ state }) => state.state === 'waiting').length,
+      pruningPaused: pruner?.pause === undefined ? 0 : 1,
     };
   });
-  const registry = registryOf({ stores, config, clock, log, traffic: metrics });
+  const retention = policies === undefined ? undefined : await policyScope(policies, config);
+  const registry = registryOf({ stores, config, clock, log, traffic: metrics, retention });
   const disk = new ShortDisk(() => diskSpace(directory));
   const pace = new Pace({
     ...config.collector,
@@ -98,13 +105,29 @@ async function serve(
     isHurried: () => disk.isShort,
   });
   const collector = new Collector({ registry, pace, counts: metrics, log, keepEventsMs: config.events.keepMs });
-  metadata.watch(() => collector.notice());
+  const pruner =
+    policies === undefined || retention === undefined
+      ? undefined
+      : await newPruner({
+          registry,
+          set: policies,
+          scope: retention,
+          settings: config.retention,
+          isHeld: () => collector.isPaused,
+          restMs: (tookMs) => pace.restMs({ reviews: 1, tookMs, waitedMs: 0 }),
+          counts: metrics,
+        });
+  metadata.watch(() => {
+    collector.notice();
+    pruner?.notice();
+  });
   const access = new AdminAccess(directory);
   const repairs = new OnlineRepairs({ registry, generation, onSettled: () => collectAgain() });
   const checks = new OnlineChecks({ directory, clock, make: (repair) => repairs.make(repair) });
   const admin = {
     collector: controlOf(collector, generation),
     checks,
+    pruner,
     policies: () => Promise.resolve(policies === undefined ? undefined : ({ ok: true, set: policies } as const)),
     token: access.token,
   };
@@ -128,6 +151,7 @@ async function serve(
     reclaimDead();
   }
   collector.start();
+  pruner?.start();
 
   function reclaimDead(): void {
     void registry.reclaimer.resume().catch((error: unknown) => {
@@ -146,10 +170,11 @@ async function serve(
   return {
     url: server.url.origin,
     collector,
+    pruner,
     async stop() {
       disk.stop();
       const checked = checks.stop();
-      const collected = collector.stop();
+      const collected = Promise.all([collector.stop(), pruner?.stop()]);
       access.withdraw();
       await server.stop(config.http.drainMs);
       await Promise.all([checked, collected]);
@@ -158,6 +183,17 @@ async function serve(
       await stores.close();
     },
   };
+}
+
+/** What retention needs is loaded where there are policies only. */
+async function policyScope({ policies }: PolicySet, { retention }: Config): Promise<PolicyScope> {
+  const { PolicyScope: Scope } = await import('./pruning/policy-scope.ts');
+  return new Scope(policies, retention.lookAfterMs);
+}
+
+async function newPruner(parts: PrunerParts): Promise<Pruner> {
+  const { Pruner: One } = await import('./pruning/pruner.ts');
+  return new One(parts);
 }
 
 /** The operator's switch. It does not start the collector while the database is outdated. */

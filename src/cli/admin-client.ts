@@ -113,7 +113,13 @@ async function withinProcess(
       origin: () => '',
       actor: () => adminActor(undefined, userAgent),
       allowSlowAnswer: () => undefined,
-      admin: { collector: undefined, checks: undefined, policies: () => configuredPolicies(policies), token },
+      admin: {
+        collector: undefined,
+        checks: undefined,
+        pruner: undefined,
+        policies: () => configuredPolicies(policies),
+        token,
+      },
     };
     return await answerAdmin(call, url.pathname);
   };

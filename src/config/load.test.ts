@@ -87,6 +87,7 @@ test('without any source every setting has its default', async () => {
       http: { trustedProxies: [], location: 'relative', idleTimeoutMs: 120_000, drainMs: 30_000 },
       pulls: { flushMs: 5000 },
       collector: { perSecond: 5000, batch: 16, shareBesideRequests: 0.01 },
+      retention: { lookAfterMs: 10_000, noticeMs: 259_200_000, largestClockStepMs: 600_000, clockPauseMs: 86_400_000 },
       events: { keepMs: 90 * 86_400_000 },
       log: { level: 'info', format: 'auto', requests: 'changes' },
     },

@@ -36,6 +36,12 @@ export interface Config {
     /** Reviews between two turns of requests. */
     readonly batch: number;
   };
+  readonly retention: {
+    readonly lookAfterMs: number;
+    readonly noticeMs: number;
+    readonly largestClockStepMs: number;
+    readonly clockPauseMs: number;
+  };
   readonly events: { readonly keepMs: number };
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error';
@@ -74,6 +80,12 @@ export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
       perSecond: valueOf(settings.collectorRate),
       batch: valueOf(settings.collectorBatch),
       shareBesideRequests: valueOf(settings.collectorShare) / 100,
+    },
+    retention: {
+      lookAfterMs: valueOf(settings.retentionDelay),
+      noticeMs: valueOf(settings.retentionNotice),
+      largestClockStepMs: valueOf(settings.retentionClockStep),
+      clockPauseMs: valueOf(settings.retentionClockPause),
     },
     events: { keepMs: valueOf(settings.eventsKeep) },
     log: {

@@ -174,6 +174,35 @@ export const settings = {
       'How much of its time the collector works while requests come, in percent; it has all of it while none do. It is ' +
       'twice as much with every ten minutes that the collector is late, up to a half, and all where the disk is short.',
   }),
+  retentionDelay: setting({
+    name: 'retention.delay',
+    type: duration({ minMs: 1, maxMs: day, zeroMeans: 'at once' }),
+    default: '10s',
+    description:
+      'How soon after a change of a repository its retention policy is looked at again. Changes that come one after the ' +
+      'other share a look.',
+  }),
+  retentionNotice: setting({
+    name: 'retention.notice',
+    type: window,
+    default: '3d',
+    description:
+      'How long before a tag goes by its policy there is an event that says so. wherry retention upcoming shows it too.',
+  }),
+  retentionClockStep: setting({
+    name: 'retention.clockStep',
+    type: duration({ minMs: 1000, maxMs: 365 * day }),
+    default: '10m',
+    description: 'By how much the clock may be set at once: where it is set by more, nothing is pruned for a while.',
+  }),
+  retentionClockPause: setting({
+    name: 'retention.clockPause',
+    type: duration({ minMs: 1000, maxMs: 365 * day }),
+    default: '1d',
+    description:
+      'How long nothing is pruned after the clock was set by more than that, unless it is set back, or somebody says ' +
+      'wherry retention resume.',
+  }),
   eventsKeep: setting({
     name: 'events.keep',
     type: window,
@@ -224,6 +253,11 @@ export const sections: readonly Section[] = [
   { name: 'http', title: 'HTTP', description: 'How requests are answered.' },
   { name: 'pulls', title: 'Pulls', description: 'What is remembered about pulls.' },
   { name: 'collector', title: 'Collector', description: 'How fast the space of what nothing holds is given back.' },
+  {
+    name: 'retention',
+    title: 'Retention',
+    description: 'When policies are looked at. retention.md says what they are.',
+  },
   { name: 'events', title: 'Events', description: 'What is remembered about what happened.' },
   { name: 'log', title: 'Log', description: 'What is logged, and how.' },
 ];

@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import type { Collected } from '../collector/review.ts';
+import type { Pruned } from '../pruning/prune-repository.ts';
 import { DurationHistogram } from './duration-histogram.ts';
 import { RequestTally } from './request-tally.ts';
 
@@ -22,6 +23,8 @@ export interface StoreFigures {
   readonly dueReviews: number;
   readonly oldestDueSeconds: number;
   readonly collectorPaused: number;
+  readonly policiesWaiting: number;
+  readonly pruningPaused: number;
 }
 
 /** The counters behind /metrics. */
@@ -33,6 +36,8 @@ export class Metrics {
   readonly #collected: Counter<'kind'>;
   readonly #failedReviews: Counter;
   readonly #reclaimedBytes: Counter;
+  readonly #pruned: Counter<'kind'>;
+  readonly #prunedBytes: Counter;
   readonly #figures: () => Promise<StoreFigures>;
 
   constructor(figures: () => Promise<StoreFigures>) {
@@ -74,6 +79,17 @@ export class Metrics {
       help: 'Bytes of files that the collector has removed.',
       registers,
     });
+    this.#pruned = new Counter({
+      name: 'wherry_pruned_total',
+      help: 'What retention policies have moved into the trash: tags, and manifests under none.',
+      labelNames: ['kind'],
+      registers,
+    });
+    this.#prunedBytes = new Counter({
+      name: 'wherry_pruned_bytes_total',
+      help: 'Bytes that this gives back once the time in the trash is over.',
+      registers,
+    });
     this.#failedReviews = new Counter({
       name: 'wherry_collector_failures_total',
       help: 'Reviews that failed and are tried again.',
@@ -103,6 +119,12 @@ export class Metrics {
       ],
       ['oldestDueSeconds', 'wherry_collector_oldest_due_seconds', 'For how long the first of those has been due.'],
       ['collectorPaused', 'wherry_collector_paused', 'Whether the collector is paused (1) or not (0).'],
+      ['policiesWaiting', 'wherry_retention_policies_waiting', 'Retention policies that wait for approval.'],
+      [
+        'pruningPaused',
+        'wherry_retention_paused',
+        'Whether nothing is pruned for a while, since the clock was set (1), or not (0).',
+      ],
     ];
     const measured = gauges.map(([figure, name, help]) => ({ figure, gauge: new Gauge({ name, help, registers }) }));
     this.#setGauges = (figures) => {
@@ -111,6 +133,13 @@ export class Metrics {
   }
 
   #setGauges: (figures: StoreFigures) => void = () => undefined;
+
+  /** Counts what retention policies have moved into the trash. */
+  pruned({ tags, manifests, bytes }: Pruned): void {
+    this.#pruned.inc({ kind: 'tag' }, tags);
+    this.#pruned.inc({ kind: 'manifest' }, manifests);
+    this.#prunedBytes.inc(bytes);
+  }
 
   /** Counts an answered request. */
   answered(route: string, method: string, status: number, durationMs: number): void {

@@ -4,13 +4,15 @@ import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Registry } from '../registry/registry.ts';
 import { evaluate, type Verdict } from '../retention/evaluate.ts';
-import type { Content } from '../retention/facts.ts';
+import type { Content, RepositoryFacts } from '../retention/facts.ts';
 import { freedOneByOne } from '../retention/freed.ts';
 import type { Glob } from '../retention/glob.ts';
 import { policyFor, type Policy } from '../retention/policy.ts';
 import type { PolicySet } from '../retention/policy-set.ts';
 import { inOrderOfPruning, withinRails, type Removal } from '../retention/rails.ts';
+import { narrowingsNow } from '../registry/retire.ts';
 import { readDescriptions } from './descriptions.ts';
+import { prunedWithinDay } from './pruned-day.ts';
 import { repositoryFacts, type ItemNodes } from './item-facts.ts';
 import { RepositoryGraph, type ManifestNode, type Removed, type TagNode } from './repository-graph.ts';
 import { SharedContents, storedSizes } from './shared-contents.ts';
@@ -23,6 +25,8 @@ export interface PlanRequest {
   readonly policies: PolicySet;
   /** Only the repositories that it matches; undefined for all. */
   readonly repositories: Glob | undefined;
+  /** Which of the policies; all where it is left out. */
+  readonly isAsked?: (policy: Policy) => boolean;
   /** The time to judge by, in ms since 1970. */
   readonly now: number;
   /** Is told how many repositories have been looked at. */
@@ -46,6 +50,12 @@ export interface RepositoryPlan {
   readonly waits: readonly PlannedRemoval[];
   /** What stays: tags by name, then untagged manifests by digest. */
   readonly stays: readonly Verdict[];
+  /** The earliest time at which any of it may change by time alone, in ms since 1970. */
+  readonly changesAt: number | null;
+  /** When the rails may let more go, in ms since 1970, where they have let something go within the last day. */
+  readonly railsChangeAt: number | null;
+  /** What was true of the repository before it was read (`narrowingsNow`). */
+  readonly narrowings: number;
 }
 
 /**
@@ -59,11 +69,32 @@ export interface RepositoryPlan {
  */
 export async function* planRetention(
   registry: Registry,
-  { policies: { policies }, repositories, now, onProgress = () => undefined }: PlanRequest,
+  { policies: { policies }, repositories, isAsked = () => true, now, onProgress = () => undefined }: PlanRequest,
 ): AsyncGenerator<RepositoryPlan, void, undefined> {
-  const { metadata, pulls, windows } = registry;
+  const { metadata, pulls } = registry;
   await pulls.flushQuietly();
-  const shared = new SharedContents(metadata, (row) =>
+  const shared = sharedContents(registry, now);
+  let done = 0;
+  for (let after = ''; ;) {
+    const rows = await metadata.read(() => all(repositoriesAfter, { after, limit: repositoriesPerStep }));
+    for (const { name } of rows) {
+      if (repositories === undefined || repositories.matches(name)) {
+        const policy = policyFor(policies, name);
+        if (policy !== undefined && isAsked(policy))
+          yield await planRepository(registry, { repo: name, policy, shared, now });
+      }
+      done += 1;
+      onProgress({ name: 'repositories', done });
+    }
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    after = last.name;
+  }
+}
+
+/** What several repositories have, for a plan of all, or of one by itself. */
+export function sharedContents({ metadata, windows }: Registry, now: number): SharedContents {
+  return new SharedContents(metadata, (row) =>
     waitsForFirstTag(
       {
         isVisible: row.state === 'live',
@@ -77,21 +108,6 @@ export async function* planRetention(
       windows,
     ),
   );
-  let done = 0;
-  for (let after = ''; ;) {
-    const rows = await metadata.read(() => all(repositoriesAfter, { after, limit: repositoriesPerStep }));
-    for (const { name } of rows) {
-      if (repositories === undefined || repositories.matches(name)) {
-        const policy = policyFor(policies, name);
-        if (policy !== undefined) yield await planRepository(registry, { repo: name, policy, shared, now });
-      }
-      done += 1;
-      onProgress({ name: 'repositories', done });
-    }
-    const last = rows.at(-1);
-    if (last === undefined) return;
-    after = last.name;
-  }
 }
 
 interface RepositoryRequest {
@@ -99,21 +115,39 @@ interface RepositoryRequest {
   readonly policy: Policy;
   readonly shared: SharedContents;
   readonly now: number;
+  /** Decides what goes; by the policy where it is left out. */
+  readonly judge?: Judge;
 }
 
-async function planRepository(
+/** What of a repository goes, in which order, and what stays. */
+export interface Judgement {
+  readonly order: readonly Verdict[];
+  readonly stays: readonly Verdict[];
+  readonly changesAt: number | null;
+}
+
+export type Judge = (policy: Policy, facts: RepositoryFacts, now: number) => Judgement;
+
+const byPolicy: Judge = (policy, facts, now) => {
+  const { verdicts, changesAt } = evaluate(policy, facts, now);
+  const stays = verdicts.filter(({ action }) => action === 'keep');
+  return { order: inOrderOfPruning(verdicts), stays, changesAt };
+};
+
+/** The same for one repository. Pulls that are only noted in memory do not count: whoever calls writes them first. */
+export async function planRepository(
   registry: Registry,
-  { repo, policy, shared, now }: RepositoryRequest,
+  { repo, policy, shared, now, judge = byPolicy }: RepositoryRequest,
 ): Promise<RepositoryPlan> {
   const { metadata, windows } = registry;
+  const narrowings = await metadata.read(() => narrowingsNow(repo));
   const graph = await RepositoryGraph.read(metadata, repo);
   if (asksForContents(policy)) await graph.readBlobs(metadata);
   const descriptions = await readDescriptions(registry, graph, policy);
   const { facts, nodes } = repositoryFacts(graph, { descriptions, now, leaseMs: windows.leaseMs });
-  const { verdicts } = evaluate(policy, facts, now);
-  const stays = verdicts.filter(({ action }) => action === 'keep');
-  const order = inOrderOfPruning(verdicts);
-  if (order.length === 0) return { repo, policy, goes: [], waits: [], stays };
+  const { order, stays, changesAt } = judge(policy, facts, now);
+  const known = { repo, policy, stays, changesAt, narrowings };
+  if (order.length === 0) return { ...known, goes: [], waits: [], railsChangeAt: null };
   await graph.readBlobs(metadata);
 
   const waiting = (manifest: ManifestNode): boolean =>
@@ -124,12 +158,12 @@ async function planRepository(
     for (const content of item.contents) if (!heldAfter.has(content)) givenUp.add(content.digest);
   }
   const { free, shared: linkedElsewhere } = await shared.look(repo, [...givenUp]);
+  const pruned = await metadata.read(() => prunedWithinDay(repo, now));
   const day = {
     tags: facts.tags.filter(({ follows }) => follows === null).length,
     sizeBytes: sizeOf(blobsOf(graph.held(waiting))),
-    // Nothing is pruned yet.
-    prunedTags: 0,
-    prunedBytes: 0,
+    prunedTags: pruned.tags,
+    prunedBytes: pruned.bytes,
   };
   const said = removalsOf(order, ({ digest, sizeBytes }) => (free.has(digest) ? sizeBytes : undefined));
   const goCount = withinRails(policy.rails, day, said).goes.length;
@@ -147,7 +181,12 @@ async function planRepository(
     if (!linkedElsewhere.has(digest) || !givenUp.has(digest) || stillHeld.has(digest)) continue;
     shared.giveUp(repo, digest, free.has(digest));
   }
-  return { repo, policy, goes: removals.slice(0, goCount), waits: removals.slice(goCount), stays };
+  return {
+    ...known,
+    goes: removals.slice(0, goCount),
+    waits: removals.slice(goCount),
+    railsChangeAt: pruned.endsAt,
+  };
 }
 
 function asksForContents({ rules }: Policy): boolean {

@@ -12,6 +12,9 @@ export const anyClient: Actor = actor('client');
 /** What nobody asked for: nothing held it any more. */
 export const collectorActor: Actor = actor('collector');
 
+/** What a retention policy says. */
+export const pruningActor: Actor = actor('retention');
+
 /** @param address of the connection, or what a trusted proxy says */
 export function clientActor(address: string | undefined, userAgent: string | undefined): Actor {
   return actor(['client', address, userAgent].filter((part) => part !== undefined && part !== '').join(' '));

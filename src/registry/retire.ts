@@ -50,7 +50,10 @@ export type Retirement =
 
 export interface RetireRequest {
   readonly repo: RepositoryName;
-  /** At most `retiredAtOnce`. */
+  /**
+   * At most `retiredAtOnce`, in the order in which they free what they are said to: after the first that stays, the
+   * others would free something else, and nothing more is pruned.
+   */
   readonly items: readonly Retirable[];
   readonly actor: Actor;
   /** As read by `narrowingsNow` before it was judged what goes; undefined where that does not matter. */
@@ -58,7 +61,7 @@ export interface RetireRequest {
 }
 
 export type RetireOutcome =
-  /** What became of each. */
+  /** What became of each, up to the first that stays. */
   | { readonly outcome: 'retired'; readonly retirements: readonly Retirement[] }
   /** Nothing was pruned: since it was judged, the repository has changed so that some of it may stay. */
   | { readonly outcome: 'narrowed' };
@@ -85,7 +88,7 @@ export async function retire(registry: Registry, request: RetireRequest): Promis
           ? retireManifest(retiring, item)
           : retireOneTag(retiring, item, item.tag);
         retirements.push(retirement);
-        if (retirement !== 'pruned') continue;
+        if (retirement !== 'pruned') break;
         tags += item.tag === undefined ? 0 : 1;
         bytes += item.freesBytes;
       }
@@ -159,7 +162,7 @@ function* isPulledSince({ repo, waiting }: Retiring, { digest, pulledAt }: Retir
   for (const each of seen) {
     if (waiting.digests.has(each)) return true;
     const row = yield* first(manifestTimes, { repo, digest: each });
-    if (row?.last_pulled_at != null && row.last_pulled_at > (pulledAt ?? 0)) return true;
+    if ((row?.last_pulled_at ?? 0) > (pulledAt ?? 0)) return true;
     for (const { child } of yield* all(presentChildrenOf, { repo, parent: each })) seen.add(child);
   }
   return false;

@@ -58,6 +58,8 @@ export class BareServer implements AsyncDisposable {
       dueReviews: 0,
       oldestDueSeconds: 0,
       collectorPaused: 0,
+      policiesWaiting: 0,
+      pruningPaused: 0,
     };
     const metrics = new Metrics(async () => ({ ...(await figures.measure()), ...none }));
     const server = startHttpServer({
@@ -83,7 +85,13 @@ export class BareServer implements AsyncDisposable {
         retention: noRetention,
       },
       metrics,
-      admin: { collector: undefined, checks: undefined, policies: () => Promise.resolve(undefined), token: 'none' },
+      admin: {
+        collector: undefined,
+        checks: undefined,
+        pruner: undefined,
+        policies: () => Promise.resolve(undefined),
+        token: 'none',
+      },
       log,
       hostname: '127.0.0.1',
       port: 0,

@@ -107,6 +107,11 @@ export class ServedRegistry implements AsyncDisposable {
     await this.#server?.collector.workOff();
   }
 
+  /** Has its policies do all that is due by now; resolves when nothing is. */
+  async pruned(): Promise<void> {
+    await this.#server?.pruner?.workOff();
+  }
+
   /** Pushes a blob with a single POST. @returns its digest @throws if it is not accepted */
   async pushBlob(repo: string, bytes: Uint8Array): Promise<string> {
     const digest = digestOf(bytes);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseTarget, type Target } from '../../oci/target.ts';
+import type { Pruner } from '../../pruning/pruner.ts';
 import type { PolicySetResult } from '../../retention/policy-set.ts';
 import { readBounded } from '../bounded-body.ts';
 import { answerJson, type Call, refuse } from '../call.ts';
@@ -22,6 +23,8 @@ export interface AdminParts {
   readonly collector: CollectorControl | undefined;
   /** Undefined where no server runs: the command checks by itself. */
   readonly checks: Checks | undefined;
+  /** What carries out the policies; undefined where there are none, or no server runs. */
+  readonly pruner: Pruner | undefined;
   /** The retention policies that the registry has been given; undefined where there are none. */
   readonly policies: () => Promise<PolicySetResult | undefined>;
   /** What a request has to know to be answered. */

@@ -1,0 +1,157 @@
+import { setImmediate } from 'node:timers/promises';
+import { all, change, type Operation } from '../metadata/operation.ts';
+import {
+  approvePolicy,
+  deletePolicyApproval,
+  markPolicyQueued,
+  policyApprovals,
+} from '../metadata/queries/policy-approvals.ts';
+import { upsertRetentionReview } from '../metadata/queries/retention-reviews.ts';
+import { repositoriesAfter } from '../metadata/queries/usage.ts';
+import type { Digest } from '../oci/digest.ts';
+import { type Actor, pruningActor } from '../registry/actor.ts';
+import { recordEvent } from '../registry/events.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { Policy } from '../retention/policy.ts';
+import type { PolicySet } from '../retention/policy-set.ts';
+import { planRetention } from './plan.ts';
+import type { PolicyScope } from './policy-scope.ts';
+import { countOf, nothingPruned, type Pruned, retirable, sumOf } from './prune-repository.ts';
+
+/** Repositories that one step reads. */
+const repositoriesPerStep = 200;
+
+/** Whether a policy may prune. */
+export type PolicyState =
+  /** It may. */
+  | { readonly state: 'approved' }
+  /** What it would prune passes its rails, so that it waits for an operator. */
+  | { readonly state: 'waiting'; readonly wouldPrune: Pruned; readonly railsLet: Pruned }
+  /** It has changed, and is being looked at. */
+  | { readonly state: 'looking' };
+
+export interface ApprovalParts {
+  readonly registry: Registry;
+  readonly set: PolicySet;
+  readonly scope: PolicyScope;
+  readonly mayGoOn: () => boolean;
+}
+
+/**
+ * Which policies may prune. One that has changed may do so at once where all that it would prune is within its rails; else
+ * it waits until somebody approves of it. Policies are told apart by their hashes, and what is approved outlasts restarts.
+ */
+export class PolicyApprovals {
+  readonly #parts: ApprovalParts;
+  readonly #states = new Map<Policy, PolicyState>();
+
+  constructor(parts: ApprovalParts) {
+    this.#parts = parts;
+    for (const policy of parts.set.policies) this.#states.set(policy, { state: 'looking' });
+  }
+
+  stateOf(policy: Policy): PolicyState {
+    return this.#states.get(policy) ?? { state: 'looking' };
+  }
+
+  /** Looks up which policies are approved, and looks at what the others would do. */
+  async look(): Promise<void> {
+    const { registry, set } = this.#parts;
+    const rows = new Map(
+      (await registry.metadata.read(() => all(policyApprovals, {}))).map((row) => [row.policy, row]),
+    );
+    const hashes = new Set(set.hashes.values());
+    await registry.metadata.write(function* forget(): Operation<void> {
+      for (const policy of rows.keys()) if (!hashes.has(policy)) yield* change(deletePolicyApproval, { policy });
+    });
+    const unknown = new Set<Policy>();
+    for (const policy of set.policies) {
+      const row = rows.get(this.#hashOf(policy));
+      if (row === undefined) unknown.add(policy);
+      else if (row.queued_at === null) await this.#queue(policy);
+      else this.#states.set(policy, { state: 'approved' });
+    }
+    if (unknown.size > 0) await this.#lookAt(unknown);
+  }
+
+  /** Lets policies prune that wait, all or those of a name. @returns those that did wait */
+  async approve(name: string | undefined, actor: Actor): Promise<readonly Policy[]> {
+    const waiting = this.#parts.set.policies.filter(
+      (policy) => this.stateOf(policy).state === 'waiting' && (name === undefined || policy.name === name),
+    );
+    for (const policy of waiting) await this.#approve(policy, actor, 'an operator has approved of it');
+    return waiting;
+  }
+
+  async #lookAt(unknown: ReadonlySet<Policy>): Promise<void> {
+    const { registry, set, mayGoOn } = this.#parts;
+    const now = registry.clock.now();
+    const would = new Map([...unknown].map((policy) => [policy, { goes: nothingPruned, waits: nothingPruned }]));
+    const request = { policies: set, repositories: undefined, isAsked: (policy: Policy) => unknown.has(policy), now };
+    for await (const { policy, goes, waits } of planRetention(registry, request)) {
+      if (!mayGoOn()) return;
+      const sums = would.get(policy) ?? { goes: nothingPruned, waits: nothingPruned };
+      const count = (removals: typeof goes) => countOf(removals.map((removal) => retirable(removal, policy, now)));
+      would.set(policy, { goes: sumOf(sums.goes, count(goes)), waits: sumOf(sums.waits, count(waits)) });
+    }
+    for (const [policy, { goes, waits }] of would) {
+      if (waits.tags + waits.manifests === 0) {
+        await this.#approve(policy, pruningActor, 'what it would prune is within its rails');
+      } else {
+        await this.#wait(policy, { wouldPrune: sumOf(goes, waits), railsLet: goes });
+      }
+    }
+  }
+
+  async #wait(policy: Policy, { wouldPrune, railsLet }: { readonly wouldPrune: Pruned; readonly railsLet: Pruned }) {
+    const { registry } = this.#parts;
+    this.#states.set(policy, { state: 'waiting', wouldPrune, railsLet });
+    const reason = `${policy.name} would prune ${wouldPrune.tags} tags and ${wouldPrune.manifests} untagged manifests, more than its rails let go in a day: look at "wherry retention plan", then "wherry retention approve"`;
+    registry.log.warn({ policy: policy.name, ...wouldPrune }, `a changed policy waits for approval: ${reason}`);
+    const at = registry.clock.now();
+    await registry.metadata.write(() =>
+      recordEvent({ at, kind: 'retention.waiting', actor: pruningActor, reason, bytes: wouldPrune.bytes }),
+    );
+  }
+
+  async #approve(policy: Policy, actor: Actor, why: string): Promise<void> {
+    const { registry } = this.#parts;
+    const hash = this.#hashOf(policy);
+    const now = registry.clock.now();
+    await registry.metadata.write(function* approve(): Operation<void> {
+      yield* change(approvePolicy, { policy: hash, now, approvedBy: actor });
+      yield* recordEvent({ at: now, kind: 'retention.approved', actor, reason: `${policy.name}: ${why}` });
+    });
+    await this.#queue(policy);
+  }
+
+  /** Has all repositories of a policy looked at, some at a time. Begun again where it was cut short. */
+  async #queue(policy: Policy): Promise<void> {
+    const { registry, scope, mayGoOn } = this.#parts;
+    const { metadata, clock } = registry;
+    // What is due before the last of them is in the queue may be done.
+    this.#states.set(policy, { state: 'approved' });
+    for (let after = ''; ;) {
+      const from = after;
+      const rows = await metadata.read(() => all(repositoriesAfter, { after: from, limit: repositoriesPerStep }));
+      const due = rows.map(({ name }) => name).filter((repo) => scope.policyOf(repo) === policy);
+      const dueAt = clock.now();
+      await metadata.writeUnsynced(function* enqueue(): Operation<void> {
+        for (const repo of due) yield* change(upsertRetentionReview, { repo, dueAt, narrowing: 0 });
+      });
+      const last = rows.at(-1);
+      if (last === undefined) break;
+      after = last.name;
+      if (!mayGoOn()) return;
+      await setImmediate();
+    }
+    const now = clock.now();
+    await metadata.write(() => change(markPolicyQueued, { policy: this.#hashOf(policy), now }));
+  }
+
+  #hashOf(policy: Policy): Digest {
+    const hash = this.#parts.set.hashes.get(policy);
+    if (hash === undefined) throw new Error(`${policy.name} is none of the set's policies`);
+    return hash;
+  }
+}

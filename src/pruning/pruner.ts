@@ -1,0 +1,268 @@
+import { all, change, first } from '../metadata/operation.ts';
+import {
+  deleteRetentionReview,
+  dueRetentionReviews,
+  nextRetentionReview,
+  postponeRetentionReview,
+} from '../metadata/queries/retention-reviews.ts';
+import type { RepositoryName } from '../oci/names.ts';
+import type { Actor } from '../registry/actor.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { Policy } from '../retention/policy.ts';
+import type { PolicySet } from '../retention/policy-set.ts';
+import { PolicyApprovals, type PolicyState } from './approvals.ts';
+import { ClockWatch, type PruningPause } from './clock-watch.ts';
+import type { PolicyScope } from './policy-scope.ts';
+import { nothingPruned, type Pruned, pruneRepository, sumOf } from './prune-repository.ts';
+
+/** Repositories that are taken from the queue at once. */
+const takenAtOnce = 16;
+/** How soon a repository whose look failed is looked at again, in ms: twice as late after each failure. */
+const retryMs = { least: 1000, most: 3_600_000 };
+/** How soon after a commit the queue is looked at, in ms: many commits share a look. */
+const noticeMs = 500;
+/** How often the clock is looked at, in ms, also while nothing is due. */
+const clockLookMs = 60_000;
+
+export interface PrunerSettings {
+  /** How soon after a change a repository is looked at, in ms. */
+  readonly lookAfterMs: number;
+  /** So long before its end it is told of a tag that it is coming, in ms. */
+  readonly noticeMs: number;
+  /** By how much the clock may be set between two looks, in ms. */
+  readonly largestClockStepMs: number;
+  /** How long nothing is pruned after the clock was set by more, in ms. */
+  readonly clockPauseMs: number;
+}
+
+/** Whoever counts what is pruned. */
+export interface PrunerCounts {
+  pruned(pruned: Pruned): void;
+}
+
+export interface PrunerParts {
+  readonly registry: Registry;
+  readonly set: PolicySet;
+  readonly scope: PolicyScope;
+  readonly settings: PrunerSettings;
+  /** Whether nothing may be taken away, whatever is due. */
+  readonly isHeld: () => boolean;
+  /** How long to rest after work that took so long, in ms. */
+  readonly restMs: (tookMs: number) => number;
+  readonly counts: PrunerCounts;
+}
+
+/** One policy, and whether it may prune. */
+export interface StandingPolicy {
+  readonly policy: Policy;
+  readonly state: PolicyState;
+}
+
+/**
+ * Has policies do what they say: takes the repositories that are due from their queue, one after the other, and sleeps
+ * until the next one is. A repository is due soon after it has changed, and when time alone changes something.
+ */
+export class Pruner {
+  readonly #parts: PrunerParts;
+  readonly #approvals: PolicyApprovals;
+  #clock: ClockWatch | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #noticing: ReturnType<typeof setTimeout> | undefined;
+  #working: Promise<void> | undefined;
+  #mayHaveMore = false;
+  #isStopped = true;
+
+  constructor(parts: PrunerParts) {
+    this.#parts = parts;
+    this.#approvals = new PolicyApprovals({ ...parts, mayGoOn: () => !this.#isStopped });
+  }
+
+  /** Begins, in the background, with what has changed in the policies. */
+  start(): void {
+    this.#isStopped = false;
+    this.#work(async () => await this.#approvals.look());
+  }
+
+  /** Takes up nothing more; resolves when what it has begun is done. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#noticing);
+    await this.#working;
+  }
+
+  /** Something was committed that may be due soon. */
+  notice(): void {
+    if (this.#isStopped || this.#noticing !== undefined) return;
+    this.#noticing = setTimeout(() => {
+      this.#noticing = undefined;
+      this.wake();
+    }, noticeMs);
+    this.#noticing.unref();
+  }
+
+  /** Looks at the queue now, or again when the look under way is over. */
+  wake(): void {
+    if (this.#isStopped) return;
+    this.#mayHaveMore = true;
+    if (this.#working === undefined) this.#work(async () => undefined);
+  }
+
+  /** Does all that is due now, also while it is held; resolves when nothing is. */
+  async workOff(): Promise<Pruned> {
+    while (this.#working !== undefined) await this.#working;
+    return await this.#workOffDue(() => true);
+  }
+
+  get policies(): readonly StandingPolicy[] {
+    return this.#parts.set.policies.map((policy) => ({ policy, state: this.#approvals.stateOf(policy) }));
+  }
+
+  /** Why nothing is pruned for a while, where that is so. */
+  get pause(): PruningPause | undefined {
+    return this.#clock?.pause;
+  }
+
+  /** Lets policies prune that wait. @returns those that did */
+  async approve(name: string | undefined, actor: Actor): Promise<readonly Policy[]> {
+    const approved = await this.#approvals.approve(name, actor);
+    this.wake();
+    return approved;
+  }
+
+  /** Believes the clock as it is. False where nothing was paused. */
+  async resume(actor: Actor): Promise<boolean> {
+    const resumed = await (await this.#clockWatch()).resume(actor, 'an operator says that the clock is right');
+    this.wake();
+    return resumed;
+  }
+
+  #work(before: () => Promise<void>): void {
+    clearTimeout(this.#timer);
+    this.#working = this.#workThrough(before).finally(() => {
+      this.#working = undefined;
+    });
+  }
+
+  async #workThrough(before: () => Promise<void>): Promise<void> {
+    const { log } = this.#parts.registry;
+    try {
+      await before();
+      do {
+        this.#mayHaveMore = false;
+        await this.#workOffDue(() => !this.#isStopped && !this.#parts.isHeld());
+      } while (this.#mayHaveMore && !this.#isStopped);
+      await this.#sleepUntilDue();
+    } catch (error) {
+      log.error({ err: error }, 'retention could not go on; trying again');
+      this.#sleep(retryMs.least);
+    }
+  }
+
+  async #workOffDue(mayGoOn: () => boolean): Promise<Pruned> {
+    const { registry, restMs } = this.#parts;
+    let pruned = nothingPruned;
+    while (mayGoOn() && (await (await this.#clockWatch()).look())) {
+      const now = registry.clock.now();
+      const due = await registry.metadata.read(() => all(dueRetentionReviews, { now, limit: takenAtOnce }));
+      if (due.length === 0) return pruned;
+      for (const review of due) {
+        if (!mayGoOn()) return pruned;
+        const startedAt = performance.now();
+        pruned = sumOf(pruned, await this.#review(review, mayGoOn));
+        await rest(restMs(performance.now() - startedAt));
+      }
+    }
+    return pruned;
+  }
+
+  async #review(review: Review, mayGoOn: () => boolean): Promise<Pruned> {
+    const { registry, scope, settings, counts } = this.#parts;
+    const { repo } = review;
+    const { clock, log } = registry;
+    try {
+      const policy = scope.policyOf(repo);
+      const state = policy === undefined ? undefined : this.#approvals.stateOf(policy).state;
+      if (policy === undefined) {
+        await this.#forget(review);
+        return nothingPruned;
+      }
+      if (state !== 'approved') {
+        // As soon as the policy may prune, all of its repositories are looked at.
+        await this.#putAway(review, state === 'looking' ? clock.now() + settings.lookAfterMs + 1 : null);
+        return nothingPruned;
+      }
+      const { pruned, againAt, isEmpty } = await pruneRepository(registry, {
+        repo,
+        policy,
+        noticeMs: settings.noticeMs,
+        retryMs: settings.lookAfterMs,
+        mayGoOn,
+      });
+      counts.pruned(pruned);
+      if (isEmpty) await this.#forget(review);
+      else await this.#putAway({ ...review, attempts: 0 }, againAt);
+      return pruned;
+    } catch (error) {
+      const attempts = review.attempts + 1;
+      log.error({ err: error, repo, attempts }, 'retention could not look at a repository and tries again');
+      const dueAt = clock.now() + Math.min(retryMs.most, retryMs.least * 2 ** Math.min(attempts - 1, 20));
+      await this.#putAway({ ...review, attempts }, dueAt);
+      return nothingPruned;
+    }
+  }
+
+  async #putAway({ repo, version, attempts }: Review, dueAt: number | null): Promise<void> {
+    const { registry, settings } = this.#parts;
+    const changedDueAt = registry.clock.now() + settings.lookAfterMs;
+    await registry.metadata.writeUnsynced(
+      () => change(postponeRetentionReview, { repo, version, dueAt, changedDueAt, attempts }),
+      { fromReserve: true },
+    );
+  }
+
+  /** There is nothing in it, or no policy is for it. */
+  async #forget({ repo, version }: Review): Promise<void> {
+    await this.#parts.registry.metadata.writeUnsynced(() => change(deleteRetentionReview, { repo, version }), {
+      fromReserve: true,
+    });
+  }
+
+  async #clockWatch(): Promise<ClockWatch> {
+    const { registry, settings } = this.#parts;
+    this.#clock ??= await ClockWatch.begin(registry, {
+      largestStepMs: settings.largestClockStepMs,
+      pauseMs: settings.clockPauseMs,
+    });
+    return this.#clock;
+  }
+
+  async #sleepUntilDue(): Promise<void> {
+    const { clock, metadata } = this.#parts.registry;
+    const next = await metadata.read(() => first(nextRetentionReview, {}));
+    const dueAt = next?.due_at ?? Infinity;
+    // Where something is due already, it is held: it is looked again as often as at the clock.
+    const waitMs = dueAt - clock.now();
+    this.#sleep(waitMs > 0 ? Math.min(waitMs, clockLookMs) : clockLookMs);
+  }
+
+  #sleep(ms: number): void {
+    if (this.#isStopped) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.wake(), ms);
+    this.#timer.unref();
+  }
+}
+
+interface Review {
+  readonly repo: RepositoryName;
+  readonly version: number;
+  readonly attempts: number;
+}
+
+async function rest(ms: number): Promise<void> {
+  await new Promise<void>((resolve) => {
+    if (ms >= 1) setTimeout(resolve, ms);
+    else setImmediate(resolve);
+  });
+}
