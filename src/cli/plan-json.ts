@@ -8,9 +8,9 @@ type RepositorySums = Extract<Line, { repository: unknown }>['repository'];
 export type PlanLine = Exclude<Line, { errors: unknown } | { progress: unknown }>;
 
 /** What a file with a plan says that it is, so that no other is taken for one. */
-const kind = 'wherry retention plan';
+export const planKind = 'wherry retention plan';
 /** Grows when what is in it means something else than before. */
-const version = 1;
+export const planVersion = 1;
 
 /** Writes a plan as one JSON text, each item on a line, while it comes. */
 export class PlanJson {
@@ -21,7 +21,7 @@ export class PlanJson {
   add(line: PlanLine): string {
     if ('plan' in line) {
       const { madeAt, policyHash } = line.plan;
-      const fields = Object.entries({ kind, version, madeAt, policyHash });
+      const fields = Object.entries({ kind: planKind, version: planVersion, madeAt, policyHash });
       return `{\n${fields.map(([name, value]) => `  "${name}": ${JSON.stringify(value)},\n`).join('')}  "items": [`;
     }
     if ('items' in line) {

@@ -46,6 +46,8 @@ interface Taken<Query extends z.ZodType, Body extends z.ZodType> {
   readonly summary: string;
   readonly query: Query;
   readonly body: Body;
+  /** How large the body may be, in bytes, where that is not what it is for most. */
+  readonly maxBodyBytes?: number;
 }
 
 /** What a request has brought. */
@@ -94,8 +96,8 @@ export interface LinesEndpoint<Line extends z.ZodType = z.ZodType> extends Respo
   readonly line: Line;
 }
 
-/** A body larger than this is none of ours, in bytes. */
-const maxBodyBytes = 64 * 1024;
+/** A body larger than this is none of ours, in bytes, unless the endpoint says otherwise. */
+const usualBodyBytes = 64 * 1024;
 
 /** No parameters, or no body. */
 export const nothing = z.strictObject({});
@@ -151,11 +153,11 @@ export function linesEndpoint<Query extends z.ZodType, Body extends z.ZodType, L
 
 async function parse<Query extends z.ZodType, Body extends z.ZodType>(
   call: AdminCall,
-  { query, body }: Taken<Query, Body>,
+  { query, body, maxBodyBytes = usualBodyBytes }: Taken<Query, Body>,
 ): Promise<Input<Query, Body> | { readonly problem: Problem }> {
   const parameters = query.safeParse(Object.fromEntries(new URLSearchParams(call.queryText)));
   if (!parameters.success) return { problem: invalid(parameters.error) };
-  const json = await bodyOf(call.request);
+  const json = await bodyOf(call.request, maxBodyBytes);
   if (json === undefined) return { problem: invalid('the body is not JSON, or is too large') };
   const content = body.safeParse(json.value);
   if (!content.success) return { problem: invalid(content.error) };
@@ -163,7 +165,7 @@ async function parse<Query extends z.ZodType, Body extends z.ZodType>(
 }
 
 /** What a request carries; no body is an empty object. */
-async function bodyOf(request: Request): Promise<{ readonly value: unknown } | undefined> {
+async function bodyOf(request: Request, maxBodyBytes: number): Promise<{ readonly value: unknown } | undefined> {
   const bytes = await readBounded(request, maxBodyBytes);
   if (bytes === undefined) return undefined;
   if (bytes.byteLength === 0) return { value: {} };

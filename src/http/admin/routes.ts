@@ -7,6 +7,9 @@ import { checkEverything } from './fsck.ts';
 import { openApiDocument } from './openapi.ts';
 import { addPin, listPins, removePin } from './pins.ts';
 import { planTheRetention } from './retention.ts';
+import { approvePolicies, resumePruning, retentionStatus } from './retention-control.ts';
+import { applyThePlan } from './retention-apply.ts';
+import { listUpcoming } from './retention-upcoming.ts';
 import { emptyTheTrash, listTrash, restoreFromTrash } from './trash.ts';
 import { usageOfPart, usageOfParts, usageOfRegistry } from './usage.ts';
 
@@ -29,6 +32,11 @@ export const adminEndpoints: readonly (Endpoint | LinesEndpoint)[] = [
   resumeTheCollector,
   checkEverything,
   planTheRetention,
+  retentionStatus,
+  approvePolicies,
+  resumePruning,
+  listUpcoming,
+  applyThePlan,
 ];
 
 const endpointsByPath = Map.groupBy(adminEndpoints, ({ path }) => path);

@@ -1,0 +1,54 @@
+import { open } from 'node:fs/promises';
+import { z } from 'zod';
+import { StartupError } from '../startup-error.ts';
+import { planKind, planVersion } from './plan-json.ts';
+
+/** A larger plan is refused, in bytes: it is in memory as a whole. */
+const maxPlanBytes = 512 * 1024 * 1024;
+
+const item = z.object({
+  repository: z.string(),
+  tag: z.string().optional(),
+  digest: z.string(),
+  outcome: z.enum(['goes', 'waits', 'stays']),
+  reason: z.string(),
+  pushedAt: z.iso.datetime().optional(),
+  taggedAt: z.iso.datetime().optional(),
+  pulledAt: z.iso.datetime().optional(),
+});
+
+const plan = z.object({
+  kind: z.literal(planKind),
+  version: z.literal(planVersion),
+  madeAt: z.iso.datetime(),
+  items: z.array(item),
+  repositories: z.array(
+    z.object({ repository: z.string(), waitingTags: z.number().int(), stayingTags: z.number().int() }),
+  ),
+});
+
+/** A plan that `wherry retention plan --out` has written. */
+export type PlanFile = z.output<typeof plan>;
+export type PlanFileItem = PlanFile['items'][number];
+
+/** @throws StartupError where there is no plan in the file, or none of ours */
+export async function readPlanFile(path: string): Promise<PlanFile> {
+  let value: unknown;
+  try {
+    await using file = await open(path);
+    if ((await file.stat()).size > maxPlanBytes) {
+      throw new StartupError(`${path} is too large: make plans of some repositories each, with --repo`);
+    }
+    value = JSON.parse(await file.readFile('utf8'));
+  } catch (error) {
+    if (error instanceof StartupError) throw error;
+    const why = error instanceof SyntaxError ? 'it is not JSON' : error instanceof Error ? error.message : '';
+    throw new StartupError(`cannot read a plan from ${path}: ${why}`, { cause: error });
+  }
+  const parsed = plan.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new StartupError(
+    `${path} is no plan that this version of wherry has written with "retention plan --out": ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`,
+  );
+}

@@ -1,0 +1,90 @@
+import { z } from 'zod';
+import type { Pruner } from '../../pruning/pruner.ts';
+import { endpoint, nothing, time, timeText } from './endpoint.ts';
+
+const counted = z.object({ tags: z.number().int(), manifests: z.number().int(), bytes: z.number().int() });
+
+const status = z.object({
+  /** Why nothing is pruned for a while, though policies may. */
+  paused: z.object({ reason: z.string(), pausedAt: time, until: time }).optional(),
+  policies: z.array(
+    z.object({
+      name: z.string(),
+      /** `waiting`: it has changed, what it would prune passes its rails, and nobody has approved of that yet. */
+      state: z.enum(['approved', 'waiting', 'looking']),
+      /** What it would prune in all, and what its rails would let go of that at once; where it waits. */
+      wouldPrune: counted.optional(),
+      railsLet: counted.optional(),
+    }),
+  ),
+});
+
+export const retentionStatus = endpoint({
+  method: 'GET',
+  path: '/retention',
+  summary: 'The retention policies that the registry carries out, and which of them wait for approval.',
+  query: nothing,
+  body: nothing,
+  answer: status,
+  handle: ({ admin: { pruner } }) =>
+    Promise.resolve(pruner === undefined ? { problem: noPruner } : { answer: statusOf(pruner) }),
+});
+
+export const approvePolicies = endpoint({
+  method: 'POST',
+  path: '/retention/approve',
+  summary: 'Lets changed policies prune that wait for it, all or one. Their rails hold as before.',
+  query: nothing,
+  body: z.strictObject({
+    /** The name of a policy; all that wait where it is not given. */
+    policy: z.string().optional(),
+  }),
+  answer: z.object({ approved: z.array(z.string()) }),
+  async handle(call, { body }) {
+    const { pruner } = call.admin;
+    if (pruner === undefined) return { problem: noPruner };
+    const { policy: name } = body;
+    if (name !== undefined && !pruner.policies.some(({ policy }) => policy.name === name)) {
+      const names = pruner.policies.map(({ policy }) => policy.name).join(', ');
+      return { problem: { code: 'UNSUPPORTED', status: 404, message: `no policy is named ${name}, only ${names}` } };
+    }
+    const approved = await pruner.approve(name, call.actor());
+    return { answer: { approved: approved.map((policy) => policy.name) } };
+  },
+});
+
+export const resumePruning = endpoint({
+  method: 'POST',
+  path: '/retention/resume',
+  summary: 'Believes the clock as it is now, where pruning is paused because it was set.',
+  query: nothing,
+  body: nothing,
+  answer: status,
+  async handle(call) {
+    const { pruner } = call.admin;
+    if (pruner === undefined) return { problem: noPruner };
+    await pruner.resume(call.actor());
+    return { answer: statusOf(pruner) };
+  },
+});
+
+const noPruner = {
+  code: 'UNSUPPORTED',
+  status: 409,
+  message:
+    'nothing carries out retention policies: the configuration has none, or no server runs on this data directory',
+} as const;
+
+function statusOf(pruner: Pruner): z.input<typeof status> {
+  const { pause } = pruner;
+  return {
+    ...(pause && {
+      paused: { reason: pause.reason, pausedAt: timeText(pause.pausedAt), until: timeText(pause.until) },
+    }),
+    policies: pruner.policies.map(({ policy: { name }, state }) => ({
+      name,
+      state: state.state,
+      ...(state.state === 'waiting' && { wouldPrune: state.wouldPrune, railsLet: state.railsLet }),
+    })),
+  };
+}

@@ -1,0 +1,131 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import type { PolicyDefinition } from '../../src/retention/definition.ts';
+import { parsePolicySet } from '../../src/retention/policy-set.ts';
+import { digestOf, imageOf, ociManifest } from '../http/content.ts';
+import { ServedRegistry } from '../http/served-registry.ts';
+
+const hour = 3_600_000;
+const day = 24 * hour;
+
+let registry: ServedRegistry;
+beforeEach(async () => {
+  registry = await ServedRegistry.start({ 'retention.delay': '10s' });
+});
+afterEach(async () => await registry[Symbol.asyncDispose]());
+
+/** Starts again with some policies, on what is there. */
+async function usePolicies(...policies: readonly PolicyDefinition[]): Promise<void> {
+  const parsed = parsePolicySet(policies);
+  if (!parsed.ok) throw new Error(parsed.problems.join('\n'));
+  await registry.stop();
+  registry.policies = parsed.set;
+  await registry.resume({ 'retention.delay': '10s' });
+  await registry.pruned();
+}
+
+async function push(tag: string, repo = 'app'): Promise<string> {
+  const layer = new TextEncoder().encode(`layer of ${tag}`);
+  const config = new TextEncoder().encode(`{"config":"${tag}"}`);
+  await registry.pushBlob(repo, layer);
+  await registry.pushBlob(repo, config);
+  const text = JSON.stringify(imageOf(config, layer));
+  expect((await registry.putManifest(repo, tag, text, ociManifest)).status).toBe(201);
+  registry.clock.advance(1000);
+  return digestOf(text);
+}
+
+async function tags(repo = 'app'): Promise<readonly string[]> {
+  const answer = await registry.send(`/v2/${repo}/tags/list`);
+  if (answer.status === 404) return [];
+  const body: unknown = await answer.json();
+  return typeof body === 'object' && body !== null && 'tags' in body && Array.isArray(body.tags)
+    ? body.tags.map(String)
+    : [];
+}
+
+/** A time has passed, and all that was due by then was looked at. */
+async function pass(ms: number): Promise<void> {
+  registry.clock.advance(ms);
+  await registry.pruned();
+}
+
+const noRails = { tagsPerDay: '100%', bytesPerDay: '100%', grace: '0' } as const;
+const twoNewest: PolicyDefinition = {
+  name: 'two newest',
+  repositories: '**',
+  default: 'prune',
+  rules: [{ action: 'keep', mostRecentlyPushedCount: 2 }],
+  rails: noRails,
+};
+
+const events = (kind: string) =>
+  registry.rows<{ tag: string | null; reason: string; bytes: number | null; actor: string }>(
+    'select tag, reason, bytes, actor from event where kind = ? order by id',
+    kind,
+  );
+
+describe('what a policy lets go', () => {
+  test('goes by itself soon after a push, into the trash, with its reason and its bytes', async () => {
+    await usePolicies(twoNewest);
+    const first = await push('1');
+    await push('2');
+    await push('3');
+    await registry.pruned();
+    expect(await tags()).toEqual(['1', '2', '3']);
+    await pass(10_000);
+    expect(await tags()).toEqual(['2', '3']);
+    expect(events('tag.pruned')).toEqual([
+      {
+        tag: '1',
+        reason: 'no rule keeps it, and the default of two newest is prune',
+        bytes: 'layer of 1'.length + '{"config":"1"}'.length,
+        actor: 'retention',
+      },
+    ]);
+    expect(registry.rows('select name, manifest from tag_trash')).toEqual([{ name: '1', manifest: first }]);
+    const restored = await registry.admin('POST', '/trash/restore', { target: 'app:1' });
+    expect(restored.status).toBe(200);
+    expect(await tags()).toEqual(['1', '2', '3']);
+    // It is the newest of all now.
+    await pass(10_000);
+    expect(await tags()).toEqual(['1', '3']);
+  });
+
+  test('goes when its time has come, and not before', async () => {
+    await usePolicies({
+      repositories: '**',
+      default: 'keep',
+      rules: [{ action: 'prune', notPulledFor: '30d' }],
+      rails: noRails,
+    });
+    await push('old');
+    await push('new');
+    await pass(10 * day);
+    expect((await registry.send('/v2/app/manifests/new')).status).toBe(200);
+    await pass(20 * day - 3000);
+    expect(await tags()).toEqual(['new', 'old']);
+    await pass(3000);
+    expect(await tags()).toEqual(['new']);
+    await pass(10 * day);
+    // The last tag stays.
+    expect(await tags()).toEqual(['new']);
+  });
+
+  test('goes within the rails only: the least recently used first, and the others on another day', async () => {
+    await usePolicies();
+    for (let number = 10; number < 20; number++) await push(String(number));
+    await usePolicies({ ...twoNewest, rails: { ...noRails, tagsPerDay: '20%' } });
+    expect(events('retention.waiting')).toHaveLength(1);
+    await pass(10_000);
+    expect(await tags()).toHaveLength(10);
+    const answer = await registry.admin('POST', '/retention/approve', {});
+    expect(answer.status).toBe(200);
+    await registry.pruned();
+    expect(await tags()).toEqual(['12', '13', '14', '15', '16', '17', '18', '19']);
+    await pass(23 * hour);
+    expect(await tags()).toHaveLength(8);
+    // Two of ten; the hour in which they went has to be over for a day.
+    await pass(2 * hour);
+    expect(await tags()).toEqual(['13', '14', '15', '16', '17', '18', '19']);
+  });
+});
