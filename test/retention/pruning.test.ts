@@ -129,3 +129,122 @@ describe('what a policy lets go', () => {
     expect(await tags()).toEqual(['13', '14', '15', '16', '17', '18', '19']);
   });
 });
+
+describe('a changed policy', () => {
+  test('prunes at once where all that it would prune is within its rails', async () => {
+    await push('1');
+    await push('2');
+    await push('3');
+    await usePolicies(twoNewest);
+    expect(events('retention.approved')).toMatchObject([{ actor: 'retention' }]);
+    expect(await tags()).toEqual(['2', '3']);
+  });
+
+  test('waits where that passes them, and the others go on', async () => {
+    for (const tag of ['1', '2', '3', '4']) await push(tag);
+    for (const tag of ['1', '2', '3']) await push(tag, 'other');
+    const careful = { ...twoNewest, name: 'careful', repositories: 'app', rails: { grace: '0' } };
+    await usePolicies(careful, twoNewest);
+    expect(await (await registry.admin('GET', '/retention')).json()).toMatchObject({
+      policies: [
+        { name: 'careful', state: 'waiting', wouldPrune: { tags: 2 }, railsLet: { tags: 1 } },
+        { name: 'two newest', state: 'approved' },
+      ],
+    });
+    expect(await tags()).toHaveLength(4);
+    expect(await tags('other')).toEqual(['2', '3']);
+    await push('5');
+    await pass(10_000);
+    expect(await tags()).toHaveLength(5);
+    const approved = await registry.admin('POST', '/retention/approve', { policy: 'careful' });
+    expect(await approved.json()).toEqual({ approved: ['careful'] });
+    await registry.pruned();
+    expect(await tags()).toEqual(['2', '3', '4', '5']);
+    // It is remembered.
+    await usePolicies(careful, twoNewest);
+    expect(events('retention.waiting')).toHaveLength(1);
+    await usePolicies({ ...careful, default: 'keep' }, twoNewest);
+    await usePolicies(careful, twoNewest);
+    expect(events('retention.waiting')).toHaveLength(2);
+  });
+
+  test('is not approved under a name that there is not', async () => {
+    await usePolicies(twoNewest);
+    expect((await registry.admin('POST', '/retention/approve', { policy: 'nobody' })).status).toBe(404);
+    expect(await (await registry.admin('POST', '/retention/approve', {})).json()).toEqual({ approved: [] });
+  });
+});
+
+describe('a clock that is set', () => {
+  test('ahead prunes nothing, until somebody says that it is right', async () => {
+    await usePolicies({ ...twoNewest, rules: [{ action: 'keep', pulledWithin: '30d' }] });
+    await push('1');
+    await push('2');
+    await pass(10_000);
+    registry.clock.set(365 * day);
+    await registry.pruned();
+    expect(await tags()).toHaveLength(2);
+    expect(events('retention.paused')).toHaveLength(1);
+    const status = await registry.admin('GET', '/retention');
+    expect(await status.json()).toMatchObject({
+      paused: { reason: expect.stringContaining('the clock was set from') },
+    });
+    await registry.admin('POST', '/retention/resume');
+    await registry.pruned();
+    expect(await tags()).toEqual(['2']);
+    expect(events('retention.resumed')).toHaveLength(1);
+  });
+
+  test('ahead and back again goes on by itself', async () => {
+    await usePolicies({ ...twoNewest, rules: [{ action: 'keep', pulledWithin: '30d' }] });
+    await push('1');
+    await push('2');
+    await pass(10_000);
+    registry.clock.set(365 * day);
+    await pass(1000);
+    registry.clock.set(-365 * day);
+    await pass(1000);
+    expect(await tags()).toHaveLength(2);
+    await pass(30 * day);
+    expect(await tags()).toEqual(['2']);
+  });
+
+  test('is believed after it has gone on steadily for long, also over a restart', async () => {
+    const policy = { ...twoNewest, rules: [{ action: 'keep', pulledWithin: '30d' }] } as const;
+    await usePolicies(policy);
+    await push('1');
+    await push('2');
+    await pass(10_000);
+    registry.clock.set(365 * day);
+    await registry.pruned();
+    await usePolicies(policy);
+    await pass(23 * hour);
+    expect(await tags()).toHaveLength(2);
+    await pass(hour);
+    expect(await tags()).toEqual(['2']);
+  });
+});
+
+describe('the end of a tag', () => {
+  test('is told of beforehand, once', async () => {
+    await usePolicies({ ...twoNewest, rules: [{ action: 'keep', pulledWithin: '30d' }] });
+    await push('1');
+    await push('2');
+    await pass(26 * day);
+    expect(events('tag.ending')).toEqual([]);
+    const upcoming = async (within: string) => {
+      const answer = await registry.admin('GET', `/retention/upcoming?within=${within}`);
+      const lines: string[] = (await answer.text()).trim().split('\n');
+      return lines.join('');
+    };
+    expect(await upcoming('3d')).toBe('{"total":{"items":0}}');
+    expect(await upcoming('5d')).toContain('"tag":"1"');
+    await pass(2 * day);
+    expect(events('tag.ending').map(({ tag }) => tag)).toEqual(['1']);
+    await registry.send('/v2/app/manifests/1');
+    await pass(day);
+    expect(events('tag.ending').map(({ tag }) => tag)).toEqual(['1']);
+    await pass(day);
+    expect(await tags()).toEqual(['1', '2']);
+  });
+});
