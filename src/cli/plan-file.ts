@@ -22,9 +22,7 @@ const plan = z.object({
   version: z.literal(planVersion),
   madeAt: z.iso.datetime(),
   items: z.array(item),
-  repositories: z.array(
-    z.object({ repository: z.string(), waitingTags: z.number().int(), stayingTags: z.number().int() }),
-  ),
+  repositories: z.array(z.object({ repository: z.string(), mayPruneLastTag: z.boolean() })),
 });
 
 /** A plan that `wherry retention plan --out` has written. */

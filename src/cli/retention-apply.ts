@@ -54,16 +54,12 @@ async function* applied(
   count: (items: readonly AppliedItem[]) => void,
 ): AsyncGenerator<readonly AppliedItem[], void, undefined> {
   const going = items.filter(({ outcome }) => outcome === 'goes');
-  const leavesNoTag = new Set(
-    repositories
-      .filter(({ waitingTags, stayingTags }) => waitingTags + stayingTags === 0)
-      .map(({ repository }) => repository),
-  );
+  const mayPruneLastTag = new Map(repositories.map((one) => [one.repository, one.mayPruneLastTag]));
   let done = 0;
   for (const [repository, ofRepository] of Map.groupBy(going, (item) => item.repository)) {
     for (let start = 0; start < ofRepository.length; start += mostAppliedItems) {
       const some = ofRepository.slice(start, start + mostAppliedItems);
-      const body = { repository, mayPruneLastTag: leavesNoTag.has(repository), items: some.map(asked) };
+      const body = { repository, mayPruneLastTag: mayPruneLastTag.get(repository) ?? false, items: some.map(asked) };
       const answer = await admin.ask(applyThePlan, { body });
       const shown = some.map(({ tag, digest }, at) => {
         const { outcome = 'gone', freesBytes = 0 } = answer.items[at] ?? {};

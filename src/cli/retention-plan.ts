@@ -111,7 +111,7 @@ async function* textOf(lines: AsyncIterable<PlanLine>, isAll: boolean): AsyncGen
     if ('plan' in line) ({ madeAt } = line.plan);
     else if ('items' in line) yield `${table.page(line.items.map((item) => rowOf(item, madeAt)))}\n`;
     else if ('repository' in line) {
-      const { repository, policy, ...sums } = line.repository;
+      const { repository, policy, mayPruneLastTag: _, ...sums } = line.repository;
       if (isAll || goesOrWaits(sums)) yield `${repository} (${policy}): ${sumsText(sums)}\n\n`;
     } else {
       const { repositories, ...sums } = line.total;

@@ -9,6 +9,7 @@ import { bornAt, type Item, nameOf, type RepositoryFacts } from '../retention/fa
 import type { Policy } from '../retention/policy.ts';
 import { type Judgement, planRepository, sharedContents } from './plan.ts';
 import { retirable } from './prune-repository.ts';
+import { inTurn } from './turn.ts';
 
 /** Something that a plan lets go, with the times that it was judged by, in ms since 1970. */
 export interface PlannedItem {
@@ -26,7 +27,7 @@ export interface ApplyRequest {
   readonly repo: RepositoryName;
   readonly items: readonly PlannedItem[];
   readonly actor: Actor;
-  /** Whether the plan left no tag; else the last one stays. */
+  /** Whether the policy of the plan lets the last tag go. */
   readonly mayPruneLastTag: boolean;
 }
 
@@ -43,6 +44,10 @@ export interface Applied {
  * @returns what became of each, in the order in which they were given
  */
 export async function applyPlan(registry: Registry, request: ApplyRequest): Promise<readonly Applied[]> {
+  return await inTurn(registry, () => apply(registry, request));
+}
+
+async function apply(registry: Registry, request: ApplyRequest): Promise<readonly Applied[]> {
   const { repo, items, actor } = request;
   const applied = new Map<PlannedItem, Applied>();
   for (;;) {

@@ -64,7 +64,7 @@ function* forget(repo: RepositoryName, names: readonly TagName[]): Operation<voi
 function* tell(repo: RepositoryName, ends: readonly ComingEnd[], now: number): Operation<void> {
   for (const { tag, digest, endsAt } of ends) {
     yield* change(upsertAnnouncedEnd, { repo, name: tag, endsAt });
-    const reason = `its policy lets it go at ${new Date(endsAt).toISOString()}, unless it is used before`;
+    const reason = `its policy may let it go at ${new Date(endsAt).toISOString()}, unless it is used before`;
     yield* recordEvent({ at: now, kind: 'tag.ending', repo, digest, tag, actor: pruningActor, reason });
   }
 }

@@ -24,7 +24,10 @@ export interface ItemNodes {
   readonly manifestOf: ReadonlyMap<TagFacts | UntaggedFacts, ManifestNode>;
 }
 
-/** What retention decides by about a repository, and which rows each of its items stands for. */
+/**
+ * What retention decides by about a repository, and which rows each of its items stands for. What has lost its last tag,
+ * index or subject is none of them: it goes anyway, when its time in the trash is over.
+ */
 export function repositoryFacts(
   graph: RepositoryGraph,
   context: FactsContext,
@@ -41,12 +44,18 @@ export function repositoryFacts(
   }
   const untagged: UntaggedFacts[] = [];
   for (const manifest of graph.manifests.values()) {
-    if (!manifest.isVisible || manifest.tags.length > 0) continue;
+    if (!manifest.isVisible || manifest.tags.length > 0 || isOnItsWay(manifest)) continue;
     const facts = maker.untagged(manifest);
     untagged.push(facts);
     manifestOf.set(facts, manifest);
   }
   return { facts: { tags, untagged }, nodes: { tagOf, manifestOf } };
+}
+
+/** Whether it has lost what held it, and stays for the time of the trash and its lease only. */
+function isOnItsWay(manifest: ManifestNode): boolean {
+  const { isPinned, taggedAt, releasedAt } = manifest;
+  return !isPinned && followed(manifest) === null && (taggedAt !== null || releasedAt !== null);
 }
 
 class FactsMaker {

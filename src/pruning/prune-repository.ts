@@ -10,6 +10,7 @@ import { reasonText } from '../retention/reason.ts';
 import { announceEnds, comingEnds } from './ends.ts';
 import { type PlannedRemoval, planRepository, type RepositoryPlan, sharedContents } from './plan.ts';
 import { firstHourOfDay } from './pruned-day.ts';
+import { inTurn } from './turn.ts';
 
 /** How often a repository is judged again at once because it has changed meanwhile. */
 const mostLooks = 3;
@@ -43,6 +44,10 @@ export interface PruneOutcome {
 
 /** Has what a policy says about a repository done now, within its rails, and says when to look again. */
 export async function pruneRepository(registry: Registry, request: PruneRequest): Promise<PruneOutcome> {
+  return await inTurn(registry, () => prune(registry, request));
+}
+
+async function prune(registry: Registry, request: PruneRequest): Promise<PruneOutcome> {
   const { repo, policy, noticeMs, retryMs, mayGoOn } = request;
   let pruned = nothingPruned;
   for (let looks = 1; ; looks += 1) {

@@ -59,6 +59,7 @@ export async function pin(registry: Registry, { reason, actor, ...target }: PinR
     if (!(yield* isThere(target))) return { outcome: 'unknown' };
     yield* change(upsertPin, { ...keyOf(target), reason, pinnedBy: actor, now });
     yield* recordEvent({ at: now, kind: 'pinned', ...eventTarget(target), actor, reason });
+    yield* reviewRepository(registry.retention, target.repo, 'narrowed', now);
     return { outcome: 'pinned', pin: { ...target, reason, pinnedBy: actor, pinnedAt: now } };
   });
 }

@@ -26,7 +26,7 @@ export const applyThePlan = endpoint({
   query: nothing,
   body: z.strictObject({
     repository: z.string(),
-    /** Whether the plan left the repository no tag. Else the last one stays. */
+    /** As in the plan; else the last tag stays. */
     mayPruneLastTag: z.boolean().default(false),
     /** As in the plan, with the times that they were judged by. */
     items: z.array(item).max(mostAppliedItems),

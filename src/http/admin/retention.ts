@@ -54,7 +54,9 @@ const line = z.union([
   z.object({ plan: z.object({ madeAt: time, policyHash: z.string() }) }),
   z.object({ items: z.array(item) }),
   /** After the items of a repository. */
-  z.object({ repository: z.object({ repository: z.string(), policy: z.string(), ...sums.shape }) }),
+  z.object({
+    repository: z.object({ repository: z.string(), policy: z.string(), mayPruneLastTag: z.boolean(), ...sums.shape }),
+  }),
   /** The last line of a plan that came to its end. */
   z.object({ total: z.object({ repositories: count, ...sums.shape }) }),
   errors,
@@ -131,7 +133,8 @@ async function* linesOf({ registry, admin }: AdminCall, asked: Asked): AsyncGene
           const summed = sumsOf(plan);
           total.repositories += 1;
           for (const [name, value] of entriesOf(summed)) total[name] += value;
-          yield { repository: { repository: plan.repo, policy: plan.policy.name, ...summed } };
+          const { name: policy, rails } = plan.policy;
+          yield { repository: { repository: plan.repo, policy, mayPruneLastTag: rails.mayPruneLastTag, ...summed } };
         }
       }
     }
