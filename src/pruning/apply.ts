@@ -66,7 +66,7 @@ async function apply(registry: Registry, request: ApplyRequest): Promise<readonl
         return { planned, item: { ...retirable(removal, unlimited, now), reason: planned.reason } };
       });
       const outcome = await retire(registry, { repo, items: some.map(({ item }) => item), actor });
-      if (outcome.outcome === 'narrowed') throw new Error('only what was judged by a policy can be narrowed');
+      if (outcome.outcome === 'changed') throw new Error('nothing was said of changes');
       for (const [at, retirement] of outcome.retirements.entries()) {
         const one = some[at];
         if (one === undefined) continue;

@@ -10,7 +10,7 @@ import type { Glob } from '../retention/glob.ts';
 import { policyFor, type Policy } from '../retention/policy.ts';
 import type { PolicySet } from '../retention/policy-set.ts';
 import { inOrderOfPruning, withinRails, type Removal } from '../retention/rails.ts';
-import { narrowingsNow } from '../registry/retire.ts';
+import { changesNow, type RepositoryChanges } from '../registry/retire.ts';
 import { readDescriptions } from './descriptions.ts';
 import { prunedWithinDay } from './pruned-day.ts';
 import { repositoryFacts, type ItemNodes } from './item-facts.ts';
@@ -54,8 +54,8 @@ export interface RepositoryPlan {
   readonly changesAt: number | null;
   /** When the rails may let more go, in ms since 1970, where they have let something go within the last day. */
   readonly railsChangeAt: number | null;
-  /** What was true of the repository before it was read (`narrowingsNow`). */
-  readonly narrowings: number;
+  /** How often the repository had changed before it was read. */
+  readonly changes: RepositoryChanges;
 }
 
 /**
@@ -140,13 +140,13 @@ export async function planRepository(
   { repo, policy, shared, now, judge = byPolicy }: RepositoryRequest,
 ): Promise<RepositoryPlan> {
   const { metadata, windows } = registry;
-  const narrowings = await metadata.read(() => narrowingsNow(repo));
+  const changes = await metadata.read(() => changesNow(repo));
   const graph = await RepositoryGraph.read(metadata, repo);
   if (asksForContents(policy)) await graph.readBlobs(metadata);
   const descriptions = await readDescriptions(registry, graph, policy);
   const { facts, nodes } = repositoryFacts(graph, { descriptions, now, leaseMs: windows.leaseMs });
   const { order, stays, changesAt } = judge(policy, facts, now);
-  const known = { repo, policy, stays, changesAt, narrowings };
+  const known = { repo, policy, stays, changesAt, changes };
   if (order.length === 0) return { ...known, goes: [], waits: [], railsChangeAt: null };
   await graph.readBlobs(metadata);
 

@@ -4,7 +4,7 @@ import { deletePrunedBefore } from '../metadata/queries/pruned-hours.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import { pruningActor } from '../registry/actor.ts';
 import type { Registry } from '../registry/registry.ts';
-import { retire, type Retirable, retiredAtOnce } from '../registry/retire.ts';
+import { type RepositoryChanges, retire, type Retirable, retiredAtOnce } from '../registry/retire.ts';
 import type { Policy } from '../retention/policy.ts';
 import { reasonText } from '../retention/reason.ts';
 import { announceEnds, comingEnds } from './ends.ts';
@@ -55,7 +55,10 @@ async function prune(registry: Registry, request: PruneRequest): Promise<PruneOu
     const now = registry.clock.now();
     const plan = await planRepository(registry, { repo, policy, shared: sharedContents(registry, now), now });
     const isEmpty = plan.goes.length + plan.waits.length + plan.stays.length === 0;
-    const carriedOut = await carryOut(registry, plan, { now, mayGoOn });
+    // What changes all the time is pruned all the same; then what it frees may be a little off.
+    const { version, narrowings } = plan.changes;
+    const unchangedSince = looks < mostLooks ? { version, narrowings } : { narrowings };
+    const carriedOut = await carryOut(registry, plan, { now, mayGoOn, unchangedSince });
     pruned = sumOf(pruned, carriedOut.pruned);
     if (carriedOut.isWhole) {
       await announceEnds(registry, repo, comingEnds(plan.stays, now + noticeMs), now);
@@ -72,17 +75,23 @@ interface CarriedOut {
   readonly isWhole: boolean;
 }
 
+interface CarryOutRequest {
+  readonly now: number;
+  readonly mayGoOn: () => boolean;
+  readonly unchangedSince: Partial<RepositoryChanges>;
+}
+
 async function carryOut(
   registry: Registry,
-  { repo, policy, goes, narrowings }: RepositoryPlan,
-  { now, mayGoOn }: { readonly now: number; readonly mayGoOn: () => boolean },
+  { repo, policy, goes }: RepositoryPlan,
+  { now, mayGoOn, unchangedSince }: CarryOutRequest,
 ): Promise<CarriedOut> {
   let pruned = nothingPruned;
   for (let start = 0; start < goes.length; start += retiredAtOnce) {
     if (!mayGoOn()) return { pruned, isWhole: false };
     const items = goes.slice(start, start + retiredAtOnce).map((removal) => retirable(removal, policy, now));
-    const outcome = await retire(registry, { repo, items, actor: pruningActor, narrowings });
-    if (outcome.outcome === 'narrowed') return { pruned, isWhole: false };
+    const outcome = await retire(registry, { repo, items, actor: pruningActor, unchangedSince });
+    if (outcome.outcome === 'changed') return { pruned, isWhole: false };
     const gone = items.filter((_, at) => outcome.retirements[at] === 'pruned');
     pruned = sumOf(pruned, countOf(gone));
     // What comes after one that stays would free something else.

@@ -4,7 +4,7 @@ import { anyTagOf, manifestTimes } from '../metadata/queries/holds.ts';
 import { trashManifest, visibleParents } from '../metadata/queries/manifests.ts';
 import { addPruned } from '../metadata/queries/pruned-hours.ts';
 import { presentChildrenOf, releaseManifest } from '../metadata/queries/removals.ts';
-import { narrowingsOf } from '../metadata/queries/retention-reviews.ts';
+import { changesOf } from '../metadata/queries/retention-reviews.ts';
 import { insertTagTrash, retireTag, tagTarget } from '../metadata/queries/tags.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
@@ -56,15 +56,15 @@ export interface RetireRequest {
    */
   readonly items: readonly Retirable[];
   readonly actor: Actor;
-  /** As read by `narrowingsNow` before it was judged what goes; undefined where that does not matter. */
-  readonly narrowings?: number | undefined;
+  /** As read by `changesNow` before it was judged what goes; nothing goes where that is not so any more. */
+  readonly unchangedSince?: Partial<RepositoryChanges> | undefined;
 }
 
 export type RetireOutcome =
   /** What became of each, up to the first that stays. */
   | { readonly outcome: 'retired'; readonly retirements: readonly Retirement[] }
-  /** Nothing was pruned: since it was judged, the repository has changed so that some of it may stay. */
-  | { readonly outcome: 'narrowed' };
+  /** Nothing was pruned: the repository has changed since it was judged. */
+  | { readonly outcome: 'changed' };
 
 /**
  * T_retire: moves what retention has judged into the trash, each only if it still is what it was judged to be: what has
@@ -78,8 +78,10 @@ export async function retire(registry: Registry, request: RetireRequest): Promis
   const until = { trashUntil: now + windows.trashMs, leaseUntil: now + windows.leaseMs };
   return await metadata.write(
     function* retireAll(): Operation<RetireOutcome> {
-      const { repo, items, narrowings } = request;
-      if (narrowings !== undefined && (yield* narrowingsNow(repo)) !== narrowings) return { outcome: 'narrowed' };
+      const { repo, items, unchangedSince = {} } = request;
+      const changes = yield* changesNow(repo);
+      if (changes.version !== (unchangedSince.version ?? changes.version)) return { outcome: 'changed' };
+      if (changes.narrowings !== (unchangedSince.narrowings ?? changes.narrowings)) return { outcome: 'changed' };
       const retiring = { ...request, ...until, now, leaseMs: windows.leaseMs, waiting: pulls.waitingIn(repo) };
       const retirements: Retirement[] = [];
       let [tags, bytes] = [0, 0];
@@ -106,9 +108,17 @@ export async function retire(registry: Registry, request: RetireRequest): Promis
   );
 }
 
-/** How often a repository has changed so that something may stay which was to go; 0 where nothing is known of it. */
-export function* narrowingsNow(repo: RepositoryName): Operation<number> {
-  return (yield* first(narrowingsOf, { repo }))?.narrowings ?? 0;
+/** How often a repository under a policy has changed. */
+export interface RepositoryChanges {
+  /** In whatever way: what something frees may be something else then. */
+  readonly version: number;
+  /** So that something may stay which was to go. */
+  readonly narrowings: number;
+}
+
+/** Zeros where nothing is known of it. */
+export function* changesNow(repo: RepositoryName): Operation<RepositoryChanges> {
+  return (yield* first(changesOf, { repo })) ?? { version: 0, narrowings: 0 };
 }
 
 interface Retiring extends RetireRequest {

@@ -16,14 +16,14 @@ afterAll(async () => await random[Symbol.asyncDispose]());
 
 /** What somebody does to one of the tags. */
 interface Meanwhile {
-  readonly what: 'pull' | 'pull by digest' | 'push again' | 'move' | 'pin' | 'delete' | 'head';
+  readonly what: 'pull' | 'pull by digest' | 'tag anew' | 'push again' | 'move' | 'pin' | 'delete' | 'head';
   readonly tag: number;
   /** To the tag itself, before anything goes; or while things go. */
   readonly when: 'before' | 'at the same time';
 }
 
 const anyMeanwhile: fc.Arbitrary<Meanwhile> = fc.record({
-  what: fc.constantFrom('pull', 'pull', 'pull by digest', 'push again', 'move', 'pin', 'delete', 'head'),
+  what: fc.constantFrom('pull', 'pull', 'pull by digest', 'tag anew', 'push again', 'move', 'pin', 'delete', 'head'),
   tag: fc.nat({ max: 20 }),
   when: fc.constantFrom('before', 'before', 'at the same time'),
 });
@@ -66,6 +66,7 @@ async function happen({ what, tag: number, when }: Meanwhile): Promise<string | 
     case 'delete':
       expect([202, 403, 404, 405, 409]).toContain((await registry.send(path, { method: 'DELETE' })).status);
       return undefined;
+    case 'tag anew':
     case 'push again':
     case 'move': {
       const from = what === 'move' ? tags.find((other) => other.repo === repo && other.manifest !== manifest) : tag;
@@ -73,9 +74,9 @@ async function happen({ what, tag: number, when }: Meanwhile): Promise<string | 
       if (source.status !== 200) return undefined;
       const body = await source.text();
       const type = source.headers.get('content-type') ?? '';
-      const answer = await registry.putManifest(repo, name, body, type);
+      const answer = await registry.putManifest(repo, what === 'tag anew' ? 'new' : name, body, type);
       // Whoever moved it has pinned it, or what it needs is gone.
-      return answer.status === 201 ? full : undefined;
+      return answer.status === 201 && what !== 'tag anew' ? full : undefined;
     }
   }
 }
@@ -124,10 +125,13 @@ async function happenBefore(meanwhile: readonly Meanwhile[]): Promise<ReadonlySe
   return used;
 }
 
-function happenAtOnce(meanwhile: readonly Meanwhile[]): readonly Promise<unknown>[] {
+function happenAtOnce(
+  meanwhile: readonly Meanwhile[],
+  mayHappen: (one: Meanwhile) => boolean = isQuiet,
+): readonly Promise<unknown>[] {
   random.registry.clock.advance(1);
   return meanwhile
-    .filter((one) => one.when === 'at the same time' && isQuiet(one))
+    .filter((one) => one.when === 'at the same time' && mayHappen(one))
     .map(async (one) => await happen(one));
 }
 
@@ -217,7 +221,7 @@ test('what a plan says is what then happens by itself, to the byte, also while i
         const plan = await askPlan(registry, { policies });
         const before = await random.bytesOnDisk();
         const event = lastEvent();
-        const atOnce = happenAtOnce(meanwhile);
+        const atOnce = happenAtOnce(meanwhile, (one) => isQuiet(one) || one.what === 'tag anew');
         await Promise.all([registry.pruned(), ...atOnce]);
         const pruned = prunedSince(event);
         if (atOnce.length === 0) {

@@ -34,9 +34,9 @@ export const nextRetentionReview = query<Record<never, never>>()(({ db }) =>
   db.selectFrom('retention_review').select('due_at').where('due_at', 'is not', null).orderBy('due_at').limit(1),
 );
 
-/** How often a repository has changed so that something may stay which was to go. */
-export const narrowingsOf = query<{ repo: RepositoryName }>()(({ db, p }) =>
-  db.selectFrom('retention_review').select('narrowings').where('repo', '=', p('repo')),
+/** How often a repository has changed, and how often so that something may stay which was to go. */
+export const changesOf = query<{ repo: RepositoryName }>()(({ db, p }) =>
+  db.selectFrom('retention_review').select(['version', 'narrowings']).where('repo', '=', p('repo')),
 );
 
 /** The next look comes at `dueAt`, or never; where something has changed meanwhile, at `changedDueAt`. */
