@@ -186,9 +186,7 @@ describe('a clock that is set', () => {
     expect(await tags()).toHaveLength(2);
     expect(events('retention.paused')).toHaveLength(1);
     const status = await registry.admin('GET', '/retention');
-    expect(await status.json()).toMatchObject({
-      paused: { reason: expect.stringContaining('the clock was set from') },
-    });
+    expect(await status.text()).toContain('"paused":{"reason":"the clock was set from ');
     await registry.admin('POST', '/retention/resume');
     await registry.pruned();
     expect(await tags()).toEqual(['2']);

@@ -1,0 +1,243 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { indexOf, imageOf, ociIndex, ociManifest, digestOf as sha256 } from '../../test/http/content.ts';
+import { ManualClock } from '../../test/server/manual-clock.ts';
+import { loadConfig } from '../config/load.ts';
+import { createLog } from '../log/log.ts';
+import { type Digest, parseDigest } from '../oci/digest.ts';
+import { parseRepositoryName, parseTagName, type TagName } from '../oci/names.ts';
+import { openStores, registryOf, type Stores } from '../stores.ts';
+import { anyClient } from './actor.ts';
+import { getManifest, headManifestForPush } from './manifest-get.ts';
+import { putManifest } from './manifest-put.ts';
+import { removeTag } from './manifest-delete.ts';
+import { pin } from './pin.ts';
+import { unconditional } from './precondition.ts';
+import type { Registry } from './registry.ts';
+import { type Retirable, retire, type RetireOutcome } from './retire.ts';
+
+const repo = known(parseRepositoryName('app'));
+const clock = new ManualClock();
+let directory: string;
+let stores: Stores;
+let registry: Registry;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'wherry-retire-'));
+  const flags = new Map([['manifests.sparse', 'allow'] as const]);
+  const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
+  if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
+  const log = await createLog({ level: 'error', format: 'json', stream: { write: () => undefined } });
+  stores = await openStores(directory, log, { clock });
+  registry = registryOf({
+    stores,
+    config: loaded.config,
+    clock,
+    log,
+    traffic: { pulled: () => undefined, pushed: () => undefined },
+    retention: { lookAfterMs: () => 10_000, heedsPulls: () => false },
+  });
+});
+afterEach(async () => {
+  await stores.close();
+  await rm(directory, { recursive: true });
+});
+
+function known<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('it is one');
+  return value;
+}
+
+const tag = (name: string): TagName => known(parseTagName(name));
+
+async function push(
+  text: string,
+  options: { readonly tags?: readonly string[]; readonly type?: string } = {},
+): Promise<Digest> {
+  const digest = known(parseDigest(sha256(text)));
+  const outcome = await putManifest(registry, {
+    repo,
+    reference: { kind: 'digest', digest },
+    tags: (options.tags ?? []).map(tag),
+    precondition: unconditional,
+    bytes: new TextEncoder().encode(text),
+    contentType: options.type ?? ociManifest,
+  });
+  expect(outcome.outcome).toBe('created');
+  return digest;
+}
+
+const image = (name: string): string => JSON.stringify({ ...imageOf(new TextEncoder().encode(name)) });
+
+/** What was just pushed and never pulled, as it is judged. */
+function judged(digest: Digest, name?: string): Retirable {
+  const now = clock.now();
+  const tagName = name === undefined ? undefined : tag(name);
+  return {
+    tag: tagName,
+    digest,
+    pushedAt: now,
+    taggedAt: tagName === undefined ? null : now,
+    pulledAt: null,
+    reason: 'old',
+    freesBytes: 7,
+  };
+}
+
+async function retired(...items: readonly Retirable[]): Promise<RetireOutcome> {
+  return await retire(registry, { repo, items, actor: anyClient });
+}
+
+async function becomesOf(item: Retirable): Promise<string | undefined> {
+  const outcome = await retired(item);
+  return outcome.outcome === 'retired' ? outcome.retirements[0] : outcome.outcome;
+}
+
+async function isThere(reference: string): Promise<boolean> {
+  return (await getManifest(registry, repo, { kind: 'tag', tag: tag(reference) })) !== undefined;
+}
+
+/** Has something happen between the last look at what is in memory and the transaction. */
+function justBeforeTheTransaction(happen: () => void): void {
+  const { metadata } = stores;
+  registry = {
+    ...registry,
+    metadata: {
+      read: (operation) => metadata.read(operation),
+      write: (operation, options) => {
+        happen();
+        return metadata.write(operation, options);
+      },
+      writeUnsynced: (operation, options) => metadata.writeUnsynced(operation, options),
+      durable: () => metadata.durable(),
+      commits: undefined,
+      watch: (committed) => metadata.watch(committed),
+      isReady: () => metadata.isReady(),
+      close: () => metadata.close(),
+    },
+  };
+}
+
+describe('a tag that was judged old', () => {
+  test('goes into the trash', async () => {
+    const digest = await push(image('a'), { tags: ['x'] });
+    expect(await becomesOf(judged(digest, 'x'))).toBe('pruned');
+    expect(await isThere('x')).toBe(false);
+    expect(await becomesOf(judged(digest, 'x'))).toBe('gone');
+  });
+
+  test('stays where it leads elsewhere, or was pushed again, or asked for by somebody who may push', async () => {
+    const item = judged(await push(image('a'), { tags: ['x'] }), 'x');
+    clock.advance(1);
+    await headManifestForPush(registry, repo, { kind: 'tag', tag: tag('x') });
+    // Within half a lease of the push it is known anyway that it is of use.
+    expect(await becomesOf({ ...item, pushedAt: item.pushedAt - 1 })).toBe('pushed');
+    await push(image('a'), { tags: ['x'] });
+    expect(await becomesOf(item)).toBe('pushed');
+    await push(image('b'), { tags: ['x'] });
+    expect(await becomesOf(item)).toBe('pushed');
+    expect(await isThere('x')).toBe(true);
+  });
+
+  test('stays where it was pulled since: by the tag, by another, by the digest, or a child of it', async () => {
+    const child = image('child');
+    const childDigest = await push(child);
+    const digest = await push(JSON.stringify(indexOf(child)), { tags: ['x', 'y'], type: ociIndex });
+    const item = judged(digest, 'x');
+    for (const reference of [
+      { kind: 'tag', tag: tag('x') },
+      { kind: 'tag', tag: tag('y') },
+      { kind: 'digest', digest },
+      { kind: 'digest', digest: childDigest },
+    ] as const) {
+      clock.advance(1000);
+      await getManifest(registry, repo, reference);
+      expect(await becomesOf({ ...item, pulledAt: clock.now() - 1 })).toBe('pulled');
+    }
+    expect(await becomesOf({ ...item, pulledAt: clock.now() })).toBe('pruned');
+  });
+
+  test('stays where it is pulled at the last moment, which is only noted in memory', async () => {
+    const digest = await push(image('a'), { tags: ['x', 'y'] });
+    const { pulls } = registry;
+    justBeforeTheTransaction(() => {
+      clock.advance(1);
+      pulls.record({ repo, digest, tag: tag('x') });
+    });
+    expect(await becomesOf(judged(digest, 'x'))).toBe('pulled');
+    // By another tag.
+    expect(await becomesOf({ ...judged(digest, 'y'), pulledAt: clock.now() })).toBe('pulled');
+  });
+
+  test.each(['x', 'digest', 'repository'])('stays where a pin of %s holds it', async (what) => {
+    const digest = await push(image('a'), { tags: ['x'] });
+    const reference = { x: { kind: 'tag', tag: tag('x') }, digest: { kind: 'digest', digest } } as const;
+    await pin(registry, {
+      repo,
+      reference: what === 'repository' ? undefined : reference[what === 'x' ? 'x' : 'digest'],
+      reason: 'audit',
+      actor: anyClient,
+    });
+    expect(await becomesOf(judged(digest, 'x'))).toBe('pinned');
+  });
+});
+
+describe('a manifest under no tag', () => {
+  test('goes into the trash', async () => {
+    const item = judged(await push(image('a')));
+    expect(await becomesOf(item)).toBe('pruned');
+    expect(await becomesOf(item)).toBe('gone');
+  });
+
+  test('stays where a tag, an index or its subject holds it by now', async () => {
+    const item = judged(await push(image('a')));
+    await push(JSON.stringify(indexOf(image('a'))), { type: ociIndex });
+    expect(await becomesOf(item)).toBe('held');
+    const tagged = judged(await push(image('b')));
+    await push(image('b'), { tags: ['b'] });
+    expect(await becomesOf(tagged)).toBe('held');
+    const subject = { mediaType: ociManifest, digest: sha256(image('b')), size: 1 };
+    const referrer = judged(await push(JSON.stringify({ ...imageOf(new Uint8Array(1)), subject })));
+    expect(await becomesOf(referrer)).toBe('held');
+  });
+
+  test('stays where it was pushed, pulled, asked for or pinned since', async () => {
+    const digest = await push(image('a'));
+    const item = judged(digest);
+    clock.advance(1000);
+    await getManifest(registry, repo, { kind: 'digest', digest });
+    expect(await becomesOf(item)).toBe('pulled');
+    clock.advance(5 * 3_600_000);
+    await headManifestForPush(registry, repo, { kind: 'digest', digest });
+    expect(await becomesOf({ ...item, pulledAt: clock.now() })).toBe('pushed');
+    await push(image('a'));
+    expect(await becomesOf({ ...item, pulledAt: clock.now() })).toBe('pushed');
+    await pin(registry, { repo, reference: { kind: 'digest', digest }, reason: 'audit', actor: anyClient });
+    expect(await becomesOf(judged(digest))).toBe('pinned');
+  });
+});
+
+describe('several', () => {
+  test('go up to the first that stays, since the others would free something else', async () => {
+    const items = [];
+    for (const name of ['1', '2', '3']) items.push(judged(await push(image(name), { tags: [name] }), name));
+    clock.advance(1);
+    await push(image('2'), { tags: ['2'] });
+    expect(await retired(...items)).toEqual({ outcome: 'retired', retirements: ['pruned', 'pushed'] });
+    expect(await isThere('3')).toBe(true);
+  });
+
+  test('go only where the repository has not changed since in a way that matters', async () => {
+    const item = judged(await push(image('1'), { tags: ['1'] }), '1');
+    await push(image('2'), { tags: ['2'] });
+    await push(image('3'), { tags: ['3'] });
+    const retireUnchanged = async (unchangedSince: { version?: number; narrowings?: number }) =>
+      await retire(registry, { repo, items: [item], actor: anyClient, unchangedSince });
+    expect(await retireUnchanged({ version: 1, narrowings: 0 })).toEqual({ outcome: 'changed' });
+    await removeTag(registry, repo, tag('3'), unconditional);
+    expect(await retireUnchanged({ narrowings: 0 })).toEqual({ outcome: 'changed' });
+    expect(await retireUnchanged({ narrowings: 1 })).toEqual({ outcome: 'retired', retirements: ['pruned'] });
+  });
+});
