@@ -20,12 +20,6 @@ export interface Pulled {
   readonly tag: TagName | undefined;
 }
 
-/** What was pulled of a repository, and is not written yet. */
-export interface WaitingPulls {
-  readonly tags: ReadonlySet<TagName>;
-  readonly digests: ReadonlySet<Digest>;
-}
-
 /**
  * Last-pulled times, collected in memory and written every few seconds, so that a pull never waits for a write. What a
  * crash loses is at most the last few seconds of times; retention flushes before it judges (R25).
@@ -106,18 +100,15 @@ export class PullRecorder {
     }
   }
 
-  /** What of a repository the database does not know yet. Cheap just after a flush, when little waits. */
-  waitingIn(repo: RepositoryName): WaitingPulls {
-    const tags = new Set<TagName>();
+  /**
+   * The manifests of a repository that were pulled, by whatever name, and of which the database does not know it yet.
+   * Cheap just after a flush, when little waits.
+   */
+  waitingIn(repo: RepositoryName): ReadonlySet<Digest> {
     const digests = new Set<Digest>();
-    const add = (pulled: Pulled): void => {
-      if (pulled.repo !== repo) return;
-      digests.add(pulled.digest);
-      if (pulled.tag !== undefined) tags.add(pulled.tag);
-    };
-    for (const pulled of this.#waiting.keys()) add(pulled);
-    for (const { pulled } of this.#writing) add(pulled);
-    return { tags, digests };
+    for (const pulled of this.#waiting.keys()) if (pulled.repo === repo) digests.add(pulled.digest);
+    for (const { pulled } of this.#writing) if (pulled.repo === repo) digests.add(pulled.digest);
+    return digests;
   }
 
   async #write(): Promise<void> {

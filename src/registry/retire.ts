@@ -11,7 +11,6 @@ import type { RepositoryName, TagName } from '../oci/names.ts';
 import type { Actor } from './actor.ts';
 import { recordEvent } from './events.ts';
 import { pinAgainstTagDelete, pinOfManifest, pinOfRepository } from './pin.ts';
-import type { WaitingPulls } from './pull-recorder.ts';
 import type { Registry } from './registry.ts';
 import { reviewManifest } from './review.ts';
 
@@ -126,18 +125,19 @@ interface Retiring extends RetireRequest {
   readonly leaseMs: number;
   readonly trashUntil: number;
   readonly leaseUntil: number;
-  readonly waiting: WaitingPulls;
+  /** Pulled, but only noted in memory. */
+  readonly waiting: ReadonlySet<Digest>;
 }
 
 function* retireOneTag(retiring: Retiring, item: Retirable, name: TagName): Operation<Retirement> {
-  const { repo, now, actor, trashUntil, leaseUntil, waiting } = retiring;
+  const { repo, now, actor, trashUntil, leaseUntil } = retiring;
   const { digest, pushedAt, taggedAt, pulledAt } = item;
   const current = yield* first(tagTarget, { repo, name });
   if (current === undefined) return 'gone';
   if (current.manifest !== digest) return 'pushed';
   if ((yield* pinAgainstTagDelete(repo, name)) !== undefined) return 'pinned';
   if ((yield* pinOfManifest(repo, digest)) !== undefined) return 'pinned';
-  if (waiting.tags.has(name) || (yield* isPulledSince(retiring, item))) return 'pulled';
+  if (yield* isPulledSince(retiring, item)) return 'pulled';
   const judged = { pushedAt, taggedAt: taggedAt ?? pushedAt, pulledAt: pulledAt ?? 0 };
   if ((yield* first(retireTag, { repo, name, manifest: digest, ...judged })) === undefined) return 'pushed';
   yield* change(insertTagTrash, { repo, name, manifest: digest, now, purgeAfter: trashUntil });
@@ -170,7 +170,7 @@ function* retireManifest(retiring: Retiring, item: Retirable): Operation<Retirem
 function* isPulledSince({ repo, waiting }: Retiring, { digest, pulledAt }: Retirable): Operation<boolean> {
   const seen = new Set([digest]);
   for (const each of seen) {
-    if (waiting.digests.has(each)) return true;
+    if (waiting.has(each)) return true;
     const row = yield* first(manifestTimes, { repo, digest: each });
     if ((row?.last_pulled_at ?? 0) > (pulledAt ?? 0)) return true;
     for (const { child } of yield* all(presentChildrenOf, { repo, parent: each })) seen.add(child);
