@@ -140,6 +140,7 @@ const unlimited: Policy = {
   rules: [],
   default: 'keep',
   rails: { tagsPerDay: 1, bytesPerDay: 1, mayPruneLastTag: true, graceMs: 0, untaggedGraceMs: 0 },
+  whenFull: 'keep',
   ignorePullsBy: { users: [], robots: [], userAgents: [] },
   countHeads: false,
 };

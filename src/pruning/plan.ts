@@ -27,6 +27,8 @@ export interface PlanRequest {
   readonly repositories: Glob | undefined;
   /** Which of the policies; all where it is left out. */
   readonly isAsked?: (policy: Policy) => boolean;
+  /** Decides what goes; the policy where it is left out. */
+  readonly judge?: Judge;
   /** The time to judge by, in ms since 1970. */
   readonly now: number;
   /** Is told how many repositories have been looked at. */
@@ -58,6 +60,12 @@ export interface RepositoryPlan {
   readonly changes: RepositoryChanges;
 }
 
+const byPolicy: Judge = (policy, facts, now) => {
+  const { verdicts, changesAt } = evaluate(policy, facts, now);
+  const stays = verdicts.filter(({ action }) => action === 'keep');
+  return { order: inOrderOfPruning(verdicts), stays, changesAt };
+};
+
 /**
  * Works out what policies would remove now, a repository after the other, by name; those that no policy is for are left
  * out. It changes nothing but that pulls recorded in memory are written first, so that they count (R25).
@@ -69,7 +77,14 @@ export interface RepositoryPlan {
  */
 export async function* planRetention(
   registry: Registry,
-  { policies: { policies }, repositories, isAsked = () => true, now, onProgress = () => undefined }: PlanRequest,
+  {
+    policies: { policies },
+    repositories,
+    isAsked = () => true,
+    judge = byPolicy,
+    now,
+    onProgress = () => undefined,
+  }: PlanRequest,
 ): AsyncGenerator<RepositoryPlan, void, undefined> {
   const { metadata, pulls } = registry;
   await pulls.flushQuietly();
@@ -80,8 +95,9 @@ export async function* planRetention(
     for (const { name } of rows) {
       if (repositories === undefined || repositories.matches(name)) {
         const policy = policyFor(policies, name);
-        if (policy !== undefined && isAsked(policy))
-          yield await planRepository(registry, { repo: name, policy, shared, now });
+        if (policy !== undefined && isAsked(policy)) {
+          yield await planRepository(registry, { repo: name, policy, shared, now, judge });
+        }
       }
       done += 1;
       onProgress({ name: 'repositories', done });
@@ -127,12 +143,6 @@ export interface Judgement {
 }
 
 export type Judge = (policy: Policy, facts: RepositoryFacts, now: number) => Judgement;
-
-const byPolicy: Judge = (policy, facts, now) => {
-  const { verdicts, changesAt } = evaluate(policy, facts, now);
-  const stays = verdicts.filter(({ action }) => action === 'keep');
-  return { order: inOrderOfPruning(verdicts), stays, changesAt };
-};
 
 /** The same for one repository. Pulls that are only noted in memory do not count: whoever calls writes them first. */
 export async function planRepository(

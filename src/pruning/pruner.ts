@@ -12,6 +12,7 @@ import type { Policy } from '../retention/policy.ts';
 import type { PolicySet } from '../retention/policy-set.ts';
 import { PolicyApprovals, type PolicyState } from './approvals.ts';
 import { ClockWatch, type PruningPause } from './clock-watch.ts';
+import { makeRoom } from './make-room.ts';
 import type { PolicyScope } from './policy-scope.ts';
 import { nothingPruned, type Pruned, pruneRepository, sumOf } from './prune-repository.ts';
 
@@ -135,6 +136,23 @@ export class Pruner {
     const resumed = await (await this.#clockWatch()).resume(actor, 'an operator says that the clock is right');
     this.wake();
     return resumed;
+  }
+
+  /**
+   * Prunes by least recent use, where policies let it for a disk that is nearly full, until so many bytes are freed or
+   * nothing more may go. Whoever asks has seen to it that nothing holds the pruner.
+   */
+  async makeRoom(neededBytes: number): Promise<Pruned> {
+    const { registry, set, counts } = this.#parts;
+    if (!(await (await this.#clockWatch()).look())) return nothingPruned;
+    const pruned = await makeRoom(registry, {
+      set,
+      mayPrune: (policy) => this.#approvals.stateOf(policy).state === 'approved',
+      neededBytes,
+      mayGoOn: () => !this.#isStopped,
+    });
+    counts.pruned(pruned);
+    return pruned;
   }
 
   #work(before: () => Promise<void>): void {

@@ -14,6 +14,7 @@ export interface PolicyDefinition {
     readonly grace?: string;
     readonly untaggedGrace?: string;
   };
+  readonly whenFull?: 'keep' | 'prune';
   readonly ignorePullsBy?: {
     readonly users?: OneOrMore;
     readonly robots?: OneOrMore;

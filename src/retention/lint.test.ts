@@ -55,6 +55,11 @@ test('a policy whose repositories are all taken by policies before it never appl
   ]);
 });
 
+test('a policy that prunes only for a disk that is nearly full does prune', () => {
+  const rules = [{ action: 'keep', tags: 'v*' }];
+  expect(lint([{ repositories: '**', default: 'keep', whenFull: 'prune', rules }])).toEqual([]);
+});
+
 test('a policy that prunes nothing, keeps nothing, or lets nothing go says so', () => {
   expect(lint([{ repositories: '**', default: 'keep', rules: [{ action: 'keep', tags: 'v*' }] }])).toEqual([
     'policies[0] prunes nothing: no rule prunes, and neither does the default',

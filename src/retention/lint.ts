@@ -45,10 +45,10 @@ function lintRepositories(policies: readonly Policy[], index: number): readonly 
   );
 }
 
-function lintOutcome({ default: byDefault, rules, rails }: Policy, path: string): readonly LintRemark[] {
+function lintOutcome({ default: byDefault, rules, rails, whenFull }: Policy, path: string): readonly LintRemark[] {
   const remarks: LintRemark[] = [];
   const has = (action: Rule['action']): boolean => rules.some((rule) => rule.action === action);
-  if (byDefault === 'keep' && rules.length > 0 && !has('prune')) {
+  if (byDefault === 'keep' && rules.length > 0 && !has('prune') && whenFull === 'keep') {
     remarks.push({ path, message: 'prunes nothing: no rule prunes, and neither does the default' });
   }
   if (byDefault === 'prune' && !has('keep')) {

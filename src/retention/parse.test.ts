@@ -32,6 +32,7 @@ test('all that may be left out of a policy has a default', () => {
     rules: [],
     default: 'keep',
     rails: { tagsPerDay: 0.2, bytesPerDay: 0.2, mayPruneLastTag: false, graceMs: day, untaggedGraceMs: 30 * day },
+    whenFull: 'keep',
     ignorePullsBy: { users: [], robots: [], userAgents: [] },
     countHeads: false,
   });
@@ -43,6 +44,7 @@ test('a policy may say everything', () => {
     repositories: ['team/**', 'ci/*'],
     default: 'prune',
     rails: { tagsPerDay: '50%', bytesPerDay: '12.5%', mayPruneLastTag: 'true', grace: '0', untaggedGrace: '1h' },
+    whenFull: 'prune',
     ignorePullsBy: { users: 'scanner', robots: ['mirror-*'], userAgents: ['Trivy/**'] },
     countHeads: 'true',
     rules: [
@@ -80,6 +82,7 @@ test('a policy may say everything', () => {
     untaggedGraceMs: hour,
   });
   expect(policy?.ignorePullsBy.userAgents.map(({ source }) => source)).toEqual(['Trivy/**']);
+  expect(policy?.whenFull).toBe('prune');
   expect(policy?.countHeads).toBe(true);
   expect(policy?.rules[0]?.path).toBe('policies[0].rules[0]');
   expect(policy?.rules[0]?.criteria).toEqual({

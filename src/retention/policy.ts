@@ -13,6 +13,8 @@ export interface Policy {
   /** For what no rule names. */
   readonly default: Action;
   readonly rails: Rails;
+  /** Whether what no rule keeps may go by least recent use where the disk is nearly full. */
+  readonly whenFull: Action;
   readonly ignorePullsBy: IgnoredPulls;
   /** Whether a HEAD of a manifest counts as a pull. */
   readonly countHeads: boolean;

@@ -176,6 +176,7 @@ const policyShape = {
       'away',
   ),
   rails: group(railsShape).prefault({}),
+  whenFull: value(choice(['keep', 'prune'])).default('keep'),
   ignorePullsBy: group(ignoredShape).prefault({}),
   countHeads: bool.default(false),
 };
@@ -227,7 +228,7 @@ function refuseContradictions(context: z.core.ParsePayload<ParsedRule>): void {
 }
 
 function policyOf(given: ParsedPolicy, path: string): Policy {
-  const { rails, ignorePullsBy, countHeads, repositories, rules } = given;
+  const { rails, whenFull, ignorePullsBy, countHeads, repositories, rules } = given;
   return {
     name: given.name ?? path,
     repositories,
@@ -240,6 +241,7 @@ function policyOf(given: ParsedPolicy, path: string): Policy {
       graceMs: rails.grace,
       untaggedGraceMs: rails.untaggedGrace,
     },
+    whenFull,
     ignorePullsBy,
     countHeads,
   };

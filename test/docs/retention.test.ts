@@ -31,7 +31,7 @@ const converted = examples.flatMap(({ title, json, yaml }) => (json === undefine
 
 test('the page has examples of each kind', () => {
   expect(examples.length).toBe([...page.matchAll(/^```yaml$/gm)].length);
-  expect([withTable.length, converted.length]).toEqual([6, 4]);
+  expect([withTable.length, converted.length]).toEqual([7, 4]);
 });
 
 test.each(examples)(

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '../../src/config/load.ts';
 import { createLog } from '../../src/log/log.ts';
+import type { Pruned } from '../../src/pruning/prune-repository.ts';
 import type { PolicySet } from '../../src/retention/policy-set.ts';
 import { type RunningServer, startServer, type Syncs } from '../../src/server.ts';
 import { ManualClock } from '../server/manual-clock.ts';
@@ -110,6 +111,11 @@ export class ServedRegistry implements AsyncDisposable {
   /** Has its policies do all that is due by now; resolves when nothing is. */
   async pruned(): Promise<void> {
     await this.#server?.pruner?.workOff();
+  }
+
+  /** Has policies prune that let it for a disk that is nearly full. */
+  async makeRoom(neededBytes: number): Promise<Pruned | undefined> {
+    return await this.#server?.pruner?.makeRoom(neededBytes);
   }
 
   /** Pushes a blob with a single POST. @returns its digest @throws if it is not accepted */

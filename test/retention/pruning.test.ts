@@ -251,3 +251,31 @@ describe('the end of a tag', () => {
     expect(await tags()).toEqual(['1']);
   });
 });
+
+describe('a disk that is nearly full', () => {
+  test('makes policies prune that let it: the least recently used first, over all repositories, until it is enough', async () => {
+    await push('kept');
+    for (const tag of ['1', '2', '3']) await push(tag);
+    for (const tag of ['1', '2']) await push(tag, 'other');
+    await push('1', 'not/asked');
+    await registry.send('/v2/app/manifests/1');
+    registry.clock.advance(1000);
+    await usePolicies(
+      {
+        repositories: ['app', 'other'],
+        default: 'keep',
+        whenFull: 'prune',
+        rules: [{ action: 'keep', tags: 'kept' }],
+        rails: { grace: '0' },
+      },
+      { repositories: 'not/**', default: 'keep' },
+    );
+    const size = 'layer of 1'.length + '{"config":"1"}'.length;
+    expect(await registry.makeRoom(0)).toEqual({ tags: 0, manifests: 0, bytes: 0 });
+    // Only what 3 leads to is in no other repository that keeps it.
+    expect(await registry.makeRoom(3 * size)).toEqual({ tags: 4, manifests: 0, bytes: size });
+    expect(await tags()).toEqual(['kept']);
+    expect(await tags('other')).toEqual(['2']);
+    expect(await tags('not/asked')).toEqual(['1']);
+  });
+});

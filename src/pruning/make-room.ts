@@ -1,0 +1,127 @@
+import type { RepositoryName } from '../oci/names.ts';
+import { pruningActor } from '../registry/actor.ts';
+import type { Registry } from '../registry/registry.ts';
+import { evaluate } from '../retention/evaluate.ts';
+import { type Item, nameOf, usedAt } from '../retention/facts.ts';
+import { inOrderOfPruning } from '../retention/rails.ts';
+import type { Policy } from '../retention/policy.ts';
+import type { PolicySet } from '../retention/policy-set.ts';
+import { applyPlan, type PlannedItem } from './apply.ts';
+import { type Judgement, planRetention } from './plan.ts';
+import { nothingPruned, type Pruned, sumOf } from './prune-repository.ts';
+
+/** The least recently used of all that one pass over the registry remembers. */
+const remembered = 1000;
+/** With so many the first round begins; each further one takes twice as many. */
+const firstRound = 8;
+
+export interface RoomRequest {
+  readonly set: PolicySet;
+  /** Which policies may prune. */
+  readonly mayPrune: (policy: Policy) => boolean;
+  /** What is to be freed, in bytes. */
+  readonly neededBytes: number;
+  readonly mayGoOn: () => boolean;
+}
+
+interface Candidate {
+  readonly repo: RepositoryName;
+  readonly item: Item;
+  readonly usedAt: number;
+  readonly mayPruneLastTag: boolean;
+}
+
+/**
+ * Prunes by least recent use, over all repositories whose policy lets it for a disk that is nearly full, until enough is
+ * freed once the trash and leases are over: of what no rule keeps, whatever the default and the rails of the day say.
+ * Graces, pins and the last tag hold.
+ */
+export async function makeRoom(registry: Registry, request: RoomRequest): Promise<Pruned> {
+  let pruned = nothingPruned;
+  for (;;) {
+    const candidates = await leastRecentlyUsed(registry, request);
+    let round = firstRound;
+    let hasPruned = false;
+    for (let start = 0; start < candidates.length; start += round / 2) {
+      if (pruned.bytes >= request.neededBytes || !request.mayGoOn()) return pruned;
+      const gone = await prune(registry, candidates.slice(start, start + round));
+      hasPruned ||= gone.tags + gone.manifests > 0;
+      pruned = sumOf(pruned, gone);
+      round *= 2;
+    }
+    if (candidates.length < remembered || !hasPruned) return pruned;
+  }
+}
+
+async function prune(registry: Registry, candidates: readonly Candidate[]): Promise<Pruned> {
+  let pruned = nothingPruned;
+  for (const [repo, some] of Map.groupBy(candidates, (candidate) => candidate.repo)) {
+    const applied = await applyPlan(registry, {
+      repo,
+      items: some.flatMap(({ item }) => plannedOf(item)),
+      actor: pruningActor,
+      mayPruneLastTag: some.every(({ mayPruneLastTag }) => mayPruneLastTag),
+    });
+    for (const [at, { outcome, freesBytes: bytes }] of applied.entries()) {
+      if (outcome !== 'pruned') continue;
+      const isTag = some[at]?.item.kind === 'tag';
+      pruned = sumOf(pruned, { tags: isTag ? 1 : 0, manifests: isTag ? 0 : 1, bytes });
+    }
+  }
+  return pruned;
+}
+
+function plannedOf(item: Item): readonly PlannedItem[] {
+  const { digest, pushedAt, taggedAt, pulledAt } = item;
+  if (pushedAt === null) return [];
+  const reason = 'room is needed, no rule keeps it, and it is among the least recently used';
+  return [{ tag: item.kind === 'tag' ? item.name : undefined, digest, pushedAt, taggedAt, pulledAt, reason }];
+}
+
+/** What may go, the least recently used first. */
+async function leastRecentlyUsed(registry: Registry, { set, mayPrune, mayGoOn }: RoomRequest) {
+  const now = registry.clock.now();
+  let oldest: Candidate[] = [];
+  const isAsked = (policy: Policy): boolean => policy.whenFull === 'prune' && mayPrune(policy);
+  for await (const { repo, policy, stays } of planRetention(registry, {
+    policies: set,
+    repositories: undefined,
+    isAsked,
+    now,
+    judge: unneeded,
+  })) {
+    if (!mayGoOn()) return [];
+    const { mayPruneLastTag } = policy.rails;
+    for (const { item } of stays) {
+      oldest.push({ repo, item, usedAt: usedAt(item) ?? Infinity, mayPruneLastTag });
+    }
+    if (oldest.length > 4 * remembered) oldest = firstOf(oldest);
+  }
+  return firstOf(oldest);
+}
+
+/** Judges nothing to go, so that what it frees is not worked out; what may go is what is left of it. */
+function unneeded(policy: Policy, facts: Parameters<typeof evaluate>[1], now: number): Judgement {
+  const { verdicts } = evaluate(withoutDefault(policy), facts, now);
+  return { order: [], stays: inOrderOfPruning(verdicts), changesAt: null };
+}
+
+/** One for each policy, since what is found out about names is remembered by it. */
+const withoutDefaults = new WeakMap<Policy, Policy>();
+
+function withoutDefault(policy: Policy): Policy {
+  const known = withoutDefaults.get(policy);
+  if (known !== undefined) return known;
+  const made: Policy = { ...policy, default: 'prune' };
+  withoutDefaults.set(policy, made);
+  return made;
+}
+
+function firstOf(candidates: readonly Candidate[]): Candidate[] {
+  return candidates
+    .toSorted((one, other) => {
+      if (one.usedAt !== other.usedAt) return one.usedAt - other.usedAt;
+      return nameOf(one.item) < nameOf(other.item) ? -1 : 1;
+    })
+    .slice(0, remembered);
+}
