@@ -97,7 +97,7 @@ async function serve(
     };
   });
   const retention = policies === undefined ? undefined : await policyScope(policies, config);
-  const registry = registryOf({ stores, config, clock, log, traffic: metrics, retention });
+  const registry = registryOf({ stores, config, clock, log, traffic: metrics, policies, retention });
   const disk = new ShortDisk(() => diskSpace(directory));
   const pace = new Pace({
     ...config.collector,

@@ -13,6 +13,8 @@ import { SqliteMetadataStore } from './metadata/sqlite/store.ts';
 import type { MetadataStore } from './metadata/store.ts';
 import { type Clock, systemClock } from './registry/clock.ts';
 import { randomIds } from './registry/id-generator.ts';
+import { PolicyPullRules } from './pruning/pull-rules.ts';
+import { everyGet } from './registry/puller.ts';
 import { PullRecorder } from './registry/pull-recorder.ts';
 import { RecentManifests } from './registry/recent-manifests.ts';
 import { Reclaimer } from './registry/reclaimer.ts';
@@ -20,6 +22,7 @@ import type { Registry, Traffic } from './registry/registry.ts';
 import { noRetention, type RetentionScope } from './registry/retention-review.ts';
 import { StoreGeneration } from './registry/store-generation.ts';
 import { UploadSessions } from './registry/upload-sessions.ts';
+import type { PolicySet } from './retention/policy-set.ts';
 import { StartupError } from './startup-error.ts';
 import { codeOf, startupFailure } from './startup-failures.ts';
 
@@ -97,10 +100,20 @@ export interface RegistryParts {
   readonly traffic: Traffic;
   /** What has to be told of changes; undefined where nothing is pruned by itself. */
   readonly retention?: RetentionScope | undefined;
+  /** By which it is decided whose pulls count; undefined where everybody's do. */
+  readonly policies?: PolicySet | undefined;
 }
 
 /** Puts a registry together from its parts. */
-export function registryOf({ stores, config, clock, log, traffic, retention = noRetention }: RegistryParts): Registry {
+export function registryOf({
+  stores,
+  config,
+  clock,
+  log,
+  traffic,
+  policies,
+  retention = noRetention,
+}: RegistryParts): Registry {
   const { metadata, blobs, generation } = stores;
   return {
     metadata,
@@ -114,6 +127,7 @@ export function registryOf({ stores, config, clock, log, traffic, retention = no
     sessions: new UploadSessions(),
     recentManifests: new RecentManifests(metadata),
     pulls: new PullRecorder({ metadata, clock, log, retention }),
+    pullRules: policies === undefined ? everyGet : new PolicyPullRules(policies),
     reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
     retention,
   };

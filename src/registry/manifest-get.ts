@@ -10,20 +10,22 @@ import { touchTag } from '../metadata/queries/tags.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Reference } from '../oci/reference.ts';
+import { anyPuller, type Puller } from './puller.ts';
 import type { FoundManifest } from './recent-manifests.ts';
 import type { Registry } from './registry.ts';
 import { reviewRepository } from './retention-review.ts';
 import { reviewManifest } from './review.ts';
 
-/** A visible manifest, for a pull; the pull's time is recorded. */
+/** A visible manifest, for a pull; the pull's time is recorded where it counts. */
 export async function getManifest(
   registry: Registry,
   repo: RepositoryName,
   reference: Reference,
+  puller: Puller = anyPuller,
 ): Promise<FoundManifest | undefined> {
   const found = registry.recentManifests.get(repo, reference) ?? (await findManifest(registry, repo, reference));
   if (found === undefined) return undefined;
-  registry.pulls.record(found);
+  if (registry.pullRules.counts(repo, puller, 'GET')) registry.pulls.record(found);
   registry.traffic.pulled(found.bytes.byteLength);
   return found;
 }
@@ -54,9 +56,24 @@ export interface ManifestHead {
 
 /**
  * Whether a client that may push has to push a manifest. A yes renews the manifest's lease before it is given, and with
- * it that of everything below (R15); asked by tag, the tag counts as pushed again (R22).
+ * it that of everything below (R15); asked by tag, the tag counts as pushed again (R22). Where a HEAD counts as a pull,
+ * its time is recorded too.
  */
 export async function headManifestForPush(
+  registry: Registry,
+  repo: RepositoryName,
+  reference: Reference,
+  puller: Puller = anyPuller,
+): Promise<ManifestHead | undefined> {
+  const found = await findForPush(registry, repo, reference);
+  if (found !== undefined && registry.pullRules.counts(repo, puller, 'HEAD')) {
+    const tag = reference.kind === 'tag' ? reference.tag : undefined;
+    registry.pulls.record({ repo, digest: found.digest, tag });
+  }
+  return found;
+}
+
+async function findForPush(
   registry: Registry,
   repo: RepositoryName,
   reference: Reference,

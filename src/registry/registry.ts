@@ -3,6 +3,7 @@ import type { Log } from '../log/log.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import type { Clock } from './clock.ts';
 import type { IdGenerator } from './id-generator.ts';
+import type { PullRules } from './puller.ts';
 import type { PullRecorder } from './pull-recorder.ts';
 import type { RecentManifests } from './recent-manifests.ts';
 import type { Reclaimer } from './reclaimer.ts';
@@ -46,6 +47,7 @@ export interface Registry {
   readonly sessions: UploadSessions;
   readonly recentManifests: RecentManifests;
   readonly pulls: PullRecorder;
+  readonly pullRules: PullRules;
   readonly reclaimer: Reclaimer;
   readonly retention: RetentionScope;
 }

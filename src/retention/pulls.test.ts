@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { policyOf } from '../../test/retention/facts.ts';
-import { countsAsPull, type Pull } from './pulls.ts';
+import { countsAsPull, type Puller } from './pulls.ts';
 
 const policy = policyOf({
   repositories: '**',
@@ -8,7 +8,7 @@ const policy = policyOf({
   ignorePullsBy: { users: 'scan-*', robots: ['mirror'], userAgents: ['Trivy/**'] },
 });
 
-const somebody: Pull = { method: 'GET', user: undefined, robot: undefined, userAgent: undefined };
+const somebody: Puller = { user: undefined, robot: undefined, userAgent: undefined };
 
 test.each([
   [somebody, true],
@@ -17,13 +17,13 @@ test.each([
   [{ ...somebody, robot: 'scan-1' }, true],
   [{ ...somebody, robot: 'mirror' }, false],
   [{ ...somebody, user: 'alice', userAgent: 'Trivy/0.50 (linux/amd64)' }, false],
-  [{ ...somebody, method: 'HEAD' as const }, false],
-])('the pull %j counts: %p', (pull, counts) => {
-  expect(countsAsPull(policy, pull)).toBe(counts);
+])('the pull by %j counts: %p', (puller, counts) => {
+  expect(countsAsPull(policy, puller, 'GET')).toBe(counts);
+  expect(countsAsPull(policy, puller, 'HEAD')).toBe(false);
 });
 
 test('a HEAD counts where the policy says so, and is ignored like any other pull', () => {
   const counting = { ...policy, countHeads: true };
-  expect(countsAsPull(counting, { ...somebody, method: 'HEAD' })).toBe(true);
-  expect(countsAsPull(counting, { ...somebody, method: 'HEAD', user: 'scan-1' })).toBe(false);
+  expect(countsAsPull(counting, somebody, 'HEAD')).toBe(true);
+  expect(countsAsPull(counting, { ...somebody, user: 'scan-1' }, 'HEAD')).toBe(false);
 });

@@ -10,6 +10,7 @@ import type { MetadataStore } from '../../src/metadata/store.ts';
 import { Metrics } from '../../src/metrics/metrics.ts';
 import type { Clock } from '../../src/registry/clock.ts';
 import { randomIds } from '../../src/registry/id-generator.ts';
+import { everyGet } from '../../src/registry/puller.ts';
 import { PullRecorder } from '../../src/registry/pull-recorder.ts';
 import { RecentManifests } from '../../src/registry/recent-manifests.ts';
 import { Reclaimer } from '../../src/registry/reclaimer.ts';
@@ -81,6 +82,7 @@ export class BareServer implements AsyncDisposable {
         sessions: new UploadSessions(),
         recentManifests: new RecentManifests(metadata),
         pulls: new PullRecorder({ metadata, clock, log }),
+        pullRules: everyGet,
         reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
         retention: noRetention,
       },

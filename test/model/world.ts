@@ -23,6 +23,7 @@ import type { Log } from '../../src/log/log.ts';
 import { SqliteMetadataStore } from '../../src/metadata/sqlite/store.ts';
 import type { MetadataStore } from '../../src/metadata/store.ts';
 import { randomIds } from '../../src/registry/id-generator.ts';
+import { everyGet } from '../../src/registry/puller.ts';
 import { PullRecorder } from '../../src/registry/pull-recorder.ts';
 import { RecentManifests } from '../../src/registry/recent-manifests.ts';
 import { Reclaimer } from '../../src/registry/reclaimer.ts';
@@ -251,6 +252,7 @@ export class World implements AsyncDisposable {
       sessions: new UploadSessions(),
       recentManifests: new RecentManifests(metadata),
       pulls: new PullRecorder({ metadata, clock, log }),
+      pullRules: everyGet,
       reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
       retention: noRetention,
     };

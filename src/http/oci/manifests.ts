@@ -8,6 +8,7 @@ import { type Pin, pinTargetText } from '../../registry/pin.ts';
 import type { PreconditionFailure } from '../../registry/precondition.ts';
 import type { FoundManifest } from '../../registry/recent-manifests.ts';
 import { readBounded } from '../bounded-body.ts';
+import { RequestPuller } from '../request-puller.ts';
 import { answer, answerPrepared, type Call, locationOf, preparedHeaders, refuse } from '../call.ts';
 import { entityTagOf, matchesEntity, preconditionOf } from '../conditions.ts';
 import type { Problem } from '../errors.ts';
@@ -19,7 +20,7 @@ const maxTagParameters = 100;
 export async function getManifestOf(call: Call, repo: RepositoryName, referenceText: string): Promise<Response> {
   const parsed = parseReference(referenceText);
   if (!parsed.ok) return refuse(call, malformedReference(referenceText, parsed));
-  const found = await getManifest(call.registry, repo, parsed.reference);
+  const found = await getManifest(call.registry, repo, parsed.reference, new RequestPuller(call.request));
   if (found === undefined) return refuse(call, manifestUnknown(repo, parsed.reference));
   if (matchesEntity(call.request, entityTagOf(found.digest))) {
     return answer(call, 304, manifestHeaders(found.digest, found.mediaType));
@@ -42,7 +43,7 @@ function headersOf(found: FoundManifest): Headers {
 export async function headManifest(call: Call, repo: RepositoryName, referenceText: string): Promise<Response> {
   const parsed = parseReference(referenceText);
   if (!parsed.ok) return refuse(call, malformedReference(referenceText, parsed));
-  const found = await headManifestForPush(call.registry, repo, parsed.reference);
+  const found = await headManifestForPush(call.registry, repo, parsed.reference, new RequestPuller(call.request));
   if (found === undefined) return refuse(call, manifestUnknown(repo, parsed.reference));
   const headers = manifestHeaders(found.digest, found.mediaType);
   if (matchesEntity(call.request, headers.etag)) return answer(call, 304, headers);
