@@ -173,6 +173,14 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'a page of what the indexes of a repository list, in the order of the key',
     steps: ['SEARCH manifest_child USING PRIMARY KEY (repo=? AND (parent,child)>(?,?))'],
   },
+  'retention.linkedDigestAhead': {
+    reason: 'a page of the links of all repositories, in the order of the index: its offset is as long as that',
+    steps: ['SEARCH link USING COVERING INDEX link_digest (digest>?)'],
+  },
+  'retention.linkedBySeveral': {
+    reason: 'the same page, whose last digest is given',
+    steps: ['SEARCH link USING COVERING INDEX link_digest (digest>? AND digest<?)'],
+  },
   'retention.pinsOfRepository': {
     reason: 'all pins of a repository, and nothing else: a person has set each',
     steps: ['SEARCH pin USING PRIMARY KEY (repo=?)'],

@@ -103,6 +103,7 @@ export interface ManifestBlobTable {
   repo: RepositoryName;
   manifest: Digest;
   digest: Digest;
+  /** Of the content's file while the edge holds the link, whatever the manifest says; else as it says. */
   size_bytes: number;
   /** The digest while the edge holds the link, NULL while the content is absent (foreign layer, sparse image; I4). */
   link_digest: Digest | null;

@@ -1,6 +1,5 @@
 import { all } from '../metadata/operation.ts';
 import { repositoriesAfter } from '../metadata/queries/usage.ts';
-import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Registry } from '../registry/registry.ts';
 import { evaluate, type Verdict } from '../retention/evaluate.ts';
@@ -14,8 +13,9 @@ import { changesNow, type RepositoryChanges } from '../registry/retire.ts';
 import { readDescriptions } from './descriptions.ts';
 import { prunedWithinDay } from './pruned-day.ts';
 import { repositoryFacts, type ItemNodes } from './item-facts.ts';
+import { type LinkedContents, readLinkedContents } from './linked-contents.ts';
 import { RepositoryGraph, type ManifestNode, type Removed, type TagNode } from './repository-graph.ts';
-import { SharedContents, storedSizes } from './shared-contents.ts';
+import { SharedContents } from './shared-contents.ts';
 import { waitsForFirstTag } from './untagged-window.ts';
 
 /** Repositories whose names one step reads. */
@@ -88,7 +88,12 @@ export async function* planRetention(
 ): AsyncGenerator<RepositoryPlan, void, undefined> {
   const { metadata, pulls } = registry;
   await pulls.flushQuietly();
-  const shared = sharedContents(registry, now);
+  const shared = sharedContents(
+    registry,
+    now,
+    // For a few repositories it is less to look for what they give up than to go through all links.
+    repositories === undefined ? () => readLinkedContents(metadata) : undefined,
+  );
   let done = 0;
   for (let after = ''; ;) {
     const rows = await metadata.read(() => all(repositoriesAfter, { after, limit: repositoriesPerStep }));
@@ -109,20 +114,27 @@ export async function* planRetention(
 }
 
 /** What several repositories have, for a plan of all, or of one by itself. */
-export function sharedContents({ metadata, windows }: Registry, now: number): SharedContents {
-  return new SharedContents(metadata, (row) =>
-    waitsForFirstTag(
-      {
-        isVisible: row.state === 'live',
-        taggedAt: row.tagged_at,
-        releasedAt: row.released_at,
-        pushedAt: row.pushed_at,
-        lastPulledAt: row.last_pulled_at,
-        leaseUntil: row.lease_until,
-      },
-      now,
-      windows,
-    ),
+export function sharedContents(
+  { metadata, windows }: Registry,
+  now: number,
+  linked?: () => Promise<LinkedContents>,
+): SharedContents {
+  return new SharedContents(
+    metadata,
+    (row) =>
+      waitsForFirstTag(
+        {
+          isVisible: row.state === 'live',
+          taggedAt: row.tagged_at,
+          releasedAt: row.released_at,
+          pushedAt: row.pushed_at,
+          lastPulledAt: row.last_pulled_at,
+          leaseUntil: row.lease_until,
+        },
+        now,
+        windows,
+      ),
+    linked,
   );
 }
 
@@ -163,11 +175,11 @@ export async function planRepository(
   const waiting = (manifest: ManifestNode): boolean =>
     manifest.parents.length === 0 && manifest.subject === undefined && waitsForFirstTag(manifest, now, windows);
   const heldAfter = blobsOf(graph.held(waiting, removedBy(order, nodes)));
-  const givenUp = new Set<Digest>();
+  const givenUp = new Set<Content>();
   for (const { item } of order) {
-    for (const content of item.contents) if (!heldAfter.has(content)) givenUp.add(content.digest);
+    for (const content of item.contents) if (!heldAfter.has(content)) givenUp.add(content);
   }
-  const { free, shared: linkedElsewhere } = await shared.look(repo, [...givenUp]);
+  const { free, shared: linkedElsewhere } = await shared.look(repo, givenUp);
   const pruned = await metadata.read(() => prunedWithinDay(repo, now));
   const day = {
     tags: facts.tags.filter(({ follows }) => follows === null).length,
@@ -175,46 +187,26 @@ export async function planRepository(
     prunedTags: pruned.tags,
     prunedBytes: pruned.bytes,
   };
-  const said = removalsOf(order, ({ digest, sizeBytes }) => (free.has(digest) ? sizeBytes : undefined));
-  const goCount = withinRails(policy.rails, day, said).goes.length;
-  // The files are asked only for what goes: what waits is counted by what its manifests say.
-  const going = digestsOf(order.slice(0, goCount));
-  const sizes = await storedSizes(
-    metadata,
-    going.filter((digest) => free.has(digest)),
-  );
-  const removals = removalsOf(order, ({ digest, sizeBytes }) =>
-    free.has(digest) ? (sizes.get(digest) ?? sizeBytes) : undefined,
-  );
-  const stillHeld = new Set(digestsOf(order.slice(goCount)));
-  for (const digest of going) {
-    if (!linkedElsewhere.has(digest) || !givenUp.has(digest) || stillHeld.has(digest)) continue;
-    shared.giveUp(repo, digest, free.has(digest));
+  const { goes, waits } = withinRails(policy.rails, day, removalsOf(order, free));
+  if (linkedElsewhere.size > 0) {
+    const stillHeld = contentsOf(waits);
+    for (const content of contentsOf(goes)) {
+      if (linkedElsewhere.has(content) && !stillHeld.has(content)) {
+        shared.giveUp(repo, content.digest, free.has(content));
+      }
+    }
   }
-  return {
-    ...known,
-    goes: removals.slice(0, goCount),
-    waits: removals.slice(goCount),
-    railsChangeAt: pruned.endsAt,
-  };
+  return { ...known, goes, waits, railsChangeAt: pruned.endsAt };
 }
 
 function asksForContents({ rules }: Policy): boolean {
   return rules.some(({ criteria }) => criteria.budgetBytes !== undefined || criteria.largerThanBytes !== undefined);
 }
 
-/** What each frees after those before it. @param freedSize in bytes; undefined for what something else holds */
-function removalsOf(
-  order: readonly Verdict[],
-  freedSize: (content: Content) => number | undefined,
-): readonly PlannedRemoval[] {
+/** What each frees after those before it. @param free what nothing else holds */
+function removalsOf(order: readonly Verdict[], free: ReadonlySet<Content>): readonly PlannedRemoval[] {
   const freed = freedOneByOne(
-    order.map(({ item }) => ({
-      contents: item.contents.flatMap((content) => {
-        const sizeBytes = freedSize(content);
-        return sizeBytes === undefined ? [] : [{ digest: content.digest, sizeBytes }];
-      }),
-    })),
+    order.map(({ item }) => ({ contents: item.contents.filter((content) => free.has(content)) })),
     () => 0,
   );
   return order.map((verdict, index) => ({
@@ -225,8 +217,8 @@ function removalsOf(
   }));
 }
 
-function digestsOf(verdicts: readonly Verdict[]): readonly Digest[] {
-  return [...new Set(verdicts.flatMap(({ item }) => item.contents.map(({ digest }) => digest)))];
+function contentsOf(removals: readonly PlannedRemoval[]): ReadonlySet<Content> {
+  return new Set(removals.flatMap(({ verdict }) => verdict.item.contents));
 }
 
 function removedBy(order: readonly Verdict[], { tagOf, manifestOf }: ItemNodes): Removed {

@@ -1,10 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 import { all, type Operation } from '../metadata/operation.ts';
-import { linksElsewhere, liveSizesAmong } from '../metadata/queries/retention.ts';
+import { linksElsewhere } from '../metadata/queries/retention.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
+import type { Content } from '../retention/facts.ts';
 import { Standings, type HoldsItself } from '../usage/standing.ts';
+import { anyLinked, type LinkedContents } from './linked-contents.ts';
 
 /** Contents that one step looks at, so that no request waits long. */
 const contentsPerStep = 1000;
@@ -15,12 +17,12 @@ interface GivenUp {
   isFreed: boolean;
 }
 
-/** Of contents that a repository itself would hold no more, by digest. */
+/** Of contents that a repository itself would hold no more. */
 export interface Looked {
   /** Those that nothing else holds. */
-  readonly free: ReadonlySet<Digest>;
+  readonly free: ReadonlySet<Content>;
   /** Those that other repositories link. */
-  readonly shared: ReadonlySet<Digest>;
+  readonly shared: ReadonlySet<Content>;
 }
 
 /**
@@ -30,24 +32,38 @@ export interface Looked {
 export class SharedContents {
   readonly #metadata: MetadataStore;
   readonly #holdsItself: HoldsItself;
+  readonly #linked: () => Promise<LinkedContents>;
   readonly #givenUp = new Map<Digest, GivenUp>();
 
-  /** @param holdsItself which manifests of other repositories stay though nothing holds them */
-  constructor(metadata: MetadataStore, holdsItself: HoldsItself) {
+  /**
+   * @param holdsItself which manifests of other repositories stay though nothing holds them
+   * @param linked tells, the first time that it is needed, which contents need not be looked for
+   */
+  constructor(
+    metadata: MetadataStore,
+    holdsItself: HoldsItself,
+    linked: () => Promise<LinkedContents> = () => Promise.resolve(anyLinked),
+  ) {
     this.#metadata = metadata;
     this.#holdsItself = holdsItself;
+    let known: Promise<LinkedContents> | undefined;
+    this.#linked = () => (known ??= linked());
   }
 
   /** Looks whether other repositories hold what a repository itself would hold no more. */
-  async look(repo: RepositoryName, digests: readonly Digest[]): Promise<Looked> {
-    const free = new Set(digests);
-    const shared = new Set<Digest>();
+  async look(repo: RepositoryName, contents: ReadonlySet<Content>): Promise<Looked> {
+    const free = new Set(contents);
+    const shared = new Set<Content>();
     const standings = new Standings({}, this.#holdsItself);
-    for (const step of stepsOf(digests)) {
-      const links = await this.#metadata.read(() => all(linksElsewhere, { repo, digests: step }));
+    const linked = await this.#linked();
+    for (const step of stepsOf([...contents].filter(({ digest }) => linked.mayBeInSeveral(digest)))) {
+      const byDigest = new Map(step.map((content) => [content.digest, content]));
+      const links = await this.#metadata.read(() => all(linksElsewhere, { repo, digests: [...byDigest.keys()] }));
       for (const [digest, others] of Map.groupBy(links, (link) => link.digest)) {
-        shared.add(digest);
-        if (await this.#isTaken(digest, others, standings)) free.delete(digest);
+        const content = byDigest.get(digest);
+        if (content === undefined) continue;
+        shared.add(content);
+        if (await this.#isTaken(digest, others, standings)) free.delete(content);
       }
       await setImmediate();
     }
@@ -78,23 +94,8 @@ export class SharedContents {
   }
 }
 
-/** What the files of some contents hold, in bytes, by digest. */
-export async function storedSizes(
-  metadata: MetadataStore,
-  digests: readonly Digest[],
-): Promise<ReadonlyMap<Digest, number>> {
-  const sizes = new Map<Digest, number>();
-  for (const step of stepsOf(digests)) {
-    for (const row of await metadata.read(() => all(liveSizesAmong, { digests: step }))) {
-      if (row.digest !== null) sizes.set(row.digest, row.size_bytes);
-    }
-    await setImmediate();
-  }
-  return sizes;
-}
-
-function* stepsOf(digests: readonly Digest[]): Generator<readonly Digest[], void, undefined> {
-  for (let start = 0; start < digests.length; start += contentsPerStep) {
-    yield digests.slice(start, start + contentsPerStep);
+function* stepsOf(contents: readonly Content[]): Generator<readonly Content[], void, undefined> {
+  for (let start = 0; start < contents.length; start += contentsPerStep) {
+    yield contents.slice(start, start + contentsPerStep);
   }
 }

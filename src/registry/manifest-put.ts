@@ -184,26 +184,33 @@ function* resolveEdges({ repo, manifest, sparse }: Put): Operation<Edges> {
     children.length === 0 ? [] : yield* all(liveManifestsAmong, { repo, digests: children }),
   );
   const candidates = [...manifest.blobs.map((blob) => blob.digest), ...children];
-  const visibleBlobs = digestsOf(
-    candidates.length === 0 ? [] : yield* all(visibleAmong, { repo, digests: candidates }),
-  );
+  const visibleBlobs = sizesOf(candidates.length === 0 ? [] : yield* all(visibleAmong, { repo, digests: candidates }));
   const edges: Edges = { blobs: [], children: [], missingBlobs: [], missingManifests: [] };
   const mayLack = manifest.kind === 'image' ? sparse.images : sparse.indexes;
 
   for (const { digest, sizeBytes, required } of manifest.blobs) {
     const present = visibleBlobs.has(digest);
     if (!present && required && !mayLack) edges.missingBlobs.push(digest);
-    edges.blobs.push({ digest, size: sizeBytes, linkDigest: present ? digest : null });
+    edges.blobs.push({ digest, size: visibleBlobs.get(digest) ?? sizeBytes, linkDigest: present ? digest : null });
   }
   for (const { digest, sizeBytes } of manifest.children) {
     const isManifest = liveChildren.has(digest);
     edges.children.push({ child: digest, presentChild: isManifest ? digest : null });
     if (isManifest) continue;
     const isBlob = visibleBlobs.has(digest);
-    edges.blobs.push({ digest, size: sizeBytes, linkDigest: isBlob ? digest : null });
+    edges.blobs.push({ digest, size: visibleBlobs.get(digest) ?? sizeBytes, linkDigest: isBlob ? digest : null });
     if (!isBlob && !mayLack) edges.missingManifests.push(digest);
   }
   return edges;
+}
+
+interface SizeRow {
+  readonly digest: Digest;
+  readonly size_bytes: number | null;
+}
+
+function sizesOf(rows: readonly SizeRow[]): ReadonlyMap<Digest, number | null> {
+  return new Map(rows.map((row) => [row.digest, row.size_bytes]));
 }
 
 function digestsOf(rows: readonly { readonly digest: Digest }[]): ReadonlySet<Digest> {

@@ -7,6 +7,7 @@ import { foreignKeyIndexes } from './0006-foreign-key-indexes.ts';
 import { orderOfTheTrash } from './0007-order-of-the-trash.ts';
 import { uploadsThatEnded } from './0008-uploads-that-ended.ts';
 import { retentionReviews } from './0009-retention-reviews.ts';
+import { storedSizes } from './0010-stored-sizes.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -20,4 +21,5 @@ export const migrations: readonly Migration[] = [
   orderOfTheTrash,
   uploadsThatEnded,
   retentionReviews,
+  storedSizes,
 ];

@@ -43,11 +43,17 @@ export const renewLinkLease = query<{ repo: RepositoryName; digest: Digest; leas
       .where('deleted_at', 'is', null),
 );
 
-/** Which of some blobs are visible in a repository. */
+/** Which of some blobs are visible in a repository, and what their files hold. */
 export const visibleAmong = query<{ repo: RepositoryName; digests: readonly Digest[] }>()(({ db, p, dialect }) =>
   db
     .selectFrom('link')
     .select('digest')
+    .select(({ selectFrom }) =>
+      selectFrom('object')
+        .select('object.size_bytes')
+        .whereRef('object.live_digest', '=', 'link.digest')
+        .as('size_bytes'),
+    )
     .where('repo', '=', p('repo'))
     .where('deleted_at', 'is', null)
     .where(({ ref }) => dialect.isOneOf(ref('digest'), p('digests')))
@@ -64,11 +70,17 @@ export const hideLink = query<{ repo: RepositoryName; digest: Digest; now: numbe
     .where('deleted_at', 'is', null),
 );
 
-/** The blob has come: references to it that were absent until now hold it from here on (R20). */
+/** The blob has come: references to it that were absent until now hold it from here on (R20), as large as it is. */
 export const attachAbsentBlobEdges = query<{ repo: RepositoryName; digest: Digest }>()(({ db, p }) =>
   db
     .updateTable('manifest_blob')
-    .set({ link_digest: p('digest') })
+    .set(({ fn, ref, selectFrom }) => ({
+      link_digest: p('digest'),
+      size_bytes: fn.coalesce(
+        selectFrom('object').select('object.size_bytes').where('object.live_digest', '=', p('digest')),
+        ref('manifest_blob.size_bytes'),
+      ),
+    }))
     .where('digest', '=', p('digest'))
     .where('repo', '=', p('repo'))
     .where('link_digest', 'is', null),

@@ -105,6 +105,8 @@ export const liveManifestsAmong = query<{ repo: RepositoryName; digests: readonl
 /**
  * Every edge, every time the manifest comes: a retry after a crash must find nothing half-written (R19). Whether it holds
  * its content is what the push has just seen, also where an earlier push saw it otherwise.
+ *
+ * @param size of the content's file where it holds it; else what the manifest says
  */
 export const upsertBlobEdge = query<{
   repo: RepositoryName;
@@ -123,7 +125,9 @@ export const upsertBlobEdge = query<{
       link_digest: p('linkDigest'),
     })
     .onConflict((conflict) =>
-      conflict.columns(['repo', 'manifest', 'digest']).doUpdateSet({ link_digest: p('linkDigest') }),
+      conflict
+        .columns(['repo', 'manifest', 'digest'])
+        .doUpdateSet({ link_digest: p('linkDigest'), size_bytes: p('size') }),
     ),
 );
 

@@ -38,7 +38,7 @@ export const manifestClocksAfter = query<{ repo: RepositoryName; after: string; 
     .limit(p('limit')),
 );
 
-/** Which blobs the manifests hold, and how large those are by what the manifests say. */
+/** Which blobs the manifests hold, and what the files of those hold. */
 export const heldBlobsAfter = query<{ repo: RepositoryName; manifest: string; digest: string; limit: number }>()(
   ({ db, p }) =>
     db
@@ -80,12 +80,26 @@ export const linksElsewhere = query<{ repo: RepositoryName; digests: readonly Di
     .where('repo', '<>', p('repo')),
 );
 
-/** What the files of some blobs hold. */
-export const liveSizesAmong = query<{ digests: readonly Digest[] }>()(({ db, p, dialect }) =>
+/** The digest that stands so many links further on than another, a digest counting as often as it is linked. */
+export const linkedDigestAhead = query<{ after: string; ahead: number }>()(({ db, p }) =>
   db
-    .selectFrom('object')
-    .select(['digest', 'size_bytes'])
-    .where(({ ref }) => dialect.isOneOf(ref('live_digest').$castTo<string>(), p('digests'))),
+    .selectFrom('link')
+    .select('digest')
+    .where(({ eb, ref }) => eb(ref('digest').$castTo<string>(), '>', p('after')))
+    .orderBy('digest')
+    .limit(1)
+    .offset(p('ahead')),
+);
+
+/** Which blobs between two digests, the second included, several repositories link. */
+export const linkedBySeveral = query<{ after: string; last: string }>()(({ db, p }) =>
+  db
+    .selectFrom('link')
+    .select('digest')
+    .where(({ eb, ref }) => eb(ref('digest').$castTo<string>(), '>', p('after')))
+    .where(({ eb, ref }) => eb(ref('digest').$castTo<string>(), '<=', p('last')))
+    .groupBy('digest')
+    .having(({ eb, fn }) => eb(fn.countAll<number>(), '>', 1)),
 );
 
 /** Some manifests as they were pushed. */

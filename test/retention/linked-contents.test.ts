@@ -1,0 +1,42 @@
+import { Database } from 'bun:sqlite';
+import { expect, test } from 'bun:test';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { SqliteMetadataStore } from '../../src/metadata/sqlite/store.ts';
+import { digestOf, type Digest } from '../../src/oci/digest.ts';
+import { readLinkedContents } from '../../src/pruning/linked-contents.ts';
+
+function digest(number: number): Digest {
+  return digestOf(number % 2 === 0 ? 'sha256' : 'sha512', new TextEncoder().encode(String(number)));
+}
+
+test('every content in several repositories is found among many, and hardly any other is taken for one', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'wherry-linked-'));
+  try {
+    const metadata = SqliteMetadataStore.open(directory);
+    const count = 30_000;
+    const isInSeveral = (number: number): boolean => number % 101 === 0;
+    {
+      using database = new Database(join(directory, 'wherry.db'), { readwrite: true });
+      const insert = database.query('insert into link (repo, digest, lease_until, created_at) values (?, ?, 0, 0)');
+      database.transaction(() => {
+        for (let number = 0; number < count; number += 1) {
+          insert.run('a', digest(number));
+          if (isInSeveral(number)) for (const repo of ['b', 'c']) insert.run(repo, digest(number));
+        }
+      })();
+    }
+    const linked = await readLinkedContents(metadata);
+    let taken = 0;
+    for (let number = 0; number < count; number += 1) {
+      if (isInSeveral(number))
+        expect({ number, may: linked.mayBeInSeveral(digest(number)) }).toEqual({ number, may: true });
+      else if (linked.mayBeInSeveral(digest(number))) taken += 1;
+    }
+    expect(taken).toBeLessThan(count / 1000);
+    await metadata.close();
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+});
