@@ -174,16 +174,20 @@ export async function planRepository(
 
   const waiting = (manifest: ManifestNode): boolean =>
     manifest.parents.length === 0 && manifest.subject === undefined && waitsForFirstTag(manifest, now, windows);
-  const heldAfter = blobsOf(graph.held(waiting, removedBy(order, nodes)));
+  const heldAfter = graph.held(waiting, removedBy(order, nodes));
+  const held = new Set<Content>();
+  addBlobs(held, heldAfter);
   const givenUp = new Set<Content>();
   for (const { item } of order) {
-    for (const content of item.contents) if (!heldAfter.has(content)) givenUp.add(content);
+    for (const content of item.contents) if (!held.has(content)) givenUp.add(content);
   }
   const { free, shared: linkedElsewhere } = await shared.look(repo, givenUp);
   const pruned = await metadata.read(() => prunedWithinDay(repo, now));
+  // With what is held now, and will not be then, it is all that the repository holds now.
+  addBlobs(held, graph.held(waiting).difference(heldAfter));
   const day = {
     tags: facts.tags.filter(({ follows }) => follows === null).length,
-    sizeBytes: sizeOf(blobsOf(graph.held(waiting))),
+    sizeBytes: sizeOf(held),
     prunedTags: pruned.tags,
     prunedBytes: pruned.bytes,
   };
@@ -233,10 +237,8 @@ function removedBy(order: readonly Verdict[], { tagOf, manifestOf }: ItemNodes):
   return { tags, manifests };
 }
 
-function blobsOf(manifests: ReadonlySet<ManifestNode>): ReadonlySet<Content> {
-  const blobs = new Set<Content>();
+function addBlobs(blobs: Set<Content>, manifests: ReadonlySet<ManifestNode>): void {
   for (const manifest of manifests) for (const blob of manifest.blobs) blobs.add(blob);
-  return blobs;
 }
 
 function sizeOf(contents: ReadonlySet<Content>): number {

@@ -30,17 +30,17 @@ export interface ManifestNode {
   readonly sizeBytes: number;
   readonly isPinned: boolean;
   /** What lists it, and is here. */
-  readonly parents: ManifestNode[];
-  readonly children: ManifestNode[];
+  parents: ManifestNode[];
+  children: ManifestNode[];
   /** What it is about, if that is here. */
   subject: ManifestNode | undefined;
   /** What is about it, and visible. */
-  readonly referrers: ManifestNode[];
-  readonly tags: TagNode[];
+  referrers: ManifestNode[];
+  tags: TagNode[];
   /** The tags of older clients that are about it. */
-  readonly tagsAbout: TagNode[];
+  tagsAbout: TagNode[];
   /** The blobs that it holds, as large as it says; none before they are read. */
-  readonly blobs: Content[];
+  blobs: Content[];
 }
 
 export interface TagNode {
@@ -111,13 +111,13 @@ export class RepositoryGraph {
         releasedAt: row.released_at,
         sizeBytes: row.size_bytes,
         isPinned: pinnedManifests.has(row.digest),
-        parents: [],
-        children: [],
+        parents: none,
+        children: none,
         subject: undefined,
-        referrers: [],
-        tags: [],
-        tagsAbout: [],
-        blobs: [],
+        referrers: none,
+        tags: none,
+        tagsAbout: none,
+        blobs: none,
       });
     }
     for (const { digest, subject } of manifestRows) {
@@ -125,7 +125,7 @@ export class RepositoryGraph {
       const node = manifests.get(digest);
       if (about === undefined || node === undefined) continue;
       node.subject = about;
-      if (node.isVisible) about.referrers.push(node);
+      if (node.isVisible) about.referrers = withOne(about.referrers, node);
     }
     const childRows = await pagesOf(metadata, (last: { parent: string; child: string } | undefined) =>
       all(presentChildrenAfter, { repo, parent: last?.parent ?? '', child: last?.child ?? '', limit: rowsPerStep }),
@@ -133,8 +133,8 @@ export class RepositoryGraph {
     for (const row of childRows) {
       const [parent, child] = [manifests.get(row.parent), manifests.get(row.child)];
       if (parent === undefined || child === undefined) continue;
-      parent.children.push(child);
-      child.parents.push(parent);
+      parent.children = withOne(parent.children, child);
+      child.parents = withOne(child.parents, parent);
     }
 
     const tags: TagNode[] = [];
@@ -154,8 +154,8 @@ export class RepositoryGraph {
         about,
       };
       tags.push(tag);
-      manifest.tags.push(tag);
-      about?.tagsAbout.push(tag);
+      manifest.tags = withOne(manifest.tags, tag);
+      if (about !== undefined) about.tagsAbout = withOne(about.tagsAbout, tag);
     }
     return new RepositoryGraph(repo, { manifests, tags, isPinned });
   }
@@ -223,6 +223,15 @@ function reached(
   return found;
 }
 
+/** Of most manifests, most lists are empty: they share one. */
+const none: never[] = [];
+
+function withOne<One>(list: One[], one: One): One[] {
+  if (list.length === 0) return [one];
+  list.push(one);
+  return list;
+}
+
 /** One object stands for a content wherever it occurs. */
 async function readBlobs(
   metadata: MetadataStore,
@@ -236,7 +245,10 @@ async function readBlobs(
   );
   for await (const page of rows) {
     for (const row of page) {
-      if (manifest?.digest !== row.manifest) manifest = manifests.get(row.manifest);
+      if (manifest?.digest !== row.manifest) {
+        manifest = manifests.get(row.manifest);
+        if (manifest !== undefined) manifest.blobs = [];
+      }
       let content = contents.get(row.digest);
       if (content === undefined) {
         content = { digest: row.digest, sizeBytes: row.size_bytes };
