@@ -18,6 +18,7 @@ import type { PolicyScope } from './pruning/policy-scope.ts';
 import type { Pruner, PrunerParts } from './pruning/pruner.ts';
 import { type Clock, systemClock } from './registry/clock.ts';
 import { collectorPause, dueReviews } from './registry/collector-pause.ts';
+import type { PullRules } from './registry/puller.ts';
 import type { Registry } from './registry/registry.ts';
 import type { StoreGeneration } from './registry/store-generation.ts';
 import { StoreFigures } from './registry/store-figures.ts';
@@ -48,6 +49,8 @@ export interface ServerParts {
   readonly syncs?: Syncs;
   /** Puts something between the registry and its metadata, such as what counts statements. */
   readonly wrapMetadata?: (metadata: MetadataStore) => MetadataStore;
+  /** Puts something between the registry and its rules of which pulls count, such as what lets none count. */
+  readonly wrapPullRules?: (rules: PullRules) => PullRules;
 }
 
 /**
@@ -61,11 +64,12 @@ export async function startServer({
   clock = systemClock,
   syncs,
   wrapMetadata = (metadata) => metadata,
+  wrapPullRules = (rules) => rules,
 }: ServerParts): Promise<RunningServer> {
   await checkListenHost(config.listen.host);
   const stores = await openStores(config.data, log, { clock, syncs });
   try {
-    const parts = { config, log, policies, clock };
+    const parts = { config, log, policies, clock, wrapPullRules };
     return await serve({ ...stores, metadata: wrapMetadata(stores.metadata) }, parts, syncs?.answer);
   } catch (error) {
     await stores.close();
@@ -73,9 +77,12 @@ export async function startServer({
   }
 }
 
+type ServingParts = Pick<ServerParts, 'config' | 'log' | 'policies'> &
+  Required<Pick<ServerParts, 'clock' | 'wrapPullRules'>>;
+
 async function serve(
   stores: Stores,
-  { config, log, policies, clock }: Pick<ServerParts, 'config' | 'log' | 'policies'> & { readonly clock: Clock },
+  { config, log, policies, clock, wrapPullRules }: ServingParts,
   answer: HttpCalls['answer'] | undefined,
 ): Promise<RunningServer> {
   const { directory, generation, metadata, reserve } = stores;
@@ -97,7 +104,8 @@ async function serve(
     };
   });
   const retention = policies === undefined ? undefined : await policyScope(policies, config);
-  const registry = registryOf({ stores, config, clock, log, traffic: metrics, policies, retention });
+  const made = registryOf({ stores, config, clock, log, traffic: metrics, policies, retention });
+  const registry: Registry = { ...made, pullRules: wrapPullRules(made.pullRules) };
   const disk = new ShortDisk(() => diskSpace(directory));
   const pace = new Pace({
     ...config.collector,

@@ -1,7 +1,7 @@
 import { digestOf, type Digest } from '../../src/oci/digest.ts';
-import { parseTagName, type TagName } from '../../src/oci/names.ts';
 import type { Content, RepositoryFacts, TagFacts } from '../../src/retention/facts.ts';
 import { SeededRandom } from '../../src/storm/seeded-random.ts';
+import { tagName } from './tag-name.ts';
 
 const day = 86_400_000;
 
@@ -20,7 +20,7 @@ export function generatedFacts(seed: number, tagCount: number, now: number): Rep
     const own = Array.from({ length: 8 }, () => random.pick(contents)).filter((one) => one !== undefined);
     return {
       kind: 'tag',
-      name: nameFor(random, seed, index),
+      name: tagName(random, seed, index),
       digest: digestFor(`manifest ${seed}/${index}`),
       pushedAt,
       taggedAt: pushedAt,
@@ -37,14 +37,6 @@ export function generatedFacts(seed: number, tagCount: number, now: number): Rep
     };
   });
   return { tags, untagged: [] };
-}
-
-function nameFor(random: SeededRandom, seed: number, index: number): TagName {
-  const hash = ((index * 99_991 + seed) >>> 0).toString(16).padStart(7, '0').slice(-7);
-  const text = random.chance(0.4) ? `v${index % 5}.${random.between(0, 19)}.${index}` : `branch-${index % 40}-${hash}`;
-  const name = parseTagName(index === 0 ? 'latest' : text);
-  if (name === undefined) throw new Error(`${text} is not a tag`);
-  return name;
 }
 
 function digestFor(text: string): Digest {

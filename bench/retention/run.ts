@@ -1,113 +1,86 @@
 /**
- * `npm run bench:retention [-- FLAGS]`: how long it takes to decide by policies of every kind of rule what stays, for
- * repositories that are all new to it, and for one of whose tags one has changed. Ends with 1 where a bar is missed.
+ * `npm run bench:retention [-- FLAGS]`: what retention costs, in a registry of a million tags. bench/README.md explains the
+ * figures. Ends with 1 where a bar is missed.
  */
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import { evaluate } from '../../src/retention/evaluate.ts';
-import { parsePolicies } from '../../src/retention/parse.ts';
 import { type Bar, barTable, isReached } from '../collect/bars.ts';
-import { generatedFacts } from './generated-facts.ts';
+import { evaluationBars } from './evaluation.ts';
+import { fillRegistry } from './filled-registry.ts';
+import { planBars } from './plan.ts';
+import { pullBars } from './pulls.ts';
+import { reviewBar } from './review.ts';
+
+const parts = ['decide', 'plan', 'review', 'pulls'] as const;
+type Part = (typeof parts)[number];
 
 const options = new Command('bench:retention')
   .option('--repositories <count>', 'how many repositories', wholeNumber, 1000)
   .option('--tags <count>', 'how many tags each has', wholeNumber, 1000)
   .option('--changes <count>', 'how often one tag changes', wholeNumber, 2000)
+  .option('--rounds <count>', 'how many plans by each policy', wholeNumber, 3)
+  .option('--turns <count>', 'how often pulls are recorded and not recorded', wholeNumber, 10)
+  .option('--seconds <duration>', 'how long each of these turns lasts', wholeNumber, 6)
+  .option('--only <parts>', `some of ${parts.join(',')}`, partList, parts)
+  .option('--dir <directory>', 'where the registry is filled', '.cache')
+  .option('--registry <directory>', 'one that stays: filled where it is not there, and taken as it is where it is')
   .parse()
-  .opts<{ repositories: number; tags: number; changes: number }>();
+  .opts<{
+    repositories: number;
+    tags: number;
+    changes: number;
+    rounds: number;
+    turns: number;
+    seconds: number;
+    only: readonly Part[];
+    dir: string;
+    registry?: string;
+  }>();
 
+/** The registry's time, in ms since 1970. */
 const now = Date.UTC(2030, 0, 1);
-
-const simple = policyOf({
-  repositories: '**',
-  default: 'prune',
-  rules: [
-    { action: 'keep', tags: ['latest', 'v*'] },
-    { action: 'keep', pulledWithin: '30d' },
-    { action: 'keep', mostRecentlyPushedCount: 10 },
-  ],
-});
-const everything = policyOf({
-  repositories: '**',
-  default: 'keep',
-  rules: [
-    { action: 'keep', tags: ['latest', 'stable*'] },
-    { action: 'keep', semver: { newest: 2, per: 'minor' } },
-    { action: 'keep', groupBy: '/(.+)-[0-9a-f]{7}/', mostRecentlyPushedCount: 3 },
-    { action: 'keep', pulledWithin: '30d' },
-    { action: 'prune', olderThan: '90d', exclude: 'v*' },
-    { action: 'prune', budget: '50GiB' },
-  ],
-});
-
-const bars: Bar[] = [];
-// Half of the second one is the groups of an expression, of names that are all new to it.
-for (const [name, policy, limit] of [
-  ['three rules', simple, 5],
-  ['every kind of rule', everything, 10],
-] as const) {
-  const whole = measureAll(policy);
-  const again = measureChanges(policy);
-  bars.push(
-    {
-      what: `${options.repositories} × ${options.tags} tags, ${name}`,
-      figures: [`${(whole.ms / 1000).toFixed(2)} s`, `${(whole.cpuMs / options.repositories).toFixed(2)} ms CPU each`],
-      is: whole.cpuMs / 1000,
-      limit,
-      better: 'lower',
-      unit: ' s CPU',
-    },
-    {
-      what: `one tag of ${options.tags} changed, ${name}`,
-      figures: [`${again.cpuMs.toFixed(2)} ms CPU`, `p99 ${again.p99.toFixed(2)} ms`],
-      is: again.median,
-      limit: 2,
-      better: 'lower',
-      unit: ' ms',
-    },
-  );
-}
-console.log(barTable(['', ''], bars));
-process.exitCode = bars.every(isReached) ? 0 : 1;
-
-/** Time to decide about each of many repositories for the first time, their making not counted. */
-function measureAll(policy: ReturnType<typeof policyOf>) {
-  let [ms, cpuMs] = [0, 0];
-  for (let index = 0; index < options.repositories; index += 1) {
-    const facts = generatedFacts(index, options.tags, now);
-    const cpu = process.cpuUsage();
-    const started = performance.now();
-    evaluate(policy, facts, now);
-    ms += performance.now() - started;
-    const { user, system } = process.cpuUsage(cpu);
-    cpuMs += (user + system) / 1000;
-  }
-  return { ms, cpuMs };
+const needsRegistry = options.only.some((part) => part !== 'decide');
+const directory =
+  options.registry === undefined ? await mkdtemp(join(resolve(options.dir), 'retention-')) : resolve(options.registry);
+try {
+  const bars = await measureAll();
+  console.log(barTable(['', ''], bars));
+  process.exitCode = bars.every(isReached) ? 0 : 1;
+} finally {
+  if (options.registry === undefined) await rm(directory, { recursive: true });
 }
 
-/** Time to decide again about a repository of which one tag has been pulled since. */
-function measureChanges(policy: ReturnType<typeof policyOf>) {
-  const { tags } = generatedFacts(0, options.tags, now);
-  const times: number[] = [];
-  const cpu = process.cpuUsage();
-  for (let change = 0; change < options.changes; change += 1) {
-    const changed = tags.map((tag, index) =>
-      index === change % tags.length ? Object.assign({}, tag, { pulledAt: now }) : tag,
-    );
-    const started = performance.now();
-    evaluate(policy, { tags: changed, untagged: [] }, now + change);
-    times.push(performance.now() - started);
-  }
-  const { user, system } = process.cpuUsage(cpu);
-  times.sort((one, other) => one - other);
-  const at = (part: number): number => times[Math.floor(times.length * part)] ?? 0;
-  return { median: at(0.5), p99: at(0.99), cpuMs: (user + system) / 1000 / options.changes };
+async function measureAll(): Promise<readonly Bar[]> {
+  const { only, changes, rounds } = options;
+  if (needsRegistry && !existsSync(join(directory, 'wherry.db'))) await fill();
+  const bars: Bar[] = [];
+  const measure = async (part: Part, measured: () => Promise<readonly Bar[]>): Promise<void> => {
+    if (!only.includes(part)) return;
+    console.log(`measuring: ${part}`);
+    bars.push(...(await measured()));
+  };
+  await measure('plan', () => planBars(directory, rounds, now));
+  await measure('decide', () => Promise.resolve(evaluationBars(options, changes, now)));
+  await measure('review', async () => [await reviewBar(directory, changes, now)]);
+  await measure('pulls', () => pullBars(directory, options));
+  return bars;
 }
 
-function policyOf(definition: object) {
-  const parsed = parsePolicies([definition]);
-  const [policy] = parsed.ok ? parsed.policies : [];
-  if (policy === undefined) throw new Error(parsed.ok ? 'no policy' : parsed.problems.join('\n'));
-  return policy;
+async function fill(): Promise<void> {
+  const startedAt = performance.now();
+  await fillRegistry(directory, options, now);
+  const seconds = (performance.now() - startedAt) / 1000;
+  console.log(`${options.repositories} repositories of ${options.tags} tags made in ${seconds.toFixed(0)} s`);
+}
+
+function partList(text: string): readonly Part[] {
+  return text.split(',').map((word) => {
+    const part = parts.find((name) => name === word);
+    if (part === undefined) throw new InvalidArgumentError(`some of ${parts.join(',')}, please.`);
+    return part;
+  });
 }
 
 function wholeNumber(text: string): number {
