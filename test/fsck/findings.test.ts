@@ -113,6 +113,13 @@ describe('a loss names the images that it breaks:', () => {
   });
 });
 
+test('F6, an edge that has another size than its blob is noted', async () => {
+  await withContent(async ({ registry, image, layer, sql }) => {
+    sql('update manifest_blob set size_bytes = size_bytes + 1 where manifest = ? and digest = ?', image, layer);
+    expect(await found(registry)).toEqual([`note F6 ${repo}@${image}`]);
+  });
+});
+
 describe('a leak is found:', () => {
   test('F2, a file that no object owns, once it is a day old', async () => {
     await withContent(async ({ registry }) => {
@@ -131,7 +138,12 @@ describe('a leak is found:', () => {
 
   test('F5, an edge to what a manifest does not name', async () => {
     await withContent(async ({ registry, untagged, layer, sql }) => {
-      sql('insert into manifest_blob values (?, ?, ?, 1, ?)', repo, untagged, layer, layer);
+      sql(
+        'insert into manifest_blob select ?, ?, digest, size_bytes, digest from object where live_digest = ?',
+        repo,
+        untagged,
+        layer,
+      );
       expect(await found(registry)).toEqual([`leak F5 ${repo}@${untagged}`]);
     });
   });

@@ -23,6 +23,9 @@ interface ManifestRow extends ManifestKey {
 interface BlobEdge {
   readonly digest: string;
   readonly link_digest: string | null;
+  readonly size_bytes: number;
+  /** What the blob's file holds; null where there is none. */
+  readonly storedBytes: number | null;
   readonly hasLink: number;
   readonly hasVisibleLink: number;
 }
@@ -61,7 +64,8 @@ function* lookAt(records: Records, { repo, digest }: ManifestKey): Generator<Fin
   );
   if (row === undefined) return;
   const blobs = records.all<BlobEdge>(
-    `select digest, link_digest,
+    `select digest, link_digest, size_bytes,
+       (select object.size_bytes from object where object.live_digest = edge.link_digest) as storedBytes,
        exists (select 1 from link where link.repo = edge.repo and link.digest = edge.digest) as hasLink,
        exists (select 1 from link
          where link.repo = edge.repo and link.digest = edge.digest and link.deleted_at is null) as hasVisibleLink
@@ -170,10 +174,15 @@ function edgeProblems(
   return problems;
 }
 
-function linkProblems({ digest, link_digest: link, hasLink, hasVisibleLink }: BlobEdge): Problem[] {
+function linkProblems(edge: BlobEdge): Problem[] {
+  const { digest, link_digest: link, hasLink, hasVisibleLink, size_bytes: sizeBytes, storedBytes } = edge;
   if (link !== null && hasLink === 0) return [loss('F6', `its blob ${digest} is not in the repository`)];
   if (link === null && hasVisibleLink === 1)
     return [loss('F6', `its blob ${digest} has come, and it does not hold it`)];
+  if (storedBytes !== null && storedBytes !== sizeBytes) {
+    const message = `it counts its blob ${digest} as ${sizeBytes} bytes, of which there are ${storedBytes}: plans of retention say wrongly what they free`;
+    return [{ code: 'F6', severity: 'note', message, advice: 'push the manifest again' }];
+  }
   return [];
 }
 
