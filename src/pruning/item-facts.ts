@@ -1,4 +1,6 @@
+import type { Digest } from '../oci/digest.ts';
 import { ociEmptyJson } from '../oci/media-types.ts';
+import type { TagName } from '../oci/names.ts';
 import type { Content, RepositoryFacts, TagFacts, UntaggedFacts } from '../retention/facts.ts';
 import type { Description } from './descriptions.ts';
 import type { ManifestNode, RepositoryGraph, TagNode } from './repository-graph.ts';
@@ -37,7 +39,7 @@ export function repositoryFacts(
   const manifestOf = new Map<TagFacts | UntaggedFacts, ManifestNode>();
   const tags: TagFacts[] = [];
   for (const tag of graph.tags) {
-    const facts = maker.tag(tag);
+    const facts = new TagNodeFacts(maker, tag);
     tags.push(facts);
     tagOf.set(facts, tag);
     manifestOf.set(facts, tag.manifest);
@@ -45,7 +47,7 @@ export function repositoryFacts(
   const untagged: UntaggedFacts[] = [];
   for (const manifest of graph.manifests.values()) {
     if (!manifest.isVisible || manifest.tags.length > 0 || isOnItsWay(manifest)) continue;
-    const facts = maker.untagged(manifest);
+    const facts = new UntaggedNodeFacts(maker, manifest);
     untagged.push(facts);
     manifestOf.set(facts, manifest);
   }
@@ -58,89 +60,107 @@ function isOnItsWay(manifest: ManifestNode): boolean {
   return !isPinned && followed(manifest) === null && (taggedAt !== null || releasedAt !== null);
 }
 
+/** What the items of a repository are made of together. */
 class FactsMaker {
-  readonly #graph: RepositoryGraph;
-  readonly #context: FactsContext;
+  readonly graph: RepositoryGraph;
+  readonly context: FactsContext;
   /** By manifest, since many tags may lead to one. Worked out for those that are asked for: few rules need them. */
   readonly #contents = new Map<ManifestNode, readonly Content[]>();
 
   constructor(graph: RepositoryGraph, context: FactsContext) {
-    this.#graph = graph;
-    this.#context = context;
+    this.graph = graph;
+    this.context = context;
   }
 
-  tag(tag: TagNode): TagFacts {
-    const { manifest } = tag;
-    const contents = (): readonly Content[] => this.#contentsOf(manifest);
-    return {
-      kind: 'tag',
-      name: tag.name,
-      ...this.#item(manifest),
-      pushedAt: Math.max(tag.pushedAt, tag.touchedAt),
-      taggedAt: tag.movedAt,
-      pulledAt: later(tag.lastPulledAt, pulledAt(manifest)),
-      isPinned: tag.isPinned || manifest.isPinned || this.#graph.isPinned,
-      // What a tag leads to may be a child or a referrer: the tag itself is still one that somebody has given.
-      follows: tag.about === undefined ? null : 'subject',
-      get contents() {
-        return contents();
-      },
-      get sizeBytes() {
-        return sizeOf(contents());
-      },
-    };
-  }
-
-  untagged(manifest: ManifestNode): UntaggedFacts {
-    const contents = (): readonly Content[] => this.#contentsOf(manifest);
-    return {
-      kind: 'untagged',
-      ...this.#item(manifest),
-      pushedAt: this.#pushedAt(manifest),
-      taggedAt: manifest.taggedAt,
-      untaggedAt: manifest.releasedAt,
-      pulledAt: pulledAt(manifest),
-      isPinned: manifest.isPinned || this.#graph.isPinned,
-      follows: followed(manifest),
-      get contents() {
-        return contents();
-      },
-      get sizeBytes() {
-        return sizeOf(contents());
-      },
-    };
-  }
-
-  /** A HEAD by a client that may push renews the lease, and counts as a push. So far back as that is known by it. */
-  #pushedAt({ pushedAt, leaseUntil }: ManifestNode): number {
-    const { now, leaseMs } = this.#context;
-    return Math.max(pushedAt, Math.min(now, leaseUntil - leaseMs));
-  }
-
-  #item(manifest: ManifestNode) {
-    const { digest, mediaType, artifactType } = manifest;
-    const { labels, annotations } = this.#context.descriptions.get(manifest) ?? unread;
-    return {
-      digest,
-      mediaType,
-      artifactType: artifactType === ociEmptyJson ? null : artifactType,
-      labels,
-      annotations,
-      isSigned: isSigned(manifest),
-    };
-  }
-
-  #contentsOf(manifest: ManifestNode): readonly Content[] {
-    if (!this.#graph.hasBlobs) throw new Error('the contents of a repository are asked for before they are read');
+  contentsOf(manifest: ManifestNode): readonly Content[] {
+    if (!this.graph.hasBlobs) throw new Error('the contents of a repository are asked for before they are read');
+    const isAlone = manifest.children.length + manifest.referrers.length + manifest.tagsAbout.length === 0;
+    if (isAlone) return manifest.blobs;
     const known = this.#contents.get(manifest);
     if (known !== undefined) return known;
-    const isAlone = manifest.children.length + manifest.referrers.length + manifest.tagsAbout.length === 0;
-    const contents = isAlone
-      ? manifest.blobs
-      : [...new Set([...this.#graph.below(manifest)].flatMap(({ blobs }) => blobs))];
+    const contents = [...new Set([...this.graph.below(manifest)].flatMap(({ blobs }) => blobs))];
     this.#contents.set(manifest, contents);
     return contents;
   }
+}
+
+/** A class, because there are as many as tags: making these by hand takes several times as long, and more memory. */
+abstract class NodeFacts {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly artifactType: string | null;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly isSigned: boolean;
+  readonly #maker: FactsMaker;
+  readonly #manifest: ManifestNode;
+
+  constructor(maker: FactsMaker, manifest: ManifestNode) {
+    const { labels, annotations } = maker.context.descriptions.get(manifest) ?? unread;
+    this.digest = manifest.digest;
+    this.mediaType = manifest.mediaType;
+    this.artifactType = manifest.artifactType === ociEmptyJson ? null : manifest.artifactType;
+    this.labels = labels;
+    this.annotations = annotations;
+    this.isSigned = isSigned(manifest);
+    this.#maker = maker;
+    this.#manifest = manifest;
+  }
+
+  get contents(): readonly Content[] {
+    return this.#maker.contentsOf(this.#manifest);
+  }
+
+  get sizeBytes(): number {
+    return sizeOf(this.contents);
+  }
+}
+
+class TagNodeFacts extends NodeFacts implements TagFacts {
+  readonly kind = 'tag';
+  readonly name: TagName;
+  readonly pushedAt: number;
+  readonly taggedAt: number;
+  readonly pulledAt: number | null;
+  readonly isPinned: boolean;
+  /** What a tag leads to may be a child or a referrer: the tag itself is still one that somebody has given. */
+  readonly follows: 'subject' | null;
+
+  constructor(maker: FactsMaker, tag: TagNode) {
+    const { manifest } = tag;
+    super(maker, manifest);
+    this.name = tag.name;
+    this.pushedAt = Math.max(tag.pushedAt, tag.touchedAt);
+    this.taggedAt = tag.movedAt;
+    this.pulledAt = later(tag.lastPulledAt, pulledAt(manifest));
+    this.isPinned = tag.isPinned || manifest.isPinned || maker.graph.isPinned;
+    this.follows = tag.about === undefined ? null : 'subject';
+  }
+}
+
+class UntaggedNodeFacts extends NodeFacts implements UntaggedFacts {
+  readonly kind = 'untagged';
+  readonly pushedAt: number;
+  readonly taggedAt: number | null;
+  readonly untaggedAt: number | null;
+  readonly pulledAt: number | null;
+  readonly isPinned: boolean;
+  readonly follows: 'index' | 'subject' | null;
+
+  constructor(maker: FactsMaker, manifest: ManifestNode) {
+    super(maker, manifest);
+    this.pushedAt = pushedAt(manifest, maker.context);
+    this.taggedAt = manifest.taggedAt;
+    this.untaggedAt = manifest.releasedAt;
+    this.pulledAt = pulledAt(manifest);
+    this.isPinned = manifest.isPinned || maker.graph.isPinned;
+    this.follows = followed(manifest);
+  }
+}
+
+/** A HEAD by a client that may push renews the lease, and counts as a push. So far back as that is known by it. */
+function pushedAt({ pushedAt: at, leaseUntil }: ManifestNode, { now, leaseMs }: FactsContext): number {
+  return Math.max(at, Math.min(now, leaseUntil - leaseMs));
 }
 
 function sizeOf(contents: readonly Content[]): number {
