@@ -81,14 +81,21 @@ async function happen({ what, tag: number, when }: Meanwhile): Promise<string | 
   }
 }
 
+interface Pruned {
+  readonly names: readonly string[];
+  readonly digests: ReadonlySet<string>;
+  readonly bytes: number;
+}
+
 /** What has been pruned since an event, by name, and what that was said to free. */
-function prunedSince(event: number): { readonly names: readonly string[]; readonly bytes: number } {
+function prunedSince(event: number): Pruned {
   const rows = random.registry.rows<{ repo: string; tag: string | null; digest: string; bytes: number }>(
     "select repo, tag, digest, bytes from event where id > ? and kind in ('tag.pruned', 'manifest.pruned') order by id",
     event,
   );
   const names = rows.map(({ repo, tag, digest }) => (tag === null ? `${repo}@${digest}` : `${repo}:${tag}`));
-  return { names, bytes: rows.reduce((sum, { bytes }) => sum + bytes, 0) };
+  const digests = new Set(rows.map(({ digest }) => digest));
+  return { names, digests, bytes: rows.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
 
 function lastEvent(): number {
@@ -231,7 +238,11 @@ test('what a plan says is what then happens by itself, to the byte, also while i
         }
         await everythingIsWhole();
         await random.windowsPass();
-        expect(before - (await random.bytesOnDisk())).toBe(pruned.bytes);
+        const freed = before - (await random.bytesOnDisk());
+        // Whoever tags what has just gone brings it back.
+        const isBroughtBack = tagRows().some(({ name, manifest }) => name === 'new' && pruned.digests.has(manifest));
+        if (isBroughtBack) expect(freed).toBeLessThanOrEqual(pruned.bytes);
+        else expect(freed).toBe(pruned.bytes);
         seen.pruned += pruned.names.length;
         seen.freed += pruned.bytes;
         seen.waits += plan.total?.waitingTags ?? 0;
