@@ -1,5 +1,4 @@
-import type { z } from 'zod';
-import { suggestion } from '../config/nearest.ts';
+import { problemLines, repeatedNames } from './document-problems.ts';
 import type { Policy } from './policy.ts';
 import { namesIn, policiesSchema } from './schema.ts';
 
@@ -22,32 +21,8 @@ export function parsePolicies(
   whereIs: (path: readonly PropertyKey[]) => string | undefined = () => undefined,
 ): PoliciesResult {
   const parsed = policiesSchema.safeParse(given);
-  if (!parsed.success) return { ok: false, problems: parsed.error.issues.flatMap((issue) => linesOf(issue, whereIs)) };
+  if (!parsed.success)
+    return { ok: false, problems: problemLines(parsed.error.issues, { root: 'policies', namesIn, whereIs }) };
   const problems = repeatedNames(parsed.data).map((name) => `policies: two of them are named ${JSON.stringify(name)}`);
   return problems.length > 0 ? { ok: false, problems } : { ok: true, policies: parsed.data };
-}
-
-function linesOf(
-  issue: z.core.$ZodIssue,
-  whereIs: (path: readonly PropertyKey[]) => string | undefined,
-): readonly string[] {
-  const line = (path: readonly PropertyKey[], message: string): string => {
-    const where = whereIs(path);
-    return `${where === undefined ? '' : `${where}: `}${pathText(path)} ${message}`;
-  };
-  if (issue.code !== 'unrecognized_keys') return [line(issue.path, issue.message)];
-  return issue.keys.map((key) => line([...issue.path, key], `is not a setting${suggestion(key, namesIn(issue.path))}`));
-}
-
-/** `policies[0].rules[1].olderThan` */
-function pathText(path: readonly PropertyKey[]): string {
-  return path.reduce<string>(
-    (text, part) => (typeof part === 'number' ? `${text}[${part}]` : `${text}.${String(part)}`),
-    'policies',
-  );
-}
-
-function repeatedNames(policies: readonly Policy[]): readonly string[] {
-  const names = policies.map(({ name }) => name);
-  return [...new Set(names.filter((name, index) => names.indexOf(name) !== index))];
 }

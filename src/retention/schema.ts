@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { byteSize, choice, duration, wholeNumber, type SettingType } from '../config/setting-types.ts';
-import { quote } from '../oci/quote.ts';
+import { byteSize, choice, duration, wholeNumber } from '../config/setting-types.ts';
+import { group, name, oneOrMore, parsed, repositoryGlob, value } from './document-schema.ts';
 import { Glob } from './glob.ts';
-import { isExpression, parsePattern, parseRepositoryGlob, parseTagPattern, Expression } from './pattern.ts';
+import { isExpression, parsePattern, parseTagPattern, Expression } from './pattern.ts';
 import type { Criteria, Policy, Rails, Rule, Selector } from './policy.ts';
 
 const day = 86_400_000;
@@ -23,61 +23,6 @@ export const defaultRails: Rails = {
   untaggedGraceMs: 30 * day,
 };
 
-// A value may come as a text, which all of a YAML file's are, or as what it is, which a JSON document has.
-function value<T>(type: Pick<SettingType<T>, 'accepts' | 'schema'>, whenMissing = 'is missing'): z.ZodType<T> {
-  return z.unknown().transform((given, context) => {
-    const text = textOf(given);
-    if (text === undefined) {
-      const problem = given === undefined ? whenMissing : problemWithoutText(given);
-      context.addIssue({ code: 'custom', message: `${problem}. It takes ${type.accepts}.` });
-      return z.NEVER;
-    }
-    const outcome = type.schema.safeParse(text);
-    if (outcome.success) return outcome.data;
-    const reasons = outcome.error.issues.map(({ message }) => message).join('; ');
-    context.addIssue({ code: 'custom', message: `cannot be ${quote(text)}: ${reasons}. It takes ${type.accepts}.` });
-    return z.NEVER;
-  });
-}
-
-/** A value that a parser of our own reads. */
-function parsed<T>(
-  accepts: string,
-  parse: (text: string) => { ok: true; result: T } | { ok: false; problem: string },
-): z.ZodType<T> {
-  return value({
-    accepts,
-    schema: z.string().transform((text, context) => {
-      const outcome = parse(text);
-      if (outcome.ok) return outcome.result;
-      context.addIssue({ code: 'custom', message: outcome.problem });
-      return z.NEVER;
-    }),
-  });
-}
-
-/** One value, or a list of them that is not empty. */
-function oneOrMore<T>(element: z.ZodType<T>): z.ZodType<readonly T[]> {
-  return z.unknown().transform((given, context) => {
-    const elements: readonly unknown[] = Array.isArray(given) ? given : [given];
-    if (elements.length === 0) context.addIssue({ code: 'custom', message: 'is an empty list' });
-    return elements.flatMap((one, index) => {
-      const outcome = element.safeParse(one);
-      if (outcome.success) return [outcome.data];
-      const path = Array.isArray(given) ? [index] : [];
-      for (const { message } of outcome.error.issues) context.addIssue({ code: 'custom', message, path });
-      return [];
-    });
-  });
-}
-
-/** A group of settings by name. Which names it has says `namesIn`, for the messages. */
-function group<Shape extends z.ZodRawShape>(shape: Shape) {
-  return z.strictObject(shape, {
-    error: ({ code }) => (code === 'invalid_type' ? 'is a group of settings' : undefined),
-  });
-}
-
 const tagPattern = parsed(
   'globs such as v* and latest, or regular expressions between slashes, such as /v\\d+/',
   (text) => renamed(parseTagPattern(text)),
@@ -86,10 +31,6 @@ const textPattern = parsed(
   'a glob (* stands for anything but slashes, ** for anything), or a regular expression between slashes',
   (text) => renamed(parsePattern(text)),
 );
-const repositoryGlob = parsed('globs such as team/app, team/* and team/**', (text) => {
-  const outcome = parseRepositoryGlob(text);
-  return outcome.ok ? { ok: true, result: outcome.glob } : outcome;
-});
 const textGlob = parsed('globs such as scanner-* and Trivy/**', (text) => {
   const outcome = Glob.parse(text);
   return outcome.ok ? { ok: true, result: outcome.glob } : outcome;
@@ -109,11 +50,6 @@ const share = parsed('a part such as 20%, from 0% to 100%', (text) => {
   if (Number(percent) > 100) return { ok: false, problem: 'this is more than all' };
   return { ok: true, result: Number(percent) / 100 };
 });
-const name = parsed('a name', (text) =>
-  text === '' || text.length > 100
-    ? { ok: false, problem: 'a name has from 1 to 100 characters' }
-    : { ok: true, result: text },
-);
 const bool = value<'true' | 'false'>(flag).transform((word) => word === 'true');
 const patternsByName = z
   .record(z.string(), textPattern, { error: 'is a group of names, each with what it must match' })
@@ -278,15 +214,6 @@ function renamed<T>(
   outcome: { ok: true; pattern: T } | { ok: false; problem: string },
 ): { ok: true; result: T } | { ok: false; problem: string } {
   return outcome.ok ? { ok: true, result: outcome.pattern } : outcome;
-}
-
-function textOf(given: unknown): string | undefined {
-  if (typeof given === 'string') return given;
-  return typeof given === 'number' || typeof given === 'boolean' ? String(given) : undefined;
-}
-
-function problemWithoutText(given: unknown): string {
-  return given === null ? 'has no value' : 'is a single value, not a list or a group';
 }
 
 /** The names of all that a rule may have, and of all rails. */
