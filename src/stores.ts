@@ -18,6 +18,7 @@ import { everyGet } from './registry/puller.ts';
 import { PullRecorder } from './registry/pull-recorder.ts';
 import { RecentManifests } from './registry/recent-manifests.ts';
 import { Reclaimer } from './registry/reclaimer.ts';
+import { noQuotas, type Quotas } from './registry/quotas.ts';
 import type { Registry, Traffic } from './registry/registry.ts';
 import { noRetention, type RetentionScope } from './registry/retention-review.ts';
 import { StoreGeneration } from './registry/store-generation.ts';
@@ -102,6 +103,7 @@ export interface RegistryParts {
   readonly retention?: RetentionScope | undefined;
   /** By which it is decided whose pulls count; undefined where everybody's do. */
   readonly policies?: PolicySet | undefined;
+  readonly quotas?: Quotas | undefined;
 }
 
 /** Puts a registry together from its parts. */
@@ -112,6 +114,7 @@ export function registryOf({
   log,
   traffic,
   policies,
+  quotas = noQuotas,
   retention = noRetention,
 }: RegistryParts): Registry {
   const { metadata, blobs, generation } = stores;
@@ -122,6 +125,7 @@ export function registryOf({
     ids: randomIds,
     windows: config.windows,
     sparse: config.manifests.sparse,
+    quotas,
     log,
     traffic,
     sessions: new UploadSessions(),

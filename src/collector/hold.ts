@@ -10,16 +10,18 @@ import {
 import { findPin } from '../metadata/queries/pins.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
+import type { Quotas } from '../registry/quotas.ts';
 import type { Windows } from '../registry/registry.ts';
 import { doneSessionMs } from '../registry/upload-open.ts';
 
 /** Until when something is held, in ms since 1970; Infinity while nobody takes the hold away. */
 export type HeldUntil = number;
 
-/** The time of a review, and how long the things last that end by themselves. */
+/** The time of a review, how long the things last that end by themselves, and what counts them. */
 export interface ReviewTime {
   readonly now: number;
   readonly windows: Windows;
+  readonly quotas: Quotas;
 }
 
 /** A lease that ends while an upload begun inside it goes on is prolonged no further than this, in ms. */

@@ -7,6 +7,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import { collectorActor } from '../registry/actor.ts';
 import { recordEvent } from '../registry/events.ts';
+import { uncountLink } from '../registry/quota-usage.ts';
 import { reviewObject } from '../registry/review.ts';
 import { leaseEnd, type ReviewTime } from './hold.ts';
 import { done, type ReviewOutcome, reviewAgainAt } from './review.ts';
@@ -22,6 +23,7 @@ export function* reviewLink(repo: RepositoryName, digest: Digest, time: ReviewTi
   const until = link.deleted_at === null ? yield* leaseEnd(repo, link.lease_until, time) : undefined;
   if (until !== undefined) return reviewAgainAt(until);
   yield* change(deleteLink, { repo, digest });
+  yield* uncountLink(time.quotas.of(repo), repo, digest);
   const reason = link.deleted_at === null ? 'no manifest needs it, and its lease is over' : 'a client deleted it';
   yield* recordEvent({ at: time.now, kind: 'link.collected', repo, digest, actor: collectorActor, reason });
   yield* change(deleteEmptyRepository, { repo });

@@ -19,6 +19,8 @@ import { tagsAbout } from '../oci/tags-about.ts';
 import { collectorActor } from '../registry/actor.ts';
 import { recordEvent } from '../registry/events.ts';
 import { pinOfTag } from '../registry/pin.ts';
+import { uncountTags } from '../registry/quota-usage.ts';
+import type { Quotas } from '../registry/quotas.ts';
 import { reviewLink, reviewManifest as enqueueManifest } from '../registry/review.ts';
 import { type ReviewTime, searchHold } from './hold.ts';
 import { done, type ReviewOutcome, reviewAgainAt } from './review.ts';
@@ -78,7 +80,7 @@ function* forgetTrashedTags(repo: RepositoryName, manifest: Digest, now: number)
   return next;
 }
 
-function* remove(repo: RepositoryName, digest: Digest, { now, windows }: ReviewTime): Operation<void> {
+function* remove(repo: RepositoryName, digest: Digest, { now, windows, quotas }: ReviewTime): Operation<void> {
   const blobs = yield* all(heldBlobsOf, { repo, manifest: digest });
   const children = yield* all(presentChildrenOf, { repo, parent: digest });
   const referrers = yield* all(allReferrersOf, { repo, subject: digest });
@@ -89,7 +91,7 @@ function* remove(repo: RepositoryName, digest: Digest, { now, windows }: ReviewT
   const freed = new Set([
     ...children.map(({ child }) => child),
     ...referrers.map((referrer) => referrer.digest),
-    ...(yield* removeTagsAbout(repo, digest, now)),
+    ...(yield* removeTagsAbout(repo, digest, quotas, now)),
   ]);
   const leaseUntil = now + windows.leaseMs;
   for (const each of freed) yield* change(releaseManifest, { repo, digest: each, now, leaseUntil });
@@ -100,13 +102,14 @@ function* remove(repo: RepositoryName, digest: Digest, { now, windows }: ReviewT
 }
 
 /** Removes the tags by which older clients keep what belongs to a manifest, but for pinned ones. @returns what they pointed at */
-function* removeTagsAbout(repo: RepositoryName, digest: Digest, now: number): Operation<Digest[]> {
+function* removeTagsAbout(repo: RepositoryName, digest: Digest, quotas: Quotas, now: number): Operation<Digest[]> {
   const pointedAt: Digest[] = [];
   for (const name of tagsAbout(digest)) {
     if ((yield* first(tagTarget, { repo, name })) === undefined) continue;
     if ((yield* pinOfTag(repo, name)) !== undefined) continue;
     const removed = yield* first(deleteTag, { repo, name });
     if (removed === undefined) continue;
+    yield* uncountTags(quotas.of(repo), repo, [name]);
     pointedAt.push(removed.manifest);
     const reason = `it is about ${digest}, which is gone`;
     yield* recordEvent({

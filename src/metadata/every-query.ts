@@ -10,6 +10,7 @@ import * as pins from './queries/pins.ts';
 import * as policyApprovals from './queries/policy-approvals.ts';
 import * as prunedHours from './queries/pruned-hours.ts';
 import * as pruningPause from './queries/pruning-pause.ts';
+import * as quotas from './queries/quotas.ts';
 import * as removals from './queries/removals.ts';
 import * as repositories from './queries/repositories.ts';
 import * as retentionReviews from './queries/retention-reviews.ts';
@@ -44,6 +45,7 @@ const files = {
   'policy-approvals': policyApprovals,
   'pruned-hours': prunedHours,
   'pruning-pause': pruningPause,
+  quotas,
   removals,
   repositories,
   retention,

@@ -185,6 +185,26 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'all pins of a repository, and nothing else: a person has set each',
     steps: ['SEARCH pin USING PRIMARY KEY (repo=?)'],
   },
+  'quotas.quotaAndBlob': {
+    reason: 'a row each, by the whole key: whether it is there or not',
+    steps: [
+      'SEARCH usage USING PRIMARY KEY (quota=? AND repo=?) LEFT-JOIN',
+      'SEARCH blob USING PRIMARY KEY (quota=? AND repo=? AND digest=?) LEFT-JOIN',
+      'SEARCH link USING COVERING INDEX link_digest (digest=? AND repo=?) LEFT-JOIN',
+    ],
+  },
+  'quotas.quotaStanding': {
+    reason: 'a row, by the whole key: whether it is there or not',
+    steps: ['SEARCH usage USING PRIMARY KEY (quota=? AND repo=?) LEFT-JOIN'],
+  },
+  'quotas.quotasInForce': {
+    reason: 'all quotas, and nothing else: a person has written each',
+    steps: ['SEARCH quota USING INDEX sqlite_autoindex_quota_1 (position>?)'],
+  },
+  'quotas.countTagsAfter': {
+    reason: 'a page of the tags of a repository, in the order of the key: its limit stands inside',
+    steps: ['SEARCH tag USING PRIMARY KEY (repo=? AND name>?)', 'SCAN some'],
+  },
   'objects.liveObjectsAfter': {
     reason: 'a page of the objects, in the order of the key: its limit stands inside, before anything is counted',
     steps: ['SEARCH object USING PRIMARY KEY (oid>?)', 'SCAN some'],

@@ -41,6 +41,8 @@ const knownConstants = new Set<unknown>([
   'done',
   'trashed',
   'object',
+  'links',
+  'stale',
   1,
   null,
 ]);

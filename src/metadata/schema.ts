@@ -27,6 +27,9 @@ export interface Schema {
   policy_approval: PolicyApprovalTable;
   announced_end: AnnouncedEndTable;
   pruning_pause: PruningPauseTable;
+  quota: QuotaTable;
+  quota_usage: QuotaUsageTable;
+  quota_blob: QuotaBlobTable;
 }
 
 /** A column that the database computes from others. */
@@ -193,7 +196,9 @@ export type EventKind =
   | 'retention.waiting'
   | 'retention.approved'
   | 'retention.paused'
-  | 'retention.resumed';
+  | 'retention.resumed'
+  | 'quota.soft'
+  | 'quota.hard';
 
 /** What has happened, on whose word and why: what is gone is explained from here. */
 export interface EventTable {
@@ -265,4 +270,46 @@ export interface PruningPauseTable {
   reason: string;
   paused_at: number;
   until: number;
+}
+
+/**
+ * How far the count of a quota has come: first through the links of its repositories, then through their tags. A change
+ * behind the cursor is counted with it, one before the cursor when the count gets there. `stale`: it counts no more, and
+ * what it has counted is cleared away.
+ */
+export type QuotaPhase = 'links' | 'tags' | 'complete' | 'stale';
+
+/** One count of a quota. */
+export interface QuotaTable {
+  number: Generated<number>;
+  /** Where the quota stands among those in force; NULL where it is none any more. */
+  position: number | null;
+  /** Of all that decides which repositories it is for. */
+  repositories_hash: string;
+  /** The quota as it is configured, in JSON: for commands that have the registry without its server. */
+  settings: string;
+  phase: QuotaPhase;
+  cursor_repo: Generated<string>;
+  cursor_item: Generated<string>;
+}
+
+/** What is counted: of a quota for all of its repositories together, or of each of them. */
+export interface QuotaUsageTable {
+  quota: number;
+  /** Empty where the quota is for all of its repositories together. */
+  repo: RepositoryName | '';
+  bytes: number;
+  tags: number;
+  /** When something was first refused for these; NULL again when there is less of them. */
+  refused_bytes: number | null;
+  refused_tags: number | null;
+}
+
+/** In how many repositories of a quota a content is linked: it counts once. */
+export interface QuotaBlobTable {
+  quota: number;
+  repo: RepositoryName | '';
+  digest: Digest;
+  size_bytes: number;
+  links: number;
 }

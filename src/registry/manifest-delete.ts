@@ -8,6 +8,7 @@ import { type Actor, anyClient } from './actor.ts';
 import { recordEvent } from './events.ts';
 import { pinAgainstDelete, pinAgainstTagDelete, type PinRefusal } from './pin.ts';
 import { failedPrecondition, type Precondition, type PreconditionFailure } from './precondition.ts';
+import { uncountTags } from './quota-usage.ts';
 import type { Registry } from './registry.ts';
 import { reviewRepository } from './retention-review.ts';
 import { reviewManifest } from './review.ts';
@@ -51,6 +52,7 @@ export async function deleteManifest(
       for (const name of tags) {
         yield* change(insertTagTrash, { repo, name, manifest: digest, now, purgeAfter: trashUntil });
       }
+      yield* uncountTags(registry.quotas.of(repo), repo, tags);
       yield* change(trashManifest, { repo, digest, trashUntil });
       const reason = tags.length === 0 ? undefined : `with the tags ${tags.join(', ')}`.slice(0, longestReason);
       yield* recordEvent({ at: now, kind: 'manifest.deleted', repo, digest, actor, ...(reason && { reason }) });
@@ -94,6 +96,7 @@ export async function removeTag(
       if (unmet !== undefined) return unmet;
       const removed = yield* first(deleteTag, { repo, name });
       if (removed === undefined) return { outcome: 'unknown' };
+      yield* uncountTags(registry.quotas.of(repo), repo, [name]);
       yield* change(insertTagTrash, { repo, name, manifest: removed.manifest, now, purgeAfter });
       yield* change(releaseManifest, { repo, digest: removed.manifest, now, leaseUntil });
       yield* recordEvent({ at: now, kind: 'tag.deleted', repo, digest: removed.manifest, tag: name, actor });

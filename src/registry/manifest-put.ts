@@ -20,6 +20,8 @@ import { type Actor, anyClient } from './actor.ts';
 import { recordEvent } from './events.ts';
 import { pinOfTag, type PinRefusal } from './pin.ts';
 import { failedPrecondition, type Precondition, type PreconditionFailure } from './precondition.ts';
+import { admitTags } from './quota-usage.ts';
+import type { OverQuota, Quota, QuotaWarning } from './quotas.ts';
 import type { Registry, SparsePolicy } from './registry.ts';
 import { type RepositoryChange, type RetentionScope, reviewRepository } from './retention-review.ts';
 import { reviewLink, reviewManifest } from './review.ts';
@@ -38,7 +40,13 @@ export interface PutManifestRequest {
 }
 
 export type PutManifestOutcome =
-  | { readonly outcome: 'created'; readonly digest: Digest; readonly subject: Digest | undefined }
+  | {
+      readonly outcome: 'created';
+      readonly digest: Digest;
+      readonly subject: Digest | undefined;
+      readonly warnings: readonly QuotaWarning[];
+    }
+  | { readonly outcome: 'over-quota'; readonly over: OverQuota }
   | { readonly outcome: 'invalid'; readonly message: string; readonly detail: Readonly<Record<string, unknown>> }
   | { readonly outcome: 'digest-mismatch'; readonly actual: Digest }
   | { readonly outcome: 'missing'; readonly blobs: readonly Digest[]; readonly manifests: readonly Digest[] }
@@ -65,6 +73,7 @@ export async function putManifest(registry: Registry, request: PutManifestReques
       manifest: parsed.manifest,
       sparse: registry.sparse,
       retention: registry.retention,
+      quota: registry.quotas.of(request.repo),
       now,
       leaseUntil: now + registry.windows.leaseMs,
       trashUntil: now + registry.windows.trashMs,
@@ -77,6 +86,7 @@ interface Put extends PutManifestRequest {
   readonly manifest: Manifest;
   readonly sparse: SparsePolicy;
   readonly retention: RetentionScope;
+  readonly quota: Quota | undefined;
   readonly now: number;
   readonly leaseUntil: number;
   readonly trashUntil: number;
@@ -92,7 +102,7 @@ function* put(request: Put): Operation<PutManifestOutcome> {
   if (edges.missingBlobs.length > 0 || edges.missingManifests.length > 0) {
     return { outcome: 'missing', blobs: edges.missingBlobs, manifests: edges.missingManifests };
   }
-  const moved = yield* movedTags(request);
+  const { moved, added } = yield* changedTags(request);
   for (const { name } of moved) {
     const pin = yield* pinOfTag(repo, name);
     if (pin !== undefined) return { outcome: 'pinned', pin };
@@ -100,6 +110,9 @@ function* put(request: Put): Operation<PutManifestOutcome> {
   // Last of the refusals: a condition counts only where the push would succeed without it (RFC 9110, 13.2.1).
   const unmet = yield* failedPrecondition(repo, request.reference, request.precondition);
   if (unmet !== undefined) return unmet;
+  const { actor = anyClient } = request;
+  const admission = yield* admitTags(request.quota, repo, added, { now, actor });
+  if (admission.outcome === 'over-quota') return admission;
 
   yield* change(insertRepository, { repo, now });
   yield* change(upsertManifest, {
@@ -126,7 +139,6 @@ function* put(request: Put): Operation<PutManifestOutcome> {
   for (const { name, manifest: before } of moved) {
     yield* change(insertTagTrash, { repo, name, manifest: before, now, purgeAfter: request.trashUntil });
     yield* change(releaseManifest, { repo, digest: before, now, leaseUntil });
-    const { actor = anyClient } = request;
     const reason = `it was pushed again, as ${digest}`;
     yield* recordEvent({ at: now, kind: 'tag.moved', repo, digest: before, tag: name, actor, reason });
   }
@@ -141,7 +153,7 @@ function* put(request: Put): Operation<PutManifestOutcome> {
     if (isHidden) yield* reviewLink(repo, blob, now);
   }
   yield* reviewRepository(request.retention, repo, changeBy(request), now);
-  return { outcome: 'created', digest, subject: manifest.subject?.digest };
+  return { outcome: 'created', digest, subject: manifest.subject?.digest, warnings: admission.warnings };
 }
 
 /** What is about a manifest may be its signature, for which a policy may keep it. */
@@ -156,14 +168,19 @@ interface MovedTag {
   readonly manifest: Digest;
 }
 
-/** The tags of a push that lead to something else now. */
-function* movedTags({ repo, digest, tags }: Put): Operation<readonly MovedTag[]> {
+/** The tags of a push that lead to something else now, and those that there were none of. */
+function* changedTags({ repo, digest, tags }: Put): Operation<{
+  readonly moved: readonly MovedTag[];
+  readonly added: readonly TagName[];
+}> {
   const moved: MovedTag[] = [];
+  const added: TagName[] = [];
   for (const name of tags) {
     const before = yield* first(tagTarget, { repo, name });
-    if (before !== undefined && before.manifest !== digest) moved.push({ name, manifest: before.manifest });
+    if (before === undefined) added.push(name);
+    else if (before.manifest !== digest) moved.push({ name, manifest: before.manifest });
   }
-  return moved;
+  return { moved, added };
 }
 
 interface Edges {

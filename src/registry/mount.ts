@@ -1,9 +1,11 @@
 import { change, first, type Operation } from '../metadata/operation.ts';
 import { anyVisibleLink, attachAbsentBlobEdges, upsertLink, visibleBlob } from '../metadata/queries/links.ts';
-import { blockedDigest } from '../metadata/queries/objects.ts';
+import { blockedDigest, liveObject } from '../metadata/queries/objects.ts';
 import { insertRepository } from '../metadata/queries/repositories.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
+import { admitLink } from './quota-usage.ts';
+import type { Admission, Quota } from './quotas.ts';
 import type { Registry } from './registry.ts';
 import { reviewLink } from './review.ts';
 
@@ -14,25 +16,36 @@ export interface MountRequest {
   readonly from: RepositoryName | undefined;
 }
 
+export type MountOutcome = Admission | { readonly outcome: 'impossible' };
+
 /**
  * T_mount: makes a blob of one repository visible in another without moving a byte. The source is looked up in the
- * transaction that adds the link, so the collector cannot come between (R8). False where it cannot be done: the client
- * then uploads.
+ * transaction that adds the link, so the collector cannot come between (R8). Where it cannot be done the client then
+ * uploads; where a quota has no room for the blob, that would be in vain too.
  */
-export async function mountBlob(registry: Registry, request: MountRequest): Promise<boolean> {
+export async function mountBlob(registry: Registry, request: MountRequest): Promise<MountOutcome> {
   const now = registry.clock.now();
   const leaseUntil = now + registry.windows.leaseMs;
-  return await registry.metadata.write(() => mount(request, now, leaseUntil));
+  const quota = registry.quotas.of(request.repo);
+  return await registry.metadata.write(() => mount(request, quota, now, leaseUntil));
 }
 
-function* mount({ repo, digest, from }: MountRequest, now: number, leaseUntil: number): Operation<boolean> {
+function* mount(
+  { repo, digest, from }: MountRequest,
+  quota: Quota | undefined,
+  now: number,
+  leaseUntil: number,
+): Operation<MountOutcome> {
   const source =
     from === undefined ? yield* first(anyVisibleLink, { digest }) : yield* first(visibleBlob, { repo: from, digest });
-  if (source === undefined) return false;
-  if ((yield* first(blockedDigest, { digest })) !== undefined) return false;
+  if (source === undefined) return { outcome: 'impossible' };
+  if ((yield* first(blockedDigest, { digest })) !== undefined) return { outcome: 'impossible' };
+  const object = quota === undefined ? undefined : yield* first(liveObject, { digest });
+  const admission = yield* admitLink(quota, { repo, digest, sizeBytes: object?.size_bytes ?? 0 }, { now });
+  if (admission.outcome === 'over-quota') return admission;
   yield* change(insertRepository, { repo, now });
   yield* change(upsertLink, { repo, digest, leaseUntil, now });
   yield* change(attachAbsentBlobEdges, { repo, digest });
   yield* reviewLink(repo, digest, leaseUntil);
-  return true;
+  return admission;
 }

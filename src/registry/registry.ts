@@ -5,6 +5,7 @@ import type { Clock } from './clock.ts';
 import type { IdGenerator } from './id-generator.ts';
 import type { PullRules } from './puller.ts';
 import type { PullRecorder } from './pull-recorder.ts';
+import type { Quotas } from './quotas.ts';
 import type { RecentManifests } from './recent-manifests.ts';
 import type { Reclaimer } from './reclaimer.ts';
 import type { RetentionScope } from './retention-review.ts';
@@ -42,6 +43,7 @@ export interface Registry {
   readonly ids: IdGenerator;
   readonly windows: Windows;
   readonly sparse: SparsePolicy;
+  readonly quotas: Quotas;
   readonly log: Log;
   readonly traffic: Traffic;
   readonly sessions: UploadSessions;

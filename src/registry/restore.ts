@@ -12,6 +12,8 @@ import type { RepositoryName, TagName } from '../oci/names.ts';
 import type { Target } from '../oci/target.ts';
 import type { Actor } from './actor.ts';
 import { recordEvent } from './events.ts';
+import { countTags } from './quota-usage.ts';
+import type { Quota } from './quotas.ts';
 import type { Registry } from './registry.ts';
 import { type RetentionScope, reviewRepository } from './retention-review.ts';
 import { reviewManifest } from './review.ts';
@@ -52,11 +54,15 @@ export type RestoreOutcome =
 export async function restore(registry: Registry, { target, actor }: RestoreRequest): Promise<RestoreOutcome> {
   const now = registry.clock.now();
   const leaseUntil = now + registry.windows.leaseMs;
-  return await registry.metadata.write(() => undo(target, { actor, now, leaseUntil, retention: registry.retention }));
+  const { quotas, retention } = registry;
+  return await registry.metadata.write(() =>
+    undo(target, { actor, quota: quotas.of(target.repo), now, leaseUntil, retention }),
+  );
 }
 
 interface Undo {
   readonly actor: Actor;
+  readonly quota: Quota | undefined;
   readonly now: number;
   readonly leaseUntil: number;
   readonly retention: RetentionScope;
@@ -74,8 +80,10 @@ function* undo({ repo, tag, digest }: Target, by: Undo): Operation<RestoreOutcom
   if (blocked !== undefined) return { outcome: 'blocked', digest: blocked.digest, reason: blocked.reason };
   const movedOn: MovedOn[] = [];
   const free: TagName[] = [];
+  const added: TagName[] = [];
   for (const { name } of found.tags) {
     const current = yield* first(tagTarget, { repo, name });
+    if (current === undefined) added.push(name);
     if (current === undefined || current.manifest === found.digest) free.push(name);
     else movedOn.push({ tag: name, current: current.manifest });
   }
@@ -84,7 +92,8 @@ function* undo({ repo, tag, digest }: Target, by: Undo): Operation<RestoreOutcom
     return { outcome: 'moved-on', ...inTheWay, digest: found.digest };
   }
 
-  const { actor, now, leaseUntil } = by;
+  const { actor, quota, now, leaseUntil } = by;
+  yield* countTags(quota, repo, added, { now, actor });
   for (const each of deleted) {
     yield* showBlobs(repo, each);
     yield* change(attachAbsentChildEdges, { repo, child: each });

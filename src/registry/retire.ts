@@ -11,6 +11,8 @@ import type { RepositoryName, TagName } from '../oci/names.ts';
 import type { Actor } from './actor.ts';
 import { recordEvent } from './events.ts';
 import { pinAgainstTagDelete, pinOfManifest, pinOfRepository } from './pin.ts';
+import { uncountTags } from './quota-usage.ts';
+import type { Quota } from './quotas.ts';
 import type { Registry } from './registry.ts';
 import { reviewManifest } from './review.ts';
 
@@ -72,7 +74,7 @@ export type RetireOutcome =
 export async function retire(registry: Registry, request: RetireRequest): Promise<RetireOutcome> {
   if (request.items.length > retiredAtOnce) throw new Error('too many to be pruned at once');
   await registry.pulls.flushQuietly();
-  const { clock, metadata, pulls, windows } = registry;
+  const { clock, metadata, pulls, quotas, windows } = registry;
   const now = clock.now();
   const until = { trashUntil: now + windows.trashMs, leaseUntil: now + windows.leaseMs };
   return await metadata.write(
@@ -81,7 +83,14 @@ export async function retire(registry: Registry, request: RetireRequest): Promis
       const changes = yield* changesNow(repo);
       if (changes.version !== (unchangedSince.version ?? changes.version)) return { outcome: 'changed' };
       if (changes.narrowings !== (unchangedSince.narrowings ?? changes.narrowings)) return { outcome: 'changed' };
-      const retiring = { ...request, ...until, now, leaseMs: windows.leaseMs, waiting: pulls.waitingIn(repo) };
+      const retiring = {
+        ...request,
+        ...until,
+        now,
+        leaseMs: windows.leaseMs,
+        waiting: pulls.waitingIn(repo),
+        quota: quotas.of(repo),
+      };
       const retirements: Retirement[] = [];
       let [tags, bytes] = [0, 0];
       for (const item of items) {
@@ -125,6 +134,7 @@ interface Retiring extends RetireRequest {
   readonly leaseMs: number;
   readonly trashUntil: number;
   readonly leaseUntil: number;
+  readonly quota: Quota | undefined;
   /** Pulled, but only noted in memory. */
   readonly waiting: ReadonlySet<Digest>;
 }
@@ -140,6 +150,7 @@ function* retireOneTag(retiring: Retiring, item: Retirable, name: TagName): Oper
   if (yield* isPulledSince(retiring, item)) return 'pulled';
   const judged = { pushedAt, taggedAt: taggedAt ?? pushedAt, pulledAt: pulledAt ?? 0 };
   if ((yield* first(retireTag, { repo, name, manifest: digest, ...judged })) === undefined) return 'pushed';
+  yield* uncountTags(retiring.quota, repo, [name]);
   yield* change(insertTagTrash, { repo, name, manifest: digest, now, purgeAfter: trashUntil });
   yield* change(releaseManifest, { repo, digest, now, leaseUntil });
   yield* change(deleteAnnouncedEnd, { repo, name });

@@ -8,6 +8,8 @@ import { MetadataFullError } from '../metadata/store.ts';
 import { algorithmOf, type Digest, DigestHasher } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import { renewLink } from './blob.ts';
+import { admitLink } from './quota-usage.ts';
+import type { OverQuota, Quota, QuotaWarning } from './quotas.ts';
 import type { Registry } from './registry.ts';
 import { reviewLink, reviewObject } from './review.ts';
 import { append, type AppendOutcome, type AppendRequest, type Chunk, giveBack, inTurn } from './upload-append.ts';
@@ -21,7 +23,8 @@ export interface CloseRequest extends Chunk {
 }
 
 export type CloseOutcome =
-  | { readonly outcome: 'created' }
+  | { readonly outcome: 'created'; readonly warnings: readonly QuotaWarning[] }
+  | { readonly outcome: 'over-quota'; readonly over: OverQuota }
   | { readonly outcome: 'digest-mismatch'; readonly actual: Digest; readonly sizeBytes: number }
   | { readonly outcome: 'blocked'; readonly reason: string }
   | Exclude<AppendOutcome, { readonly outcome: 'appended' } | { readonly outcome: 'done' }>;
@@ -40,7 +43,7 @@ export async function closeUpload(registry: Registry, request: CloseRequest): Pr
   // The blob may have been deleted since; where it has not, this answer promises as much as the lost one did (I7).
   const leaseUntil = registry.clock.now() + registry.windows.leaseMs;
   const isThere = await registry.metadata.write(() => renewLink(request.repo, request.digest, leaseUntil));
-  return { outcome: isThere ? 'created' : 'unknown' };
+  return isThere ? { outcome: 'created', warnings: [] } : { outcome: 'unknown' };
 }
 
 async function close(
@@ -95,6 +98,7 @@ async function verifyAndCommit(
         sizeBytes,
         synced,
         unhealthy,
+        quota: registry.quotas.of(repo),
         now: registry.clock.now(),
         leaseMs: registry.windows.leaseMs,
       }),
@@ -106,11 +110,12 @@ async function verifyAndCommit(
         synced = true;
         continue;
       case 'committed':
-      case 'blocked':
         for (const dead of committed.dead) registry.reclaimer.soon(dead);
-        return committed.outcome === 'committed'
-          ? { outcome: 'created' }
-          : { outcome: 'blocked', reason: committed.reason };
+        return { outcome: 'created', warnings: committed.warnings };
+      case 'blocked':
+      case 'over-quota':
+        registry.reclaimer.soon(oid);
+        return committed;
       case 'created':
       case 'unknown':
       case 'superseded':
@@ -166,34 +171,38 @@ interface Commit {
   /** Whether the file's bytes and name are on the disk. */
   readonly synced: boolean;
   readonly unhealthy: ObjectId | undefined;
+  readonly quota: Quota | undefined;
   readonly now: number;
   readonly leaseMs: number;
 }
 
 type Committed =
-  | { readonly outcome: 'committed'; readonly dead: readonly ObjectId[] }
-  | { readonly outcome: 'blocked'; readonly reason: string; readonly dead: readonly ObjectId[] }
+  | { readonly outcome: 'committed'; readonly dead: readonly ObjectId[]; readonly warnings: readonly QuotaWarning[] }
+  | { readonly outcome: 'blocked'; readonly reason: string }
+  | { readonly outcome: 'over-quota'; readonly over: OverQuota }
   | { readonly outcome: 'needs-sync' }
-  | { readonly outcome: 'created' }
+  | { readonly outcome: 'created'; readonly warnings: readonly QuotaWarning[] }
   | { readonly outcome: 'unknown' }
   | { readonly outcome: 'superseded'; readonly offsetBytes: number };
 
 /**
  * T_commit. Decides inside the transaction which physical object is the digest's (R6, R10): a healthy live one stays
  * and ours dies, unseen by anybody; otherwise ours becomes live. Condemned bytes are never revived (R5). The link's
- * lease is renewed in the same transaction (R7).
+ * lease is renewed in the same transaction (R7). What does not fit into the repository's quota is dropped.
  */
 export function* commitUpload(commit: Commit): Operation<Committed> {
   const { repo, id, digest, oid, now } = commit;
   const upload = yield* first(findUpload, { id, repo });
   if (upload === undefined) return { outcome: 'unknown' };
-  if (upload.state === 'done') return { outcome: upload.result_digest === digest ? 'created' : 'unknown' };
+  if (upload.state === 'done') {
+    return upload.result_digest === digest ? { outcome: 'created', warnings: [] } : { outcome: 'unknown' };
+  }
   if (upload.epoch !== commit.epoch) return { outcome: 'superseded', offsetBytes: upload.offset_bytes };
 
   const blocked = yield* first(blockedDigest, { digest });
   if (blocked !== undefined) {
     yield* markDropped(id, oid, now);
-    return { outcome: 'blocked', reason: blocked.reason, dead: [oid] };
+    return { outcome: 'blocked', reason: blocked.reason };
   }
 
   const live = yield* first(liveObject, { digest });
@@ -204,6 +213,13 @@ export function* commitUpload(commit: Commit): Operation<Committed> {
     if (!commit.synced) return { outcome: 'needs-sync' };
     if (live !== undefined) dead.push(live.oid);
   }
+
+  const admission = yield* admitLink(commit.quota, { repo, digest, sizeBytes: commit.sizeBytes }, { now });
+  if (admission.outcome === 'over-quota') {
+    yield* markDropped(id, oid, now);
+    return admission;
+  }
+
   for (const each of dead) yield* change(makeObjectDead, { oid: each });
   if (!dead.includes(oid)) yield* change(makeObjectLive, { oid, digest, size: commit.sizeBytes });
 
@@ -214,5 +230,5 @@ export function* commitUpload(commit: Commit): Operation<Committed> {
   yield* change(finishUpload, { id, digest, now });
   yield* reviewLink(repo, digest, leaseUntil);
   for (const each of dead) yield* reviewObject(each, now);
-  return { outcome: 'committed', dead };
+  return { outcome: 'committed', dead, warnings: admission.warnings };
 }

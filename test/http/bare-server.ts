@@ -12,6 +12,7 @@ import type { Clock } from '../../src/registry/clock.ts';
 import { randomIds } from '../../src/registry/id-generator.ts';
 import { everyGet } from '../../src/registry/puller.ts';
 import { PullRecorder } from '../../src/registry/pull-recorder.ts';
+import { noQuotas } from '../../src/registry/quotas.ts';
 import { RecentManifests } from '../../src/registry/recent-manifests.ts';
 import { Reclaimer } from '../../src/registry/reclaimer.ts';
 import { StoreGeneration } from '../../src/registry/store-generation.ts';
@@ -85,6 +86,7 @@ export class BareServer implements AsyncDisposable {
         pullRules: everyGet,
         reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
         retention: noRetention,
+        quotas: noQuotas,
       },
       metrics,
       admin: {

@@ -64,8 +64,8 @@ export async function perform(world: World, model: Reference, action: Action, op
       return (await headBlobForPush(registry, repositoryAt(action.repo), blobAt(action.blob).digest)).outcome;
     case 'mount': {
       const [repo, from] = [repositoryAt(action.repo), repositoryAt(action.from)];
-      const isMounted = await mountBlob(registry, { repo, from, digest: blobAt(action.blob).digest });
-      return isMounted ? 'mounted' : 'unknown';
+      const mounted = await mountBlob(registry, { repo, from, digest: blobAt(action.blob).digest });
+      return mounted.outcome === 'admitted' ? 'mounted' : 'unknown';
     }
     case 'delete blob':
       return (await deleteBlob(registry, repositoryAt(action.repo), blobAt(action.blob).digest)).outcome;

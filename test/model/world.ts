@@ -25,6 +25,7 @@ import type { MetadataStore } from '../../src/metadata/store.ts';
 import { randomIds } from '../../src/registry/id-generator.ts';
 import { everyGet } from '../../src/registry/puller.ts';
 import { PullRecorder } from '../../src/registry/pull-recorder.ts';
+import { noQuotas } from '../../src/registry/quotas.ts';
 import { RecentManifests } from '../../src/registry/recent-manifests.ts';
 import { Reclaimer } from '../../src/registry/reclaimer.ts';
 import { StoreGeneration } from '../../src/registry/store-generation.ts';
@@ -255,6 +256,7 @@ export class World implements AsyncDisposable {
       pullRules: everyGet,
       reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
       retention: noRetention,
+      quotas: noQuotas,
     };
     const pace = new Pace({
       batch: 4,

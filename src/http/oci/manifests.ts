@@ -12,6 +12,7 @@ import { RequestPuller } from '../request-puller.ts';
 import { answer, answerPrepared, type Call, locationOf, preparedHeaders, refuse } from '../call.ts';
 import { entityTagOf, matchesEntity, preconditionOf } from '../conditions.ts';
 import type { Problem } from '../errors.ts';
+import { overQuotaProblem, warningHeaders } from './quotas.ts';
 
 /** More `tag` parameters than this are refused with 414; the specification asks for at least 10. */
 const maxTagParameters = 100;
@@ -79,6 +80,7 @@ export async function putManifestOf(call: Call, repo: RepositoryName, referenceT
   const headers: Record<string, string> = {
     location: locationOf(call, `/v2/${repo}/manifests/${outcome.digest}`),
     'docker-content-digest': outcome.digest,
+    ...warningHeaders(outcome.warnings),
   };
   if (tags.parameters.length > 0) headers['oci-tag'] = tags.parameters.join(', ');
   if (outcome.subject !== undefined) headers['oci-subject'] = outcome.subject;
@@ -164,6 +166,8 @@ function putProblem(
       return preconditionProblem(repo, reference, outcome);
     case 'pinned':
       return pinProblem(outcome.pin);
+    case 'over-quota':
+      return overQuotaProblem(outcome.over);
     case 'invalid':
       return { code: 'MANIFEST_INVALID', message: outcome.message, detail: outcome.detail };
     case 'digest-mismatch':

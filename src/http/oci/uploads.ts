@@ -1,15 +1,18 @@
-import { type Digest, isDigestAlgorithm, parseDigest } from '../../oci/digest.ts';
+import { type Digest, type DigestAlgorithm, isDigestAlgorithm, parseDigest } from '../../oci/digest.ts';
 import { parseRepositoryName, type RepositoryName } from '../../oci/names.ts';
 import { mountBlob } from '../../registry/mount.ts';
 import { appendToUpload, type Chunk } from '../../registry/upload-append.ts';
 import { type CloseOutcome, closeUpload } from '../../registry/upload-close.ts';
+import { admitUpload } from '../../registry/quota-admission.ts';
 import { openUpload } from '../../registry/upload-open.ts';
 import { cancelUpload, uploadStatus } from '../../registry/upload-status.ts';
+import type { QuotaWarning } from '../../registry/quotas.ts';
 import { pushWholeBlob } from '../../registry/upload-whole.ts';
 import { answer, type Call, locationOf, refuse } from '../call.ts';
 import type { Problem } from '../errors.ts';
 import { parseContentRange } from '../range.ts';
 import { malformedDigest } from './blobs.ts';
+import { overQuotaProblem, warningHeaders } from './quotas.ts';
 
 /**
  * `POST /v2/<name>/blobs/uploads/`: opens a session (end-4a, end-4c), takes a whole blob (end-4b), or mounts one from
@@ -32,8 +35,21 @@ export async function startUpload(call: Call, repo: RepositoryName): Promise<Res
   }
   const digestText = query.get('digest');
   if (mount === null && digestText !== null) return await pushWhole(call, repo, digestText);
+  return await openSession(call, repo, algorithm);
+}
+
+/** What is known of the blob may tell that it does not fit into a quota, before any of it is sent. */
+async function openSession(
+  call: Call,
+  repo: RepositoryName,
+  algorithm: DigestAlgorithm,
+  digest?: Digest,
+): Promise<Response> {
+  const blob = digest === undefined ? undefined : { digest, sizeBytes: undefined };
+  const admission = await admitUpload(call.registry, { repo, blob });
+  if (admission.outcome === 'over-quota') return refuse(call, overQuotaProblem(admission.over));
   const id = await openUpload(call.registry, repo, algorithm);
-  return answer(call, 202, sessionHeaders(call, repo, id, 0));
+  return answer(call, 202, { ...sessionHeaders(call, repo, id, 0), ...warningHeaders(admission.warnings) });
 }
 
 /**
@@ -50,8 +66,15 @@ async function tryMount(
   if (digest === undefined) return refuse(call, malformedDigest(digestText));
   const from = fromText === null ? undefined : parseRepositoryName(fromText);
   if (fromText !== null && from === undefined) return undefined;
-  if (!(await mountBlob(call.registry, { repo, digest, from }))) return undefined;
-  return created(call, repo, digest);
+  const mounted = await mountBlob(call.registry, { repo, digest, from });
+  switch (mounted.outcome) {
+    case 'admitted':
+      return created(call, repo, digest, mounted.warnings);
+    case 'over-quota':
+      return refuse(call, overQuotaProblem(mounted.over));
+    case 'impossible':
+      return undefined;
+  }
 }
 
 async function pushWhole(call: Call, repo: RepositoryName, digestText: string): Promise<Response> {
@@ -61,9 +84,10 @@ async function pushWhole(call: Call, repo: RepositoryName, digestText: string): 
   if ('code' in chunk) return refuse(call, chunk);
   if (chunk.body === null) {
     // A client that names the digest without sending the blob wants a session.
-    const id = await openUpload(call.registry, repo, 'sha256');
-    return answer(call, 202, sessionHeaders(call, repo, id, 0));
+    return await openSession(call, repo, 'sha256', digest);
   }
+  const admission = await admitUpload(call.registry, { repo, blob: { digest, sizeBytes: chunk.lengthBytes } });
+  if (admission.outcome === 'over-quota') return refuse(call, overQuotaProblem(admission.over));
   call.allowSlowAnswer();
   const pushed = await pushWholeBlob(call.registry, { repo, digest, ...chunk });
   return closed(call, repo, digest, pushed, wholeProblem);
@@ -126,7 +150,9 @@ function closed(
 ): Response {
   switch (outcome.outcome) {
     case 'created':
-      return created(call, repo, digest);
+      return created(call, repo, digest, outcome.warnings);
+    case 'over-quota':
+      return refuse(call, overQuotaProblem(outcome.over));
     case 'digest-mismatch':
       return refuse(call, {
         code: 'DIGEST_INVALID',
@@ -146,7 +172,9 @@ function closed(
 
 type AppendFailure = Exclude<
   CloseOutcome,
-  { readonly outcome: 'created' } | { readonly outcome: 'digest-mismatch' } | { readonly outcome: 'blocked' }
+  | { readonly outcome: 'created' | 'over-quota' }
+  | { readonly outcome: 'digest-mismatch' }
+  | { readonly outcome: 'blocked' }
 >;
 
 function appendProblem(call: Call, repo: RepositoryName, id: string, failure: AppendFailure): Problem {
@@ -233,10 +261,11 @@ function uploadUnknown(id: string): Problem {
   };
 }
 
-function created(call: Call, repo: RepositoryName, digest: Digest): Response {
+function created(call: Call, repo: RepositoryName, digest: Digest, warnings: readonly QuotaWarning[]): Response {
   return answer(call, 201, {
     location: locationOf(call, `/v2/${repo}/blobs/${digest}`),
     'docker-content-digest': digest,
+    ...warningHeaders(warnings),
   });
 }
 

@@ -8,6 +8,7 @@ import { orderOfTheTrash } from './0007-order-of-the-trash.ts';
 import { uploadsThatEnded } from './0008-uploads-that-ended.ts';
 import { retentionReviews } from './0009-retention-reviews.ts';
 import { storedSizes } from './0010-stored-sizes.ts';
+import { quotas } from './0011-quotas.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -22,4 +23,5 @@ export const migrations: readonly Migration[] = [
   uploadsThatEnded,
   retentionReviews,
   storedSizes,
+  quotas,
 ];

@@ -1,0 +1,53 @@
+import type { RepositoryName } from '../oci/names.ts';
+
+/** What a quota allows of one thing: above `soft` clients are warned, above `hard` pushes are refused. */
+export interface QuotaLimits {
+  readonly soft: number | undefined;
+  readonly hard: number | undefined;
+}
+
+/** A quota, as far as the operations need to know it. */
+export interface Quota {
+  /** Where it stands among those in force, from 0: what is counted is found by that. */
+  readonly position: number;
+  readonly name: string;
+  /** Whether it is for each of its repositories by itself; else it is for all of them together. */
+  readonly isEach: boolean;
+  /** Of contents, each counted once. */
+  readonly bytes: QuotaLimits;
+  readonly tags: QuotaLimits;
+}
+
+/** Which quota a repository is under. Those of one process stay as they are as long as it runs. */
+export interface Quotas {
+  of(repo: RepositoryName): Quota | undefined;
+}
+
+/** A registry that limits nobody, and so counts nothing. */
+export const noQuotas: Quotas = { of: () => undefined };
+
+/** What is limited. */
+export type QuotaKind = 'bytes' | 'tags';
+
+/** Why something is refused. */
+export interface OverQuota {
+  readonly quota: string;
+  readonly kind: QuotaKind;
+  readonly used: number;
+  readonly limit: number;
+  /** What the refused request would have added; undefined where its size is not known yet. */
+  readonly wanted: number | undefined;
+}
+
+/** A soft limit that is exceeded. */
+export interface QuotaWarning {
+  readonly quota: string;
+  readonly kind: QuotaKind;
+  readonly soft: number;
+  readonly hard: number | undefined;
+}
+
+/** Whether something may come, as far as quotas go. */
+export type Admission =
+  | { readonly outcome: 'admitted'; readonly warnings: readonly QuotaWarning[] }
+  | { readonly outcome: 'over-quota'; readonly over: OverQuota };
