@@ -1,5 +1,6 @@
 import type { Repair } from './fsck/finding.ts';
 import { Repairs } from './fsck/repairs.ts';
+import type { QuotaCounter } from './quotas/counter.ts';
 import type { Registry } from './registry/registry.ts';
 import { dropAbandoned, reviewAfterAll } from './registry/repair.ts';
 import type { StoreGeneration } from './registry/store-generation.ts';
@@ -7,6 +8,7 @@ import type { StoreGeneration } from './registry/store-generation.ts';
 interface Parts {
   readonly registry: Registry;
   readonly generation: StoreGeneration;
+  readonly quotas: Pick<QuotaCounter, 'recount'>;
   /** The database counts as newest again, so that things may be collected. */
   readonly onSettled: () => Promise<void>;
 }
@@ -21,7 +23,7 @@ export class OnlineRepairs {
 
   /** @returns whether it was made */
   async make(repair: Repair): Promise<boolean> {
-    const { registry, generation, onSettled } = this.#parts;
+    const { registry, generation, quotas, onSettled } = this.#parts;
     switch (repair.kind) {
       case 'remove-file': {
         using files = Repairs.besideServer(registry.clock.now());
@@ -35,6 +37,9 @@ export class OnlineRepairs {
       case 'settle-generation':
         await generation.settle(repair.generation);
         await onSettled();
+        return true;
+      case 'recount-quota':
+        await quotas.recount(repair.quota);
         return true;
     }
   }

@@ -10,12 +10,16 @@ import type { Config } from './config/schema.ts';
 import type { AdminParts, CollectorControl } from './http/admin/endpoint.ts';
 import { type HttpCalls, startHttpServer } from './http/server.ts';
 import type { Log } from './log/log.ts';
-import type { MetadataStore } from './metadata/store.ts';
+import { MetadataFullError, type MetadataStore } from './metadata/store.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { OnlineChecks } from './online-checks.ts';
 import { OnlineRepairs } from './online-repairs.ts';
 import type { PolicyScope } from './pruning/policy-scope.ts';
 import type { Pruner, PrunerParts } from './pruning/pruner.ts';
+import { QuotaCounter } from './quotas/counter.ts';
+import { putInForce } from './quotas/in-force.ts';
+import type { QuotaSet } from './quotas/quota-set.ts';
+import { quotaFigures } from './quotas/usage.ts';
 import { type Clock, systemClock } from './registry/clock.ts';
 import { collectorPause, dueReviews } from './registry/collector-pause.ts';
 import type { PullRules } from './registry/puller.ts';
@@ -35,6 +39,7 @@ export interface RunningServer {
   readonly collector: Collector;
   /** Undefined where there are no policies. */
   readonly pruner: Pruner | undefined;
+  readonly quotas: QuotaCounter;
   /** Drains, writes what is still in memory, and closes the stores. */
   stop(): Promise<void>;
 }
@@ -44,6 +49,8 @@ export interface ServerParts {
   readonly log: Log;
   /** What retention does; undefined where it does nothing. */
   readonly policies?: PolicySet | undefined;
+  /** What is limited; undefined where nothing is. */
+  readonly quotas?: QuotaSet | undefined;
   readonly clock?: Clock;
   /** How things become durable, where it is not by the system's calls. */
   readonly syncs?: Syncs;
@@ -61,6 +68,7 @@ export async function startServer({
   config,
   log,
   policies,
+  quotas,
   clock = systemClock,
   syncs,
   wrapMetadata = (metadata) => metadata,
@@ -69,7 +77,7 @@ export async function startServer({
   await checkListenHost(config.listen.host);
   const stores = await openStores(config.data, log, { clock, syncs });
   try {
-    const parts = { config, log, policies, clock, wrapPullRules };
+    const parts = { config, log, policies, quotas, clock, wrapPullRules };
     return await serve({ ...stores, metadata: wrapMetadata(stores.metadata) }, parts, syncs?.answer);
   } catch (error) {
     await stores.close();
@@ -77,12 +85,12 @@ export async function startServer({
   }
 }
 
-type ServingParts = Pick<ServerParts, 'config' | 'log' | 'policies'> &
+type ServingParts = Pick<ServerParts, 'config' | 'log' | 'policies' | 'quotas'> &
   Required<Pick<ServerParts, 'clock' | 'wrapPullRules'>>;
 
 async function serve(
   stores: Stores,
-  { config, log, policies, clock, wrapPullRules }: ServingParts,
+  { config, log, policies, quotas, clock, wrapPullRules }: ServingParts,
   answer: HttpCalls['answer'] | undefined,
 ): Promise<RunningServer> {
   const { directory, generation, metadata, reserve } = stores;
@@ -103,9 +111,12 @@ async function serve(
       pruningPaused: pruner?.pause === undefined ? 0 : 1,
     };
   });
+  await limit(metadata, quotas);
   const retention = policies === undefined ? undefined : await policyScope(policies, config);
-  const made = registryOf({ stores, config, clock, log, traffic: metrics, policies, retention });
+  const made = registryOf({ stores, config, clock, log, traffic: metrics, policies, quotas, retention });
   const registry: Registry = { ...made, pullRules: wrapPullRules(made.pullRules) };
+  const quotaCounter = new QuotaCounter({ metadata, set: quotas, log });
+  if (quotas !== undefined) metrics.watchQuotas(() => quotaFigures(metadata, quotas));
   const disk = new ShortDisk(() => diskSpace(directory));
   const pace = new Pace({
     ...config.collector,
@@ -130,13 +141,14 @@ async function serve(
     pruner?.notice();
   });
   const access = new AdminAccess(directory);
-  const repairs = new OnlineRepairs({ registry, generation, onSettled: () => collectAgain() });
+  const repairs = new OnlineRepairs({ registry, generation, quotas: quotaCounter, onSettled: () => collectAgain() });
   const checks = new OnlineChecks({ directory, clock, make: (repair) => repairs.make(repair) });
   const admin = {
     collector: controlOf(collector, generation),
     checks,
     pruner,
     policies: () => Promise.resolve(policies === undefined ? undefined : ({ ok: true, set: policies } as const)),
+    quotas,
     token: access.token,
   };
   const server = listen(config, { registry, metrics, log, admin, answer });
@@ -160,6 +172,7 @@ async function serve(
   }
   collector.start();
   pruner?.start();
+  quotaCounter.start();
 
   function reclaimDead(): void {
     void registry.reclaimer.resume().catch((error: unknown) => {
@@ -179,10 +192,11 @@ async function serve(
     url: server.url.origin,
     collector,
     pruner,
+    quotas: quotaCounter,
     async stop() {
       disk.stop();
       const checked = checks.stop();
-      const collected = Promise.all([collector.stop(), pruner?.stop()]);
+      const collected = Promise.all([collector.stop(), pruner?.stop(), quotaCounter.stop()]);
       access.withdraw();
       await server.stop(config.http.drainMs);
       await Promise.all([checked, collected]);
@@ -202,6 +216,21 @@ async function policyScope({ policies }: PolicySet, { retention }: Config): Prom
 async function newPruner(parts: PrunerParts): Promise<Pruner> {
   const { Pruner: One } = await import('./pruning/pruner.ts');
   return new One(parts);
+}
+
+/** @throws StartupError where there is no room to write down that quotas have changed */
+async function limit(metadata: MetadataStore, quotas: QuotaSet | undefined): Promise<void> {
+  try {
+    await putInForce(metadata, quotas);
+  } catch (error) {
+    if (!(error instanceof MetadataFullError)) throw error;
+    throw new StartupError(
+      'the disk is full, and the quotas are others than before: make room, or leave them as they were',
+      {
+        cause: error,
+      },
+    );
+  }
 }
 
 /** The operator's switch. It does not start the collector while the database is outdated. */

@@ -11,6 +11,7 @@ import { linesMediaType, type Progress, progress } from '../http/admin/lines.ts'
 import { adminPrefix, answerAdmin } from '../http/admin/routes.ts';
 import { jsonLines } from '../json-lines.ts';
 import { createLog } from '../log/log.ts';
+import { quotasOf } from '../quotas/in-force.ts';
 import { adminActor } from '../registry/actor.ts';
 import { systemClock } from '../registry/clock.ts';
 import { StartupError } from '../startup-error.ts';
@@ -99,7 +100,8 @@ async function withinProcess(
 ): Promise<AdminClient> {
   const log = await quietLog();
   const traffic = { pulled: () => undefined, pushed: () => undefined };
-  const registry = registryOf({ stores, config, clock: systemClock, log, traffic });
+  const quotas = await quotasOf(stores.metadata);
+  const registry = registryOf({ stores, config, clock: systemClock, log, traffic, quotas });
   const token = randomBytes(32).toString('base64url');
   const send: Send = async (path, init) => {
     const request = new Request(`http://localhost${path}`, init);
@@ -118,6 +120,7 @@ async function withinProcess(
         checks: undefined,
         pruner: undefined,
         policies: () => configuredPolicies(policies),
+        quotas,
         token,
       },
     };

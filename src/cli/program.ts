@@ -59,6 +59,11 @@ const commands: readonly CommandEntry[] = [
     load: async () => (await import('./du.ts')).defineDu,
   },
   {
+    name: 'quota',
+    summary: 'show what is used of each quota, and what it allows',
+    load: async () => (await import('./quota.ts')).defineQuota,
+  },
+  {
     name: 'retention',
     summary: 'show what retention policies would remove; check them, or translate those of another registry',
     load: async () => (await import('./retention.ts')).defineRetention,

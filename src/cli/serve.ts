@@ -8,6 +8,7 @@ import type { RunningServer } from '../server.ts';
 import { StartupError } from '../startup-error.ts';
 import { announcementOf, announcementText } from './announcement.ts';
 import { configuredPolicies } from './configured-policies.ts';
+import { configuredQuotas } from './configured-quotas.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { CommandDefinition } from './command-definition.ts';
 import { addSettingFlags } from './setting-flags.ts';
@@ -32,8 +33,10 @@ async function serve(flags: ConfigFlags): Promise<number> {
     return exitCodes.usage;
   }
   const policies = await configuredPolicies(loaded.policies);
-  if (policies?.ok === false) {
-    console.error(['wherry cannot start with this configuration:', ...policies.problems].join('\n  '));
+  const quotas = await configuredQuotas(loaded.quotas);
+  if (policies?.ok === false || quotas?.ok === false) {
+    const problems = [policies, quotas].flatMap((result) => (result?.ok === false ? result.problems : []));
+    console.error(['wherry cannot start with this configuration:', ...problems].join('\n  '));
     return exitCodes.usage;
   }
   const { config } = loaded;
@@ -43,7 +46,7 @@ async function serve(flags: ConfigFlags): Promise<number> {
   const { startServer } = await import('../server.ts');
   let server: RunningServer;
   try {
-    server = await startServer({ config, log, policies: policies?.set });
+    server = await startServer({ config, log, policies: policies?.set, quotas: quotas?.set });
   } catch (error) {
     if (!(error instanceof StartupError)) throw error;
     console.error(`wherry cannot start: ${error.message}`);

@@ -7,12 +7,13 @@ import type { FoundValue, SourceReading } from './source.ts';
 
 const names = settable.map(({ name }) => name);
 
-/** The one key that is no setting: what stands under it is a document of its own. */
-const policiesKey = 'policies';
+/** The keys that are no settings: what stands under each is a document of its own. */
+const documentKeys = ['policies', 'quotas'] as const;
 
 /**
  * Reads a configuration file's text (YAML). Each setting stands nested, as its name says: `windows.lease` is the key
- * `lease` under the key `windows`. Keys that are no setting are refused; `policies` is handed on as it stands.
+ * `lease` under the key `windows`. Keys that are no setting are refused; `policies` and `quotas` are handed on as
+ * they stand.
  */
 export function readConfigFile(path: string, text: string): SourceReading {
   const lines = new LineCounter();
@@ -25,9 +26,9 @@ export function readConfigFile(path: string, text: string): SourceReading {
   if (problems.length > 0) return { found: [], problems };
 
   const found: FoundValue[] = [];
-  let policies: PoliciesDocument | undefined;
+  const documents: { [Key in (typeof documentKeys)[number]]?: PoliciesDocument } = {};
   visit(document.contents, '', path);
-  return policies === undefined ? { found, problems } : { found, problems, policies };
+  return { found, problems, ...documents };
 
   function visit(given: unknown, name: string, parentWhere: string): void {
     const node = resolve(given, document);
@@ -66,9 +67,10 @@ export function readConfigFile(path: string, text: string): SourceReading {
     }
     const word = String(key.value);
     const name = group === '' ? word : `${group}.${word}`;
-    if (name === policiesKey) {
+    const documentKey = documentKeys.find((one) => one === name);
+    if (documentKey !== undefined) {
       const given = policiesDocument(path, document, lines, value);
-      if (given.value !== null) policies = given;
+      if (given.value !== null) documents[documentKey] = given;
     } else if (word.includes('.') && names.includes(name)) {
       problems.push(`${where}: write ${name} as a key under the key ${name.slice(0, name.lastIndexOf('.'))}`);
     } else if (names.includes(name) || isGroup(name)) {
@@ -88,7 +90,7 @@ function hintFor(name: string, word: string): string {
   const elsewhere = names.find((other) => other.endsWith(`.${word}`));
   if (elsewhere !== undefined) return ` (did you mean ${elsewhere}?)`;
   const groups = names.filter((other) => other.includes('.')).map((other) => other.slice(0, other.lastIndexOf('.')));
-  return suggestion(name, [...names, ...groups, policiesKey]);
+  return suggestion(name, [...names, ...groups, ...documentKeys]);
 }
 
 function isEmptyText(source: string | undefined, type: string | undefined): boolean {

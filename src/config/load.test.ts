@@ -77,6 +77,7 @@ test('without any source every setting has its default', async () => {
     ok: true,
     sources: new Map(allSettings.map(({ name }) => [name, 'default'])),
     policies: undefined,
+    quotas: undefined,
     config: {
       data: './data',
       listen: { host: '127.0.0.1', port: 5000 },

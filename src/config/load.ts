@@ -15,6 +15,8 @@ export type LoadResult =
       readonly sources: ReadonlyMap<string, SourceKind>;
       /** The retention policies of the file, not yet parsed: that is for src/retention/. */
       readonly policies: PoliciesDocument | undefined;
+      /** The same of its quotas: that is for src/quotas/. */
+      readonly quotas: PoliciesDocument | undefined;
     }
   | { readonly ok: false; readonly problems: readonly string[] };
 
@@ -43,7 +45,8 @@ export async function loadConfig(options: {
   const config = configOf((setting) => setting.type.schema.parse(chosen.get(setting.name)?.value ?? setting.default));
   const sources = new Map(allSettings.map(({ name }) => [name, chosen.get(name)?.kind ?? 'default'] as const));
   const policies = readings.find((reading) => reading.policies !== undefined)?.policies;
-  return { ok: true, config, sources, policies };
+  const quotas = readings.find((reading) => reading.quotas !== undefined)?.quotas;
+  return { ok: true, config, sources, policies, quotas };
 }
 
 async function readFileOf(

@@ -1,6 +1,9 @@
 import { isAlias, isMap, isScalar, isSeq, type Document, type LineCounter } from 'yaml';
 
-/** The retention policies of a configuration file, as they stand there. src/retention/ knows what may stand in them. */
+/**
+ * The retention policies of a configuration file, as they stand there; or its quotas. src/retention/ and src/quotas/ know
+ * what may stand in them.
+ */
 export interface PoliciesDocument {
   /** Lists, groups and texts; null for what has no value. */
   readonly value: unknown;

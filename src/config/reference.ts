@@ -21,7 +21,7 @@ several of them set it, the later in this list wins:
 
 Names that do not exist and values that are not accepted are refused at the start, all of them at once. Variables that
 Kubernetes sets for a Service named \`wherry\` are passed over. Only the file can hold \`policies\`, which
-[retention.md](retention.md) describes.
+[retention.md](retention.md) describes, and \`quotas\` ([quotas.md](quotas.md)).
 
 This file holds the defaults:
 

@@ -19,4 +19,6 @@ export interface SourceReading {
   readonly problems: readonly string[];
   /** Retention policies, which only a file can hold. */
   readonly policies?: PoliciesDocument;
+  /** Quotas, the same. */
+  readonly quotas?: PoliciesDocument;
 }

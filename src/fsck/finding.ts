@@ -14,6 +14,7 @@ export const findingCodes = [
   'F11',
   'F13',
   'F14',
+  'F15',
 ] as const;
 
 export type FindingCode = (typeof findingCodes)[number];
@@ -31,7 +32,9 @@ export type Repair =
   /** An object that was to be uploaded, and whose upload is gone. */
   | { readonly kind: 'drop-object'; readonly oid: string }
   /** The blobs as they are count as those of the database from now on. */
-  | { readonly kind: 'settle-generation'; readonly generation: number };
+  | { readonly kind: 'settle-generation'; readonly generation: number }
+  /** What a quota limits is counted anew. */
+  | { readonly kind: 'recount-quota'; readonly quota: number };
 
 /** What the review queue knows a thing by. */
 export interface ReviewKey {

@@ -6,6 +6,7 @@ import { generationCheck } from './checks/generation.ts';
 import { linksCheck } from './checks/links.ts';
 import { manifestsCheck } from './checks/manifests.ts';
 import { objectsCheck } from './checks/objects.ts';
+import { quotaBlobsCheck, quotaLinksCheck, quotaUsageCheck } from './checks/quotas.ts';
 import { tablesCheck } from './checks/tables.ts';
 import { tagsCheck, trashedTagsCheck } from './checks/tags.ts';
 import { tasksCheck } from './checks/tasks.ts';
@@ -97,6 +98,9 @@ async function* findings(
   yield* walk(tagsCheck(checked), counter('tags'));
   yield* walk(trashedTagsCheck(checked), counter('tags in the trash'));
   yield* walk(uploadsCheck(checked), counter('uploads'));
+  yield* walk(quotaUsageCheck(checked), counter('quotas'));
+  yield* walk(quotaBlobsCheck(checked), counter('blobs counted'));
+  yield* walk(quotaLinksCheck(checked), counter('links to count'));
   yield* walk(tasksCheck(checked), counter('reviews'));
   if (reading !== undefined) {
     const checkpoint = new Checkpoint(dataDirectory);

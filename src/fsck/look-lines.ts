@@ -14,6 +14,7 @@ const repair = z.discriminatedUnion('kind', [
   }),
   z.object({ kind: z.literal('drop-object'), oid: z.string() }),
   z.object({ kind: z.literal('settle-generation'), generation: z.number() }),
+  z.object({ kind: z.literal('recount-quota'), quota: z.number() }),
 ]);
 
 const finding = z.object({

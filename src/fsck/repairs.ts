@@ -48,6 +48,10 @@ export class Repairs implements Disposable {
         if (this.#database === undefined) return false;
         this.#database.run('update store set generation = max(generation, ?)', [repair.generation]);
         return true;
+      case 'recount-quota':
+        if (this.#database === undefined) return false;
+        recount(this.#database, repair.quota);
+        return true;
     }
   }
 
@@ -62,6 +66,24 @@ function enqueue(database: Database, { kind, key1, key2 }: ReviewKey, dueAt: num
      on conflict (kind, key1, key2) do update set due_at = min(task.due_at, excluded.due_at), version = task.version + 1`,
     [kind, key1, key2, dueAt],
   );
+}
+
+/** The next start of a server counts it: until then, and while it does, nothing is refused. */
+function recount(database: Database, quota: number): void {
+  database.transaction(() => {
+    const old = database
+      .query<{ position: number | null; repositories_hash: string; settings: string }, [number]>(
+        'select position, repositories_hash, settings from quota where number = ?',
+      )
+      .get(quota);
+    if (old === null || old.position === null) return;
+    database.run(`update quota set position = null, phase = 'stale' where number = ?`, [quota]);
+    database.run(`insert into quota (position, repositories_hash, settings, phase) values (?, ?, ?, 'links')`, [
+      old.position,
+      old.repositories_hash,
+      old.settings,
+    ]);
+  })();
 }
 
 function dropObject(database: Database, oid: string, dueAt: number): void {

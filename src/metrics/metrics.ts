@@ -2,6 +2,7 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import type { Collected } from '../collector/review.ts';
 import type { Pruned } from '../pruning/prune-repository.ts';
 import { DurationHistogram } from './duration-histogram.ts';
+import { addQuotaGauges, type QuotaFigures } from './quota-gauges.ts';
 import { RequestTally } from './request-tally.ts';
 
 /** Upper bounds of the histogram of durations, in seconds: from a manifest out of memory to a layer over a slow line. */
@@ -168,6 +169,11 @@ export class Metrics {
 
   pushed(sizeBytes: number): void {
     this.#pushedBytes.inc(sizeBytes);
+  }
+
+  /** Shows what is used of quotas. @param measure is called whenever somebody asks */
+  watchQuotas(measure: () => Promise<readonly QuotaFigures[]>): void {
+    addQuotaGauges(this.#registry, measure);
   }
 
   /** All metrics in Prometheus's text format. */

@@ -18,7 +18,7 @@ export async function admitUpload(registry: Registry, { repo, blob }: UploadToBe
   const quota = registry.quotas.of(repo);
   if (quota === undefined) return { outcome: 'admitted', warnings: [] };
   const admission = await registry.metadata.read(() => admitUploadNow(quota, repo, blob));
-  if (admission.outcome === 'admitted') return admission;
+  if (admission.outcome === 'admitted' || !admission.over.isFirst) return admission;
   const now = registry.clock.now();
   return await registry.metadata.writeUnsynced(() => refuseUploadNow(quota, repo, blob, { now }));
 }

@@ -219,7 +219,10 @@ function overLimit(
   if (limit === undefined || standing.phase !== 'complete') return undefined;
   const used = standing[kind] ?? 0;
   const isOver = wanted === undefined ? used >= limit : used + wanted > limit;
-  return isOver ? { quota: quota.name, kind, used, limit, wanted } : undefined;
+  // Of a repository that has nothing, nothing is written down: any name can be pushed to.
+  const isKnown = !quota.isEach || standing.bytes !== null;
+  const isFirst = isKnown && standing[`refused_${kind}`] === null;
+  return isOver ? { quota: quota.name, kind, used, limit, wanted, isFirst } : undefined;
 }
 
 /** The soft limits that are exceeded; those that are only now are written down. */
@@ -260,10 +263,10 @@ function* recordRefusal(
   quota: Quota,
   standing: Standing,
   repo: RepositoryName,
-  { kind, used, limit }: OverQuota,
+  { kind, used, limit, isFirst }: OverQuota,
   { now, actor = anyClient }: Occasion,
 ): Operation<void> {
-  if (standing[`refused_${kind}`] !== null) return;
+  if (!isFirst) return;
   yield* change(markQuotaRefused, {
     quota: standing.number,
     scope: scopeOf(quota, repo),

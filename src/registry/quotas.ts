@@ -37,6 +37,8 @@ export interface OverQuota {
   readonly limit: number;
   /** What the refused request would have added; undefined where its size is not known yet. */
   readonly wanted: number | undefined;
+  /** Whether nothing was refused since something of the kind has gone: then it is written down. */
+  readonly isFirst: boolean;
 }
 
 /** A soft limit that is exceeded. */

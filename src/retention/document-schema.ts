@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { SettingType } from '../config/setting-types.ts';
+import { choice, type SettingType } from '../config/setting-types.ts';
 import { quote } from '../oci/quote.ts';
 import { parseRepositoryGlob } from './pattern.ts';
 
@@ -66,6 +66,7 @@ export const repositoryGlob = parsed('globs such as team/app, team/* and team/**
   return outcome.ok ? { ok: true, result: outcome.glob } : outcome;
 });
 
+export const bool = value(choice(['true', 'false'])).transform((word) => word === 'true');
 /** What somebody calls a thing. */
 export const name = parsed('a name', (text) =>
   text === '' || text.length > 100

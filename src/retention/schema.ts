@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { byteSize, choice, duration, wholeNumber } from '../config/setting-types.ts';
-import { group, name, oneOrMore, parsed, repositoryGlob, value } from './document-schema.ts';
+import { bool, group, name, oneOrMore, parsed, repositoryGlob, value } from './document-schema.ts';
 import { Glob } from './glob.ts';
 import { isExpression, parsePattern, parseTagPattern, Expression } from './pattern.ts';
 import type { Criteria, Policy, Rails, Rule, Selector } from './policy.ts';
@@ -12,7 +12,6 @@ const window = duration({ minMs: 1, maxMs: longest });
 const grace = duration({ minMs: 1, maxMs: longest, zeroMeans: 'no time at all' });
 const count = wholeNumber({ min: 0, max: 1_000_000 });
 const size = byteSize({ min: '0B', max: '1000000GiB' });
-const flag = choice(['true', 'false']);
 
 /** What every rail is where the policy does not say. */
 export const defaultRails: Rails = {
@@ -50,7 +49,6 @@ const share = parsed('a part such as 20%, from 0% to 100%', (text) => {
   if (Number(percent) > 100) return { ok: false, problem: 'this is more than all' };
   return { ok: true, result: Number(percent) / 100 };
 });
-const bool = value<'true' | 'false'>(flag).transform((word) => word === 'true');
 const patternsByName = z
   .record(z.string(), textPattern, { error: 'is a group of names, each with what it must match' })
   .transform((patterns) => new Map(Object.entries(patterns)));

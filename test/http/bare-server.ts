@@ -94,6 +94,7 @@ export class BareServer implements AsyncDisposable {
         checks: undefined,
         pruner: undefined,
         policies: () => Promise.resolve(undefined),
+        quotas: undefined,
         token: 'none',
       },
       log,

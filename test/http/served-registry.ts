@@ -6,6 +6,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { createLog } from '../../src/log/log.ts';
 import type { Pruned } from '../../src/pruning/prune-repository.ts';
 import type { PolicySet } from '../../src/retention/policy-set.ts';
+import { QuotaSet } from '../../src/quotas/quota-set.ts';
 import { type RunningServer, startServer, type Syncs } from '../../src/server.ts';
 import { ManualClock } from '../server/manual-clock.ts';
 import { digestOf, ociManifest } from './content.ts';
@@ -21,6 +22,7 @@ export class ServedRegistry implements AsyncDisposable {
   readonly dataDirectory: string;
   /** What it serves with from the next start on. */
   policies: PolicySet | undefined;
+  quotas: QuotaSet | undefined;
   #server: RunningServer | undefined;
 
   readonly #syncs: Syncs | undefined;
@@ -66,9 +68,9 @@ export class ServedRegistry implements AsyncDisposable {
     if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
     const stream = { write: (line: string) => void this.logged.push(line) };
     const log = await createLog({ level: loaded.config.log.level, format: 'json', stream });
-    const { clock, policies } = this;
+    const { clock, policies, quotas } = this;
     const syncs = this.#syncs === undefined ? {} : { syncs: this.#syncs };
-    this.#server = await startServer({ config: loaded.config, log, policies, clock, ...syncs });
+    this.#server = await startServer({ config: loaded.config, log, policies, quotas, clock, ...syncs });
     // What is due by the test's clock is collected when the test says so.
     this.#server.collector.pause();
   }
@@ -116,6 +118,21 @@ export class ServedRegistry implements AsyncDisposable {
   /** Has policies prune that let it for a disk that is nearly full. */
   async makeRoom(neededBytes: number): Promise<Pruned | undefined> {
     return await this.#server?.pruner?.makeRoom(neededBytes);
+  }
+
+  /** Serves the same data with these quotas, and waits until all that they limit is counted. */
+  async limit(quotas: unknown, settings: Settings = {}): Promise<void> {
+    await this.stop();
+    const parsed = quotas === undefined ? undefined : QuotaSet.parse(quotas);
+    if (parsed?.ok === false) throw new Error(parsed.problems.join('\n'));
+    this.quotas = parsed?.set;
+    await this.resume(settings);
+    await this.counted();
+  }
+
+  /** Resolves once all that quotas limit is counted. */
+  async counted(): Promise<void> {
+    await this.#server?.quotas.counted();
   }
 
   /** Pushes a blob with a single POST. @returns its digest @throws if it is not accepted */

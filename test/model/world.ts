@@ -25,6 +25,8 @@ import type { MetadataStore } from '../../src/metadata/store.ts';
 import { randomIds } from '../../src/registry/id-generator.ts';
 import { everyGet } from '../../src/registry/puller.ts';
 import { PullRecorder } from '../../src/registry/pull-recorder.ts';
+import { putInForce } from '../../src/quotas/in-force.ts';
+import type { QuotaSet } from '../../src/quotas/quota-set.ts';
 import { noQuotas } from '../../src/registry/quotas.ts';
 import { RecentManifests } from '../../src/registry/recent-manifests.ts';
 import { Reclaimer } from '../../src/registry/reclaimer.ts';
@@ -43,6 +45,8 @@ export interface WorldSettings {
   readonly windows: Windows;
   readonly sparse: SparsePolicy;
   readonly mutation?: Mutation;
+  /** What is limited from the next start on. */
+  readonly quotas?: () => QuotaSet | undefined;
 }
 
 /** The parts of one process, from its start to its end. */
@@ -183,6 +187,16 @@ export class World implements AsyncDisposable {
     this.#process = await this.#start(directory);
   }
 
+  /** Where its data is, until the process is killed. */
+  get directory(): string {
+    return this.#running.directory;
+  }
+
+  /** The rows that a query finds at this moment. */
+  rows(sql: string): unknown {
+    return this.#running.database.query(sql).all();
+  }
+
   /** What the tables say at this moment. */
   seen(): Seen {
     const read = (sql: string): unknown => this.#running.database.query(sql).all();
@@ -236,9 +250,11 @@ export class World implements AsyncDisposable {
       syncShard: async () => {},
       writeSynced: async (path, text) => writeFileSync(path, text),
     });
-    const { windows, sparse, mutation } = this.#settings;
+    const { windows, sparse, mutation, quotas } = this.#settings;
     const metadata = mutation === undefined ? sqlite : mutation(sqlite);
     const { clock } = this;
+    const set = quotas?.();
+    if (quotas !== undefined) await putInForce(metadata, set);
     const log = logInto(this.errors);
     const generation = await StoreGeneration.open({ metadata, blobs, clock });
     const registry: Registry = {
@@ -256,7 +272,7 @@ export class World implements AsyncDisposable {
       pullRules: everyGet,
       reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
       retention: noRetention,
-      quotas: noQuotas,
+      quotas: set ?? noQuotas,
     };
     const pace = new Pace({
       batch: 4,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseTarget, type Target } from '../../oci/target.ts';
 import type { Pruner } from '../../pruning/pruner.ts';
+import type { QuotaSet } from '../../quotas/quota-set.ts';
 import type { PolicySetResult } from '../../retention/policy-set.ts';
 import { readBounded } from '../bounded-body.ts';
 import { answerJson, type Call, refuse } from '../call.ts';
@@ -27,6 +28,8 @@ export interface AdminParts {
   readonly pruner: Pruner | undefined;
   /** The retention policies that the registry has been given; undefined where there are none. */
   readonly policies: () => Promise<PolicySetResult | undefined>;
+  /** The quotas that are in force; undefined where nothing is limited. */
+  readonly quotas: QuotaSet | undefined;
   /** What a request has to know to be answered. */
   readonly token: string;
 }

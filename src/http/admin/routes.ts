@@ -6,6 +6,7 @@ import { explain } from './explain.ts';
 import { checkEverything } from './fsck.ts';
 import { openApiDocument } from './openapi.ts';
 import { addPin, listPins, removePin } from './pins.ts';
+import { listQuotas } from './quotas.ts';
 import { planTheRetention } from './retention.ts';
 import { approvePolicies, resumePruning, retentionStatus } from './retention-control.ts';
 import { applyThePlan } from './retention-apply.ts';
@@ -37,6 +38,7 @@ export const adminEndpoints: readonly (Endpoint | LinesEndpoint)[] = [
   resumePruning,
   listUpcoming,
   applyThePlan,
+  listQuotas,
 ];
 
 const endpointsByPath = Map.groupBy(adminEndpoints, ({ path }) => path);

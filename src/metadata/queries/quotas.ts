@@ -176,6 +176,11 @@ export const quotasInForce = query<Record<never, never>>()(({ db }) =>
     .orderBy('position'),
 );
 
+/** A count, by its number. */
+export const quotaByNumber = query<{ number: number }>()(({ db, p }) =>
+  db.selectFrom('quota').select(['position', 'repositories_hash', 'settings']).where('number', '=', p('number')),
+);
+
 /** A quota that is in force. */
 export const quotaAt = query<{ position: number }>()(({ db, p }) =>
   db
@@ -263,13 +268,18 @@ export const deleteQuota = query<{ number: number }>()(({ db, p }) =>
   db.deleteFrom('quota').where('number', '=', p('number')).where('position', 'is', null),
 );
 
-/** What is counted, of the repositories after one of them where the quota is for each. */
+/** What is counted for all of a quota's repositories together. */
+export const quotaUsage = query<{ quota: number }>()(({ db, p }) =>
+  db.selectFrom('quota_usage').select(['bytes', 'tags']).where('quota', '=', p('quota')).where('repo', '=', ''),
+);
+
+/** What is counted for each of a quota's repositories after one of them. */
 export const quotaUsagesAfter = query<{ quota: number; after: string; limit: number }>()(({ db, p }) =>
   db
     .selectFrom('quota_usage')
     .select(['repo', 'bytes', 'tags'])
     .where('quota', '=', p('quota'))
-    .where(({ eb, ref }) => eb(ref('repo').$castTo<string>(), '>=', p('after')))
+    .where(({ eb, ref }) => eb(ref('repo').$castTo<string>(), '>', p('after')))
     .orderBy('repo')
     .limit(p('limit')),
 );
