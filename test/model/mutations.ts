@@ -9,6 +9,7 @@ import {
 import { renewLinkLease } from '../../src/metadata/queries/links.ts';
 import { attachAbsentChildEdges, renewManifestLease } from '../../src/metadata/queries/manifests.ts';
 import { findPin, pinnedTagOf } from '../../src/metadata/queries/pins.ts';
+import { removeQuotaLink, takeQuotaTags } from '../../src/metadata/queries/quotas.ts';
 import { allReferrersOf, deleteTrashedTag, releaseManifest } from '../../src/metadata/queries/removals.ts';
 import { upsertTask } from '../../src/metadata/queries/tasks.ts';
 import { endManifestTrash, endTagTrash, showBlobsOf } from '../../src/metadata/queries/trash.ts';
@@ -56,6 +57,8 @@ export const mistakes: readonly KnownMistake[] = [
   mistake('nobody looks at the pin of a repository', { query: findPin, where: { kind: 'repository' } }),
   mistake('nobody looks at the pin of a tag', { query: findPin, where: { kind: 'tag' } }),
   mistake('the delete of a manifest does not look at the pins of its tags', { query: pinnedTagOf }),
+  mistake('a link that goes still counts in its quota', { query: removeQuotaLink }),
+  mistake('a tag that goes still counts in its quota', { query: takeQuotaTags }),
 ];
 
 class DeafStore implements MetadataStore {

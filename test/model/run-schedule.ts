@@ -6,6 +6,7 @@ import { checkClients } from './check-clients.ts';
 import { checkFiles } from './check-files.ts';
 import { checkLeftovers } from './check-leftovers.ts';
 import { checkOperators } from './check-operators.ts';
+import { boundless, checkQuotas } from './check-quotas.ts';
 import { checkQueue } from './check-queue.ts';
 import { forgetGone, goneFrom } from './follow.ts';
 import { judge } from './judge.ts';
@@ -32,7 +33,12 @@ const windowsInARow = 12;
 /** Runs a schedule on a registry of its own and checks it after every step. @returns how many operations it has made */
 export async function runSchedule(schedule: Schedule, mutation?: Mutation): Promise<number> {
   const { windows, sparse, steps } = schedule;
-  await using world = await World.open({ windows, sparse, ...(mutation === undefined ? {} : { mutation }) });
+  await using world = await World.open({
+    windows,
+    sparse,
+    quotas: () => boundless,
+    ...(mutation === undefined ? {} : { mutation }),
+  });
   const run = new Run(world, new Reference(windows, sparse));
   for (const step of steps) {
     await run.step(step);
@@ -255,6 +261,7 @@ class Run {
     await checkClients(this.#world, this.#model);
     await checkOperators(this.#world, this.#model);
     checkQueue(this.#model, this.#world.seen(), this.#now);
+    await checkQuotas(this.#world);
   }
 
   // What must be so at the end.
