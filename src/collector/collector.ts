@@ -2,9 +2,11 @@ import type { Log } from '../log/log.ts';
 import type { Operation } from '../metadata/operation.ts';
 import { parseDigest } from '../oci/digest.ts';
 import { parseRepositoryName } from '../oci/names.ts';
+import { keepsHistory } from '../registry/history.ts';
 import type { Registry } from '../registry/registry.ts';
 import { ClockGuard } from './clock-guard.ts';
 import { forgetOldEvents } from './old-events.ts';
+import { DaysOfPulls, forgetOldHistory } from './old-history.ts';
 import type { Pace } from './pace.ts';
 import { dueNow, nextDueAt, postpone, putAway, type Task } from './queue.ts';
 import type { Collected, ReviewOutcome } from './review.ts';
@@ -21,8 +23,10 @@ const removalsAtOnce = 16;
 const retryMs = { least: 1000, most: 3_600_000 };
 /** How soon the queue is looked at after a commit, in ms: many commits share a look. */
 const noticeMs = 200;
-/** How often it is looked for events that are too old, in ms: there are new ones only where something is collected. */
+/** How often it is looked for events and history that are too old, in ms. */
 const eventsLookMs = 600_000;
+/** How often it is looked for old history where nothing else is to be done, in ms. */
+const historyLookMs = 86_400_000;
 /** The longest time that a timer waits, in ms. */
 const longestTimerMs = 2 ** 31 - 1;
 
@@ -53,6 +57,7 @@ export class Collector {
   readonly #log: Log;
   readonly #clockGuard: ClockGuard;
   readonly #keepEventsMs: number;
+  readonly #daysOfPulls = new DaysOfPulls();
   #eventsLookedAt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #noticing: ReturnType<typeof setTimeout> | undefined;
@@ -154,7 +159,7 @@ export class Collector {
     for (let left = reviews; left > 0 && mayGoOn() && this.#isClockTrusted();) {
       const startedAt = performance.now();
       const tasks = await this.#dueNow(Math.min(this.#pace.atOnce, left));
-      if (tasks.length === 0 && this.#removals.size === 0) return await this.#forgetOldEvents(mayGoOn);
+      if (tasks.length === 0 && this.#removals.size === 0) return await this.#forgetOld(mayGoOn);
       left -= tasks.length;
       await this.#handleAll(tasks);
       if (tasks.length > 0) await this.#rest(tasks, performance.now() - startedAt);
@@ -211,10 +216,12 @@ export class Collector {
     return distrustedMs === 0;
   }
 
-  async #forgetOldEvents(mayGoOn: () => boolean): Promise<void> {
+  async #forgetOld(mayGoOn: () => boolean): Promise<void> {
     const now = this.#registry.clock.now();
-    if (this.#keepEventsMs === Infinity || now - this.#eventsLookedAt < eventsLookMs) return;
+    if (now - this.#eventsLookedAt < eventsLookMs) return;
     this.#eventsLookedAt = now;
+    await forgetOldHistory(this.#registry, this.#daysOfPulls, mayGoOn);
+    if (this.#keepEventsMs === Infinity) return;
     await forgetOldEvents(this.#registry, now - this.#keepEventsMs, mayGoOn);
   }
 
@@ -254,8 +261,11 @@ export class Collector {
 
   async #sleepUntilDue(): Promise<void> {
     const { clock, metadata } = this.#registry;
-    const dueAt = await metadata.read(nextDueAt);
-    if (dueAt !== undefined) this.#sleep(Math.max(dueAt - clock.now(), this.#clockGuard.distrustedMs, 1));
+    // Pulls are remembered also where nothing is ever due.
+    const lookMs = keepsHistory(this.#registry.windows) ? historyLookMs : Infinity;
+    const dueAt = (await metadata.read(nextDueAt)) ?? clock.now() + lookMs;
+    if (dueAt !== Infinity)
+      this.#sleep(Math.max(Math.min(dueAt - clock.now(), lookMs), this.#clockGuard.distrustedMs, 1));
   }
 
   #sleep(ms: number): void {

@@ -19,8 +19,8 @@ import { tagsAbout } from '../oci/tags-about.ts';
 import { collectorActor } from '../registry/actor.ts';
 import { recordEvent } from '../registry/events.ts';
 import { pinOfTag } from '../registry/pin.ts';
+import { keepsHistory, type ManifestBefore, rememberRemains, rememberTagGone } from '../registry/history.ts';
 import { uncountTags } from '../registry/quota-usage.ts';
-import type { Quotas } from '../registry/quotas.ts';
 import { reviewLink, reviewManifest as enqueueManifest } from '../registry/review.ts';
 import { type ReviewTime, searchHold } from './hold.ts';
 import { done, type ReviewOutcome, reviewAgainAt } from './review.ts';
@@ -50,7 +50,7 @@ export function* reviewManifest(repo: RepositoryName, digest: Digest, time: Revi
     reason: reasonOf(row),
     bytes: row.size_bytes,
   });
-  yield* remove(repo, digest, time);
+  yield* remove(repo, row, { digest, time });
   return { ...done, collected: { manifests: 1, manifestBytes: row.size_bytes } };
 }
 
@@ -80,10 +80,31 @@ function* forgetTrashedTags(repo: RepositoryName, manifest: Digest, now: number)
   return next;
 }
 
-function* remove(repo: RepositoryName, digest: Digest, { now, windows, quotas }: ReviewTime): Operation<void> {
+interface Removing {
+  readonly digest: Digest;
+  readonly time: ReviewTime;
+}
+
+interface ManifestRow extends ManifestBefore {
+  readonly media_type: string;
+  readonly artifact_type: string | null;
+  readonly subject: Digest | null;
+}
+
+function* remove(repo: RepositoryName, row: ManifestRow, { digest, time }: Removing): Operation<void> {
+  const { now, windows } = time;
   const blobs = yield* all(heldBlobsOf, { repo, manifest: digest });
   const children = yield* all(presentChildrenOf, { repo, parent: digest });
   const referrers = yield* all(allReferrersOf, { repo, subject: digest });
+  if (keepsHistory(windows)) {
+    yield* rememberRemains({ at: now, repo, digest }, row, {
+      mediaType: row.media_type,
+      ...(row.artifact_type !== null && { artifactType: row.artifact_type }),
+      ...(row.subject !== null && { subject: row.subject }),
+      children: children.map(({ child }) => child),
+      blobs: blobs.map((blob) => [blob.digest, blob.size_bytes]),
+    });
+  }
   yield* change(deleteBlobEdgesOf, { repo, manifest: digest });
   yield* change(deleteChildEdgesOf, { repo, parent: digest });
   yield* change(deleteManifest, { repo, digest });
@@ -91,7 +112,7 @@ function* remove(repo: RepositoryName, digest: Digest, { now, windows, quotas }:
   const freed = new Set([
     ...children.map(({ child }) => child),
     ...referrers.map((referrer) => referrer.digest),
-    ...(yield* removeTagsAbout(repo, digest, quotas, now)),
+    ...(yield* removeTagsAbout(repo, digest, time)),
   ]);
   const leaseUntil = now + windows.leaseMs;
   for (const each of freed) yield* change(releaseManifest, { repo, digest: each, now, leaseUntil });
@@ -102,7 +123,11 @@ function* remove(repo: RepositoryName, digest: Digest, { now, windows, quotas }:
 }
 
 /** Removes the tags by which older clients keep what belongs to a manifest, but for pinned ones. @returns what they pointed at */
-function* removeTagsAbout(repo: RepositoryName, digest: Digest, quotas: Quotas, now: number): Operation<Digest[]> {
+function* removeTagsAbout(
+  repo: RepositoryName,
+  digest: Digest,
+  { now, windows, quotas }: ReviewTime,
+): Operation<Digest[]> {
   const pointedAt: Digest[] = [];
   for (const name of tagsAbout(digest)) {
     if ((yield* first(tagTarget, { repo, name })) === undefined) continue;
@@ -111,6 +136,7 @@ function* removeTagsAbout(repo: RepositoryName, digest: Digest, quotas: Quotas, 
     if (removed === undefined) continue;
     yield* uncountTags(quotas.of(repo), repo, [name]);
     pointedAt.push(removed.manifest);
+    if (keepsHistory(windows)) yield* rememberTagGone({ at: now, repo }, name, removed);
     const reason = `it is about ${digest}, which is gone`;
     yield* recordEvent({
       at: now,

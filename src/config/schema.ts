@@ -27,7 +27,11 @@ export interface Config {
     readonly idleTimeoutMs: number;
     readonly drainMs: number;
   };
-  readonly pulls: { readonly flushMs: number };
+  readonly pulls: {
+    readonly flushMs: number;
+    /** How long it is remembered what was pulled, pushed and removed; 0: not at all. */
+    readonly historyMs: number;
+  };
   readonly collector: {
     /** Reviews a second, at most. */
     readonly perSecond: number;
@@ -75,7 +79,7 @@ export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
       idleTimeoutMs: valueOf(settings.httpIdleTimeout),
       drainMs: valueOf(settings.httpDrain),
     },
-    pulls: { flushMs: valueOf(settings.pullsFlush) },
+    pulls: { flushMs: valueOf(settings.pullsFlush), historyMs: valueOf(settings.pullsHistory) },
     collector: {
       perSecond: valueOf(settings.collectorRate),
       batch: valueOf(settings.collectorBatch),

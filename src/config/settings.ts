@@ -152,6 +152,14 @@ export const settings = {
       'How often the last-pulled times of manifests and tags are written. A crash forgets the pulls since the last ' +
       'write; no pull ever waits for it.',
   }),
+  pullsHistory: setting({
+    name: 'pulls.history',
+    type: duration({ minMs: 1, maxMs: 36_500 * day, zeroMeans: 'nothing is remembered' }),
+    default: '90d',
+    description:
+      'How long it is remembered what was pulled on which day, pushed and removed. wherry retention simulate replays ' +
+      'it. It takes some 0.2 KB for each manifest, tag and day with pulls, and for each push.',
+  }),
   collectorRate: setting({
     name: 'collector.rate',
     type: wholeNumber({ min: 1, max: 1_000_000 }),

@@ -205,6 +205,32 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'a page of the tags of a repository, in the order of the key: its limit stands inside',
     steps: ['SEARCH tag USING PRIMARY KEY (repo=? AND name>?)', 'SCAN some'],
   },
+  'history.deleteOldPullHistory': {
+    reason: 'the first rows of pulls, in the order of the key: its limit stands inside',
+    steps: ['SEARCH pull_history USING PRIMARY KEY (day<?)'],
+  },
+  'history.deleteOldPushHistory': {
+    reason: 'the first rows of pushes, in the order of the key: its limit stands inside',
+    steps: ['SCAN push_history', 'SCAN oldest'],
+  },
+  'history.firstPushHistory': { reason: 'the first row, in the order of the key', steps: ['SCAN push_history'] },
+  'history.lastPushHistory': { reason: 'the last row, in the order of the key', steps: ['SCAN push_history'] },
+  'history.nextDayOfPulls': {
+    reason: 'the next row, in the order of the key',
+    steps: ['SEARCH pull_history USING PRIMARY KEY (day>?)'],
+  },
+  'history.pullHistoryAfter': {
+    reason: 'a page of the pulls of a repository on a day, in the order of the key',
+    steps: ['SEARCH pull_history USING PRIMARY KEY (day=? AND repo=? AND (digest,tag)>(?,?))'],
+  },
+  'history.pushHistoryAfter': {
+    reason: 'a page of the pushes of a repository, in the order of an index',
+    steps: ['SEARCH push_history USING INDEX push_history_repository (repo=? AND id>?)'],
+  },
+  'history.repositoryOfHistoryAfter': {
+    reason: 'the next row, in the order of an index',
+    steps: ['SEARCH push_history USING COVERING INDEX push_history_repository (repo>?)'],
+  },
   'objects.liveObjectsAfter': {
     reason: 'a page of the objects, in the order of the key: its limit stands inside, before anything is counted',
     steps: ['SEARCH object USING PRIMARY KEY (oid>?)', 'SCAN some'],

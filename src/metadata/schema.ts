@@ -30,6 +30,8 @@ export interface Schema {
   quota: QuotaTable;
   quota_usage: QuotaUsageTable;
   quota_blob: QuotaBlobTable;
+  pull_history: PullHistoryTable;
+  push_history: PushHistoryTable;
 }
 
 /** A column that the database computes from others. */
@@ -312,4 +314,37 @@ export interface QuotaBlobTable {
   digest: Digest;
   size_bytes: number;
   links: number;
+}
+
+/** How often a manifest was pulled on a day, by a tag or by its digest. */
+export interface PullHistoryTable {
+  /** Days since 1970, in UTC. */
+  day: number;
+  repo: RepositoryName;
+  digest: Digest;
+  /** Empty for pulls by digest. */
+  tag: TagName | '';
+  pulls: number;
+  last_at: number;
+}
+
+/** What was pushed and removed, in the order in which it was. */
+export interface PushHistoryTable {
+  id: Generated<number>;
+  at: number;
+  repo: RepositoryName;
+  /** Empty for a manifest by its digest. */
+  tag: TagName | '';
+  /** `collected` is a manifest that the collector has taken away, of which nothing else is left than `manifest`. */
+  what: 'pushed' | 'removed' | 'collected';
+  /** What was pushed, or what a tag that was removed led to. */
+  digest: Digest;
+  /** What the tag led to before it was pushed; NULL where it was new. */
+  was: Digest | null;
+  /** When the tag, or the manifest, had been pushed before; NULL where it was new. */
+  was_pushed_at: number | null;
+  /** When the tag had begun to lead there, or the manifest last got a tag. */
+  was_tagged_at: number | null;
+  /** JSON: what a replay needs of a manifest that is gone. */
+  manifest: string | null;
 }

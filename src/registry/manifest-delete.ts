@@ -1,4 +1,5 @@
 import { all, change, first, type Operation } from '../metadata/operation.ts';
+import { manifestTimes } from '../metadata/queries/holds.ts';
 import { manifestHeadByDigest, trashManifest, visibleParents } from '../metadata/queries/manifests.ts';
 import { releaseManifest } from '../metadata/queries/removals.ts';
 import { deleteTag, deleteTagsOf, insertTagTrash, tagTarget } from '../metadata/queries/tags.ts';
@@ -7,6 +8,7 @@ import type { RepositoryName, TagName } from '../oci/names.ts';
 import { type Actor, anyClient } from './actor.ts';
 import { recordEvent } from './events.ts';
 import { pinAgainstDelete, pinAgainstTagDelete, type PinRefusal } from './pin.ts';
+import { keepsHistory, rememberManifestGone, rememberTagGone } from './history.ts';
 import { failedPrecondition, type Precondition, type PreconditionFailure } from './precondition.ts';
 import { uncountTags } from './quota-usage.ts';
 import type { Registry } from './registry.ts';
@@ -48,7 +50,13 @@ export async function deleteManifest(
       if (pin !== undefined) return { outcome: 'pinned', pin };
       const unmet = yield* failedPrecondition(repo, { kind: 'digest', digest }, precondition);
       if (unmet !== undefined) return unmet;
-      const tags = (yield* all(deleteTagsOf, { repo, manifest: digest })).map((tag) => tag.name);
+      const removed = yield* all(deleteTagsOf, { repo, manifest: digest });
+      const tags = removed.map((tag) => tag.name);
+      if (keepsHistory(registry.windows)) {
+        for (const tag of removed) yield* rememberTagGone({ at: now, repo }, tag.name, { ...tag, manifest: digest });
+        const before = yield* first(manifestTimes, { repo, digest });
+        if (before !== undefined) yield* rememberManifestGone({ at: now, repo, digest }, before);
+      }
       for (const name of tags) {
         yield* change(insertTagTrash, { repo, name, manifest: digest, now, purgeAfter: trashUntil });
       }
@@ -97,6 +105,7 @@ export async function removeTag(
       const removed = yield* first(deleteTag, { repo, name });
       if (removed === undefined) return { outcome: 'unknown' };
       yield* uncountTags(registry.quotas.of(repo), repo, [name]);
+      if (keepsHistory(registry.windows)) yield* rememberTagGone({ at: now, repo }, name, removed);
       yield* change(insertTagTrash, { repo, name, manifest: removed.manifest, now, purgeAfter });
       yield* change(releaseManifest, { repo, digest: removed.manifest, now, leaseUntil });
       yield* recordEvent({ at: now, kind: 'tag.deleted', repo, digest: removed.manifest, tag: name, actor });

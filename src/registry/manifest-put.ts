@@ -1,4 +1,5 @@
 import { all, change, first, type Operation } from '../metadata/operation.ts';
+import { manifestTimes } from '../metadata/queries/holds.ts';
 import { linkLease, visibleAmong } from '../metadata/queries/links.ts';
 import {
   attachAbsentChildEdges,
@@ -19,6 +20,7 @@ import { subjectOfTag } from '../oci/tags-about.ts';
 import { type Actor, anyClient } from './actor.ts';
 import { recordEvent } from './events.ts';
 import { pinOfTag, type PinRefusal } from './pin.ts';
+import { keepsHistory, rememberManifest, rememberTag, type TagBefore } from './history.ts';
 import { failedPrecondition, type Precondition, type PreconditionFailure } from './precondition.ts';
 import { admitTags } from './quota-usage.ts';
 import type { OverQuota, Quota, QuotaWarning } from './quotas.ts';
@@ -77,6 +79,7 @@ export async function putManifest(registry: Registry, request: PutManifestReques
       now,
       leaseUntil: now + registry.windows.leaseMs,
       trashUntil: now + registry.windows.trashMs,
+      keepsHistory: keepsHistory(registry.windows),
     }),
   );
 }
@@ -90,6 +93,7 @@ interface Put extends PutManifestRequest {
   readonly now: number;
   readonly leaseUntil: number;
   readonly trashUntil: number;
+  readonly keepsHistory: boolean;
 }
 
 function* put(request: Put): Operation<PutManifestOutcome> {
@@ -102,7 +106,9 @@ function* put(request: Put): Operation<PutManifestOutcome> {
   if (edges.missingBlobs.length > 0 || edges.missingManifests.length > 0) {
     return { outcome: 'missing', blobs: edges.missingBlobs, manifests: edges.missingManifests };
   }
-  const { moved, added } = yield* changedTags(request);
+  const tagsBefore = yield* readTags(request);
+  const moved = movedTags(request, tagsBefore);
+  const added = request.tags.filter((name) => !tagsBefore.has(name));
   for (const { name } of moved) {
     const pin = yield* pinOfTag(repo, name);
     if (pin !== undefined) return { outcome: 'pinned', pin };
@@ -114,6 +120,7 @@ function* put(request: Put): Operation<PutManifestOutcome> {
   const admission = yield* admitTags(request.quota, repo, added, { now, actor });
   if (admission.outcome === 'over-quota') return admission;
 
+  yield* remember(request, tagsBefore);
   yield* change(insertRepository, { repo, now });
   yield* change(upsertManifest, {
     repo,
@@ -168,19 +175,31 @@ interface MovedTag {
   readonly manifest: Digest;
 }
 
-/** The tags of a push that lead to something else now, and those that there were none of. */
-function* changedTags({ repo, digest, tags }: Put): Operation<{
-  readonly moved: readonly MovedTag[];
-  readonly added: readonly TagName[];
-}> {
-  const moved: MovedTag[] = [];
-  const added: TagName[] = [];
+/** What those tags of a push were that are there already. */
+function* readTags({ repo, tags }: Put): Operation<ReadonlyMap<TagName, TagBefore>> {
+  const before = new Map<TagName, TagBefore>();
   for (const name of tags) {
-    const before = yield* first(tagTarget, { repo, name });
-    if (before === undefined) added.push(name);
-    else if (before.manifest !== digest) moved.push({ name, manifest: before.manifest });
+    const row = yield* first(tagTarget, { repo, name });
+    if (row !== undefined) before.set(name, row);
   }
-  return { moved, added };
+  return before;
+}
+
+/** The tags of a push that lead to something else now. */
+function movedTags({ digest, tags }: Put, before: ReadonlyMap<TagName, TagBefore>): readonly MovedTag[] {
+  return tags.flatMap((name) => {
+    const manifest = before.get(name)?.manifest;
+    return manifest === undefined || manifest === digest ? [] : [{ name, manifest }];
+  });
+}
+
+/** For a replay of retention: what is pushed, and what was there before. */
+function* remember(request: Put, tagsBefore: ReadonlyMap<TagName, TagBefore>): Operation<void> {
+  if (!request.keepsHistory) return;
+  const { repo, digest, tags, now: at } = request;
+  for (const tag of tags) yield* rememberTag({ at, repo, digest }, tag, tagsBefore.get(tag));
+  if (tags.length > 0) return;
+  yield* rememberManifest({ at, repo, digest }, yield* first(manifestTimes, { repo, digest }));
 }
 
 interface Edges {

@@ -1,11 +1,13 @@
 import type { Log } from '../log/log.ts';
 import { change, type Operation } from '../metadata/operation.ts';
+import { addPulls } from '../metadata/queries/history.ts';
 import { recordManifestPull } from '../metadata/queries/manifests.ts';
 import { recordTagPull } from '../metadata/queries/tags.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
 import type { Clock } from './clock.ts';
+import { dayOf } from './history.ts';
 import { noRetention, type RetentionScope, reviewRepository } from './retention-review.ts';
 
 /** How many pulls one transaction writes, so that it stays short. */
@@ -29,10 +31,11 @@ export class PullRecorder {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #scope: RetentionScope;
-  /** When each was pulled last, in ms since 1970. By identity: things that are alike may stand here several times. */
-  #waiting = new Map<Pulled, number>();
+  readonly #keepsHistory: boolean;
+  /** The pulls of each. By identity: things that are alike may stand here several times. */
+  #waiting = new Map<Pulled, Pulls>();
   /** What is just being written. */
-  #writing: readonly TimedPull[] = [];
+  #writing: readonly CountedPulls[] = [];
   #timer: ReturnType<typeof setInterval> | undefined;
   #flushing: Promise<void> | undefined;
 
@@ -41,11 +44,14 @@ export class PullRecorder {
     clock: Clock;
     log: Log;
     retention?: RetentionScope;
+    /** Whether it is also remembered how often each was pulled on which day. */
+    keepsHistory?: boolean;
   }) {
     this.#metadata = parts.metadata;
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.#scope = parts.retention ?? noRetention;
+    this.#keepsHistory = parts.keepsHistory ?? false;
   }
 
   /** Begins to write every `everyMs`. */
@@ -57,13 +63,19 @@ export class PullRecorder {
   /** Cheapest where the same object is given for every pull of a thing. */
   record(pulled: Pulled): void {
     const waiting = this.#waiting.size;
-    this.#keep(pulled, this.#clock.now());
+    this.#keep(pulled, this.#clock.now(), 1);
     if (waiting < maxWaiting && this.#waiting.size === maxWaiting) void this.flushQuietly();
   }
 
   /** Where no more can wait, since nothing can be written, times are given up, and pulls go on. */
-  #keep(pulled: Pulled, at: number): void {
-    if (this.#waiting.size < maxWaiting || this.#waiting.has(pulled)) this.#waiting.set(pulled, at);
+  #keep(pulled: Pulled, at: number, pulls: number): void {
+    const known = this.#waiting.get(pulled);
+    if (known === undefined) {
+      if (this.#waiting.size < maxWaiting) this.#waiting.set(pulled, { at, pulls });
+      return;
+    }
+    known.at = Math.max(known.at, at);
+    known.pulls += pulls;
   }
 
   /** Writes everything recorded until now; resolves once it is committed, whoever began to write it. */
@@ -112,7 +124,7 @@ export class PullRecorder {
   }
 
   async #write(): Promise<void> {
-    const pulls = latestOf(this.#waiting);
+    const pulls = sumsOf(this.#waiting);
     this.#waiting = new Map();
     this.#writing = pulls;
     try {
@@ -122,37 +134,54 @@ export class PullRecorder {
     }
   }
 
-  async #writeAll(pulls: readonly TimedPull[]): Promise<void> {
+  async #writeAll(pulls: readonly CountedPulls[]): Promise<void> {
     for (let start = 0; start < pulls.length; start += batch) {
       const some = pulls.slice(start, start + batch);
       try {
-        await this.#metadata.writeUnsynced(() => writePulls(some, this.#scope, this.#clock.now()));
+        const now = this.#clock.now();
+        await this.#metadata.writeUnsynced(() =>
+          writePulls(some, { scope: this.#scope, keepsHistory: this.#keepsHistory, now }),
+        );
       } catch (error) {
-        for (const { pulled, at } of pulls.slice(start)) this.#keep(pulled, at);
+        for (const { pulled, at, pulls: count } of pulls.slice(start)) this.#keep(pulled, at, count);
         throw error;
       }
     }
   }
 }
 
-interface TimedPull {
+/** How often something was pulled, and when last, in ms since 1970. */
+interface Pulls {
+  at: number;
+  pulls: number;
+}
+
+interface CountedPulls extends Readonly<Pulls> {
   readonly pulled: Pulled;
-  readonly at: number;
 }
 
-/** The last pull of each thing. */
-function latestOf(waiting: ReadonlyMap<Pulled, number>): readonly TimedPull[] {
-  const latest = new Map<string, TimedPull>();
-  for (const [pulled, at] of waiting) {
+/** The pulls of each thing, however many objects stand for it. */
+function sumsOf(waiting: ReadonlyMap<Pulled, Readonly<Pulls>>): readonly CountedPulls[] {
+  const sums = new Map<string, CountedPulls>();
+  for (const [pulled, { at, pulls }] of waiting) {
     const key = `${pulled.repo}:${pulled.tag ?? ''}@${pulled.digest}`;
-    if (at >= (latest.get(key)?.at ?? 0)) latest.set(key, { pulled, at });
+    const known = sums.get(key);
+    sums.set(key, { pulled, at: Math.max(at, known?.at ?? 0), pulls: pulls + (known?.pulls ?? 0) });
   }
-  return [...latest.values()];
+  return [...sums.values()];
 }
 
-function* writePulls(pulls: readonly TimedPull[], scope: RetentionScope, now: number): Operation<void> {
-  for (const { pulled, at } of pulls) {
+interface PullWriting {
+  readonly scope: RetentionScope;
+  readonly keepsHistory: boolean;
+  readonly now: number;
+}
+
+/** All of them count on the day of the last: those that are written together are seconds apart. */
+function* writePulls(pulls: readonly CountedPulls[], { scope, keepsHistory, now }: PullWriting): Operation<void> {
+  for (const { pulled, at, pulls: count } of pulls) {
     const { repo, digest, tag } = pulled;
+    if (keepsHistory) yield* change(addPulls, { repo, digest, tag: tag ?? '', day: dayOf(at), pulls: count, at });
     yield* change(recordManifestPull, { repo, digest, at });
     if (tag !== undefined) yield* change(recordTagPull, { repo, name: tag, manifest: digest, at });
   }

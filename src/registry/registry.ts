@@ -18,6 +18,8 @@ export interface Windows {
   readonly trashMs: number;
   readonly condemnedMs: number;
   readonly uploadMs: number;
+  /** How long it is remembered what was pushed, removed and pulled; not at all where it is 0 or not given. */
+  readonly historyMs?: number;
 }
 
 /** Whether manifests may refer to content that was never pushed. */

@@ -12,6 +12,7 @@ import type { RepositoryName, TagName } from '../oci/names.ts';
 import type { Target } from '../oci/target.ts';
 import type { Actor } from './actor.ts';
 import { recordEvent } from './events.ts';
+import { keepsHistory, rememberManifest, rememberTag } from './history.ts';
 import { countTags } from './quota-usage.ts';
 import type { Quota } from './quotas.ts';
 import type { Registry } from './registry.ts';
@@ -54,10 +55,9 @@ export type RestoreOutcome =
 export async function restore(registry: Registry, { target, actor }: RestoreRequest): Promise<RestoreOutcome> {
   const now = registry.clock.now();
   const leaseUntil = now + registry.windows.leaseMs;
-  const { quotas, retention } = registry;
-  return await registry.metadata.write(() =>
-    undo(target, { actor, quota: quotas.of(target.repo), now, leaseUntil, retention }),
-  );
+  const { quotas, retention, windows } = registry;
+  const by = { actor, quota: quotas.of(target.repo), now, leaseUntil, retention, keepsHistory: keepsHistory(windows) };
+  return await registry.metadata.write(() => undo(target, by));
 }
 
 interface Undo {
@@ -66,6 +66,7 @@ interface Undo {
   readonly now: number;
   readonly leaseUntil: number;
   readonly retention: RetentionScope;
+  readonly keepsHistory: boolean;
 }
 
 function* undo({ repo, tag, digest }: Target, by: Undo): Operation<RestoreOutcome> {
@@ -101,9 +102,16 @@ function* undo({ repo, tag, digest }: Target, by: Undo): Operation<RestoreOutcom
   }
   // Also where it is not deleted: one that got none of its tags back shall stay as one that waits for its first.
   for (const each of new Set([found.digest, ...deleted])) {
+    if (by.keepsHistory) {
+      yield* rememberManifest({ at: now, repo, digest: each }, yield* first(manifestTimes, { repo, digest: each }));
+    }
     yield* change(reviveManifest, { repo, digest: each, leaseUntil });
   }
   for (const name of free) {
+    if (by.keepsHistory) {
+      const about = { at: now, repo, digest: found.digest };
+      yield* rememberTag(about, name, yield* first(tagTarget, { repo, name }));
+    }
     yield* change(upsertTag, { repo, name, manifest: found.digest, now });
     yield* change(deleteTrashedTag, { repo, name, manifest: found.digest });
     yield* recordEvent({ at: now, kind: 'tag.restored', repo, digest: found.digest, tag: name, actor });

@@ -10,6 +10,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
 import type { Actor } from './actor.ts';
 import { recordEvent } from './events.ts';
+import { keepsHistory, rememberManifestGone, rememberTagGone } from './history.ts';
 import { pinAgainstTagDelete, pinOfManifest, pinOfRepository } from './pin.ts';
 import { uncountTags } from './quota-usage.ts';
 import type { Quota } from './quotas.ts';
@@ -135,6 +136,7 @@ interface Retiring extends RetireRequest {
   readonly trashUntil: number;
   readonly leaseUntil: number;
   readonly quota: Quota | undefined;
+  readonly keepsHistory: boolean;
   /** Pulled, but only noted in memory. */
   readonly waiting: ReadonlySet<Digest>;
 }
@@ -149,7 +151,9 @@ function* retireOneTag(retiring: Retiring, item: Retirable, name: TagName): Oper
   if ((yield* pinOfManifest(repo, digest)) !== undefined) return 'pinned';
   if (yield* isPulledSince(retiring, item)) return 'pulled';
   const judged = { pushedAt, taggedAt: taggedAt ?? pushedAt, pulledAt: pulledAt ?? 0 };
-  if ((yield* first(retireTag, { repo, name, manifest: digest, ...judged })) === undefined) return 'pushed';
+  const removed = yield* first(retireTag, { repo, name, manifest: digest, ...judged });
+  if (removed === undefined) return 'pushed';
+  if (retiring.keepsHistory) yield* rememberTagGone({ at: now, repo }, name, removed);
   yield* uncountTags(retiring.quota, repo, [name]);
   yield* change(insertTagTrash, { repo, name, manifest: digest, now, purgeAfter: trashUntil });
   yield* change(releaseManifest, { repo, digest, now, leaseUntil });
@@ -171,6 +175,7 @@ function* retireManifest(retiring: Retiring, item: Retirable): Operation<Retirem
   if ((yield* pinOfRepository(repo)) !== undefined) return 'pinned';
   if (row.pushed_at > pushedAt || Math.min(now, row.lease_until - leaseMs) > pushedAt) return 'pushed';
   if (yield* isPulledSince(retiring, item)) return 'pulled';
+  if (retiring.keepsHistory) yield* rememberManifestGone({ at: now, repo, digest }, row);
   yield* change(trashManifest, { repo, digest, trashUntil });
   const { reason, freesBytes: bytes } = item;
   yield* recordEvent({ at: now, kind: 'manifest.pruned', repo, digest, actor, reason, bytes });

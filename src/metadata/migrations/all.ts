@@ -9,6 +9,7 @@ import { uploadsThatEnded } from './0008-uploads-that-ended.ts';
 import { retentionReviews } from './0009-retention-reviews.ts';
 import { storedSizes } from './0010-stored-sizes.ts';
 import { quotas } from './0011-quotas.ts';
+import { history } from './0012-history.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -24,4 +25,5 @@ export const migrations: readonly Migration[] = [
   retentionReviews,
   storedSizes,
   quotas,
+  history,
 ];

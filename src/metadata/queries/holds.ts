@@ -7,6 +7,8 @@ export const manifestTimes = query<{ repo: RepositoryName; digest: Digest }>()((
   db
     .selectFrom('manifest')
     .select([
+      'media_type',
+      'artifact_type',
       'state',
       'subject',
       'trash_until',

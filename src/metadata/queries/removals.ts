@@ -19,7 +19,7 @@ export const presentChildrenOf = query<{ repo: RepositoryName; parent: Digest }>
 export const heldBlobsOf = query<{ repo: RepositoryName; manifest: Digest }>()(({ db, p }) =>
   db
     .selectFrom('manifest_blob')
-    .select('digest')
+    .select(['digest', 'size_bytes'])
     .where('repo', '=', p('repo'))
     .where('manifest', '=', p('manifest'))
     .where('link_digest', 'is not', null)

@@ -3,7 +3,11 @@ import type { RepositoryName, TagName } from '../../oci/names.ts';
 import { query } from '../query.ts';
 
 export const tagTarget = query<{ repo: RepositoryName; name: TagName }>()(({ db, p }) =>
-  db.selectFrom('tag').select('manifest').where('repo', '=', p('repo')).where('name', '=', p('name')),
+  db
+    .selectFrom('tag')
+    .select(['manifest', 'pushed_at', 'moved_at'])
+    .where('repo', '=', p('repo'))
+    .where('name', '=', p('name')),
 );
 
 /** Points a tag at a manifest. Where it points there already, only the time of the push is new. */
@@ -44,7 +48,11 @@ export const markManifestTagged = query<{ repo: RepositoryName; digest: Digest; 
 
 /** Removes a tag and tells what it pointed at, in one statement (R12). */
 export const deleteTag = query<{ repo: RepositoryName; name: TagName }>()(({ db, p }) =>
-  db.deleteFrom('tag').where('repo', '=', p('repo')).where('name', '=', p('name')).returning('manifest'),
+  db
+    .deleteFrom('tag')
+    .where('repo', '=', p('repo'))
+    .where('name', '=', p('name'))
+    .returning(['manifest', 'pushed_at', 'moved_at']),
 );
 
 /**
@@ -68,7 +76,7 @@ export const retireTag = query<{
     .where('touched_at', '<=', p('pushedAt'))
     .where('moved_at', '<=', p('taggedAt'))
     .where(({ eb, or }) => or([eb('last_pulled_at', 'is', null), eb('last_pulled_at', '<=', p('pulledAt'))]))
-    .returning('manifest'),
+    .returning(['manifest', 'pushed_at', 'moved_at']),
 );
 
 /**
@@ -85,7 +93,7 @@ export const deleteTagsOf = query<{ repo: RepositoryName; manifest: Digest }>()(
         .where('pointing.repo', '=', p('repo'))
         .where('pointing.manifest', '=', p('manifest')),
     )
-    .returning('name'),
+    .returning(['name', 'pushed_at', 'moved_at']),
 );
 
 /**
