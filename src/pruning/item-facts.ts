@@ -1,13 +1,10 @@
 import type { Digest } from '../oci/digest.ts';
+import { isSignatureType } from '../oci/signature-types.ts';
 import { ociEmptyJson } from '../oci/media-types.ts';
 import type { TagName } from '../oci/names.ts';
 import type { Content, RepositoryFacts, TagFacts, UntaggedFacts } from '../retention/facts.ts';
 import type { Description } from './descriptions.ts';
 import type { ManifestNode, RepositoryGraph, TagNode } from './repository-graph.ts';
-
-/** By which artifact types what is about a manifest is a signature of it. */
-const signatureTypes =
-  /^application\/(?:vnd\.dev\.cosign\.artifact\.sig\.|vnd\.cncf\.notary\.signature$|vnd\.dev\.sigstore\.bundle\b)/;
 
 const unread: Description = { labels: {}, annotations: {} };
 
@@ -169,7 +166,7 @@ function sizeOf(contents: readonly Content[]): number {
 
 function isSigned({ referrers, tagsAbout }: ManifestNode): boolean {
   return (
-    referrers.some(({ artifactType }) => artifactType !== null && signatureTypes.test(artifactType)) ||
+    referrers.some(({ artifactType }) => isSignatureType(artifactType)) ||
     tagsAbout.some(({ name }) => name.endsWith('.sig'))
   );
 }

@@ -91,6 +91,7 @@ export async function retire(registry: Registry, request: RetireRequest): Promis
         leaseMs: windows.leaseMs,
         waiting: pulls.waitingIn(repo),
         quota: quotas.of(repo),
+        keepsHistory: keepsHistory(windows),
       };
       const retirements: Retirement[] = [];
       let [tags, bytes] = [0, 0];

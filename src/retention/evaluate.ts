@@ -1,5 +1,6 @@
 import { laterNameFirst, type Item, type RepositoryFacts } from './facts.ts';
 import type { Action, Policy, Rule } from './policy.ts';
+import { graceUntil } from './grace.ts';
 import { NameReader } from './selection.ts';
 import { Snapshot, timeOf } from './snapshot.ts';
 import { spansOf, type Spans } from './spans.ts';
@@ -89,17 +90,12 @@ class RepositoryEvaluation {
   }
 
   #graces(): Float64Array {
-    const { graceMs, untaggedGraceMs } = this.#policy.rails;
     const { items, born, used } = this.#snapshot;
     const graces = new Float64Array(items.length);
     for (let place = 0; place < items.length; place += 1) {
       const item = items[place];
       if (item === undefined) continue;
-      const bornAt = born[place] ?? NaN;
-      const usedAt = Math.max(used[place] ?? NaN, (item.kind === 'untagged' ? item.untaggedAt : null) ?? -Infinity);
-      const grace = bornAt + graceMs;
-      const until = item.kind === 'tag' ? grace : Math.max(grace, usedAt + untaggedGraceMs);
-      graces[place] = item.isPinned || item.follows !== null || Number.isNaN(until) ? Infinity : until;
+      graces[place] = graceUntil(this.#policy.rails, item, born[place] ?? NaN, used[place] ?? NaN);
     }
     return graces;
   }

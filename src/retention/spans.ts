@@ -97,26 +97,49 @@ function ranked(
 }
 
 function fillSpan(snapshot: Snapshot, { rule, from, until }: Spans, place: number): void {
-  const { criteria, action } = rule;
   const { items, pushed, tagged, born, used } = snapshot;
-  // Where something is not known, a rule that keeps applies, and one that prunes does not.
-  const unknown = action === 'prune' ? never : always;
-  let begin = Math.max(
-    beginOf(born[place], criteria.olderThanMs, unknown.begin),
-    beginOf(used[place], criteria.notPulledForMs, unknown.begin),
-  );
-  const end = Math.min(
-    endOf(pushed[place], criteria.pushedWithinMs, unknown.end),
-    endOf(used[place], criteria.pulledWithinMs, unknown.end),
-    endOf(tagged[place], criteria.taggedWithinMs, unknown.end),
-  );
-  if (criteria.largerThanBytes !== undefined) {
-    const sizeBytes = items[place]?.sizeBytes ?? null;
-    if (sizeBytes === null) begin = Math.max(begin, unknown.begin);
-    else if (sizeBytes <= criteria.largerThanBytes) begin = never.begin;
-  }
+  const begin = beginOfRule(rule, items[place], born[place], used[place]);
+  const end = endOfRule(rule, pushed[place], tagged[place], used[place]);
   from[place] = begin < end ? begin : Infinity;
   until[place] = end;
+}
+
+/** From when on the criteria of a rule hold that are about one item alone, by its times. NaN is a time not known. */
+export function beginOfRule(
+  { criteria, action }: Rule,
+  item: Item | undefined,
+  born: number | undefined,
+  used: number | undefined,
+): number {
+  const unknown = unknownOf(action);
+  const begin = Math.max(
+    beginOf(born, criteria.olderThanMs, unknown.begin),
+    beginOf(used, criteria.notPulledForMs, unknown.begin),
+  );
+  if (criteria.largerThanBytes === undefined) return begin;
+  const sizeBytes = item?.sizeBytes ?? null;
+  if (sizeBytes === null) return Math.max(begin, unknown.begin);
+  return sizeBytes <= criteria.largerThanBytes ? never.begin : begin;
+}
+
+/** Until when they do. */
+export function endOfRule(
+  { criteria, action }: Rule,
+  pushed: number | undefined,
+  tagged: number | undefined,
+  used: number | undefined,
+): number {
+  const unknown = unknownOf(action);
+  return Math.min(
+    endOf(pushed, criteria.pushedWithinMs, unknown.end),
+    endOf(used, criteria.pulledWithinMs, unknown.end),
+    endOf(tagged, criteria.taggedWithinMs, unknown.end),
+  );
+}
+
+/** Where something is not known, a rule that keeps applies, and one that prunes does not. */
+function unknownOf(action: Rule['action']): typeof always {
+  return action === 'prune' ? never : always;
 }
 
 const always = { begin: -Infinity, end: Infinity };
