@@ -225,7 +225,9 @@ class Replay {
       this.#prunedLately.tags += 1;
       prunedTags += 1;
     }
+    if (this.#touched.size === 0) return;
     this.#update(at);
+    judge.happened(at);
   }
 
   #forgetPruned(until: number): void {
@@ -257,9 +259,9 @@ class Replay {
 
   /** What is gone now, though it was still there in reality, is gone because something was pruned, now or before. */
   #left({ tags, manifests }: Going, at: number): void {
-    for (const { name, manifest } of tags) {
+    for (const { name, manifest, about } of tags) {
       const isStillThere = this.#was.tags.has(name) && !this.#wouldBe.tags.has(name);
-      const pruning = isStillThere ? (this.#pruning ?? this.#lastPruningAbove(manifest)) : undefined;
+      const pruning = isStillThere ? (this.#pruning ?? this.#lastPruningAbove(manifest, about)) : undefined;
       if (pruning !== undefined) this.#goneTags.set(name, { at, pruning });
       else this.#goneTags.delete(name);
     }
@@ -272,9 +274,9 @@ class Replay {
     }
   }
 
-  #lastPruningAbove(manifest: WorldManifest): Pruning | undefined {
+  #lastPruningAbove(...manifests: readonly (WorldManifest | undefined)[]): Pruning | undefined {
     let last: Pruning | undefined;
-    const above = new Set([manifest]);
+    const above = new Set(manifests.filter((manifest) => manifest !== undefined));
     for (const one of above) {
       const pruning = this.#lastPruning.get(one);
       if (pruning !== undefined && pruning.at >= (last?.at ?? 0)) last = pruning;

@@ -354,7 +354,11 @@ export class World {
       this.#observer?.touched(manifest);
     }
     if (this.#observer === undefined) return;
-    for (const manifest of going.manifests) this.#touchAbove(manifest);
+    for (const manifest of going.manifests) {
+      this.#touchAbove(manifest);
+      // Those that are pinned stay, and are judged by themselves from here on.
+      for (const tag of manifest.tagsAbout) this.#observer.touched(tag);
+    }
     this.#observer.left(going, at);
   }
 
