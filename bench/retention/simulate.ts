@@ -81,14 +81,18 @@ function measure(policy: Policy) {
   for (let index = 0; index < options.repositories; index += 1) {
     const history = generatedHistory(index, { ...options, now });
     rows += history.pulls.length;
-    timed(() => {
-      const steps = simulation.add(history);
-      while (steps.next().done !== true);
-    });
+    timed(() => done(simulation.add(history)));
     peakBytes = Math.max(peakBytes, process.memoryUsage.rss());
   }
-  const totals = timed(() => simulation.totals());
+  const totals = timed(() => done(simulation.totals()));
   return { seconds, cpuSeconds, rows, peakBytes: Math.max(peakBytes, process.memoryUsage.rss()), totals };
+}
+
+function done<T>(steps: Generator<undefined, T, undefined>): T {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
 }
 
 function policyOf(definition: object): Policy {

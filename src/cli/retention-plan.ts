@@ -1,13 +1,12 @@
-import { readFile } from 'node:fs/promises';
 import type { z } from 'zod';
 import { formatDuration } from '../config/duration.ts';
-import { readConfigFile } from '../config/file.ts';
 import { planTheRetention } from '../http/admin/retention.ts';
 import { StartupError } from '../startup-error.ts';
 import { adminCommand, type Given } from './admin-command.ts';
 import type { AdminClient } from './admin-client.ts';
 import type { CommandDefinition } from './command-definition.ts';
 import { PlanJson, type PlanLine } from './plan-json.ts';
+import { policiesIn } from './policies-file.ts';
 import type { ProgressLine } from './progress-line.ts';
 import { ReplacedFile } from './replaced-file.ts';
 import { bytesText, Table, timeText } from './table.ts';
@@ -43,26 +42,6 @@ async function asked(admin: AdminClient, { flags }: Given): Promise<AsyncIterabl
       all: all === true,
     },
   });
-}
-
-/** They are parsed here first, which knows the lines where they stand. @throws StartupError */
-async function policiesIn(path: string): Promise<unknown> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    throw new StartupError(`cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    });
-  }
-  const { problems, policies } = readConfigFile(path, text);
-  if (policies === undefined || problems.length > 0) {
-    throw new StartupError(problems.length > 0 ? problems.join('\n  ') : `there are no policies in ${path}`);
-  }
-  const { parsePolicySet } = await import('../retention/policy-set.ts');
-  const parsed = parsePolicySet(policies.value, policies.whereIs);
-  if (!parsed.ok) throw new StartupError(['these policies are not accepted:', ...parsed.problems].join('\n  '));
-  return policies.value;
 }
 
 /** All lines but those that say how far it has come, which are shown. @param out the path of a file that gets the plan too */

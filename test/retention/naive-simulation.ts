@@ -124,25 +124,23 @@ class NaiveWorld {
   facts(): RepositoryFacts {
     const tags = [...this.tags.values()]
       .filter(({ name }) => !this.here.has(aboutOf(name) ?? none))
-      .map(({ name, digest, taggedAt, pushedAt }) => ({
-        kind: 'tag' as const,
-        name,
-        taggedAt,
-        pushedAt,
-        ...this.#itemFacts(digest, this.#history.pinnedTags.has(name)),
-      }));
+      .map(({ name, digest, taggedAt, pushedAt }) =>
+        Object.assign(
+          { kind: 'tag' as const, name, taggedAt, pushedAt },
+          this.#itemFacts(digest, this.#history.pinnedTags.has(name)),
+        ),
+      );
     const untagged = [...this.waiting]
       .filter((digest) => {
         const isListed = [...this.here].some((other) => this.past(other).children.includes(digest));
         return !isListed && !this.here.has(this.past(digest).subject ?? none);
       })
-      .map((digest) => ({
-        kind: 'untagged' as const,
-        untaggedAt: null,
-        taggedAt: null,
-        pushedAt: this.pushedAt.get(digest) ?? 0,
-        ...this.#itemFacts(digest, false),
-      }));
+      .map((digest) =>
+        Object.assign(
+          { kind: 'untagged' as const, untaggedAt: null, taggedAt: null, pushedAt: this.pushedAt.get(digest) ?? 0 },
+          this.#itemFacts(digest, false),
+        ),
+      );
     return { tags, untagged };
   }
 
@@ -167,7 +165,7 @@ class NaiveWorld {
       isSigned: signed,
       pulledAt: pulls.length === 0 ? null : Math.max(...pulls),
       contents,
-      sizeBytes: contents.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+      sizeBytes: sum(contents.map((content) => content.sizeBytes)),
       isPinned: isPinned || isManifestPinned || this.#history.isPinned,
       follows: null,
     };
@@ -308,12 +306,17 @@ export function naiveDays(outcomes: readonly NaiveOutcome[], { since, now }: Nai
     freedBlobs: 0,
     heldBytes: 0,
     wouldHoldBytes: 0,
+    pruned: 0,
   }));
+  for (const { at } of outcomes.flatMap(({ prunings }) => prunings)) {
+    const figures = days[Math.floor(at / day) - Math.floor(since / day)];
+    if (figures !== undefined) figures.pruned += 1;
+  }
   let missing = new Set<Digest>();
   for (const at of times) {
     const last = outcomes.flatMap(({ held }) => held.findLast((one) => one.at <= at) ?? []);
-    const was = new Map(last.flatMap((one) => [...one.was]));
-    const wouldBe = new Map(last.flatMap((one) => [...one.wouldBe]));
+    const was = new Map(last.flatMap((one) => Array.from(one.was)));
+    const wouldBe = new Map(last.flatMap((one) => Array.from(one.wouldBe)));
     const nowMissing = new Set<Digest>();
     const place = Math.floor(at / day) - Math.floor(since / day);
     for (const [digest, sizeBytes] of was) {

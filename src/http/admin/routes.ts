@@ -11,6 +11,7 @@ import { planTheRetention } from './retention.ts';
 import { approvePolicies, resumePruning, retentionStatus } from './retention-control.ts';
 import { applyThePlan } from './retention-apply.ts';
 import { listUpcoming } from './retention-upcoming.ts';
+import { simulateTheRetention } from './simulate.ts';
 import { emptyTheTrash, listTrash, restoreFromTrash } from './trash.ts';
 import { usageOfPart, usageOfParts, usageOfRegistry } from './usage.ts';
 
@@ -39,6 +40,7 @@ export const adminEndpoints: readonly (Endpoint | LinesEndpoint)[] = [
   listUpcoming,
   applyThePlan,
   listQuotas,
+  simulateTheRetention,
 ];
 
 const endpointsByPath = Map.groupBy(adminEndpoints, ({ path }) => path);

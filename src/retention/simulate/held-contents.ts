@@ -1,6 +1,8 @@
 import type { Digest } from '../../oci/digest.ts';
 
 const dayMs = 86_400_000;
+/** Contents after which others may have their turn. */
+const contentsAtOnce = 2000;
 
 /** The worlds in which a content is held: as it was, and as it would be. */
 export const asItWas = 0;
@@ -52,13 +54,19 @@ export class HeldContents {
     return content;
   }
 
-  /** The figures of each day from one time to another. What was held at the first must have been told as from then. */
-  days(since: number, now: number): readonly DayFigures[] {
+  /**
+   * The figures of each day from one time to another. What was held at the first must have been told as from then. Yields
+   * now and then, so that others have their turn.
+   */
+  *days(since: number, now: number): Generator<undefined, readonly DayFigures[], undefined> {
     const firstDay = Math.floor(since / dayMs);
     const count = Math.floor(now / dayMs) - firstDay + 1;
     const [freed, blobs, held, wouldHold] = [0, 0, 0, 0].map(() => new Float64Array(count));
     if (freed === undefined || blobs === undefined || held === undefined || wouldHold === undefined) return [];
+    let done = 0;
     for (const { sizeBytes, changes } of this.#contents.values()) {
+      done += 1;
+      if (done % contentsAtOnce === 0) yield;
       // Those of one repository are in order, those of several are not.
       changes.sort((one, other) => one - other);
       const holders = [0, 0];

@@ -149,15 +149,15 @@ export class IncrementalJudge implements Judge {
   #lastTag(pruned: readonly Entry[]): Entry | undefined {
     const tags = pruned.filter(({ item }) => item.kind === 'tag');
     if (tags.length < this.tagCount) return undefined;
-    let latest: Entry | undefined;
+    let last: Entry | undefined;
     for (const one of tags) {
       const isLater =
-        latest === undefined ||
-        one.born > latest.born ||
-        (one.born === latest.born && laterNameFirst(one.item, latest.item) < 0);
-      if (isLater) latest = one;
+        last === undefined ||
+        one.born > last.born ||
+        (one.born === last.born && laterNameFirst(one.item, last.item) < 0);
+      if (isLater) last = one;
     }
-    return latest;
+    return last;
   }
 
   #causeOf(entry: Entry, now: number): Cause {

@@ -49,6 +49,8 @@ export interface RepositoryOutcome {
   readonly prunedManifests: number;
   /** Would this repository be the only one. */
   readonly freedBytes: number;
+  /** Tags and manifests that were pruned, by day, in days since 1970. */
+  readonly prunedByDay: ReadonlyMap<number, number>;
   readonly broken: readonly BrokenPulls[];
 }
 
@@ -93,6 +95,7 @@ class Replay {
   readonly #lastPruning = new Map<WorldManifest, Pruning>();
   readonly #broken = new Map<Gone, BrokenCount[]>();
   readonly #outcome = { prunedTags: 0, prunedManifests: 0, freedBytes: 0 };
+  readonly #prunedByDay = new Map<number, number>();
 
   constructor(history: RepositoryHistory, policy: Policy | undefined, span: Span, contents: HeldContents) {
     this.#history = history;
@@ -137,7 +140,7 @@ class Replay {
       steps += 1;
       if (steps % stepsAtOnce === 0) yield;
     }
-    return { ...this.#outcome, broken: this.#brokenPulls() };
+    return { ...this.#outcome, prunedByDay: this.#prunedByDay, broken: this.#brokenPulls() };
   }
 
   /** From here on it is as if there was a policy, and what is held is told. */
@@ -255,6 +258,8 @@ class Replay {
     this.#wouldBe.remove(pruning.at, going);
     this.#pruning = undefined;
     this.#outcome[pruning.verdict.item.kind === 'tag' ? 'prunedTags' : 'prunedManifests'] += 1;
+    const day = Math.floor(pruning.at / dayMs);
+    this.#prunedByDay.set(day, (this.#prunedByDay.get(day) ?? 0) + 1);
   }
 
   /** What is gone now, though it was still there in reality, is gone because something was pruned, now or before. */

@@ -17,11 +17,17 @@ export interface SimulationRequest extends Omit<Span, 'lookEveryMs'> {
 }
 
 /** A repository that a policy was tried on. */
-export interface SimulatedRepository extends Omit<RepositoryOutcome, 'broken'> {
+export interface SimulatedRepository extends Omit<RepositoryOutcome, 'broken' | 'prunedByDay'> {
   readonly repo: string;
   readonly policy: Policy;
   readonly brokenThings: number;
   readonly brokenPulls: number;
+}
+
+/** What a day comes to. */
+export interface SimulatedDay extends DayFigures {
+  /** Tags and untagged manifests. */
+  readonly pruned: number;
 }
 
 /** What all of the repositories come to. */
@@ -35,7 +41,7 @@ export interface SimulationTotals {
   readonly wouldHoldBytes: number;
   readonly brokenThings: number;
   readonly brokenPulls: number;
-  readonly days: readonly DayFigures[];
+  readonly days: readonly SimulatedDay[];
   /** The worst of them, those with most pulls first. */
   readonly worst: readonly BrokenPulls[];
 }
@@ -48,6 +54,7 @@ export class Simulation {
   readonly #request: SimulationRequest;
   readonly #contents = new HeldContents();
   #worst: BrokenPulls[] = [];
+  readonly #pruned = new Map<number, number>();
   readonly #sums = { repositories: 0, prunedTags: 0, prunedManifests: 0, brokenThings: 0, brokenPulls: 0 };
 
   constructor(request: SimulationRequest) {
@@ -63,9 +70,10 @@ export class Simulation {
     const { policies, isTried = () => true, since, now } = this.#request;
     const policy = isTried(history.repo) ? policyFor(policies, history.repo) : undefined;
     const span = { since, now, lookEveryMs: this.#request.lookEveryMs ?? lookEveryMs };
-    const { broken, ...outcome } = yield* replay(history, policy, span, this.#contents);
+    const { broken, prunedByDay, ...outcome } = yield* replay(history, policy, span, this.#contents);
     if (policy === undefined) return undefined;
     const brokenPulls = broken.reduce((sum, { pulls }) => sum + pulls, 0);
+    for (const [day, pruned] of prunedByDay) this.#pruned.set(day, (this.#pruned.get(day) ?? 0) + pruned);
     this.#sums.repositories += 1;
     this.#sums.prunedTags += outcome.prunedTags;
     this.#sums.prunedManifests += outcome.prunedManifests;
@@ -76,8 +84,10 @@ export class Simulation {
     return { repo: history.repo, policy, ...outcome, brokenThings: broken.length, brokenPulls };
   }
 
-  totals(): SimulationTotals {
-    const days = this.#contents.days(this.#request.since, this.#request.now);
+  /** What they come to together, once all are replayed. Yields now and then, as well. */
+  *totals(): Generator<undefined, SimulationTotals, undefined> {
+    const figures = yield* this.#contents.days(this.#request.since, this.#request.now);
+    const days = figures.map((one) => Object.assign({ pruned: this.#pruned.get(one.day) ?? 0 }, one));
     const last = days.at(-1);
     return {
       ...this.#sums,
