@@ -13,9 +13,10 @@ const options = new Command('bench:simulate')
   .option('--repositories <count>', 'how many repositories', wholeNumber, 200)
   .option('--pushes <count>', 'how many pushes they have together', wholeNumber, 100_000)
   .option('--pulls <count>', 'how many pulls they have together', wholeNumber, 2_000_000)
+  .option('--only <words>', 'only the policy whose name has these words in it', '')
   .option('--days <count>', 'over how many days', wholeNumber, 90)
   .parse()
-  .opts<{ repositories: number; pushes: number; pulls: number; days: number }>();
+  .opts<{ repositories: number; pushes: number; pulls: number; only: string; days: number }>();
 
 const now = Date.UTC(2030, 0, 31, 12);
 const rails = { tagsPerDay: '20%', bytesPerDay: '20%' };
@@ -41,11 +42,21 @@ const kinds = {
     ],
     rails,
   },
+  'a budget': {
+    repositories: '**',
+    default: 'keep',
+    rules: [
+      { action: 'keep', tags: ['latest', 'v*'] },
+      { action: 'prune', budget: '8GiB' },
+    ],
+    rails,
+  },
   'nothing goes': { repositories: '**', default: 'keep', rules: [{ action: 'prune', notPulledFor: '365d' }], rails },
 } as const;
 
 const bars: Bar[] = [];
 for (const [name, definition] of Object.entries(kinds)) {
+  if (!name.includes(options.only)) continue;
   const { seconds, cpuSeconds, peakBytes, rows, totals } = measure(policyOf(definition));
   bars.push({
     what: `${options.pushes} pushes, ${options.pulls} pulls, ${name}`,

@@ -1,6 +1,7 @@
 import type { Digest } from '../../oci/digest.ts';
 import type { TagName } from '../../oci/names.ts';
 import type { Verdict } from '../evaluate.ts';
+import type { Item } from '../facts.ts';
 import type { Policy } from '../policy.ts';
 import { inOrderOfPruning, withinRails } from '../rails.ts';
 import { asItWas, asItWouldBe, type HeldContents } from './held-contents.ts';
@@ -179,12 +180,14 @@ class Replay {
 
   /** Tells the judge what has changed. What is gone first: another may have its name by now. */
   #update(at: number): void {
-    const here: (WorldTag | WorldManifest)[] = [];
+    if (this.#touched.size === 0) return;
+    const here: { readonly one: WorldTag | WorldManifest; readonly item: Item }[] = [];
     for (const one of this.#touched) {
-      if (this.#wouldBe.itemOf(one) === undefined) this.#judge?.update(one, undefined, at);
-      else here.push(one);
+      const item = this.#judge === undefined ? undefined : this.#wouldBe.itemOf(one);
+      if (item === undefined) this.#judge?.update(one, undefined, at);
+      else here.push({ one, item });
     }
-    for (const one of here) this.#judge?.update(one, this.#wouldBe.itemOf(one), at);
+    for (const { one, item } of here) this.#judge?.update(one, item, at);
     this.#touched.clear();
   }
 
@@ -220,7 +223,7 @@ class Replay {
         this.#railsAt = first === undefined ? Infinity : first.at + dayMs;
         break;
       }
-      this.#prune({ at, verdict }, going);
+      this.#prune({ at, verdict: { ...verdict, item: withoutContents(verdict.item) } }, going);
       this.#lately.push({ at, isTag, freedBytes: freesBytes });
       this.#prunedLately.bytes += freesBytes;
       this.#outcome.freedBytes += freesBytes;
@@ -322,6 +325,17 @@ interface BrokenCount {
   readonly tag: TagName | undefined;
   readonly pulls: number;
   readonly day: number;
+}
+
+/** What is told of an item at the end. Its contents would keep the whole repository in memory. */
+function withoutContents(item: Item): Item {
+  const { digest, pushedAt, taggedAt, pulledAt, mediaType, artifactType, labels, annotations } = item;
+  const { isSigned, isPinned, follows } = item;
+  const facts = { digest, pushedAt, taggedAt, pulledAt, mediaType, artifactType, labels, annotations };
+  const plain = { ...facts, isSigned, isPinned, follows, contents: [], sizeBytes: null };
+  return item.kind === 'tag'
+    ? { kind: 'tag', name: item.name, ...plain }
+    : { kind: 'untagged', untaggedAt: item.untaggedAt, ...plain };
 }
 
 function judgeOf(policy: Policy): Judge {

@@ -1,10 +1,13 @@
 import { policyFor, type Policy } from '../policy.ts';
 import { type DayFigures, HeldContents } from './held-contents.ts';
 import type { RepositoryHistory } from './history.ts';
+import { isIncremental } from './incremental-judge.ts';
 import { type BrokenPulls, replay, type RepositoryOutcome, type Span } from './replay.ts';
 
 /** How often it is as if a repository was looked at, in ms: so soon the pruner sees a change. */
-export const lookEveryMs = 10_000;
+const lookEveryMs = 10_000;
+/** The same where a budget has all of the repository judged anew at each look, also after each pull. */
+const lookEveryMsWithBudget = 6 * 3_600_000;
 /** What is remembered of broken pulls, the worst: all of them are counted. */
 const worstKept = 1000;
 
@@ -12,7 +15,7 @@ export interface SimulationRequest extends Omit<Span, 'lookEveryMs'> {
   readonly policies: readonly Policy[];
   /** Whether the policies are tried on a repository; the others only hold what they hold. All where it is not given. */
   readonly isTried?: (repo: string) => boolean;
-  /** In ms; a look at each multiple of it. 10 s where it is not given. */
+  /** In ms; a look at each multiple of it. 10 s where it is not given, and 6 h where the policy has a budget. */
   readonly lookEveryMs?: number;
 }
 
@@ -69,7 +72,8 @@ export class Simulation {
   *add(history: RepositoryHistory): Generator<undefined, SimulatedRepository | undefined, undefined> {
     const { policies, isTried = () => true, since, now } = this.#request;
     const policy = isTried(history.repo) ? policyFor(policies, history.repo) : undefined;
-    const span = { since, now, lookEveryMs: this.#request.lookEveryMs ?? lookEveryMs };
+    const everyMs = policy === undefined || isIncremental(policy) ? lookEveryMs : lookEveryMsWithBudget;
+    const span = { since, now, lookEveryMs: this.#request.lookEveryMs ?? everyMs };
     const { broken, prunedByDay, ...outcome } = yield* replay(history, policy, span, this.#contents);
     if (policy === undefined) return undefined;
     const brokenPulls = broken.reduce((sum, { pulls }) => sum + pulls, 0);

@@ -221,6 +221,7 @@ export class World {
     if (manifest?.isThere !== true) return;
     manifest.pulledAt = Math.max(at, manifest.pulledAt ?? at);
     if (this.#observer === undefined) return;
+    if (manifest.parents.length === 0) return this.#touch(manifest);
     for (const each of reached([manifest], ({ parents }) => parents.filter(isThere))) this.#touch(each);
   }
 
@@ -255,54 +256,63 @@ export class World {
   #tagItem(tag: WorldTag): TagFacts | undefined {
     if (this.tags.get(tag.name) !== tag || tag.about?.isThere === true) return undefined;
     const { manifest } = tag;
+    const { past } = manifest;
+    const contents = this.#lazyContents(manifest);
     return {
       kind: 'tag',
       name: tag.name,
+      digest: past.digest,
       pushedAt: tag.pushedAt,
       taggedAt: tag.taggedAt,
       pulledAt: lastPull(manifest),
-      isPinned: tag.isPinned || manifest.past.isPinned || this.#history.isPinned,
-      ...this.#facts(manifest),
+      mediaType: past.mediaType,
+      artifactType: past.artifactType,
+      labels: past.labels,
+      annotations: past.annotations,
+      isSigned: isSigned(manifest),
+      isPinned: tag.isPinned || past.isPinned || this.#history.isPinned,
+      follows: null,
+      get contents() {
+        return contents();
+      },
+      get sizeBytes() {
+        return sizeOf(contents());
+      },
     };
   }
 
   #untaggedItem(manifest: WorldManifest): UntaggedFacts | undefined {
     if (!manifest.isThere || !manifest.isWaiting) return undefined;
     if (manifest.subject?.isThere === true || manifest.parents.some(isThere)) return undefined;
+    const { past } = manifest;
+    const contents = this.#lazyContents(manifest);
     return {
       kind: 'untagged',
+      digest: past.digest,
       pushedAt: manifest.pushedAt,
       taggedAt: null,
       untaggedAt: null,
       pulledAt: lastPull(manifest),
-      isPinned: manifest.past.isPinned || this.#history.isPinned,
-      ...this.#facts(manifest),
-    };
-  }
-
-  #facts(manifest: WorldManifest): Omit<TagFacts, 'kind' | 'name' | 'pushedAt' | 'taggedAt' | 'pulledAt' | 'isPinned'> {
-    const { digest, mediaType, artifactType, labels, annotations } = manifest.past;
-    const signed =
-      manifest.referrers.some(({ isThere: isHere, past }) => isHere && isSignatureType(past.artifactType)) ||
-      [...manifest.tagsAbout].some(({ name }) => name.endsWith('.sig'));
-    // Few policies ask for them.
-    let known: readonly Content[] | undefined;
-    const contents = (): readonly Content[] => (known ??= this.#contentsBelow(manifest));
-    return {
-      digest,
-      mediaType,
-      artifactType,
-      labels,
-      annotations,
-      isSigned: signed,
+      mediaType: past.mediaType,
+      artifactType: past.artifactType,
+      labels: past.labels,
+      annotations: past.annotations,
+      isSigned: isSigned(manifest),
+      isPinned: past.isPinned || this.#history.isPinned,
       follows: null,
       get contents() {
         return contents();
       },
       get sizeBytes() {
-        return contents().reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+        return sizeOf(contents());
       },
     };
+  }
+
+  /** Few policies ask for them. What changes below a manifest makes another item of it. */
+  #lazyContents(manifest: WorldManifest): () => readonly Content[] {
+    let known: readonly Content[] | undefined;
+    return () => (known ??= this.#contentsBelow(manifest));
   }
 
   #contentsBelow(manifest: WorldManifest): readonly Content[] {
@@ -407,6 +417,7 @@ export class World {
   /** What is judged by a manifest: itself, what lists it, what it is about, and so on. */
   #touchAbove(manifest: WorldManifest): void {
     if (this.#observer === undefined) return;
+    if (isAlone(manifest)) return this.#touch(manifest);
     const above = reached([manifest], ({ parents, subject, tags }) => [
       ...parents.filter(isThere),
       ...(subject?.isThere === true ? [subject] : []),
@@ -418,6 +429,23 @@ export class World {
 
 function isThere({ isThere: isHere }: WorldManifest): boolean {
   return isHere;
+}
+
+/** Whether nothing is judged by it but itself, and its tags. */
+function isAlone({ parents, subject, tags }: WorldManifest): boolean {
+  if (parents.length > 0 || subject !== undefined) return false;
+  for (const { about } of tags) if (about !== undefined) return false;
+  return true;
+}
+
+function sizeOf(contents: readonly Content[]): number {
+  return contents.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
+function isSigned({ referrers, tagsAbout }: WorldManifest): boolean {
+  if (referrers.some(({ isThere: isHere, past }) => isHere && isSignatureType(past.artifactType))) return true;
+  for (const { name } of tagsAbout) if (name.endsWith('.sig')) return true;
+  return false;
 }
 
 /** The last pull of a manifest, or of something that it lists. */
