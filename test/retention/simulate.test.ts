@@ -112,6 +112,7 @@ const anyRule: fc.Arbitrary<RuleDefinition> = fc.oneof(
     mostRecentlyPushedCount: fc.constant(1),
     tagState: fc.constantFrom('any' as const, 'untagged' as const),
   }),
+  fc.record({ action: fc.constant(keep), signed: fc.boolean(), mostRecentlyPushedCount: fc.constant(1) }),
   fc.record({ action: fc.constant(keep), groupBy: fc.constant('/(.+)-\\d/'), mostRecentlyPushedCount: fc.constant(1) }),
   fc.record({
     action: fc.constant(keep),

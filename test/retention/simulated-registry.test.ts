@@ -137,21 +137,33 @@ test('what is gone by now is replayed from what is remembered of it', async () =
   );
 });
 
-test('what was there before anything was remembered is replayed from what it is now', async () => {
+test('what was there before anything was remembered is replayed from what it is now, or was when it changed', async () => {
   await using registry = await ServedRegistry.start({ ...atOnce, 'pulls.history': '0' });
   const start = registry.clock.now();
   const old = await pushImage(registry, repo, { tags: ['old', 'moved'] });
+  const untagged = await pushImage(registry, repo);
   registry.clock.advance(10 * day);
   await registry.stop();
   await registry.resume(atOnce);
-  await pushImage(registry, repo, { tags: ['moved'] });
+  await pushImage(registry, repo, { tags: ['first'] });
   registry.clock.advance(day);
   await pull(registry, 'old');
+  await pull(registry, 'moved');
+  registry.clock.advance(day);
+  await pushImage(registry, repo, { tags: ['moved'] });
+  expect((await remove(registry, repo, untagged.digest)).status).toBe(202);
   const aged: PolicyDefinition = { ...newest, default: 'keep', rules: [{ action: 'prune', olderThan: '10d12h' }] };
-  const { head, broken } = await askSimulation(registry, { policies: [aged] });
+  const { head, broken, days } = await askSimulation(registry, { policies: [aged] });
   expect(head?.since).toBe(iso(start + 10 * day));
   expect(broken.map(({ tag, digest, goneAt, pulls }) => [tag, digest, goneAt, pulls])).toEqual([
+    ['moved', old.digest, seenAt(start + 10.5 * day), 1],
     ['old', old.digest, seenAt(start + 10.5 * day), 1],
+  ]);
+  expect(days.map(({ heldBytes, wouldHoldBytes }) => [heldBytes, wouldHoldBytes])).toEqual([
+    [600, 400],
+    [600, 400],
+    // The one that was moved has its new image, and the untagged manifest is gone.
+    [600, 400],
   ]);
 });
 
