@@ -158,7 +158,8 @@ export const settings = {
     default: '90d',
     description:
       'How long it is remembered what was pulled on which day, pushed and removed. wherry retention simulate replays ' +
-      'it. It takes some 0.2 KB for each manifest, tag and day with pulls, and for each push.',
+      'it. It takes some 125 bytes for each manifest, tag and day with pulls, and 165 for each push. No more than five ' +
+      'million of the former and two million of the latter are kept.',
   }),
   collectorRate: setting({
     name: 'collector.rate',
