@@ -156,7 +156,9 @@ function happeningsOf(rows: readonly PushRow[], graph: RepositoryGraph, now: num
     if (last === undefined) before.push(...tagPushes(tag));
     // It was pushed while nothing was remembered.
     else if (last.what !== 'pushed' || last.digest !== tag.manifest.digest) then.push(...tagPushes(tag));
-    if (tag.touchedAt > tag.pushedAt) then.push(pushed(tag.touchedAt, tag.name, tag.manifest.digest));
+    if (tag.touchedAt > tag.pushedAt) {
+      then.push({ what: 'asked', at: tag.touchedAt, tag: tag.name, digest: tag.manifest.digest });
+    }
   }
   const here = new Set(graph.tags.map(({ name }) => name));
   for (const [tag, { what, digest }] of tags) {

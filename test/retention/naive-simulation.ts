@@ -49,7 +49,9 @@ class NaiveWorld {
   }
 
   happen({ what, at, tag, digest }: Happening): void {
-    if (what === 'pushed') {
+    const isThere = tag === undefined ? this.here.has(digest) : this.tags.get(tag)?.digest === digest;
+    if (what === 'asked' && !isThere) return;
+    if (what !== 'removed') {
       this.pushedAt.set(digest, at);
       if (tag === undefined) {
         if (!this.everTagged.has(digest)) this.waiting.add(digest);

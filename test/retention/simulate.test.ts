@@ -34,7 +34,7 @@ const anyTime = fc.oneof(
 );
 
 const anyHappening = fc.record({
-  what: fc.constantFrom('pushed' as const, 'pushed' as const, 'pushed' as const, 'removed' as const),
+  what: fc.constantFrom('pushed' as const, 'pushed' as const, 'pushed' as const, 'asked' as const, 'removed' as const),
   after: anyTime,
   tag: fc.option(fc.nat({ max: tagNames.length - 1 }), { nil: undefined, freq: 4 }),
   manifest: fc.nat({ max: manifestCount - 1 }),

@@ -167,6 +167,26 @@ test('what was there before anything was remembered is replayed from what it is 
   ]);
 });
 
+test('a HEAD by a client that may push keeps a tag young, but does not bring it back', async () => {
+  await using registry = await ServedRegistry.start({ ...atOnce, 'windows.lease': '1h' });
+  await pushImage(registry, repo, { tags: ['young', 'gone'] });
+  for (const [tag, ms] of [
+    ['young', day],
+    ['gone', day],
+  ] as const) {
+    registry.clock.advance(ms);
+    expect((await registry.send(`/v2/${repo}/manifests/${tag}`, { method: 'HEAD' })).status).toBe(200);
+  }
+  const asked = registry.rows<{ name: string }>('select name from tag where touched_at > pushed_at order by name');
+  expect(asked.map(({ name }) => name)).toEqual(['gone', 'young']);
+  await pull(registry, 'gone');
+  await pull(registry, 'young');
+  const aged: PolicyDefinition = { ...newest, default: 'keep', rules: [{ action: 'prune', olderThan: '36h' }] };
+  const { broken, total } = await askSimulation(registry, { policies: [aged] });
+  expect(broken.map(({ tag, pulls }) => [tag, pulls])).toEqual([['gone', 1]]);
+  expect(total).toMatchObject({ prunedTags: 1 });
+});
+
 test('another repository that no policy is tried on keeps what it shares', async () => {
   await using registry = await ServedRegistry.start(atOnce);
   const shared = freshBytes(1000);

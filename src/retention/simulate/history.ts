@@ -30,9 +30,12 @@ export interface ManifestPast {
   readonly isPinned: boolean;
 }
 
-/** A push or a removal. */
+/**
+ * A push or a removal; or a HEAD by a client that may push, which counts as a push of a tag that is there. Where it is
+ * not, nobody knows whether the client would have pushed it.
+ */
 export interface Happening {
-  readonly what: 'pushed' | 'removed';
+  readonly what: 'pushed' | 'asked' | 'removed';
   readonly at: number;
   /** Undefined for a manifest by its digest. */
   readonly tag: TagName | undefined;

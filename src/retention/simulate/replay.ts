@@ -155,6 +155,7 @@ class Replay {
   #happen({ what, at, tag, digest }: Happening): void {
     for (const world of [this.#was, this.#wouldBe]) {
       if (what === 'pushed') world.push(at, tag, digest);
+      else if (what === 'asked') world.ask(at, tag, digest);
       else if (tag !== undefined) world.removeTag(at, tag);
       else world.removeManifest(at, digest);
     }

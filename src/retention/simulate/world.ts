@@ -199,6 +199,12 @@ export class World {
     if (before !== undefined) this.#leave(at, this.goingWith(before), before);
   }
 
+  /** A HEAD by a client that may push counts as a push of what is there. */
+  ask(at: number, name: TagName | undefined, digest: Digest): void {
+    const manifest = name === undefined ? this.#manifests.get(digest) : this.tags.get(name)?.manifest;
+    if (manifest?.isThere === true && manifest.past.digest === digest) this.push(at, name, digest);
+  }
+
   /** A tag goes, with all that nothing else holds. */
   removeTag(at: number, name: TagName): void {
     const tag = this.tags.get(name);
