@@ -1,0 +1,46 @@
+import { afterEach, beforeEach, expect, test } from 'bun:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { change, type Operation } from '../metadata/operation.ts';
+import { addPulls } from '../metadata/queries/history.ts';
+import { SqliteMetadataStore } from '../metadata/sqlite/store.ts';
+import { digestOf } from '../oci/digest.ts';
+import { parseRepositoryName } from '../oci/names.ts';
+import { DaysOfPulls } from './old-history.ts';
+
+const repo = parseRepositoryName('app');
+
+let directory: string;
+let metadata: SqliteMetadataStore;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'wherry-history-'));
+  metadata = SqliteMetadataStore.open(directory);
+});
+afterEach(async () => {
+  await metadata.close();
+  rmSync(directory, { recursive: true });
+});
+
+async function pulled(day: number, rows: number): Promise<void> {
+  await metadata.writeUnsynced(function* (): Operation<void> {
+    if (repo === undefined) return;
+    for (let row = 0; row < rows; row += 1) {
+      const digest = digestOf('sha256', new TextEncoder().encode(String(row)));
+      yield* change(addPulls, { repo, digest, tag: '', day, pulls: 1, at: 0 });
+    }
+  });
+}
+
+test('the oldest days are given up where the rows of pulls become too many, and the days that are over are counted once', async () => {
+  const days = new DaysOfPulls(10);
+  await pulled(1, 4);
+  await pulled(2, 4);
+  expect(await days.firstKept({ metadata }, 3)).toBe(0);
+  await pulled(3, 2);
+  expect(await days.firstKept({ metadata }, 3)).toBe(0);
+  await pulled(3, 3);
+  expect(await days.firstKept({ metadata }, 3)).toBe(2);
+  await pulled(4, 9);
+  expect(await days.firstKept({ metadata }, 4)).toBe(4);
+});
