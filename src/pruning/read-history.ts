@@ -24,6 +24,8 @@ import { type ManifestNode, RepositoryGraph, type TagNode } from './repository-g
 const dayMs = 86_400_000;
 /** Rows that one step reads, so that no request waits long. */
 const rowsPerStep = 2000;
+/** Rows that are worked on before others have their turn. */
+const rowsAtOnce = 100;
 
 type PushRow = { readonly [Column in Exclude<keyof PushHistoryTable, 'id'>]: PushHistoryTable[Column] };
 
@@ -67,9 +69,10 @@ export async function readHistory(
   const pulls = await readPulls(metadata, repo, now);
 
   const manifests = new Map<Digest, ManifestPast>();
-  for (const row of rows) {
+  for (const [index, row] of rows.entries()) {
     const past = remainsOf(row);
     if (past !== undefined) manifests.set(past.digest, past);
+    if (index % rowsAtOnce === 0) await setImmediate();
   }
   for (const node of graph.manifests.values()) {
     const { labels = {}, annotations = {} } = descriptions.get(node) ?? {};
@@ -113,10 +116,10 @@ async function readPulls(metadata: MetadataStore, repo: RepositoryName, now: num
         const pulled = { digest: row.digest, tag: row.tag === '' ? undefined : row.tag };
         pulls.push({ ...pulled, pulls: row.pulls, lastAt: row.last_at });
       }
+      await setImmediate();
       const lastRow = page.at(-1);
       if (lastRow === undefined || page.length < rowsPerStep) break;
       last = lastRow;
-      await setImmediate();
     }
   }
   return pulls;
