@@ -3,6 +3,7 @@ import { Repairs } from './fsck/repairs.ts';
 import type { QuotaCounter } from './quotas/counter.ts';
 import type { Registry } from './registry/registry.ts';
 import { dropAbandoned, reviewAfterAll } from './registry/repair.ts';
+import { recountStored } from './registry/stored.ts';
 import type { StoreGeneration } from './registry/store-generation.ts';
 
 interface Parts {
@@ -40,6 +41,9 @@ export class OnlineRepairs {
         return true;
       case 'recount-quota':
         await quotas.recount(repair.quota);
+        return true;
+      case 'recount-stored':
+        await recountStored(registry);
         return true;
     }
   }

@@ -25,7 +25,7 @@ import { collectorPause, dueReviews } from './registry/collector-pause.ts';
 import type { PullRules } from './registry/puller.ts';
 import type { Registry } from './registry/registry.ts';
 import type { StoreGeneration } from './registry/store-generation.ts';
-import { StoreFigures } from './registry/store-figures.ts';
+import { heldFigures } from './registry/store-figures.ts';
 import type { PolicySet } from './retention/policy-set.ts';
 import { StartupError } from './startup-error.ts';
 import { checkListenHost, codeOf } from './startup-failures.ts';
@@ -94,12 +94,11 @@ async function serve(
   answer: HttpCalls['answer'] | undefined,
 ): Promise<RunningServer> {
   const { directory, generation, metadata, reserve } = stores;
-  const figures = new StoreFigures({ metadata, clock });
   const metrics = new Metrics(async () => {
     const reviews = await dueReviews(registry);
     const { freeBytes, totalBytes } = await diskSpace(directory);
     return {
-      ...(await figures.measure()),
+      ...(await heldFigures({ metadata })),
       databaseBytes: fileBytes(join(directory, 'wherry.db')) + fileBytes(join(directory, 'wherry.db-wal')),
       diskFreeBytes: freeBytes,
       diskTotalBytes: totalBytes,

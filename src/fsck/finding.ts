@@ -15,6 +15,7 @@ export const findingCodes = [
   'F13',
   'F14',
   'F15',
+  'F16',
 ] as const;
 
 export type FindingCode = (typeof findingCodes)[number];
@@ -34,7 +35,9 @@ export type Repair =
   /** The blobs as they are count as those of the database from now on. */
   | { readonly kind: 'settle-generation'; readonly generation: number }
   /** What a quota limits is counted anew. */
-  | { readonly kind: 'recount-quota'; readonly quota: number };
+  | { readonly kind: 'recount-quota'; readonly quota: number }
+  /** What is counted as it comes and goes is counted anew. */
+  | { readonly kind: 'recount-stored' };
 
 /** What the review queue knows a thing by. */
 export interface ReviewKey {

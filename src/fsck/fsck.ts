@@ -7,6 +7,7 @@ import { linksCheck } from './checks/links.ts';
 import { manifestsCheck } from './checks/manifests.ts';
 import { objectsCheck } from './checks/objects.ts';
 import { quotaBlobsCheck, quotaLinksCheck, quotaUsageCheck } from './checks/quotas.ts';
+import { storedCheck } from './checks/stored.ts';
 import { tablesCheck } from './checks/tables.ts';
 import { tagsCheck, trashedTagsCheck } from './checks/tags.ts';
 import { tasksCheck } from './checks/tasks.ts';
@@ -102,6 +103,7 @@ async function* findings(
   yield* walk(quotaBlobsCheck(checked), counter('blobs counted'));
   yield* walk(quotaLinksCheck(checked), counter('links to count'));
   yield* walk(tasksCheck(checked), counter('reviews'));
+  yield* walk(storedCheck(checked), counter('counts'));
   if (reading !== undefined) {
     const checkpoint = new Checkpoint(dataDirectory);
     const { bytesPerSecond, from = checkpoint.read(), isTrial = false } = reading;

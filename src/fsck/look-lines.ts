@@ -15,6 +15,7 @@ const repair = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('drop-object'), oid: z.string() }),
   z.object({ kind: z.literal('settle-generation'), generation: z.number() }),
   z.object({ kind: z.literal('recount-quota'), quota: z.number() }),
+  z.object({ kind: z.literal('recount-stored') }),
 ]);
 
 const finding = z.object({

@@ -50,7 +50,11 @@ export class Repairs implements Disposable {
         return true;
       case 'recount-quota':
         if (this.#database === undefined) return false;
-        recount(this.#database, repair.quota);
+        recountQuota(this.#database, repair.quota);
+        return true;
+      case 'recount-stored':
+        if (this.#database === undefined) return false;
+        recountStored(this.#database);
         return true;
     }
   }
@@ -69,7 +73,7 @@ function enqueue(database: Database, { kind, key1, key2 }: ReviewKey, dueAt: num
 }
 
 /** The next start of a server counts it: until then, and while it does, nothing is refused. */
-function recount(database: Database, quota: number): void {
+function recountQuota(database: Database, quota: number): void {
   database.transaction(() => {
     const old = database
       .query<{ position: number | null; repositories_hash: string; settings: string }, [number]>(
@@ -94,5 +98,19 @@ function dropObject(database: Database, oid: string, dueAt: number): void {
       [oid],
     );
     if (dropped.changes > 0) enqueue(database, { kind: 'object', key1: oid, key2: '' }, dueAt);
+  })();
+}
+
+function recountStored(database: Database): void {
+  database.transaction(() => {
+    database.run(
+      `update stored set
+         objects = (select count(*) from object where object.state = stored.state),
+         bytes = (select coalesce(sum(size_bytes), 0) from object where object.state = stored.state)`,
+    );
+    database.run(
+      `update stored set bytes = bytes + (select coalesce(sum(offset_bytes), 0) from upload where oid is not null)
+       where state = 'pending'`,
+    );
   })();
 }

@@ -17,6 +17,7 @@ import * as repositories from './queries/repositories.ts';
 import * as retentionReviews from './queries/retention-reviews.ts';
 import * as retention from './queries/retention.ts';
 import * as store from './queries/store.ts';
+import * as stored from './queries/stored.ts';
 import * as tags from './queries/tags.ts';
 import * as tasks from './queries/tasks.ts';
 import * as trash from './queries/trash.ts';
@@ -53,6 +54,7 @@ const files = {
   retention,
   'retention-reviews': retentionReviews,
   store,
+  stored,
   tags,
   tasks,
   trash,

@@ -32,6 +32,8 @@ export interface Schema {
   quota_blob: QuotaBlobTable;
   pull_history: PullHistoryTable;
   push_history: PushHistoryTable;
+  stored: StoredTable;
+  storage_sample: StorageSampleTable;
 }
 
 /** A column that the database computes from others. */
@@ -200,7 +202,12 @@ export type EventKind =
   | 'retention.paused'
   | 'retention.resumed'
   | 'quota.soft'
-  | 'quota.hard';
+  | 'quota.hard'
+  | 'storage.high'
+  | 'storage.low'
+  | 'storage.reserve'
+  | 'storage.room'
+  | 'storage.exhausted';
 
 /** What has happened, on whose word and why: what is gone is explained from here. */
 export interface EventTable {
@@ -347,4 +354,19 @@ export interface PushHistoryTable {
   was_tagged_at: number | null;
   /** JSON: what a replay needs of a manifest that is gone. */
   manifest: string | null;
+}
+
+/** How many objects of each state there are, and their bytes: kept by triggers on `object` and `upload`. */
+export interface StoredTable {
+  state: ObjectState;
+  objects: number;
+  /** Of pending objects: how far their uploads have come. */
+  bytes: number;
+}
+
+/** How much was stored at a time, and how much of the disk was used, by whomever. */
+export interface StorageSampleTable {
+  at: number;
+  stored_bytes: number;
+  disk_used_bytes: number;
 }

@@ -220,6 +220,26 @@ describe('a leak is found:', () => {
   });
 });
 
+test.each([true, false])(
+  'F16, what is stored is miscounted, and counted anew (beside a server: %p)',
+  async (isServed) => {
+    await withContent(async ({ registry, sql }) => {
+      sql(`update stored set objects = objects + 1, bytes = bytes + 5 where state = 'live'`);
+      sql(`update stored set bytes = bytes + 7 where state = 'pending'`);
+      const wrong = ['leak F16 count of live objects', 'leak F16 count of pending objects'];
+      expect(await found(registry)).toEqual(wrong);
+      if (isServed) {
+        const answer = await registry.admin('POST', '/fsck', { repair: true });
+        expect(await answer.text()).toContain('"isRepaired":true');
+      } else {
+        await registry.stop();
+        await findings(registry, { repair: true });
+      }
+      expect(await found(registry)).toEqual([]);
+    });
+  },
+);
+
 describe('a note is nothing wrong:', () => {
   test('F2, a name that is none of its own is told and never removed', async () => {
     await withContent(async ({ registry }) => {

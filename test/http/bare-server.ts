@@ -16,7 +16,7 @@ import { noQuotas } from '../../src/registry/quotas.ts';
 import { RecentManifests } from '../../src/registry/recent-manifests.ts';
 import { Reclaimer } from '../../src/registry/reclaimer.ts';
 import { StoreGeneration } from '../../src/registry/store-generation.ts';
-import { StoreFigures } from '../../src/registry/store-figures.ts';
+import { heldFigures } from '../../src/registry/store-figures.ts';
 import { noRetention } from '../../src/registry/retention-review.ts';
 import { UploadSessions } from '../../src/registry/upload-sessions.ts';
 import { ManualClock } from '../server/manual-clock.ts';
@@ -51,7 +51,6 @@ export class BareServer implements AsyncDisposable {
     const clock = parts.clock ?? new ManualClock();
     const log = logOf(parts.log ?? {});
     const generation = await StoreGeneration.open({ metadata, blobs, clock });
-    const figures = new StoreFigures({ metadata, clock });
     const none = {
       databaseBytes: 0,
       diskFreeBytes: 0,
@@ -63,7 +62,7 @@ export class BareServer implements AsyncDisposable {
       policiesWaiting: 0,
       pruningPaused: 0,
     };
-    const metrics = new Metrics(async () => ({ ...(await figures.measure()), ...none }));
+    const metrics = new Metrics(async () => ({ ...(await heldFigures({ metadata })), ...none }));
     const server = startHttpServer({
       registry: {
         metadata,

@@ -8,6 +8,7 @@ import { checkLeftovers } from './check-leftovers.ts';
 import { checkOperators } from './check-operators.ts';
 import { boundless, checkQuotas } from './check-quotas.ts';
 import { checkQueue } from './check-queue.ts';
+import { checkStored } from './check-stored.ts';
 import { forgetGone, goneFrom } from './follow.ts';
 import { judge } from './judge.ts';
 import { type Opened, perform } from './perform.ts';
@@ -262,6 +263,7 @@ class Run {
     await checkOperators(this.#world, this.#model);
     checkQueue(this.#model, this.#world.seen(), this.#now);
     await checkQuotas(this.#world);
+    checkStored(this.#world.seen());
   }
 
   // What must be so at the end.

@@ -80,6 +80,15 @@ const pinRows = z.array(
 const edgeRows = z.array(z.object({ repo: z.string(), manifest: z.string(), held: z.string() }));
 const objectRows = z.array(z.object({ oid: z.string(), digest: z.string().nullable(), state: z.string() }));
 const uploadRows = z.array(z.object({ id: z.string(), repo: z.string(), oid: z.string().nullable() }));
+const storedRows = z.array(
+  z.object({
+    state: z.string(),
+    objects: z.number(),
+    bytes: z.number(),
+    countedObjects: z.number(),
+    countedBytes: z.number(),
+  }),
+);
 
 /** What the tables say, and what lies on the disk. */
 export interface Seen {
@@ -94,6 +103,7 @@ export interface Seen {
   readonly childEdges: z.infer<typeof edgeRows>;
   readonly objects: z.infer<typeof objectRows>;
   readonly uploads: z.infer<typeof uploadRows>;
+  readonly stored: z.infer<typeof storedRows>;
 }
 
 const everyTable = [
@@ -217,6 +227,17 @@ export class World implements AsyncDisposable {
       ),
       objects: objectRows.parse(read('select oid, digest, state from object')),
       uploads: uploadRows.parse(read('select id, repo, oid from upload')),
+      stored: storedRows.parse(
+        read(
+          `select state, objects, bytes,
+             (select count(*) from object where object.state = stored.state) as countedObjects,
+             (select coalesce(sum(size_bytes), 0) from object where object.state = stored.state)
+               + case when state = 'pending'
+                 then (select coalesce(sum(offset_bytes), 0) from upload where oid is not null) else 0 end
+               as countedBytes
+           from stored`,
+        ),
+      ),
     };
   }
 

@@ -10,6 +10,7 @@ import { retentionReviews } from './0009-retention-reviews.ts';
 import { storedSizes } from './0010-stored-sizes.ts';
 import { quotas } from './0011-quotas.ts';
 import { history } from './0012-history.ts';
+import { storageBounds } from './0013-storage-bounds.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -26,4 +27,5 @@ export const migrations: readonly Migration[] = [
   storedSizes,
   quotas,
   history,
+  storageBounds,
 ];

@@ -8,6 +8,18 @@ export interface DefinitionDialect {
   readonly identity: string;
   /** Closes a `create table` whose rows are best kept in the order of their primary key. */
   readonly clustered: string;
+  /** The definition of a trigger. */
+  trigger(definition: TriggerDefinition): readonly string[];
+}
+
+/** What the database does itself, in the same transaction, for each row that a statement touches. */
+export interface TriggerDefinition {
+  readonly name: string;
+  readonly after: 'insert' | 'update' | 'delete';
+  readonly table: string;
+  /** A condition on the rows `old` and `new`; every row where it is left out. */
+  readonly when?: string;
+  readonly statements: readonly string[];
 }
 
 /** One step of the schema; forward only, numbered without gaps, never edited once released. */

@@ -65,27 +65,6 @@ export const blockedAmong = query<{ digests: readonly Digest[] }>()(({ db, p, di
     .where(({ ref }) => dialect.isOneOf(ref('digest'), p('digests'))),
 );
 
-/** Counts the live objects among the next `limit` objects, and says where to go on. */
-export const liveObjectsAfter = query<{ after: string; limit: number }>()(({ db, p }) =>
-  db
-    .selectFrom(
-      db
-        .selectFrom('object')
-        .select(['oid', 'size_bytes', 'live_digest'])
-        .where('oid', '>', p('after'))
-        .orderBy('oid')
-        .limit(p('limit'))
-        .as('some'),
-    )
-    .select(({ fn, eb }) => [
-      fn.count<number>('some.live_digest').as('live'),
-      fn
-        .sum<number | null>(eb.case().when('some.live_digest', 'is not', null).then(eb.ref('some.size_bytes')).end())
-        .as('bytes'),
-      fn.max('some.oid').as('last'),
-    ]),
-);
-
 export const objectState = query<{ oid: string }>()(({ db, p }) =>
   db.selectFrom('object').select(['state', 'digest', 'due_at', 'size_bytes']).where('oid', '=', p('oid')),
 );

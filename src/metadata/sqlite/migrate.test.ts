@@ -1,7 +1,7 @@
 import { Database } from 'bun:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { migrations } from '../migrations/all.ts';
-import type { Migration } from '../migrations/migration.ts';
+import type { Migration, TriggerDefinition } from '../migrations/migration.ts';
 import { migrate, NewerSchemaError } from './migrate.ts';
 
 let database: Database;
@@ -47,7 +47,13 @@ describe('migrations', () => {
   });
 
   test('mean the same schema in every dialect: only the words that differ are passed in', () => {
-    const words = { bytes: 'bytea', integer: 'bigint', identity: 'bigserial primary key', clustered: '' };
+    const words = {
+      bytes: 'bytea',
+      integer: 'bigint',
+      identity: 'bigserial primary key',
+      clustered: '',
+      trigger: ({ statements }: TriggerDefinition) => statements,
+    };
     const text = migrations.flatMap(({ statements }) => statements(words)).join(';\n');
     expect(text).not.toMatch(/\b(blob|integer|strict|without rowid|autoincrement)\b/i);
     expect(text).toContain('bigint');
@@ -77,7 +83,9 @@ describe('a database', () => {
       'quota_usage',
       'repository',
       'retention_review',
+      'storage_sample',
       'store',
+      'stored',
       'tag',
       'tag_trash',
       'task',

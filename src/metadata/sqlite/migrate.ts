@@ -7,6 +7,11 @@ const definitionDialect: DefinitionDialect = {
   integer: 'integer',
   identity: 'integer primary key',
   clustered: 'strict, without rowid',
+  trigger({ name, after, table, when, statements }) {
+    const condition = when === undefined ? '' : ` when ${when}`;
+    const body = statements.map((statement) => `${statement};`).join(' ');
+    return [`create trigger ${name} after ${after} on ${table}${condition} begin ${body} end`];
+  },
 };
 
 /** A database made by a later version, whose tables this one does not know. */
