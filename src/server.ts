@@ -1,12 +1,14 @@
 import { statSync } from 'node:fs';
-import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AdminAccess } from './admin-access.ts';
 import { Collector } from './collector/collector.ts';
 import { Pace } from './collector/pace.ts';
-import { type DiskSpace, ShortDisk } from './collector/short-disk.ts';
+import type { DiskSpace } from './bounds/levels.ts';
+import { Storage } from './bounds/storage.ts';
+import { UploadRoom } from './bounds/upload-room.ts';
 import { formatListenAddress } from './config/listen-address.ts';
 import type { Config } from './config/schema.ts';
+import { diskSpace } from './disk-space.ts';
 import type { AdminParts, CollectorControl } from './http/admin/endpoint.ts';
 import { type HttpCalls, startHttpServer } from './http/server.ts';
 import type { Log } from './log/log.ts';
@@ -40,6 +42,7 @@ export interface RunningServer {
   /** Undefined where there are no policies. */
   readonly pruner: Pruner | undefined;
   readonly quotas: QuotaCounter;
+  readonly storage: Storage;
   /** Drains, writes what is still in memory, and closes the stores. */
   stop(): Promise<void>;
 }
@@ -58,6 +61,8 @@ export interface ServerParts {
   readonly wrapMetadata?: (metadata: MetadataStore) => MetadataStore;
   /** Puts something between the registry and its rules of which pulls count, such as what lets none count. */
   readonly wrapPullRules?: (rules: PullRules) => PullRules;
+  /** Measures the file system of the data directory. */
+  readonly measureDisk?: (directory: string) => Promise<DiskSpace>;
 }
 
 /**
@@ -73,11 +78,12 @@ export async function startServer({
   syncs,
   wrapMetadata = (metadata) => metadata,
   wrapPullRules = (rules) => rules,
+  measureDisk = diskSpace,
 }: ServerParts): Promise<RunningServer> {
   await checkListenHost(config.listen.host);
   const stores = await openStores(config.data, log, { clock, syncs });
   try {
-    const parts = { config, log, policies, quotas, clock, wrapPullRules };
+    const parts = { config, log, policies, quotas, clock, wrapPullRules, measureDisk };
     return await serve({ ...stores, metadata: wrapMetadata(stores.metadata) }, parts, syncs?.answer);
   } catch (error) {
     await stores.close();
@@ -86,20 +92,20 @@ export async function startServer({
 }
 
 type ServingParts = Pick<ServerParts, 'config' | 'log' | 'policies' | 'quotas'> &
-  Required<Pick<ServerParts, 'clock' | 'wrapPullRules'>>;
+  Required<Pick<ServerParts, 'clock' | 'wrapPullRules' | 'measureDisk'>>;
 
 async function serve(
   stores: Stores,
-  { config, log, policies, quotas, clock, wrapPullRules }: ServingParts,
+  { config, log, policies, quotas, clock, wrapPullRules, measureDisk }: ServingParts,
   answer: HttpCalls['answer'] | undefined,
 ): Promise<RunningServer> {
   const { directory, generation, metadata, reserve } = stores;
   const metrics = new Metrics(async () => {
     const reviews = await dueReviews(registry);
-    const { freeBytes, totalBytes } = await diskSpace(directory);
+    const { freeBytes, totalBytes } = await measureDisk(directory);
     return {
       ...(await heldFigures({ metadata })),
-      databaseBytes: fileBytes(join(directory, 'wherry.db')) + fileBytes(join(directory, 'wherry.db-wal')),
+      databaseBytes: databaseBytes(directory),
       diskFreeBytes: freeBytes,
       diskTotalBytes: totalBytes,
       databaseOutdated: generation.isDatabaseOutdated ? 1 : 0,
@@ -112,17 +118,31 @@ async function serve(
   });
   await limit(metadata, quotas);
   const retention = policies === undefined ? undefined : await policyScope(policies, config);
-  const made = registryOf({ stores, config, clock, log, traffic: metrics, policies, quotas, retention });
+  const room = new UploadRoom({
+    reserve: config.storage.reserve,
+    measure: () => measureDisk(directory),
+    isBeingMade: () => storage.maker.isMakingRoom,
+    onCome: (bytes) => storage.came(bytes),
+  });
+  const made = registryOf({ stores, config, clock, log, traffic: metrics, policies, quotas, retention, room });
   const registry: Registry = { ...made, pullRules: wrapPullRules(made.pullRules) };
   const quotaCounter = new QuotaCounter({ metadata, set: quotas, log });
   if (quotas !== undefined) metrics.watchQuotas(() => quotaFigures(metadata, quotas));
-  const disk = new ShortDisk(() => diskSpace(directory));
   const pace = new Pace({
     ...config.collector,
     quietMs: () => server.quietMs(),
-    isHurried: () => disk.isShort,
+    isHurried: () => storage.maker.isHurried,
   });
   const collector = new Collector({ registry, pace, counts: metrics, log, keepEventsMs: config.events.keepMs });
+  const storage = new Storage({
+    registry,
+    bounds: config.storage,
+    room,
+    measureDisk: () => measureDisk(directory),
+    databaseBytes: () => databaseBytes(directory),
+    mayCollect: async () => !generation.isDatabaseOutdated && (await collectorPause(registry)) === undefined,
+    wakeCollector: () => collector.wake(),
+  });
   const pruner =
     policies === undefined || retention === undefined
       ? undefined
@@ -154,7 +174,7 @@ async function serve(
   access.tell(server.url.origin, log);
   registry.pulls.start(config.pulls.flushMs);
   reserve.start();
-  disk.start();
+  storage.start();
   const paused = await collectorPause(registry);
   if (paused !== undefined) {
     log.warn({ reason: paused.reason }, 'the collector stays paused, until "wherry collector resume"');
@@ -192,13 +212,13 @@ async function serve(
     collector,
     pruner,
     quotas: quotaCounter,
+    storage,
     async stop() {
-      disk.stop();
       const checked = checks.stop();
       const collected = Promise.all([collector.stop(), pruner?.stop(), quotaCounter.stop()]);
       access.withdraw();
       await server.stop(config.http.drainMs);
-      await Promise.all([checked, collected]);
+      await Promise.all([checked, collected, storage.stop()]);
       await registry.pulls.stop();
       await registry.reclaimer.idle();
       await stores.close();
@@ -286,11 +306,10 @@ function listen(config: Config, { answer, ...served }: Served) {
   }
 }
 
-function fileBytes(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+function databaseBytes(directory: string): number {
+  return fileBytes(join(directory, 'wherry.db')) + fileBytes(join(directory, 'wherry.db-wal'));
 }
 
-async function diskSpace(directory: string): Promise<DiskSpace> {
-  const disk = await statfs(directory);
-  return { freeBytes: disk.bavail * disk.bsize, totalBytes: disk.blocks * disk.bsize };
+function fileBytes(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

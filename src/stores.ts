@@ -21,6 +21,7 @@ import { Reclaimer } from './registry/reclaimer.ts';
 import { noQuotas, type Quotas } from './registry/quotas.ts';
 import type { Registry, Traffic } from './registry/registry.ts';
 import { noRetention, type RetentionScope } from './registry/retention-review.ts';
+import { type Room, unboundedRoom } from './registry/room.ts';
 import { StoreGeneration } from './registry/store-generation.ts';
 import { UploadSessions } from './registry/upload-sessions.ts';
 import type { PolicySet } from './retention/policy-set.ts';
@@ -104,6 +105,8 @@ export interface RegistryParts {
   /** By which it is decided whose pulls count; undefined where everybody's do. */
   readonly policies?: PolicySet | undefined;
   readonly quotas?: Quotas | undefined;
+  /** Unbounded where it is not given: nothing is uploaded. */
+  readonly room?: Room;
 }
 
 /** Puts a registry together from its parts. */
@@ -116,6 +119,7 @@ export function registryOf({
   policies,
   quotas = noQuotas,
   retention = noRetention,
+  room = unboundedRoom,
 }: RegistryParts): Registry {
   const { metadata, blobs, generation } = stores;
   return {
@@ -128,6 +132,7 @@ export function registryOf({
     quotas,
     log,
     traffic,
+    room,
     sessions: new UploadSessions(),
     recentManifests: new RecentManifests(metadata),
     pulls: new PullRecorder({ metadata, clock, log, retention, keepsHistory: config.pulls.historyMs > 0 }),

@@ -1,14 +1,4 @@
-const units = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
-
-/** A number of bytes for a person: `0 B`, `999 B`, `1.5 KiB`, `12 GiB`. */
-export function bytesText(bytes: number): string {
-  let [size, unit] = [bytes, 'B'];
-  for (const larger of units) {
-    if (size < 1024) break;
-    [size, unit] = [size / 1024, larger];
-  }
-  return `${unit === 'B' || size >= 10 ? Math.round(size) : size.toFixed(1)} ${unit}`;
-}
+export { bytesText } from '../bytes-text.ts';
 
 /** A time for a person, in UTC: `2030-01-31 12:00:00`. */
 export function timeText(iso: string): string {

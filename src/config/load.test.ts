@@ -66,6 +66,9 @@ const otherValues: Readonly<Record<string, string>> = {
   'retention.notice': '2d',
   'retention.clockStep': '2m',
   'retention.clockPause': '5h',
+  'storage.high': '95%',
+  'storage.low': '70%',
+  'storage.reserve': '2GiB',
   'events.keep': '365d',
   'log.level': 'debug',
   'log.format': 'json',
@@ -94,6 +97,7 @@ test('without any source every setting has its default', async () => {
       pulls: { flushMs: 5000, historyMs: 90 * 86_400_000 },
       collector: { perSecond: 5000, batch: 16, shareBesideRequests: 0.01 },
       retention: { lookAfterMs: 10_000, noticeMs: 259_200_000, largestClockStepMs: 600_000, clockPauseMs: 86_400_000 },
+      storage: { high: { unit: 'percent', percent: 90 }, low: { unit: 'percent', percent: 81 }, reserve: undefined },
       events: { keepMs: 90 * 86_400_000 },
       log: { level: 'info', format: 'auto', requests: 'changes' },
     },
@@ -227,4 +231,13 @@ describe('the configuration file', () => {
       ],
     });
   });
+});
+
+test.each([
+  [{ 'storage.high': '80%', 'storage.low': '80%' }, 'the lower bound has to be below the upper one'],
+  [{ 'storage.high': '50GiB', 'storage.low': '70%' }, 'give both in percent, or both in bytes'],
+  [{ 'storage.high': 'off', 'storage.low': '70%' }, 'set both, or neither'],
+])('bounds that contradict each other are refused: %j', async (flags, problem) => {
+  const loaded = await load({ flags });
+  expect(loaded.ok ? [] : loaded.problems).toEqual([expect.stringContaining(problem)]);
 });

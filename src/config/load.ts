@@ -5,6 +5,7 @@ import type { PoliciesDocument } from './policies-document.ts';
 import { configOf } from './schema.ts';
 import type { Config } from './schema.ts';
 import { allSettings, namesSetBy, settable } from './settings.ts';
+import { problemOfBounds } from './storage-bound.ts';
 import type { FoundValue, SourceKind, SourceReading } from './source.ts';
 
 export type LoadResult =
@@ -43,6 +44,9 @@ export async function loadConfig(options: {
 
   const chosen = choose(found);
   const config = configOf((setting) => setting.type.schema.parse(chosen.get(setting.name)?.value ?? setting.default));
+  const { high, low } = config.storage;
+  const between = low && problemOfBounds(high, low);
+  if (between !== undefined) return { ok: false, problems: [between] };
   const sources = new Map(allSettings.map(({ name }) => [name, chosen.get(name)?.kind ?? 'default'] as const));
   const policies = readings.find((reading) => reading.policies !== undefined)?.policies;
   const quotas = readings.find((reading) => reading.quotas !== undefined)?.quotas;

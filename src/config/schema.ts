@@ -1,6 +1,7 @@
 import type { ListenAddress } from './listen-address.ts';
 import { settings } from './settings.ts';
 import type { Setting } from './settings.ts';
+import { lowBelow, type StorageBound } from './storage-bound.ts';
 
 /** All settings of one process, parsed and within their bounds. docs/configuration.md describes each of them. */
 export interface Config {
@@ -46,6 +47,14 @@ export interface Config {
     readonly largestClockStepMs: number;
     readonly clockPauseMs: number;
   };
+  readonly storage: {
+    /** Undefined where nothing goes before its time. */
+    readonly high: StorageBound | undefined;
+    /** In the unit of `high`, and below it. */
+    readonly low: StorageBound | undefined;
+    /** Undefined: whatever suits the file system. */
+    readonly reserve: StorageBound | undefined;
+  };
   readonly events: { readonly keepMs: number };
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error';
@@ -56,6 +65,7 @@ export interface Config {
 
 /** The configuration made of the value of each setting. */
 export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
+  const high = valueOf(settings.storageHigh);
   return {
     data: valueOf(settings.data),
     listen: valueOf(settings.listen),
@@ -90,6 +100,11 @@ export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
       noticeMs: valueOf(settings.retentionNotice),
       largestClockStepMs: valueOf(settings.retentionClockStep),
       clockPauseMs: valueOf(settings.retentionClockPause),
+    },
+    storage: {
+      high,
+      low: valueOf(settings.storageLow) ?? (high && lowBelow(high)),
+      reserve: valueOf(settings.storageReserve),
     },
     events: { keepMs: valueOf(settings.eventsKeep) },
     log: {

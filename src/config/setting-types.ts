@@ -3,6 +3,7 @@ import { parseByteSize } from './byte-size.ts';
 import { formatDuration, parseDuration } from './duration.ts';
 import { parseListenAddress } from './listen-address.ts';
 import type { ListenAddress } from './listen-address.ts';
+import { parseStorageBound, type StorageBound } from './storage-bound.ts';
 import { problemOfNetwork } from './network.ts';
 
 /**
@@ -100,6 +101,22 @@ export function byteSize(bounds: { min: string; max: string }): SettingType<numb
       if (parsed.sizeBytes < min.sizeBytes) context.addIssue({ code: 'custom', message: 'this is too small' });
       if (parsed.sizeBytes > max.sizeBytes) context.addIssue({ code: 'custom', message: 'this is too large' });
       return parsed.sizeBytes;
+    }),
+  };
+}
+
+/** A share of the file system or a number of bytes, or a word in their place, which gives undefined. */
+export function storageBound(word: string): SettingType<StorageBound | undefined> {
+  return {
+    placeholder: 'bound',
+    accepts: `a percentage of the file system such as 90%, a size such as 50GiB, or ${word}`,
+    isList: false,
+    schema: text.transform((value, context) => {
+      if (value === word) return undefined;
+      const parsed = parseStorageBound(value);
+      if (parsed.ok) return parsed.bound;
+      context.addIssue({ code: 'custom', message: parsed.problem });
+      return z.NEVER;
     }),
   };
 }

@@ -1,4 +1,13 @@
-import { byteSize, choice, directory, duration, listenAddress, networks, wholeNumber } from './setting-types.ts';
+import {
+  byteSize,
+  choice,
+  directory,
+  duration,
+  listenAddress,
+  networks,
+  storageBound,
+  wholeNumber,
+} from './setting-types.ts';
 import type { SettingType } from './setting-types.ts';
 
 /**
@@ -212,6 +221,30 @@ export const settings = {
       'How long nothing is pruned after the clock was set by more than that, unless it is set back, or somebody says ' +
       'wherry retention resume.',
   }),
+  storageHigh: setting({
+    name: 'storage.high',
+    type: storageBound('off'),
+    default: '90%',
+    description:
+      'Over this, room is made down to storage.low. A percentage is of the file system that the data directory is on, by ' +
+      'whomever it is filled; bytes are those of the registry itself, its blobs and its database. The trash is emptied ' +
+      'before its time, oldest first, and the collector hurries. With off nothing goes before its time.',
+  }),
+  storageLow: setting({
+    name: 'storage.low',
+    type: storageBound('auto'),
+    default: 'auto',
+    description:
+      'How far room is made once storage.high was passed, in the same unit. With auto it is nine tenths of storage.high.',
+  }),
+  storageReserve: setting({
+    name: 'storage.reserve',
+    type: storageBound('auto'),
+    default: 'auto',
+    description:
+      'What has to stay free on the file system. Where less is, new uploads are refused with 507; pulls, deletes, ' +
+      'mounts, manifests and uploads under way go on. With auto it is 1 % of the file system, 1 GiB at most.',
+  }),
   eventsKeep: setting({
     name: 'events.keep',
     type: window,
@@ -266,6 +299,11 @@ export const sections: readonly Section[] = [
     name: 'retention',
     title: 'Retention',
     description: 'When policies are looked at. retention.md says what they are.',
+  },
+  {
+    name: 'storage',
+    title: 'Storage',
+    description: 'How much may be stored, and what happens where that is passed; [disk.md](disk.md) says more.',
   },
   { name: 'events', title: 'Events', description: 'What is remembered about what happened.' },
   { name: 'log', title: 'Log', description: 'What is logged, and how.' },

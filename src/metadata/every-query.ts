@@ -7,6 +7,7 @@ import * as holds from './queries/holds.ts';
 import * as links from './queries/links.ts';
 import * as manifests from './queries/manifests.ts';
 import * as objects from './queries/objects.ts';
+import * as oldTrash from './queries/old-trash.ts';
 import * as pins from './queries/pins.ts';
 import * as policyApprovals from './queries/policy-approvals.ts';
 import * as prunedHours from './queries/pruned-hours.ts';
@@ -16,6 +17,7 @@ import * as removals from './queries/removals.ts';
 import * as repositories from './queries/repositories.ts';
 import * as retentionReviews from './queries/retention-reviews.ts';
 import * as retention from './queries/retention.ts';
+import * as storageSamples from './queries/storage-samples.ts';
 import * as store from './queries/store.ts';
 import * as stored from './queries/stored.ts';
 import * as tags from './queries/tags.ts';
@@ -44,6 +46,7 @@ const files = {
   links,
   manifests,
   objects,
+  'old-trash': oldTrash,
   pins,
   'policy-approvals': policyApprovals,
   'pruned-hours': prunedHours,
@@ -53,6 +56,7 @@ const files = {
   repositories,
   retention,
   'retention-reviews': retentionReviews,
+  'storage-samples': storageSamples,
   store,
   stored,
   tags,

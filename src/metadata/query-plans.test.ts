@@ -231,6 +231,30 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'the next row, in the order of an index',
     steps: ['SEARCH push_history USING COVERING INDEX push_history_repository (repo>?)'],
   },
+  'old-trash.trashedTagsByEnd': {
+    reason: 'a page of the deleted tags, in the order of an index',
+    steps: ['SEARCH tag_trash USING INDEX tag_trash_end ((purge_after,repo,name,manifest)>(?,?,?,?))'],
+  },
+  'old-trash.trashedManifestsByEnd': {
+    reason: 'a page of the deleted manifests, in the order of an index that holds nothing else',
+    steps: ['SEARCH manifest USING INDEX manifest_trash_end ((trash_until,repo,digest)>(?,?,?))'],
+  },
+  'old-trash.countTrashedTags': {
+    reason: 'counts the beginning of an index, up to a limit',
+    steps: ['SCAN tag_trash USING COVERING INDEX tag_trash_end', 'SCAN some'],
+  },
+  'old-trash.countTrashedManifests': {
+    reason: 'counts the beginning of an index that holds nothing else, up to a limit',
+    steps: ['SEARCH manifest USING COVERING INDEX manifest_trash_end (trash_until>?)', 'SCAN some'],
+  },
+  'storage-samples.storageSamplesSince': {
+    reason: 'a sample an hour, which are kept for a month; no more than asked for',
+    steps: ['SEARCH storage_sample USING PRIMARY KEY (at>?)'],
+  },
+  'storage-samples.deleteOldStorageSamples': {
+    reason: 'what is older than a month, hourly: one row each time',
+    steps: ['SEARCH storage_sample USING PRIMARY KEY (at<?)'],
+  },
   'stored.storedByState': {
     reason: 'all of a table that has a row for each of four states',
     steps: ['SCAN stored'],

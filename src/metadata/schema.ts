@@ -207,7 +207,7 @@ export type EventKind =
   | 'storage.low'
   | 'storage.reserve'
   | 'storage.room'
-  | 'storage.exhausted';
+  | 'storage.stuck';
 
 /** What has happened, on whose word and why: what is gone is explained from here. */
 export interface EventTable {

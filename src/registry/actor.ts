@@ -15,6 +15,9 @@ export const collectorActor: Actor = actor('collector');
 /** What a retention policy says. */
 export const pruningActor: Actor = actor('retention');
 
+/** Makes room where a bound of storage is passed. */
+export const boundsActor: Actor = actor('storage bounds');
+
 /** @param address of the connection, or what a trusted proxy says */
 export function clientActor(address: string | undefined, userAgent: string | undefined): Actor {
   return actor(['client', address, userAgent].filter((part) => part !== undefined && part !== '').join(' '));

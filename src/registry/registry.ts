@@ -9,6 +9,7 @@ import type { Quotas } from './quotas.ts';
 import type { RecentManifests } from './recent-manifests.ts';
 import type { Reclaimer } from './reclaimer.ts';
 import type { RetentionScope } from './retention-review.ts';
+import type { Room } from './room.ts';
 import type { UploadSessions } from './upload-sessions.ts';
 
 /** How long things stay put, in ms (design.md, Windows). */
@@ -48,6 +49,7 @@ export interface Registry {
   readonly quotas: Quotas;
   readonly log: Log;
   readonly traffic: Traffic;
+  readonly room: Room;
   readonly sessions: UploadSessions;
   readonly recentManifests: RecentManifests;
   readonly pulls: PullRecorder;

@@ -191,7 +191,14 @@ function tagEntry({ repo, name, manifest, trashed_at, purge_after }: TagTrashTab
   return { kind: 'tag', repo, tag: name, digest: manifest, deletedAt: trashed_at, until: purge_after };
 }
 
-function* endWindows(entries: readonly TrashEntry[], now: number, actor: Actor): Operation<readonly TrashEntry[]> {
+/** Ends the time of things in the trash. @returns those that had not been restored meanwhile */
+export function* endWindows(
+  entries: readonly TrashEntry[],
+  now: number,
+  actor: Actor,
+  reason?: string,
+): Operation<readonly TrashEntry[]> {
+  const because = reason === undefined ? {} : { reason };
   const ended: TrashEntry[] = [];
   for (const entry of entries) {
     const { repo, digest } = entry;
@@ -204,8 +211,8 @@ function* endWindows(entries: readonly TrashEntry[], now: number, actor: Actor):
     ended.push(entry);
     yield* recordEvent(
       entry.kind === 'tag'
-        ? { at: now, kind: 'tag.emptied', repo, digest, tag: entry.tag, actor }
-        : { at: now, kind: 'manifest.emptied', repo, digest, actor },
+        ? { at: now, kind: 'tag.emptied', repo, digest, tag: entry.tag, actor, ...because }
+        : { at: now, kind: 'manifest.emptied', repo, digest, actor, ...because },
     );
   }
   for (const { repo, digest } of ended) yield* reviewManifest(repo, digest, now);

@@ -11,6 +11,7 @@ import { MetadataFullError } from '../metadata/store.ts';
 import { type Digest, type DigestAlgorithm, DigestHasher } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Registry } from './registry.ts';
+import type { Incoming } from './room.ts';
 import type { WriterTurn } from './upload-sessions.ts';
 
 /** How often a slow writer tells that it is alive, at most, in ms (R27). */
@@ -23,6 +24,8 @@ export interface Chunk {
   readonly range: ByteRange | undefined;
   /** From Content-Length, in bytes; undefined where the length is not known beforehand. */
   readonly lengthBytes: number | undefined;
+  /** Where the upload was admitted together with these bytes. */
+  readonly incoming?: Incoming;
 }
 
 export interface AppendRequest extends Chunk {
@@ -244,6 +247,7 @@ interface Received {
 /** Streams a body into the writer and the hash, and closes the writer whatever happens. */
 async function receive(registry: Registry, request: AppendRequest, receiving: Receiving): Promise<Received> {
   const reader = request.body?.getReader();
+  const incoming = request.incoming ?? registry.room.expect(receiving.limitBytes);
   receiving.turn.interruptBy(async () => {
     await reader?.cancel().catch(() => undefined);
   });
@@ -258,6 +262,7 @@ async function receive(registry: Registry, request: AppendRequest, receiving: Re
       else if (next !== undefined && bytes + next.byteLength > (receiving.limitBytes ?? Infinity)) ended = 'too-long';
       if (ended !== 'complete' || next === undefined || next === 'interrupted') break;
       bytes += next.byteLength;
+      incoming.received(next.byteLength);
       const writing = receiving.writer.write(next);
       receiving.hasher?.update(next);
       if (writing !== undefined) await writing;
@@ -265,6 +270,7 @@ async function receive(registry: Registry, request: AppendRequest, receiving: Re
     }
   } finally {
     registry.traffic.pushed(bytes);
+    incoming.end();
     await receiving.writer.close();
   }
   return { ended, bytes };

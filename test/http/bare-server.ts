@@ -15,6 +15,7 @@ import { PullRecorder } from '../../src/registry/pull-recorder.ts';
 import { noQuotas } from '../../src/registry/quotas.ts';
 import { RecentManifests } from '../../src/registry/recent-manifests.ts';
 import { Reclaimer } from '../../src/registry/reclaimer.ts';
+import { unboundedRoom } from '../../src/registry/room.ts';
 import { StoreGeneration } from '../../src/registry/store-generation.ts';
 import { heldFigures } from '../../src/registry/store-figures.ts';
 import { noRetention } from '../../src/registry/retention-review.ts';
@@ -79,6 +80,7 @@ export class BareServer implements AsyncDisposable {
         sparse: { images: false, indexes: false },
         log,
         traffic: metrics,
+        room: unboundedRoom,
         sessions: new UploadSessions(),
         recentManifests: new RecentManifests(metadata),
         pulls: new PullRecorder({ metadata, clock, log }),

@@ -2,6 +2,7 @@ import { Database, type SQLQueryBindings } from 'bun:sqlite';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { DiskSpace } from '../../src/bounds/levels.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { createLog } from '../../src/log/log.ts';
 import type { Pruned } from '../../src/pruning/prune-repository.ts';
@@ -10,6 +11,8 @@ import { QuotaSet } from '../../src/quotas/quota-set.ts';
 import { type RunningServer, startServer, type Syncs } from '../../src/server.ts';
 import { ManualClock } from '../server/manual-clock.ts';
 import { digestOf, ociManifest } from './content.ts';
+
+const gib = 1024 ** 3;
 
 /** Settings by name, as an operator would write them: `{ 'windows.lease': '1h' }`. */
 export type Settings = Readonly<Record<string, string>>;
@@ -20,6 +23,8 @@ export class ServedRegistry implements AsyncDisposable {
   /** What it has logged: one JSON text a line. */
   readonly logged: string[] = [];
   readonly dataDirectory: string;
+  /** The disk that it believes to be on: a roomy one, until a test has another. */
+  disk: DiskSpace = { freeBytes: 900 * gib, usedBytes: 100 * gib, totalBytes: 1000 * gib };
   /** What it serves with from the next start on. */
   policies: PolicySet | undefined;
   quotas: QuotaSet | undefined;
@@ -70,9 +75,19 @@ export class ServedRegistry implements AsyncDisposable {
     const log = await createLog({ level: loaded.config.log.level, format: 'json', stream });
     const { clock, policies, quotas } = this;
     const syncs = this.#syncs === undefined ? {} : { syncs: this.#syncs };
-    this.#server = await startServer({ config: loaded.config, log, policies, quotas, clock, ...syncs });
+    this.#server = await startServer({
+      config: loaded.config,
+      log,
+      policies,
+      quotas,
+      clock,
+      measureDisk: async () => this.disk,
+      ...syncs,
+    });
     // What is due by the test's clock is collected when the test says so.
     this.#server.collector.pause();
+    // So is it looked at the disk.
+    await this.#server.storage.stop();
   }
 
   /** `http://127.0.0.1:PORT` */
@@ -133,6 +148,11 @@ export class ServedRegistry implements AsyncDisposable {
   /** Resolves once all that quotas limit is counted. */
   async counted(): Promise<void> {
     await this.#server?.quotas.counted();
+  }
+
+  /** Has it looked at how much is stored and free, as the server does every few seconds. */
+  async looked(): Promise<void> {
+    await this.#server?.storage.look();
   }
 
   /** Pushes a blob with a single POST. @returns its digest @throws if it is not accepted */

@@ -30,6 +30,7 @@ import type { QuotaSet } from '../../src/quotas/quota-set.ts';
 import { noQuotas } from '../../src/registry/quotas.ts';
 import { RecentManifests } from '../../src/registry/recent-manifests.ts';
 import { Reclaimer } from '../../src/registry/reclaimer.ts';
+import { unboundedRoom } from '../../src/registry/room.ts';
 import { StoreGeneration } from '../../src/registry/store-generation.ts';
 import type { Registry, SparsePolicy, Windows } from '../../src/registry/registry.ts';
 import { noRetention } from '../../src/registry/retention-review.ts';
@@ -287,6 +288,7 @@ export class World implements AsyncDisposable {
       sparse,
       log,
       traffic: { pulled: () => {}, pushed: () => {} },
+      room: unboundedRoom,
       sessions: new UploadSessions(),
       recentManifests: new RecentManifests(metadata),
       pulls: new PullRecorder({ metadata, clock, log }),

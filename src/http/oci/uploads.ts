@@ -13,6 +13,7 @@ import type { Problem } from '../errors.ts';
 import { parseContentRange } from '../range.ts';
 import { malformedDigest } from './blobs.ts';
 import { overQuotaProblem, warningHeaders } from './quotas.ts';
+import { noRoomProblem } from './no-room.ts';
 
 /**
  * `POST /v2/<name>/blobs/uploads/`: opens a session (end-4a, end-4c), takes a whole blob (end-4b), or mounts one from
@@ -48,6 +49,9 @@ async function openSession(
   const blob = digest === undefined ? undefined : { digest, sizeBytes: undefined };
   const admission = await admitUpload(call.registry, { repo, blob });
   if (admission.outcome === 'over-quota') return refuse(call, overQuotaProblem(admission.over));
+  const room = await call.registry.room.admit(undefined);
+  if ('noRoom' in room) return refuse(call, noRoomProblem(room.noRoom));
+  room.incoming.end();
   const id = await openUpload(call.registry, repo, algorithm);
   return answer(call, 202, { ...sessionHeaders(call, repo, id, 0), ...warningHeaders(admission.warnings) });
 }
@@ -88,9 +92,16 @@ async function pushWhole(call: Call, repo: RepositoryName, digestText: string): 
   }
   const admission = await admitUpload(call.registry, { repo, blob: { digest, sizeBytes: chunk.lengthBytes } });
   if (admission.outcome === 'over-quota') return refuse(call, overQuotaProblem(admission.over));
+  const room = await call.registry.room.admit(chunk.lengthBytes);
+  if ('noRoom' in room) return refuse(call, noRoomProblem(room.noRoom, chunk.lengthBytes));
+  const { incoming } = room;
   call.allowSlowAnswer();
-  const pushed = await pushWholeBlob(call.registry, { repo, digest, ...chunk });
-  return closed(call, repo, digest, pushed, wholeProblem);
+  try {
+    const pushed = await pushWholeBlob(call.registry, { repo, digest, ...chunk, incoming });
+    return closed(call, repo, digest, pushed, wholeProblem);
+  } finally {
+    incoming.end();
+  }
 }
 
 /** `PATCH <session>` (end-5): a chunk, or a stream of unknown length. */

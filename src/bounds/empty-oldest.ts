@@ -1,0 +1,121 @@
+import { all, first, type Operation } from '../metadata/operation.ts';
+import { liveObject } from '../metadata/queries/objects.ts';
+import { someHoldersOfBlob, someLinksOf } from '../metadata/queries/old-trash.ts';
+import { heldBlobsOf } from '../metadata/queries/removals.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { RepositoryName } from '../oci/names.ts';
+import { boundsActor } from '../registry/actor.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { TrashEntry } from '../registry/trash.ts';
+import {
+  endTrashOf,
+  type OldEntry,
+  oldestAt,
+  positionAfter,
+  trashByAge,
+  type TrashPosition,
+} from '../registry/trash-by-age.ts';
+import { below } from '../usage/released.ts';
+import { Standings } from '../usage/standing.ts';
+
+/** Entries that one read looks at, so that no request waits long. */
+const entriesPerStep = 20;
+/** Entries that one call looks at; the next one goes on behind them. */
+const mostSteps = 50;
+/** Entries that one call lets go: what they share with many others shows only when they are gone. */
+const mostChosen = 50;
+/** A blob that more manifests hold than these is not looked into: it counts as one that stays. */
+const mostHolders = 10;
+/** Manifests below one entry that are looked into. */
+const mostBelow = 100;
+
+export interface EmptiedOldest {
+  readonly manifests: number;
+  readonly tags: number;
+  /** What that frees, roughly: blobs that many images share are not counted. */
+  readonly bytes: number;
+  /** Where to go on; undefined where all of the trash has been looked at. */
+  readonly next: TrashPosition | undefined;
+}
+
+/**
+ * Ends the time of what has been in the trash the longest, until that frees `neededBytes`. What would free nothing now is
+ * left alone, so that it can still be restored: what something else holds, and what has a lease that goes on.
+ */
+export async function emptyOldest(
+  registry: Registry,
+  { neededBytes, from, reason }: { neededBytes: number; from: TrashPosition | undefined; reason: string },
+): Promise<EmptiedOldest> {
+  const now = registry.clock.now();
+  const choice = new Choice(now);
+  const emptied = { manifests: 0, tags: 0, bytes: 0 };
+  let position: TrashPosition | undefined = from ?? oldestAt(now);
+  for (let step = 0; step < mostSteps && position !== undefined; step++) {
+    const at: TrashPosition = position;
+    const chosen = await registry.metadata.read(() => choice.from(at, neededBytes));
+    position = chosen.next;
+    if (chosen.entries.length > 0) {
+      const gone = await endTrashOf(registry, chosen.entries, { actor: boundsActor, reason });
+      emptied.manifests += gone.filter(({ kind }) => kind === 'manifest').length;
+      emptied.tags += gone.filter(({ kind }) => kind === 'tag').length;
+    }
+    emptied.bytes = choice.bytes;
+    if (choice.bytes >= neededBytes || choice.entries >= mostChosen) break;
+  }
+  return { ...emptied, next: position };
+}
+
+/** What is chosen to go, and what that frees. */
+class Choice {
+  readonly #now: number;
+  readonly #standings = new Standings();
+  /** Manifests that go, by repository and digest. */
+  readonly #going = new Set<string>();
+  readonly #counted = new Set<Digest>();
+  bytes = 0;
+  entries = 0;
+
+  constructor(now: number) {
+    this.#now = now;
+  }
+
+  /** Of the next entries, those that are to go. */
+  *from(
+    position: TrashPosition,
+    neededBytes: number,
+  ): Operation<{ readonly entries: readonly TrashEntry[]; readonly next: TrashPosition | undefined }> {
+    const page = yield* trashByAge(position, entriesPerStep);
+    const entries: TrashEntry[] = [];
+    const seen: OldEntry[] = [];
+    for (const old of page.entries) {
+      if (this.bytes >= neededBytes || this.entries >= mostChosen)
+        return { entries, next: positionAfter(seen, position) };
+      seen.push(old);
+      const { repo, digest } = old.entry;
+      if (old.leaseUntil > this.#now || (yield* this.#standings.isHeld(repo, digest))) continue;
+      entries.push(old.entry);
+      this.entries++;
+      yield* this.#add(repo, digest);
+    }
+    return { entries, next: page.next };
+  }
+
+  *#add(repo: RepositoryName, digest: Digest): Operation<void> {
+    const manifests = [...(yield* below(repo, digest))].slice(0, mostBelow);
+    for (const each of manifests) this.#going.add(`${repo}@${each}`);
+    for (const manifest of manifests) {
+      for (const blob of yield* all(heldBlobsOf, { repo, manifest })) yield* this.#count(repo, blob.digest);
+    }
+  }
+
+  /** Counts a blob that nothing but what goes holds. */
+  *#count(repo: RepositoryName, digest: Digest): Operation<void> {
+    if (this.#counted.has(digest)) return;
+    if ((yield* all(someLinksOf, { digest, limit: 2 })).length > 1) return;
+    const holders = yield* all(someHoldersOfBlob, { repo, digest, limit: mostHolders + 1 });
+    if (holders.length > mostHolders) return;
+    if (!holders.every(({ manifest }) => this.#going.has(`${repo}@${manifest}`))) return;
+    this.#counted.add(digest);
+    this.bytes += (yield* first(liveObject, { digest }))?.size_bytes ?? 0;
+  }
+}

@@ -1,0 +1,11 @@
+/**
+ * Removes tags where policies allow it, those first that were used the longest ago, until about `neededBytes` bytes are
+ * freed once the trash is emptied of them; as many as a few seconds allow, no more. Says how many it has removed: 0 where
+ * no policy allows any.
+ */
+export type PruneLeastRecentlyUsed = (
+  neededBytes: number,
+) => Promise<{ readonly tags: number; readonly bytes: number }>;
+
+/** Without policies, no tag goes. */
+export const pruneNothing: PruneLeastRecentlyUsed = async () => ({ tags: 0, bytes: 0 });

@@ -1,0 +1,194 @@
+import { expect, test } from 'bun:test';
+import { digestOf, freshBytes, imageOf } from '../http/content.ts';
+import { ServedRegistry } from '../http/served-registry.ts';
+
+const repo = 'team/app';
+const mib = 1024 * 1024;
+const hour = 3_600_000;
+
+/** A disk of 100 MiB, as full as the registry's blobs and something else make it. */
+class FillingDisk implements AsyncDisposable {
+  readonly registry: ServedRegistry;
+  /** What is not the registry's. */
+  othersBytes = 0;
+
+  private constructor(registry: ServedRegistry) {
+    this.registry = registry;
+  }
+
+  static async start(settings: Readonly<Record<string, string>> = {}): Promise<FillingDisk> {
+    const windows = { 'windows.lease': '1h', 'windows.condemned': '10m', 'storage.low': '60%', 'storage.high': '80%' };
+    return new FillingDisk(await ServedRegistry.start({ ...windows, 'storage.reserve': '2MiB', ...settings }));
+  }
+
+  /** Pushes an image of so many MiB. @returns its digest */
+  async push(tag: string, sizeMib: number, shared: Uint8Array = freshBytes()): Promise<string> {
+    const layer = freshBytes(sizeMib * mib);
+    await this.registry.pushBlob(repo, shared);
+    await this.registry.pushBlob(repo, layer);
+    const image = JSON.stringify(imageOf(shared, layer));
+    expect((await this.registry.putManifest(repo, tag, image)).status).toBe(201);
+    return digestOf(image);
+  }
+
+  async remove(tag: string): Promise<void> {
+    expect((await this.registry.send(`/v2/${repo}/manifests/${tag}`, { method: 'DELETE' })).status).toBe(202);
+  }
+
+  async restore(tag: string): Promise<number> {
+    return (await this.registry.admin('POST', '/trash/restore', { target: `${repo}:${tag}` })).status;
+  }
+
+  /** Looks as often as it takes a server some seconds, and lets the collector work in between. */
+  async looked(times = 5): Promise<void> {
+    for (let time = 0; time < times; time++) {
+      const [row] = this.registry.rows<{ bytes: number }>('select sum(bytes) as bytes from stored');
+      const usedBytes = (row?.bytes ?? 0) + this.othersBytes;
+      this.registry.disk = { usedBytes, freeBytes: 100 * mib - usedBytes, totalBytes: 100 * mib };
+      await this.registry.looked();
+      await this.registry.collected();
+      this.registry.clock.advance(1000);
+    }
+  }
+
+  /** The tags that are in the trash and can be restored. */
+  inTrash(): string[] {
+    const now = this.registry.clock.now();
+    return this.registry
+      .rows<{ name: string }>('select name from tag_trash where purge_after > ? order by purge_after', now)
+      .map(({ name }) => name);
+  }
+
+  events(): string[] {
+    return this.registry
+      .rows<{ kind: string }>(`select kind from event where kind like 'storage.%' order by id`)
+      .map(({ kind }) => kind);
+  }
+
+  warnings(): string {
+    return this.registry.logged.join('');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.registry[Symbol.asyncDispose]();
+  }
+}
+
+test('over the upper bound the trash is emptied, oldest first, as far as it takes to get to the lower one', async () => {
+  await using disk = await FillingDisk.start();
+  const tags = ['one', 'two', 'three', 'four', 'five', 'six'];
+  for (const tag of tags) await disk.push(tag, 10);
+  await disk.push('kept', 15);
+  for (const tag of tags) {
+    await disk.remove(tag);
+    disk.registry.clock.advance(1000);
+  }
+  disk.registry.clock.advance(2 * hour);
+  await disk.looked();
+  expect(disk.inTrash()).toEqual(tags);
+  expect(disk.events()).toEqual([]);
+
+  // 85 of 100 MiB: 25 MiB are to go, which three images are.
+  disk.othersBytes = 10 * mib;
+  await disk.looked();
+  expect(disk.inTrash()).toEqual(['four', 'five', 'six']);
+  expect(disk.events()).toEqual(['storage.high']);
+  expect(disk.registry.rows('select reason from event where kind = ? and tag = ?', 'tag.emptied', 'one')).toEqual([
+    { reason: 'storage.high was passed' },
+  ]);
+
+  disk.registry.clock.advance(11 * 60_000);
+  await disk.registry.collected();
+  await disk.looked();
+  expect(disk.events()).toEqual(['storage.high', 'storage.low']);
+  expect(disk.inTrash()).toEqual(['four', 'five', 'six']);
+  expect(await disk.restore('four')).toBe(200);
+  expect((await disk.registry.send(`/v2/${repo}/manifests/kept`)).status).toBe(200);
+});
+
+test('what would free nothing stays in the trash: what a tag holds, and what has a lease', async () => {
+  await using disk = await FillingDisk.start();
+  const image = await disk.push('old', 30);
+  const bytes = await (await disk.registry.send(`/v2/${repo}/manifests/${image}`)).text();
+  await disk.registry.putManifest(repo, 'twin', bytes);
+  await disk.remove('old');
+  disk.registry.clock.advance(2 * hour);
+  await disk.push('new', 30);
+  await disk.remove('new');
+  disk.othersBytes = 30 * mib;
+  await disk.looked();
+  expect(disk.inTrash()).toEqual(['old', 'new']);
+  expect(disk.events()).toEqual(['storage.high', 'storage.stuck']);
+
+  // When the lease is over, there is something left that may go.
+  disk.registry.clock.advance(2 * hour);
+  await disk.looked();
+  expect(disk.inTrash()).toEqual(['old']);
+});
+
+test('where others fill the disk, so that all blobs together would not make up for it, the trash stays', async () => {
+  await using disk = await FillingDisk.start();
+  await disk.push('one', 5);
+  await disk.remove('one');
+  disk.registry.clock.advance(2 * hour);
+  disk.othersBytes = 90 * mib;
+  await disk.looked();
+  expect(disk.inTrash()).toEqual(['one']);
+  expect(disk.events()).toEqual(['storage.high', 'storage.stuck']);
+  expect(disk.warnings()).toContain('all blobs together take less than what is missing');
+});
+
+test('with the upper bound off nothing goes before its time, even where the reserve is touched', async () => {
+  await using disk = await FillingDisk.start({ 'storage.high': 'off', 'storage.low': 'auto' });
+  await disk.push('one', 30);
+  await disk.remove('one');
+  disk.registry.clock.advance(2 * hour);
+  disk.othersBytes = 69 * mib;
+  await disk.looked();
+  expect(disk.inTrash()).toEqual(['one']);
+  expect(disk.events()).toEqual(['storage.reserve']);
+  disk.othersBytes = 0;
+  await disk.looked(1);
+  expect(disk.events()).toEqual(['storage.reserve', 'storage.room']);
+});
+
+test('while the collector is paused by an operator the trash is not emptied, as nothing would go', async () => {
+  await using disk = await FillingDisk.start();
+  await disk.push('one', 85);
+  await disk.remove('one');
+  disk.registry.clock.advance(2 * hour);
+  await disk.registry.admin('POST', '/collector/pause', { reason: 'looking into something' });
+  await disk.looked(2);
+  expect(disk.inTrash()).toEqual(['one']);
+  expect(disk.warnings()).toContain('the collector is paused');
+  await disk.registry.admin('POST', '/collector/resume');
+  await disk.looked(2);
+  expect(disk.inTrash()).toEqual([]);
+});
+
+test('a bound in bytes is one of what the registry has stored itself', async () => {
+  await using disk = await FillingDisk.start({ 'storage.high': '40MiB', 'storage.low': '20MiB' });
+  await disk.push('one', 30);
+  await disk.remove('one');
+  disk.registry.clock.advance(2 * hour);
+  disk.othersBytes = 60 * mib;
+  await disk.looked();
+  expect(disk.inTrash()).toEqual(['one']);
+  disk.othersBytes = 0;
+  await disk.looked(1);
+  await disk.push('two', 15);
+  await disk.looked();
+  expect(disk.inTrash()).toEqual([]);
+});
+
+test('a refusal says to try again while room is being made', async () => {
+  await using disk = await FillingDisk.start();
+  await disk.push('one', 30);
+  await disk.remove('one');
+  disk.registry.clock.advance(2 * hour);
+  disk.othersBytes = 69 * mib;
+  await disk.looked(1);
+  const refused = await disk.registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' });
+  expect([refused.status, refused.headers.get('retry-after')]).toEqual([507, '10']);
+  expect(await refused.text()).toContain('room is being made, try again');
+});
