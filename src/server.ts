@@ -1,14 +1,14 @@
-import { statSync } from 'node:fs';
-import { join } from 'node:path';
 import { AdminAccess } from './admin-access.ts';
 import { Collector } from './collector/collector.ts';
 import { Pace } from './collector/pace.ts';
 import type { DiskSpace } from './bounds/levels.ts';
+import { type OnProgress, Reports, storageReport } from './bounds/report.ts';
 import { Storage } from './bounds/storage.ts';
+import { storageFigures } from './bounds/storage-figures.ts';
 import { UploadRoom } from './bounds/upload-room.ts';
 import { formatListenAddress } from './config/listen-address.ts';
 import type { Config } from './config/schema.ts';
-import { diskSpace } from './disk-space.ts';
+import { databaseBytes, diskSpace } from './disk-space.ts';
 import type { AdminParts, CollectorControl } from './http/admin/endpoint.ts';
 import { type HttpCalls, startHttpServer } from './http/server.ts';
 import type { Log } from './log/log.ts';
@@ -102,8 +102,10 @@ async function serve(
   const { directory, generation, metadata, reserve } = stores;
   const metrics = new Metrics(async () => {
     const reviews = await dueReviews(registry);
-    const { freeBytes, totalBytes } = await measureDisk(directory);
+    const measured = await storage.measure();
+    const { freeBytes, totalBytes } = measured.disk;
     return {
+      ...storageFigures(measured, storage, reports.recent()),
       ...(await heldFigures({ metadata })),
       databaseBytes: databaseBytes(directory),
       diskFreeBytes: freeBytes,
@@ -143,6 +145,7 @@ async function serve(
     mayCollect: async () => !generation.isDatabaseOutdated && (await collectorPause(registry)) === undefined,
     wakeCollector: () => collector.wake(),
   });
+  const reports = new Reports(registry, storage);
   const pruner =
     policies === undefined || retention === undefined
       ? undefined
@@ -168,6 +171,7 @@ async function serve(
     pruner,
     policies: () => Promise.resolve(policies === undefined ? undefined : ({ ok: true, set: policies } as const)),
     quotas,
+    storage: (onProgress: OnProgress) => storageReport(registry, storage, onProgress),
     token: access.token,
   };
   const server = listen(config, { registry, metrics, log, admin, answer });
@@ -218,7 +222,7 @@ async function serve(
       const collected = Promise.all([collector.stop(), pruner?.stop(), quotaCounter.stop()]);
       access.withdraw();
       await server.stop(config.http.drainMs);
-      await Promise.all([checked, collected, storage.stop()]);
+      await Promise.all([checked, collected, storage.stop(), reports.stop()]);
       await registry.pulls.stop();
       await registry.reclaimer.idle();
       await stores.close();
@@ -304,12 +308,4 @@ function listen(config: Config, { answer, ...served }: Served) {
       { cause: error },
     );
   }
-}
-
-function databaseBytes(directory: string): number {
-  return fileBytes(join(directory, 'wherry.db')) + fileBytes(join(directory, 'wherry.db-wal'));
-}
-
-function fileBytes(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

@@ -4,8 +4,12 @@ import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { type ServerAddress, serverIn } from '../admin-access.ts';
+import { storageReport } from '../bounds/report.ts';
+import { Storage } from '../bounds/storage.ts';
+import { UploadRoom } from '../bounds/upload-room.ts';
 import type { PoliciesDocument } from '../config/policies-document.ts';
 import type { Config } from '../config/schema.ts';
+import { databaseBytes, diskSpace } from '../disk-space.ts';
 import type { AdminCall, Endpoint, LinesEndpoint } from '../http/admin/endpoint.ts';
 import { linesMediaType, type Progress, progress } from '../http/admin/lines.ts';
 import { adminPrefix, answerAdmin } from '../http/admin/routes.ts';
@@ -102,6 +106,16 @@ async function withinProcess(
   const traffic = { pulled: () => undefined, pushed: () => undefined };
   const quotas = await quotasOf(stores.metadata);
   const registry = registryOf({ stores, config, clock: systemClock, log, traffic, quotas });
+  const measureDisk = () => diskSpace(stores.directory);
+  const storage = new Storage({
+    registry,
+    bounds: config.storage,
+    room: new UploadRoom({ reserve: config.storage.reserve, measure: measureDisk, isBeingMade: () => false }),
+    measureDisk,
+    databaseBytes: () => databaseBytes(stores.directory),
+    mayCollect: async () => false,
+    wakeCollector: () => undefined,
+  });
   const token = randomBytes(32).toString('base64url');
   const send: Send = async (path, init) => {
     const request = new Request(`http://localhost${path}`, init);
@@ -121,6 +135,7 @@ async function withinProcess(
         pruner: undefined,
         policies: () => configuredPolicies(policies),
         quotas,
+        storage: (onProgress) => storageReport(registry, storage, onProgress),
         token,
       },
     };

@@ -64,6 +64,11 @@ const commands: readonly CommandEntry[] = [
     load: async () => (await import('./quota.ts')).defineQuota,
   },
   {
+    name: 'status',
+    summary: 'show how full the disk is, what is stored, and what is to come',
+    load: async () => (await import('./status.ts')).defineStatus,
+  },
+  {
     name: 'retention',
     summary: 'show what retention policies would remove; check them, or translate those of another registry',
     load: async () => (await import('./retention.ts')).defineRetention,

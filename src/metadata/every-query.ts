@@ -8,6 +8,7 @@ import * as links from './queries/links.ts';
 import * as manifests from './queries/manifests.ts';
 import * as objects from './queries/objects.ts';
 import * as oldTrash from './queries/old-trash.ts';
+import * as outlook from './queries/outlook.ts';
 import * as pins from './queries/pins.ts';
 import * as policyApprovals from './queries/policy-approvals.ts';
 import * as prunedHours from './queries/pruned-hours.ts';
@@ -47,6 +48,7 @@ const files = {
   manifests,
   objects,
   'old-trash': oldTrash,
+  outlook,
   pins,
   'policy-approvals': policyApprovals,
   'pruned-hours': prunedHours,

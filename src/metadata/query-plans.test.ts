@@ -255,6 +255,18 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'what is older than a month, hourly: one row each time',
     steps: ['SEARCH storage_sample USING PRIMARY KEY (at<?)'],
   },
+  'outlook.linkCountsAfter': {
+    reason: 'a page of the objects, in the order of the key',
+    steps: ['SEARCH object USING PRIMARY KEY (oid>?)'],
+  },
+  'outlook.reviewsDueBy': {
+    reason: 'a page of the queue, in the order of its index',
+    steps: ['SEARCH task USING COVERING INDEX task_due ((due_at,kind,key1,key2)>(?,?,?,?) AND due_at<?)'],
+  },
+  'outlook.storageEvents': {
+    reason: 'the last events of the registry as a whole, in the order of an index that holds few others',
+    steps: ['SEARCH event USING INDEX event_repository (repo=?)'],
+  },
   'stored.storedByState': {
     reason: 'all of a table that has a row for each of four states',
     steps: ['SCAN stored'],

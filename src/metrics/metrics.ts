@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import type { StorageFigures } from '../bounds/storage-figures.ts';
 import type { Collected } from '../collector/review.ts';
 import type { Pruned } from '../pruning/prune-repository.ts';
 import { DurationHistogram } from './duration-histogram.ts';
@@ -12,7 +13,7 @@ const durationBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
 /** What is measured when somebody asks for the metrics. */
-export interface StoreFigures {
+export interface StoreFigures extends Partial<StorageFigures> {
   readonly openUploads: number;
   readonly liveBlobs: number;
   readonly liveBytes: number;
@@ -126,10 +127,67 @@ export class Metrics {
         'wherry_retention_paused',
         'Whether nothing is pruned for a while, since the clock was set (1), or not (0).',
       ],
+      [
+        'storageUsedBytes',
+        'wherry_storage_used_bytes',
+        'What storage.high bounds: bytes used of the disk, or stored by the registry.',
+      ],
+      ['storageHighBytes', 'wherry_storage_high_bytes', 'storage.high in bytes; NaN where it is off.'],
+      ['storageLowBytes', 'wherry_storage_low_bytes', 'storage.low in bytes; NaN where storage.high is off.'],
+      ['storageReserveBytes', 'wherry_storage_reserve_bytes', 'storage.reserve in bytes.'],
+      [
+        'storageOverHigh',
+        'wherry_storage_over_high',
+        'Whether storage.high was passed (1), until there is room again (0).',
+      ],
+      [
+        'storageUnderReserve',
+        'wherry_storage_under_reserve',
+        'Whether less is free than storage.reserve (1) or not (0).',
+      ],
+      ['storageStuck', 'wherry_storage_stuck', 'Whether room is needed and no more can be made (1) or not (0).'],
+      ['uploadBytes', 'wherry_storage_upload_bytes', 'Bytes of uploads under way.'],
+      [
+        'condemnedBytes',
+        'wherry_storage_condemned_bytes',
+        'Bytes that nothing links, until windows.condemned is over.',
+      ],
+      ['deadBytes', 'wherry_storage_dead_bytes', 'Bytes that are about to be removed.'],
+      [
+        'sharedSavedBytes',
+        'wherry_storage_shared_saved_bytes',
+        'Bytes saved by sharing between repositories, some minutes ago.',
+      ],
+      ['trashBytes', 'wherry_storage_trash_bytes', 'What emptying the trash would free at most, some minutes ago.'],
+      [
+        'trashEntries',
+        'wherry_storage_trash_entries',
+        'Tags and manifests in the trash, some minutes ago; 10000 may be more.',
+      ],
+      [
+        'freedWithinHourBytes',
+        'wherry_storage_freed_within_hour_bytes',
+        'What is freed by itself within an hour at most, some minutes ago.',
+      ],
+      [
+        'freedWithinDayBytes',
+        'wherry_storage_freed_within_day_bytes',
+        'What is freed by itself within a day at most, some minutes ago.',
+      ],
+      [
+        'highInSeconds',
+        'wherry_storage_high_in_seconds',
+        'When storage.high is passed at the present rate; +Inf where it is not.',
+      ],
+      [
+        'fullInSeconds',
+        'wherry_storage_full_in_seconds',
+        'When new uploads will be refused at the present rate; +Inf where they are not.',
+      ],
     ];
     const measured = gauges.map(([figure, name, help]) => ({ figure, gauge: new Gauge({ name, help, registers }) }));
     this.#setGauges = (figures) => {
-      for (const { figure, gauge } of measured) gauge.set(figures[figure]);
+      for (const { figure, gauge } of measured) gauge.set(figures[figure] ?? Number.NaN);
     };
   }
 

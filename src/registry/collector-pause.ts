@@ -58,7 +58,7 @@ export interface DueReviews {
 }
 
 /** How far the collector is behind. */
-export async function dueReviews({ metadata, clock }: Registry): Promise<DueReviews> {
+export async function dueReviews({ metadata, clock }: Pick<Registry, 'metadata' | 'clock'>): Promise<DueReviews> {
   const now = clock.now();
   return await metadata.read(function* due(): Operation<DueReviews> {
     const figures = yield* first(dueFigures, { now, limit: mostCountedReviews });

@@ -9,7 +9,7 @@ import { until } from '../server/until.ts';
 
 const hourMs = 3_600_000;
 /** What stays when nothing is left: what happened, and what is known of the store itself. */
-const tablesThatStay = new Set(['event', 'store']);
+const tablesThatStay = new Set(['event', 'storage_sample', 'store', 'stored']);
 
 /** What happens when a failure point is reached for the nth time. */
 export interface Fault {

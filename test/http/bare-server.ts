@@ -9,6 +9,7 @@ import { SqliteMetadataStore } from '../../src/metadata/sqlite/store.ts';
 import type { MetadataStore } from '../../src/metadata/store.ts';
 import { Metrics } from '../../src/metrics/metrics.ts';
 import type { Clock } from '../../src/registry/clock.ts';
+import { dueReviews } from '../../src/registry/collector-pause.ts';
 import { randomIds } from '../../src/registry/id-generator.ts';
 import { everyGet } from '../../src/registry/puller.ts';
 import { PullRecorder } from '../../src/registry/pull-recorder.ts';
@@ -57,13 +58,15 @@ export class BareServer implements AsyncDisposable {
       diskFreeBytes: 0,
       diskTotalBytes: 0,
       databaseOutdated: 0,
-      dueReviews: 0,
-      oldestDueSeconds: 0,
       collectorPaused: 0,
       policiesWaiting: 0,
       pruningPaused: 0,
     };
-    const metrics = new Metrics(async () => ({ ...(await heldFigures({ metadata })), ...none }));
+    const metrics = new Metrics(async () => {
+      const due = await dueReviews({ metadata, clock });
+      const reviews = { dueReviews: due.count, oldestDueSeconds: due.oldestDueMs / 1000 };
+      return { ...(await heldFigures({ metadata })), ...reviews, ...none };
+    });
     const server = startHttpServer({
       registry: {
         metadata,
@@ -96,6 +99,7 @@ export class BareServer implements AsyncDisposable {
         pruner: undefined,
         policies: () => Promise.resolve(undefined),
         quotas: undefined,
+        storage: () => Promise.reject(new Error('nothing is measured here')),
         token: 'none',
       },
       log,

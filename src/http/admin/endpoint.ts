@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { parseTarget, type Target } from '../../oci/target.ts';
 import type { Pruner } from '../../pruning/pruner.ts';
 import type { QuotaSet } from '../../quotas/quota-set.ts';
+import type { StorageReport } from '../../bounds/report.ts';
 import type { PolicySetResult } from '../../retention/policy-set.ts';
 import { readBounded } from '../bounded-body.ts';
 import { answerJson, type Call, refuse } from '../call.ts';
@@ -30,6 +31,8 @@ export interface AdminParts {
   readonly policies: () => Promise<PolicySetResult | undefined>;
   /** The quotas that are in force; undefined where nothing is limited. */
   readonly quotas: QuotaSet | undefined;
+  /** How the disk and what is stored stand. */
+  readonly storage: (onProgress: (progress: Progress) => void) => Promise<StorageReport>;
   /** What a request has to know to be answered. */
   readonly token: string;
 }

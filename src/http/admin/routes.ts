@@ -12,6 +12,7 @@ import { approvePolicies, resumePruning, retentionStatus } from './retention-con
 import { applyThePlan } from './retention-apply.ts';
 import { listUpcoming } from './retention-upcoming.ts';
 import { simulateTheRetention } from './simulate.ts';
+import { storageStatus } from './status.ts';
 import { emptyTheTrash, listTrash, restoreFromTrash } from './trash.ts';
 import { usageOfPart, usageOfParts, usageOfRegistry } from './usage.ts';
 
@@ -29,6 +30,7 @@ export const adminEndpoints: readonly (Endpoint | LinesEndpoint)[] = [
   usageOfRegistry,
   usageOfPart,
   usageOfParts,
+  storageStatus,
   collectorStatus,
   pauseTheCollector,
   resumeTheCollector,

@@ -1,4 +1,4 @@
-import type { Digest } from '../../oci/digest.ts';
+import { sql } from 'kysely';
 import { query } from '../query.ts';
 
 /** The reviews that are due by a time, after one of them, in the order in which they are due. */
@@ -9,12 +9,15 @@ export const reviewsDueBy = query<{
   key1: string;
   key2: string;
   limit: number;
-}>()(({ db, p, dialect }) =>
+}>()(({ db, p }) =>
   db
     .selectFrom('task')
     .select(['kind', 'key1', 'key2', 'due_at'])
     .where('due_at', '<=', p('by'))
-    .where(dialect.isAfter(['due_at', 'kind', 'key1', 'key2'], [p('after'), p('kind'), p('key1'), p('key2')]))
+    .where(
+      ({ ref }) =>
+        sql<boolean>`(${ref('due_at')}, ${ref('kind')}, ${ref('key1')}, ${ref('key2')}) > (${p('after')}, ${p('kind')}, ${p('key1')}, ${p('key2')})`,
+    )
     .orderBy('due_at')
     .orderBy('kind')
     .orderBy('key1')
@@ -38,11 +41,6 @@ export const linkCountsAfter = query<{ after: string; limit: number }>()(({ db, 
     .limit(p('limit')),
 );
 
-/** Any repository that links a blob. */
-export const anyLink = query<{ digest: Digest }>()(({ db, p }) =>
-  db.selectFrom('link').select('repo').where('digest', '=', p('digest')).limit(1),
-);
-
 /** The last that was told of the bounds of storage, the newest first. */
 export const storageEvents = query<{ actor: string; limit: number }>()(({ db, p }) =>
   db
@@ -53,5 +51,17 @@ export const storageEvents = query<{ actor: string; limit: number }>()(({ db, p 
     .where('digest', 'is', null)
     .where('actor', '=', p('actor'))
     .orderBy('id', 'desc')
+    .limit(p('limit')),
+);
+
+/** Objects of the queue after one of them: all that are condemned or dead, and some that are about to be. */
+export const leavingObjectsAfter = query<{ after: string; limit: number }>()(({ db, p }) =>
+  db
+    .selectFrom('task')
+    .innerJoin('object', 'object.oid', 'task.key1')
+    .select(['object.oid', 'object.state', 'object.size_bytes', 'object.due_at'])
+    .where('task.kind', '=', 'object')
+    .where('task.key1', '>', p('after'))
+    .orderBy('task.key1')
     .limit(p('limit')),
 );

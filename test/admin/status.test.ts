@@ -1,0 +1,148 @@
+import { expect, test } from 'bun:test';
+import { join } from 'node:path';
+import { storageStatus } from '../../src/http/admin/status.ts';
+import { digestOf, freshBytes, imageOf } from '../http/content.ts';
+import { ServedRegistry } from '../http/served-registry.ts';
+import { patchChunk, sessionOf } from '../http/upload-client.ts';
+
+const main = join(import.meta.dir, '..', '..', 'src', 'main.ts');
+const repo = 'team/app';
+const hour = 3_600_000;
+const mib = 1024 * 1024;
+const windows = { 'windows.lease': '1h', 'windows.trash': '12h', 'windows.condemned': '10m', 'windows.upload': '2h' };
+
+async function statusOf(registry: ServedRegistry) {
+  return storageStatus.answer.parse(await (await registry.admin('GET', '/status')).json());
+}
+
+async function push(registry: ServedRegistry, tag: string, layer: Uint8Array): Promise<void> {
+  const config = new Uint8Array(1);
+  await registry.pushBlob(repo, config);
+  await registry.pushBlob(repo, layer);
+  expect((await registry.putManifest(repo, tag, imageOf(config, layer))).status).toBe(201);
+}
+
+function diskWith(usedMib: number) {
+  return { freeBytes: (100 - usedMib) * mib, usedBytes: usedMib * mib, totalBytes: 100 * mib };
+}
+
+test('the status says what is held, shared, in the trash, garbage and being uploaded, and what goes when', async () => {
+  await using registry = await ServedRegistry.start(windows);
+  const shared = freshBytes(1000);
+  await push(registry, 'kept', shared);
+  const mount = `/v2/other/blobs/uploads/?mount=${digestOf(shared)}&from=${repo}`;
+  expect((await registry.send(mount, { method: 'POST' })).status).toBe(201);
+  await push(registry, 'gone', freshBytes(200));
+  await registry.send(`/v2/${repo}/manifests/gone`, { method: 'DELETE' });
+  // Not where an upload is under way, which keeps leases from ending.
+  await registry.pushBlob('third', freshBytes(30));
+  const session = sessionOf(await registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' }));
+  await patchChunk(registry, session, freshBytes(4));
+
+  const before = await statusOf(registry);
+  expect(before).toMatchObject({
+    state: 'within-bounds',
+    stored: {
+      held: { objects: 4, bytes: 1231 },
+      shared: { bytes: 1000, savedBytes: 1000 },
+      uploads: { objects: 1, bytes: 4 },
+    },
+    trash: { tags: 1, manifests: 0, bytes: 200, isPartial: false },
+    // Within the day also what was pushed for no manifest, what is in the trash, and the upload.
+    freed: { withinHourBytes: 30, withinDayBytes: 234, isPartial: false },
+    events: [],
+  });
+  registry.clock.advance(hour + 1);
+  await registry.collected();
+  const later = await statusOf(registry);
+  expect(later.stored.garbage).toMatchObject({ condemned: { objects: 1, bytes: 30 }, forAnHourBytes: 30 });
+  expect(later.freed).toMatchObject({ withinHourBytes: 34, withinDayBytes: 234 });
+});
+
+test('the forecast says when the bound is passed at the rate of the last day, and of the last week', async () => {
+  await using registry = await ServedRegistry.start({ ...windows, 'storage.high': '80%', 'storage.reserve': '10MiB' });
+  registry.disk = diskWith(30);
+  expect((await statusOf(registry)).forecast).toEqual({});
+  // Each day of the week brings 1 MiB, and the last one 12.
+  for (let hours = 0; hours <= 7 * 24; hours++) {
+    registry.disk = diskWith(30 + hours / 24 + Math.max(0, hours - 6 * 24) / 2);
+    await registry.looked();
+    registry.clock.advance(hour);
+  }
+  const { forecast } = await statusOf(registry);
+  expect(Math.round((forecast.day?.bytesPerDay ?? 0) / mib)).toBe(13);
+  expect(Math.round((forecast.week?.bytesPerDay ?? 0) / mib)).toBe(1);
+  // 49 MiB are used, and 80 and 90 are the bounds.
+  const inDays = (at: string | undefined) => (Date.parse(at ?? '') - registry.clock.now()) / 24 / hour;
+  expect(inDays(forecast.day?.highAt)).toBeCloseTo(31 / 13, 1);
+  expect(inDays(forecast.day?.reserveAt)).toBeCloseTo(41 / 13, 1);
+
+  registry.disk = diskWith(10);
+  for (let hours = 0; hours < 30; hours++) {
+    registry.disk = diskWith(40 - hours);
+    await registry.looked();
+    registry.clock.advance(hour);
+  }
+  const shrinking = (await statusOf(registry)).forecast.day;
+  expect(shrinking?.bytesPerDay).toBeLessThan(0);
+  expect([shrinking?.highAt, shrinking?.reserveAt]).toEqual([undefined, undefined]);
+});
+
+test('samples are kept for a month, one an hour, also over a restart', async () => {
+  await using registry = await ServedRegistry.start(windows);
+  const samples = () => registry.rows<{ at: number }>('select at from storage_sample').length;
+  await registry.looked();
+  await registry.looked();
+  expect(samples()).toBe(1);
+  await registry.stop();
+  await registry.resume(windows);
+  await registry.looked();
+  expect(samples()).toBe(1);
+  for (let hours = 0; hours < 31 * 24; hours++) {
+    registry.clock.advance(hour);
+    await registry.looked();
+  }
+  expect(samples()).toBe(30 * 24 + 1);
+});
+
+test('crossings of the bounds are told, also by the metrics', async () => {
+  await using registry = await ServedRegistry.start({ ...windows, 'storage.high': '80%', 'storage.reserve': '10MiB' });
+  const gauges = async () => await (await registry.send('/metrics')).text();
+  registry.disk = diskWith(50);
+  await registry.looked();
+  expect(await gauges()).toContain('\nwherry_storage_over_high 0\n');
+  registry.disk = diskWith(95);
+  await registry.looked();
+  const metrics = await gauges();
+  for (const gauge of ['over_high 1', 'under_reserve 1', 'stuck 1', `high_bytes ${80 * mib}`]) {
+    expect(metrics).toContain(`\nwherry_storage_${gauge}\n`);
+  }
+  const { state, bounds, events } = await statusOf(registry);
+  expect(state).toBe('under-reserve');
+  expect(bounds).toMatchObject({ stuck: 'others-fill-the-disk', overHighSince: '2030-01-01T00:00:00.000Z' });
+  expect(events.map(({ kind }) => kind)).toEqual(['storage.stuck', 'storage.reserve', 'storage.high']);
+  registry.disk = diskWith(50);
+  await registry.looked();
+  expect((await statusOf(registry)).state).toBe('within-bounds');
+});
+
+test.each(['a server that runs', 'no server'])('wherry status fits on one screen, with %s', async (kind) => {
+  await using registry = await ServedRegistry.start(windows);
+  await push(registry, 'kept', freshBytes(2000));
+  if (kind === 'no server') await registry.stop();
+  const run = async (...args: readonly string[]) => {
+    const child = Bun.spawn([process.execPath, main, 'status', '--data', registry.dataDirectory, ...args], {
+      stdin: 'ignore',
+      stdout: 'pipe',
+      stderr: 'pipe',
+    });
+    const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+    expect([err, code]).toEqual(['', 0]);
+    return out;
+  };
+  const text = await run();
+  expect(text).toContain('in repositories       2.0 KiB in 2 blobs\n');
+  expect(text).toContain('state                 within its bounds\n');
+  expect(text.split('\n').length).toBeLessThanOrEqual(24);
+  expect(storageStatus.answer.parse(JSON.parse(await run('--json'))).stored.held.bytes).toBe(2001);
+});
