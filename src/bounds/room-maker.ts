@@ -183,7 +183,7 @@ export class RoomMaker {
       'nothing-left': 'nothing is left that may go',
     }[stuck];
     this.#log.warn({ usedBytes, highBytes, freeBytes }, `no more room can be made: ${why}`);
-    await this.#record('storage.stuck', freeBytes, why);
+    await this.#record('disk.stuck', freeBytes, why);
   }
 
   async #tellCrossings({ usedBytes, highBytes, lowBytes = 0, freeBytes, reserveBytes }: Levels): Promise<void> {
@@ -192,20 +192,20 @@ export class RoomMaker {
       this.#overHighSince = now;
       this.#made = undefined;
       this.#log.warn({ usedBytes, highBytes, lowBytes }, 'storage.high was passed: room is made down to storage.low');
-      await this.#record('storage.high', usedBytes, `more than ${highBytes} bytes are used`);
+      await this.#record('disk.high', usedBytes, `more than ${highBytes} bytes are used`);
     } else if (this.#overHighSince !== undefined && usedBytes <= lowBytes) {
       this.#overHighSince = undefined;
       this.#log.info({ usedBytes, lowBytes, ...this.#made }, 'there is room again, down to storage.low');
-      await this.#record('storage.low', usedBytes, `no more than ${lowBytes} bytes are used`);
+      await this.#record('disk.low', usedBytes, `no more than ${lowBytes} bytes are used`);
     }
     if (this.#underReserveSince === undefined && freeBytes < reserveBytes) {
       this.#underReserveSince = now;
       this.#log.warn({ freeBytes, reserveBytes }, 'less is free than storage.reserve: new uploads are refused');
-      await this.#record('storage.reserve', freeBytes, `less than ${reserveBytes} bytes are free`);
+      await this.#record('disk.reserve', freeBytes, `less than ${reserveBytes} bytes are free`);
     } else if (this.#underReserveSince !== undefined && freeBytes >= reserveBytes * reserveMargin) {
       this.#underReserveSince = undefined;
       this.#log.info({ freeBytes, reserveBytes }, 'new uploads are taken again');
-      await this.#record('storage.room', freeBytes, `more than ${reserveBytes} bytes are free`);
+      await this.#record('disk.room', freeBytes, `more than ${reserveBytes} bytes are free`);
     }
   }
 

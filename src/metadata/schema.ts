@@ -203,11 +203,11 @@ export type EventKind =
   | 'retention.resumed'
   | 'quota.soft'
   | 'quota.hard'
-  | 'storage.high'
-  | 'storage.low'
-  | 'storage.reserve'
-  | 'storage.room'
-  | 'storage.stuck';
+  | 'disk.high'
+  | 'disk.low'
+  | 'disk.reserve'
+  | 'disk.room'
+  | 'disk.stuck';
 
 /** What has happened, on whose word and why: what is gone is explained from here. */
 export interface EventTable {

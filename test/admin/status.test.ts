@@ -120,7 +120,7 @@ test('crossings of the bounds are told, also by the metrics', async () => {
   const { state, bounds, events } = await statusOf(registry);
   expect(state).toBe('under-reserve');
   expect(bounds).toMatchObject({ stuck: 'others-fill-the-disk', overHighSince: '2030-01-01T00:00:00.000Z' });
-  expect(events.map(({ kind }) => kind)).toEqual(['storage.stuck', 'storage.reserve', 'storage.high']);
+  expect(events.map(({ kind }) => kind)).toEqual(['disk.stuck', 'disk.reserve', 'disk.high']);
   registry.disk = diskWith(50);
   await registry.looked();
   expect((await statusOf(registry)).state).toBe('within-bounds');

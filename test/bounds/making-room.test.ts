@@ -61,7 +61,7 @@ class FillingDisk implements AsyncDisposable {
 
   events(): string[] {
     return this.registry
-      .rows<{ kind: string }>(`select kind from event where kind like 'storage.%' order by id`)
+      .rows<{ kind: string }>(`select kind from event where kind like 'disk.%' order by id`)
       .map(({ kind }) => kind);
   }
 
@@ -92,7 +92,7 @@ test('over the upper bound the trash is emptied, oldest first, as far as it take
   disk.othersBytes = 10 * mib;
   await disk.looked();
   expect(disk.inTrash()).toEqual(['four', 'five', 'six']);
-  expect(disk.events()).toEqual(['storage.high']);
+  expect(disk.events()).toEqual(['disk.high']);
   expect(disk.registry.rows('select reason from event where kind = ? and tag = ?', 'tag.emptied', 'one')).toEqual([
     { reason: 'storage.high was passed' },
   ]);
@@ -100,7 +100,7 @@ test('over the upper bound the trash is emptied, oldest first, as far as it take
   disk.registry.clock.advance(11 * 60_000);
   await disk.registry.collected();
   await disk.looked();
-  expect(disk.events()).toEqual(['storage.high', 'storage.low']);
+  expect(disk.events()).toEqual(['disk.high', 'disk.low']);
   expect(disk.inTrash()).toEqual(['four', 'five', 'six']);
   expect(await disk.restore('four')).toBe(200);
   expect((await disk.registry.send(`/v2/${repo}/manifests/kept`)).status).toBe(200);
@@ -118,7 +118,7 @@ test('what would free nothing stays in the trash: what a tag holds, and what has
   disk.othersBytes = 30 * mib;
   await disk.looked();
   expect(disk.inTrash()).toEqual(['old', 'new']);
-  expect(disk.events()).toEqual(['storage.high', 'storage.stuck']);
+  expect(disk.events()).toEqual(['disk.high', 'disk.stuck']);
 
   // When the lease is over, there is something left that may go.
   disk.registry.clock.advance(2 * hour);
@@ -134,7 +134,7 @@ test('where others fill the disk, so that all blobs together would not make up f
   disk.othersBytes = 90 * mib;
   await disk.looked();
   expect(disk.inTrash()).toEqual(['one']);
-  expect(disk.events()).toEqual(['storage.high', 'storage.stuck']);
+  expect(disk.events()).toEqual(['disk.high', 'disk.stuck']);
   expect(disk.warnings()).toContain('all blobs together take less than what is missing');
 });
 
@@ -146,10 +146,10 @@ test('with the upper bound off nothing goes before its time, even where the rese
   disk.othersBytes = 69 * mib;
   await disk.looked();
   expect(disk.inTrash()).toEqual(['one']);
-  expect(disk.events()).toEqual(['storage.reserve']);
+  expect(disk.events()).toEqual(['disk.reserve']);
   disk.othersBytes = 0;
   await disk.looked(1);
-  expect(disk.events()).toEqual(['storage.reserve', 'storage.room']);
+  expect(disk.events()).toEqual(['disk.reserve', 'disk.room']);
 });
 
 test('while the collector is paused by an operator the trash is not emptied, as nothing would go', async () => {
