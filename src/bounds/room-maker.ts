@@ -13,8 +13,8 @@ import type { PruneLeastRecentlyUsed } from './pruner.ts';
 const reserveMargin = 1.1;
 /** So long the collector is given to work off what a step has let go, in ms, before another one is taken. */
 const settleMs = 5000;
-/** How soon it is looked again for more where there was nothing more to free, in ms. */
-const againMs = 30_000;
+/** How soon it is looked again where there was nothing to free, in ms: in the trash, and for tags that may go. */
+const againMs = { trash: 1500, tags: 30_000 };
 /** Since ever a disk is short when less than this share of it is free, and less than so many bytes. */
 const short = { share: 0.05, bytes: 1024 ** 3 };
 
@@ -71,6 +71,8 @@ export class RoomMaker {
   #position: TrashPosition | undefined;
   /** When there was nothing left, in ms since 1970. */
   #emptyHandedAt = -Infinity;
+  /** When no tag could go, in ms since 1970. */
+  #nothingPrunedAt = -Infinity;
   /** When something was last let go, in ms since 1970. */
   #stepAt = -Infinity;
   /** Whether anything may go before its time. */
@@ -113,13 +115,14 @@ export class RoomMaker {
       this.#stuck = undefined;
       this.#position = undefined;
       this.#emptyHandedAt = -Infinity;
+      this.#nothingPrunedAt = -Infinity;
       return;
     }
     if (this.#isAllowed) await this.#step(levels);
   }
 
   async #step(levels: Levels): Promise<void> {
-    const { registry, prune, mayCollect, wakeCollector } = this.#parts;
+    const { registry, mayCollect, wakeCollector } = this.#parts;
     if (this.#missingBytes(levels) > levels.blobBytes) return await this.#getStuck('others-fill-the-disk', levels);
     if (!(await mayCollect())) return await this.#getStuck('collector-paused', levels);
     if (this.#stuck !== 'nothing-left') this.#stuck = undefined;
@@ -128,7 +131,7 @@ export class RoomMaker {
     const now = registry.clock.now();
     const due = await dueReviews(registry);
     if ((due.count > 0 && now - this.#stepAt < settleMs) || due.oldestDueMs > settleMs) return wakeCollector();
-    if (now - this.#emptyHandedAt < againMs) return;
+    if (now - this.#emptyHandedAt < againMs.trash) return;
 
     const reason = this.#overHighSince === undefined ? 'storage.reserve was touched' : 'storage.high was passed';
     const emptied = await emptyOldest(registry, { neededBytes, from: this.#position, reason });
@@ -139,13 +142,21 @@ export class RoomMaker {
       return this.#hasMade({ ...nothingMade, trashedManifests: manifests, trashedTags: tags, bytes });
     }
     if (this.#position !== undefined) return;
-    const pruned = await prune(neededBytes);
+    const pruned = await this.#prune(neededBytes, now);
     if (pruned.tags > 0) {
       this.#log.warn({ ...pruned, neededBytes }, 'tags were removed by their policies to make room');
       return this.#hasMade({ ...nothingMade, prunedTags: pruned.tags, bytes: pruned.bytes });
     }
     this.#emptyHandedAt = now;
     await this.#getStuck('nothing-left', levels);
+  }
+
+  /** Policies are asked again only after a while where they allowed nothing. */
+  async #prune(neededBytes: number, now: number): Promise<{ readonly tags: number; readonly bytes: number }> {
+    if (now - this.#nothingPrunedAt < againMs.tags) return { tags: 0, bytes: 0 };
+    const pruned = await this.#parts.prune(neededBytes);
+    if (pruned.tags === 0) this.#nothingPrunedAt = now;
+    return pruned;
   }
 
   #hasMade(step: Made): void {
@@ -213,7 +224,8 @@ export class RoomMaker {
     const { metadata, clock } = this.#parts.registry;
     const event = { at: clock.now(), kind, actor: boundsActor, reason, bytes };
     try {
-      await metadata.writeUnsynced(() => recordEvent(event), { fromReserve: true });
+      // Not from the room kept for deletes: the log says as much.
+      await metadata.writeUnsynced(() => recordEvent(event));
     } catch (error) {
       this.#log.warn({ err: error, kind }, 'what happened could not be written down');
     }

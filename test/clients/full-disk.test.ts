@@ -35,7 +35,9 @@ class Registry implements AsyncDisposable {
 
   static async start(disk: SmallDisk): Promise<Registry> {
     const port = await freePort();
-    const serve = ['serve', '--listen', `127.0.0.1:${port}`, '--data', join(disk.directory, 'data')];
+    // Without bounds: what is to be seen here is a disk that gets full all the same.
+    const unbounded = ['--storage-high', 'off', '--storage-reserve', '0B'];
+    const serve = ['serve', '--listen', `127.0.0.1:${port}`, '--data', join(disk.directory, 'data'), ...unbounded];
     const [entering, ...rest] = disk.entering;
     const command = [entering, ...rest, process.execPath, main, ...serve] as const;
     return new Registry(await ServerProcess.start(port, join(logs, `${port}`), { command }));
