@@ -3,6 +3,7 @@ import { Collector } from './collector/collector.ts';
 import { Pace } from './collector/pace.ts';
 import type { DiskSpace } from './bounds/levels.ts';
 import { type OnProgress, Reports, storageReport } from './bounds/report.ts';
+import { pruneNothing, type PruneLeastRecentlyUsed } from './bounds/pruner.ts';
 import { Storage } from './bounds/storage.ts';
 import { storageFigures } from './bounds/storage-figures.ts';
 import { UploadRoom } from './bounds/upload-room.ts';
@@ -63,6 +64,8 @@ export interface ServerParts {
   readonly wrapPullRules?: (rules: PullRules) => PullRules;
   /** Measures the file system of the data directory. */
   readonly measureDisk?: (directory: string) => Promise<DiskSpace>;
+  /** Removes tags where policies allow it, to make room. */
+  readonly prune?: PruneLeastRecentlyUsed;
 }
 
 /**
@@ -79,11 +82,12 @@ export async function startServer({
   wrapMetadata = (metadata) => metadata,
   wrapPullRules = (rules) => rules,
   measureDisk = diskSpace,
+  prune = pruneNothing,
 }: ServerParts): Promise<RunningServer> {
   await checkListenHost(config.listen.host);
   const stores = await openStores(config.data, log, { clock, syncs });
   try {
-    const parts = { config, log, policies, quotas, clock, wrapPullRules, measureDisk };
+    const parts = { config, log, policies, quotas, clock, wrapPullRules, measureDisk, prune };
     return await serve({ ...stores, metadata: wrapMetadata(stores.metadata) }, parts, syncs?.answer);
   } catch (error) {
     await stores.close();
@@ -92,11 +96,11 @@ export async function startServer({
 }
 
 type ServingParts = Pick<ServerParts, 'config' | 'log' | 'policies' | 'quotas'> &
-  Required<Pick<ServerParts, 'clock' | 'wrapPullRules' | 'measureDisk'>>;
+  Required<Pick<ServerParts, 'clock' | 'wrapPullRules' | 'measureDisk' | 'prune'>>;
 
 async function serve(
   stores: Stores,
-  { config, log, policies, quotas, clock, wrapPullRules, measureDisk }: ServingParts,
+  { config, log, policies, quotas, clock, wrapPullRules, measureDisk, prune }: ServingParts,
   answer: HttpCalls['answer'] | undefined,
 ): Promise<RunningServer> {
   const { directory, generation, metadata, reserve } = stores;
@@ -144,6 +148,7 @@ async function serve(
     databaseBytes: () => databaseBytes(directory),
     mayCollect: async () => !generation.isDatabaseOutdated && (await collectorPause(registry)) === undefined,
     wakeCollector: () => collector.wake(),
+    prune,
   });
   const reports = new Reports(registry, storage);
   const pruner =

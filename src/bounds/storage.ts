@@ -1,7 +1,7 @@
 import type { Registry } from '../registry/registry.ts';
 import { storedNow } from '../registry/stored.ts';
 import { type Bounds, type DiskSpace, type Levels, levelsOf, type Measured } from './levels.ts';
-import { pruneNothing, type PruneLeastRecentlyUsed } from './pruner.ts';
+import type { PruneLeastRecentlyUsed } from './pruner.ts';
 import { RoomMaker } from './room-maker.ts';
 import { Samples } from './samples.ts';
 import type { UploadRoom } from './upload-room.ts';
@@ -21,8 +21,7 @@ export interface StorageParts {
   readonly databaseBytes: () => number;
   readonly mayCollect: () => Promise<boolean>;
   readonly wakeCollector: () => void;
-  /** Nothing is pruned where it is not given. */
-  readonly prune?: PruneLeastRecentlyUsed;
+  readonly prune: PruneLeastRecentlyUsed;
 }
 
 /** Keeps what is stored within its bounds: looks every few seconds, and when much has come in since. */
@@ -38,7 +37,7 @@ export class Storage {
 
   constructor(parts: StorageParts) {
     this.#parts = parts;
-    const { registry, prune = pruneNothing, mayCollect, wakeCollector } = parts;
+    const { registry, prune, mayCollect, wakeCollector } = parts;
     this.maker = new RoomMaker({ registry, prune, mayCollect, wakeCollector });
     this.samples = new Samples(registry);
   }

@@ -4,6 +4,7 @@ import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { type ServerAddress, serverIn } from '../admin-access.ts';
+import { pruneNothing } from '../bounds/pruner.ts';
 import { storageReport } from '../bounds/report.ts';
 import { Storage } from '../bounds/storage.ts';
 import { UploadRoom } from '../bounds/upload-room.ts';
@@ -115,6 +116,7 @@ async function withinProcess(
     databaseBytes: () => databaseBytes(stores.directory),
     mayCollect: async () => false,
     wakeCollector: () => undefined,
+    prune: pruneNothing,
   });
   const token = randomBytes(32).toString('base64url');
   const send: Send = async (path, init) => {

@@ -192,3 +192,47 @@ test('a refusal says to try again while room is being made', async () => {
   expect([refused.status, refused.headers.get('retry-after')]).toEqual([507, '10']);
   expect(await refused.text()).toContain('room is being made, try again');
 });
+
+test('tags go only where policies let them, and only when the trash has nothing left', async () => {
+  await using disk = await FillingDisk.start();
+  const asked: number[] = [];
+  disk.registry.prune = async (neededBytes) => {
+    asked.push(Math.round(neededBytes / mib));
+    if (asked.length > 1) return { tags: 0, bytes: 0 };
+    await disk.remove('tagged');
+    return { tags: 1, bytes: 20 * mib };
+  };
+  await disk.push('trashed', 10);
+  await disk.push('tagged', 20);
+  await disk.push('kept', 20);
+  await disk.remove('trashed');
+  disk.registry.clock.advance(2 * hour);
+  // 95 of 100 MiB: 35 MiB are to go, of which the trash has 10.
+  disk.othersBytes = 45 * mib;
+  // What has become due is reviewed first.
+  await disk.looked(2);
+  expect([disk.inTrash(), asked]).toEqual([[], []]);
+  await disk.looked(4);
+  expect(asked).toEqual([25]);
+  // What a tag led to has a lease; then it goes from the trash as well, and no other tag does.
+  expect(disk.inTrash()).toEqual(['tagged']);
+  disk.registry.clock.advance(2 * hour);
+  await disk.looked(10);
+  expect(disk.inTrash()).toEqual([]);
+  expect((await disk.registry.send(`/v2/${repo}/manifests/kept`)).status).toBe(200);
+  expect(disk.warnings()).toContain('tags were removed by their policies to make room');
+});
+
+test('policies that let nothing go are not asked again for a while', async () => {
+  await using disk = await FillingDisk.start();
+  let asked = 0;
+  disk.registry.prune = async () => {
+    asked++;
+    return { tags: 0, bytes: 0 };
+  };
+  await disk.push('kept', 85);
+  await disk.looked(10);
+  expect(asked).toBe(1);
+  await disk.looked(30);
+  expect(asked).toBe(2);
+});

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DiskSpace } from '../../src/bounds/levels.ts';
+import { pruneNothing, type PruneLeastRecentlyUsed } from '../../src/bounds/pruner.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { createLog } from '../../src/log/log.ts';
 import type { Pruned } from '../../src/pruning/prune-repository.ts';
@@ -25,6 +26,8 @@ export class ServedRegistry implements AsyncDisposable {
   readonly dataDirectory: string;
   /** The disk that it believes to be on: a roomy one, until a test has another. */
   disk: DiskSpace = { freeBytes: 900 * gib, usedBytes: 100 * gib, totalBytes: 1000 * gib };
+  /** Removes tags to make room. */
+  prune: PruneLeastRecentlyUsed = pruneNothing;
   /** What it serves with from the next start on. */
   policies: PolicySet | undefined;
   quotas: QuotaSet | undefined;
@@ -82,6 +85,7 @@ export class ServedRegistry implements AsyncDisposable {
       quotas,
       clock,
       measureDisk: async () => this.disk,
+      prune: async (neededBytes) => await this.prune(neededBytes),
       ...syncs,
     });
     // What is due by the test's clock is collected when the test says so.

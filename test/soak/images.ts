@@ -1,4 +1,5 @@
-import { type Descriptor, digestOf, type ImageManifest, ociManifest } from '../http/content.ts';
+import { z } from 'zod';
+import { type Descriptor, digestOf, ociManifest } from '../http/content.ts';
 import type { SoakRegistry } from './soak-registry.ts';
 
 const mebibyte = 1024 * 1024;
@@ -85,17 +86,20 @@ async function pushInChunks(registry: SoakRegistry, repo: string, { bytes, diges
   await expectStatus(201, registry.send(`${session}?digest=${digest}`, { method: 'PUT' }));
 }
 
+const blob = z.object({ digest: z.string() });
+const image = z.object({ config: blob, layers: z.array(blob) });
+
 /** Pulls an image as a client does. @returns how many bytes it has @throws where anything is missing or wrong */
 export async function pullImage(registry: SoakRegistry, repo: string, tag: string): Promise<number> {
   const answer = await expectStatus(200, registry.send(`/v2/${repo}/manifests/${tag}`));
   const text = await answer.text();
   if (digestOf(text) !== answer.headers.get('docker-content-digest')) throw new Error(`${repo}:${tag} is damaged`);
-  const { config, layers }: ImageManifest = JSON.parse(text);
+  const { config, layers } = image.parse(JSON.parse(text));
   let bytes = 0;
   for (const { digest } of [config, ...layers]) {
-    const blob = await (await expectStatus(200, registry.send(`/v2/${repo}/blobs/${digest}`))).bytes();
-    if (digestOf(blob) !== digest) throw new Error(`${digest} of ${repo}:${tag} is damaged`);
-    bytes += blob.byteLength;
+    const pulled = await (await expectStatus(200, registry.send(`/v2/${repo}/blobs/${digest}`))).bytes();
+    if (digestOf(pulled) !== digest) throw new Error(`${digest} of ${repo}:${tag} is damaged`);
+    bytes += pulled.byteLength;
   }
   return bytes;
 }

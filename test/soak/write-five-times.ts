@@ -1,7 +1,10 @@
+import { z } from 'zod';
 import { mib } from './checks.ts';
 import { layerOf, pullImage, pushImage, RefusedPush } from './images.ts';
 import { layerMibOf, mebibyte, type Soak, soakWindows, within } from './soak.ts';
 import { SoakRegistry } from './soak-registry.ts';
+
+const tagList = z.object({ tags: z.array(z.string()) });
 
 const pushers = 4;
 /** How many of its images a pusher leaves tagged. */
@@ -40,7 +43,7 @@ export async function writeFiveTimes({ executable, disk, mebibytes, logs, checks
   let writtenBytes = 0;
   let mostUsedBytes = 0;
   let pulls = 0;
-  let isOver = false;
+  const over = new AbortController();
   const problems: string[] = [];
   const toWriteBytes = 5 * mebibytes * mebibyte;
 
@@ -65,7 +68,7 @@ export async function writeFiveTimes({ executable, disk, mebibytes, logs, checks
     }
   };
   const pull = async (): Promise<void> => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       for (const [repo, tag] of kept.slice(0, favoured)) {
         await pullImage(registry, repo, tag).catch((error: unknown) => problems.push(`a pull: ${String(error)}`));
         pulls++;
@@ -74,7 +77,7 @@ export async function writeFiveTimes({ executable, disk, mebibytes, logs, checks
     }
   };
   const watch = async (): Promise<void> => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       mostUsedBytes = Math.max(mostUsedBytes, disk.usedBytes ?? (await registry.status()).bounds.usedBytes);
       await Bun.sleep(disk.usedBytes === undefined ? 500 : lookEveryMs);
     }
@@ -82,7 +85,7 @@ export async function writeFiveTimes({ executable, disk, mebibytes, logs, checks
   const others = [pull(), watch()];
   await Promise.all(Array.from({ length: pushers }, (_, pusher) => push(pusher)));
   const tookMs = performance.now() - begun;
-  isOver = true;
+  over.abort();
   await Promise.all(others);
 
   const { bounds, events } = await registry.status();
@@ -106,7 +109,7 @@ export async function writeFiveTimes({ executable, disk, mebibytes, logs, checks
   for (const [repo, tag] of kept) await pullImage(registry, repo, tag).catch(() => lost++);
   for (let pusher = 0; pusher < pushers; pusher++) {
     const answer = await registry.send(`/v2/team/app-${pusher}/tags/list`);
-    const { tags }: { tags: string[] } = JSON.parse(await answer.text());
+    const { tags } = tagList.parse(await answer.json());
     for (const tag of tags) await pullImage(registry, `team/app-${pusher}`, tag).catch(() => lost++);
     for (const tag of tags) kept.push([`team/app-${pusher}`, tag]);
   }
