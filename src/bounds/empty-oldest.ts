@@ -34,6 +34,8 @@ export interface EmptiedOldest {
   readonly tags: number;
   /** What that frees, roughly: blobs that many images share are not counted. */
   readonly bytes: number;
+  /** What was looked at and goes when a lease is over, as roughly. */
+  readonly waitingBytes: number;
   /** Where to go on; undefined where all of the trash has been looked at. */
   readonly next: TrashPosition | undefined;
 }
@@ -62,7 +64,7 @@ export async function emptyOldest(
     emptied.bytes = choice.bytes;
     if (choice.bytes >= neededBytes || choice.entries >= mostChosen) break;
   }
-  return { ...emptied, next: position };
+  return { ...emptied, waitingBytes: choice.waitingBytes, next: position };
 }
 
 /** What is chosen to go, and what that frees. */
@@ -73,6 +75,7 @@ class Choice {
   readonly #going = new Set<string>();
   readonly #counted = new Set<Digest>();
   bytes = 0;
+  waitingBytes = 0;
   entries = 0;
 
   constructor(now: number) {
@@ -92,30 +95,37 @@ class Choice {
         return { entries, next: positionAfter(seen, position) };
       seen.push(old);
       const { repo, digest } = old.entry;
-      if (old.leaseUntil > this.#now || (yield* this.#standings.isHeld(repo, digest))) continue;
+      if (yield* this.#standings.isHeld(repo, digest)) continue;
+      const bytes = yield* this.#add(repo, digest);
+      if (old.leaseUntil > this.#now) {
+        this.waitingBytes += bytes;
+        continue;
+      }
+      this.bytes += bytes;
       entries.push(old.entry);
       this.entries++;
-      yield* this.#add(repo, digest);
     }
     return { entries, next: page.next };
   }
 
-  *#add(repo: RepositoryName, digest: Digest): Operation<void> {
+  /** @returns the bytes of the blobs that nothing but what goes holds any more */
+  *#add(repo: RepositoryName, digest: Digest): Operation<number> {
     const manifests = [...(yield* below(repo, digest))].slice(0, mostBelow);
     for (const each of manifests) this.#going.add(`${repo}@${each}`);
+    let bytes = 0;
     for (const manifest of manifests) {
-      for (const blob of yield* all(heldBlobsOf, { repo, manifest })) yield* this.#count(repo, blob.digest);
+      for (const blob of yield* all(heldBlobsOf, { repo, manifest })) bytes += yield* this.#bytesOf(repo, blob.digest);
     }
+    return bytes;
   }
 
-  /** Counts a blob that nothing but what goes holds. */
-  *#count(repo: RepositoryName, digest: Digest): Operation<void> {
-    if (this.#counted.has(digest)) return;
-    if ((yield* all(someLinksOf, { digest, limit: 2 })).length > 1) return;
+  *#bytesOf(repo: RepositoryName, digest: Digest): Operation<number> {
+    if (this.#counted.has(digest)) return 0;
+    if ((yield* all(someLinksOf, { digest, limit: 2 })).length > 1) return 0;
     const holders = yield* all(someHoldersOfBlob, { repo, digest, limit: mostHolders + 1 });
-    if (holders.length > mostHolders) return;
-    if (!holders.every(({ manifest }) => this.#going.has(`${repo}@${manifest}`))) return;
+    if (holders.length > mostHolders) return 0;
+    if (!holders.every(({ manifest }) => this.#going.has(`${repo}@${manifest}`))) return 0;
     this.#counted.add(digest);
-    this.bytes += (yield* first(liveObject, { digest }))?.size_bytes ?? 0;
+    return (yield* first(liveObject, { digest }))?.size_bytes ?? 0;
   }
 }

@@ -65,10 +65,13 @@ export class RoomMaker {
   #overHighSince: number | undefined;
   #underReserveSince: number | undefined;
   #stuck: Stuck | undefined;
+  readonly #told = new Set<Stuck>();
   #isShort = false;
   #made: Made | undefined;
   /** Where in the trash to go on. */
   #position: TrashPosition | undefined;
+  /** What in the trash goes when leases are over, of what was looked at in this round. */
+  #waitingBytes = 0;
   /** When there was nothing left, in ms since 1970. */
   #emptyHandedAt = -Infinity;
   /** When no tag could go, in ms since 1970. */
@@ -113,6 +116,7 @@ export class RoomMaker {
     await this.#tellCrossings(levels);
     if (!this.#isNeeded) {
       this.#stuck = undefined;
+      this.#told.clear();
       this.#position = undefined;
       this.#emptyHandedAt = -Infinity;
       this.#nothingPrunedAt = -Infinity;
@@ -134,20 +138,26 @@ export class RoomMaker {
     if (now - this.#emptyHandedAt < againMs.trash) return;
 
     const reason = this.#overHighSince === undefined ? 'storage.reserve was touched' : 'storage.high was passed';
+    if (this.#position === undefined) this.#waitingBytes = 0;
     const emptied = await emptyOldest(registry, { neededBytes, from: this.#position, reason });
     this.#position = emptied.next;
+    this.#waitingBytes += emptied.waitingBytes;
     const { manifests, tags, bytes } = emptied;
     if (manifests + tags > 0) {
-      this.#log.warn({ manifests, tags, bytes, neededBytes }, 'the trash was emptied before its time to make room');
+      this.#log.info({ manifests, tags, bytes, neededBytes }, 'the trash was emptied before its time to make room');
       return this.#hasMade({ ...nothingMade, trashedManifests: manifests, trashedTags: tags, bytes });
     }
     if (this.#position !== undefined) return;
-    const pruned = await this.#prune(neededBytes, now);
+    this.#emptyHandedAt = now;
+    // Tags that were removed to make room are in the trash first, where what they led to may have a lease.
+    const missingBytes = neededBytes - this.#waitingBytes;
+    if (missingBytes <= 0) return;
+    const pruned = await this.#prune(missingBytes, now);
     if (pruned.tags > 0) {
-      this.#log.warn({ ...pruned, neededBytes }, 'tags were removed by their policies to make room');
+      this.#log.info({ ...pruned, neededBytes }, 'tags were removed by their policies to make room');
+      this.#emptyHandedAt = -Infinity;
       return this.#hasMade({ ...nothingMade, prunedTags: pruned.tags, bytes: pruned.bytes });
     }
-    this.#emptyHandedAt = now;
     await this.#getStuck('nothing-left', levels);
   }
 
@@ -184,10 +194,11 @@ export class RoomMaker {
     return Math.ceil(Math.max(toLow, toReserve) - leavingBytes);
   }
 
-  /** Tells it once. */
+  /** Tells it once until there is room again. */
   async #getStuck(stuck: Stuck, { usedBytes, highBytes, freeBytes }: Levels): Promise<void> {
-    if (this.#stuck === stuck) return;
     this.#stuck = stuck;
+    if (this.#told.has(stuck)) return;
+    this.#told.add(stuck);
     const why = {
       'others-fill-the-disk': 'all blobs together take less than what is missing',
       'collector-paused': 'the collector is paused',
