@@ -215,10 +215,14 @@ export class RoomMaker {
       this.#made = undefined;
       this.#log.warn({ usedBytes, highBytes, lowBytes }, 'storage.high was passed: room is made down to storage.low');
       await this.#record('disk.high', usedBytes, `more than ${highBytes} bytes are used`);
-    } else if (this.#overHighSince !== undefined && usedBytes <= lowBytes) {
-      this.#overHighSince = undefined;
-      this.#log.info({ usedBytes, lowBytes, ...this.#made }, 'there is room again, down to storage.low');
-      await this.#record('disk.low', usedBytes, `no more than ${lowBytes} bytes are used`);
+    } else if (this.#overHighSince !== undefined) {
+      // Where others had filled the disk, the way from high down to low is theirs as well.
+      const doneBytes = this.#stuck === 'others-fill-the-disk' ? (highBytes ?? Infinity) : lowBytes;
+      if (usedBytes <= doneBytes) {
+        this.#overHighSince = undefined;
+        this.#log.info({ usedBytes, highBytes, lowBytes, ...this.#made }, 'there is room again');
+        await this.#record('disk.low', usedBytes, `no more than ${doneBytes} bytes are used`);
+      }
     }
     if (this.#underReserveSince === undefined && freeBytes < reserveBytes) {
       this.#underReserveSince = now;

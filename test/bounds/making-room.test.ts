@@ -136,6 +136,11 @@ test('where others fill the disk, so that all blobs together would not make up f
   expect(disk.inTrash()).toEqual(['one']);
   expect(disk.events()).toEqual(['disk.high', 'disk.stuck']);
   expect(disk.warnings()).toContain('all blobs together take less than what is missing');
+  // What they give back is theirs as well.
+  disk.othersBytes = 72 * mib;
+  await disk.looked();
+  expect(disk.inTrash()).toEqual(['one']);
+  expect(disk.events()).toEqual(['disk.high', 'disk.stuck', 'disk.low']);
 });
 
 test('with the upper bound off nothing goes before its time, even where the reserve is touched', async () => {
