@@ -1,4 +1,5 @@
 import { all, first, type Operation } from '../metadata/operation.ts';
+import { linkLease } from '../metadata/queries/links.ts';
 import { liveObject } from '../metadata/queries/objects.ts';
 import { someHoldersOfBlob, someLinksOf } from '../metadata/queries/old-trash.ts';
 import { heldBlobsOf } from '../metadata/queries/removals.ts';
@@ -73,6 +74,8 @@ class Choice {
   readonly #standings = new Standings();
   /** Manifests that go, by repository and digest. */
   readonly #going = new Set<string>();
+  /** Those that stay until a lease is over. */
+  readonly #waiting = new Set<string>();
   readonly #counted = new Set<Digest>();
   bytes = 0;
   waitingBytes = 0;
@@ -96,27 +99,38 @@ class Choice {
       seen.push(old);
       const { repo, digest } = old.entry;
       if (yield* this.#standings.isHeld(repo, digest)) continue;
-      const bytes = yield* this.#add(repo, digest);
-      if (old.leaseUntil > this.#now) {
-        this.waitingBytes += bytes;
+      // A deleted manifest's tags stand beside it.
+      const key = `${repo}@${digest}`;
+      if (this.#waiting.has(key)) continue;
+      const { freedBytes, leasedBytes } = yield* this.#add(repo, digest);
+      if (old.leaseUntil > this.#now || (freedBytes === 0 && leasedBytes > 0)) {
+        this.waitingBytes += freedBytes + leasedBytes;
+        this.#waiting.add(key);
         continue;
       }
-      this.bytes += bytes;
+      this.bytes += freedBytes;
+      this.waitingBytes += leasedBytes;
       entries.push(old.entry);
       this.entries++;
     }
     return { entries, next: page.next };
   }
 
-  /** @returns the bytes of the blobs that nothing but what goes holds any more */
-  *#add(repo: RepositoryName, digest: Digest): Operation<number> {
+  /** Of the blobs that nothing but what goes holds any more: those that go with it, and those whose own lease goes on. */
+  *#add(repo: RepositoryName, digest: Digest): Operation<{ freedBytes: number; leasedBytes: number }> {
     const manifests = [...(yield* below(repo, digest))].slice(0, mostBelow);
     for (const each of manifests) this.#going.add(`${repo}@${each}`);
-    let bytes = 0;
+    const sums = { freedBytes: 0, leasedBytes: 0 };
     for (const manifest of manifests) {
-      for (const blob of yield* all(heldBlobsOf, { repo, manifest })) bytes += yield* this.#bytesOf(repo, blob.digest);
+      for (const blob of yield* all(heldBlobsOf, { repo, manifest })) {
+        const bytes = yield* this.#bytesOf(repo, blob.digest);
+        if (bytes === 0) continue;
+        const link = yield* first(linkLease, { repo, digest: blob.digest });
+        const isLeased = link !== undefined && link.deleted_at === null && link.lease_until > this.#now;
+        sums[isLeased ? 'leasedBytes' : 'freedBytes'] += bytes;
+      }
     }
-    return bytes;
+    return sums;
   }
 
   *#bytesOf(repo: RepositoryName, digest: Digest): Operation<number> {

@@ -131,7 +131,10 @@ export class RoomMaker {
     if (!(await mayCollect())) return await this.#getStuck('collector-paused', levels);
     if (this.#stuck !== 'nothing-left') this.#stuck = undefined;
     const neededBytes = this.#neededBytes(levels);
-    if (neededBytes <= 0) return;
+    if (neededBytes <= 0) {
+      this.#stuck = undefined;
+      return;
+    }
     const now = registry.clock.now();
     const due = await dueReviews(registry);
     if ((due.count > 0 && now - this.#stepAt < settleMs) || due.oldestDueMs > settleMs) return wakeCollector();
@@ -151,7 +154,10 @@ export class RoomMaker {
     this.#emptyHandedAt = now;
     // Tags that were removed to make room are in the trash first, where what they led to may have a lease.
     const missingBytes = neededBytes - this.#waitingBytes;
-    if (missingBytes <= 0) return;
+    if (missingBytes <= 0) {
+      this.#stuck = undefined;
+      return;
+    }
     const pruned = await this.#prune(missingBytes, now);
     if (pruned.tags > 0) {
       this.#log.info({ ...pruned, neededBytes }, 'tags were removed by their policies to make room');

@@ -126,6 +126,18 @@ test('what would free nothing stays in the trash: what a tag holds, and what has
   expect(disk.inTrash()).toEqual(['old']);
 });
 
+test('a deleted manifest whose blobs have leases stays in the trash until these are over', async () => {
+  await using disk = await FillingDisk.start();
+  const digest = await disk.push('one', 30);
+  await disk.remove(digest);
+  disk.othersBytes = 60 * mib;
+  await disk.looked();
+  expect(disk.inTrash()).toEqual(['one']);
+  disk.registry.clock.advance(hour);
+  await disk.looked();
+  expect([disk.inTrash(), disk.events()]).toEqual([[], ['disk.high']]);
+});
+
 test('where others fill the disk, so that all blobs together would not make up for it, the trash stays', async () => {
   await using disk = await FillingDisk.start();
   await disk.push('one', 5);
