@@ -10,10 +10,10 @@ const pushers = 4;
 /** How many of its images a pusher leaves tagged. */
 const keptTags = 4;
 /**
- * In MiB: what was deleted within the last lease cannot go, so that it must not be more than the disk has room for. A
- * fast machine waits.
+ * Of the disk, that much is written a second at most: what was deleted within the last lease, of 5 s, cannot go, so that
+ * it must not be more than the disk has room for. A fast machine waits.
  */
-const mostPerSecond = 100;
+const mostShareOfDisk = 1 / 20;
 /** So often the disk is looked at, in ms. */
 const lookEveryMs = 20;
 const favoured = 3;
@@ -54,7 +54,7 @@ export async function writeFiveTimes({ executable, disk, mebibytes, logs, checks
     let nextAt = 0;
     for (let build = 0; writtenBytes < toWriteBytes; build++) {
       await Bun.sleep(Math.max(0, nextAt - performance.now()));
-      nextAt = performance.now() + (own / mostPerSecond) * pushers * 1000;
+      nextAt = performance.now() + (own / (mebibytes * mostShareOfDisk)) * pushers * 1000;
       try {
         const layers = [base, layerOf(own)];
         await pushImage(registry, { repo, tag: `build-${build}`, layers });
