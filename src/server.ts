@@ -64,7 +64,7 @@ export interface ServerParts {
   readonly wrapPullRules?: (rules: PullRules) => PullRules;
   /** Measures the file system of the data directory. */
   readonly measureDisk?: (directory: string) => Promise<DiskSpace>;
-  /** Removes tags where policies allow it, to make room. */
+  /** Removes tags to make room; what policies allow where it is left out. */
   readonly prune?: PruneLeastRecentlyUsed;
 }
 
@@ -82,7 +82,7 @@ export async function startServer({
   wrapMetadata = (metadata) => metadata,
   wrapPullRules = (rules) => rules,
   measureDisk = diskSpace,
-  prune = pruneNothing,
+  prune,
 }: ServerParts): Promise<RunningServer> {
   await checkListenHost(config.listen.host);
   const stores = await openStores(config.data, log, { clock, syncs });
@@ -95,8 +95,8 @@ export async function startServer({
   }
 }
 
-type ServingParts = Pick<ServerParts, 'config' | 'log' | 'policies' | 'quotas'> &
-  Required<Pick<ServerParts, 'clock' | 'wrapPullRules' | 'measureDisk' | 'prune'>>;
+type ServingParts = Pick<ServerParts, 'config' | 'log' | 'policies' | 'quotas' | 'prune'> &
+  Required<Pick<ServerParts, 'clock' | 'wrapPullRules' | 'measureDisk'>>;
 
 async function serve(
   stores: Stores,
@@ -148,7 +148,7 @@ async function serve(
     databaseBytes: () => databaseBytes(directory),
     mayCollect: async () => !generation.isDatabaseOutdated && (await collectorPause(registry)) === undefined,
     wakeCollector: () => collector.wake(),
-    prune,
+    prune: prune ?? ((neededBytes) => pruner?.makeRoom(neededBytes) ?? pruneNothing(neededBytes)),
   });
   const reports = new Reports(registry, storage);
   const pruner =

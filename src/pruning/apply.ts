@@ -29,6 +29,8 @@ export interface ApplyRequest {
   readonly actor: Actor;
   /** Whether the policy of the plan lets the last tag go. */
   readonly mayPruneLastTag: boolean;
+  /** Whether it goes because room is needed. */
+  readonly isForRoom?: boolean;
 }
 
 /** What became of something planned, and what its going frees, in bytes. */
@@ -48,7 +50,7 @@ export async function applyPlan(registry: Registry, request: ApplyRequest): Prom
 }
 
 async function apply(registry: Registry, request: ApplyRequest): Promise<readonly Applied[]> {
-  const { repo, items, actor } = request;
+  const { repo, items, actor, isForRoom = false } = request;
   const applied = new Map<PlannedItem, Applied>();
   for (;;) {
     const left = items.filter((item) => !applied.has(item));
@@ -65,7 +67,7 @@ async function apply(registry: Registry, request: ApplyRequest): Promise<readonl
         const planned = matched.plannedOf(removal.verdict);
         return { planned, item: { ...retirable(removal, unlimited, now), reason: planned.reason } };
       });
-      const outcome = await retire(registry, { repo, items: some.map(({ item }) => item), actor });
+      const outcome = await retire(registry, { repo, items: some.map(({ item }) => item), actor, isForRoom });
       if (outcome.outcome === 'changed') throw new Error('nothing was said of changes');
       for (const [at, retirement] of outcome.retirements.entries()) {
         const one = some[at];

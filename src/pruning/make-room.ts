@@ -61,6 +61,7 @@ async function prune(registry: Registry, candidates: readonly Candidate[]): Prom
       items: some.flatMap(({ item }) => plannedOf(item)),
       actor: pruningActor,
       mayPruneLastTag: some.every(({ mayPruneLastTag }) => mayPruneLastTag),
+      isForRoom: true,
     });
     for (const [at, { outcome, freesBytes: bytes }] of applied.entries()) {
       if (outcome !== 'pruned') continue;

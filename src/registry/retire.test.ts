@@ -6,6 +6,8 @@ import { indexOf, imageOf, ociIndex, ociManifest, digestOf as sha256 } from '../
 import { ManualClock } from '../../test/server/manual-clock.ts';
 import { loadConfig } from '../config/load.ts';
 import { createLog } from '../log/log.ts';
+import { first } from '../metadata/operation.ts';
+import { manifestTimes } from '../metadata/queries/holds.ts';
 import { type Digest, parseDigest } from '../oci/digest.ts';
 import { parseRepositoryName, parseTagName, type TagName } from '../oci/names.ts';
 import { openStores, registryOf, type Stores } from '../stores.ts';
@@ -182,6 +184,23 @@ describe('a tag that was judged old', () => {
     });
     expect(await becomesOf(judged(digest, 'x'))).toBe('pinned');
   });
+});
+
+test('what goes because room is needed gets no new lease', async () => {
+  const leases = async (isForRoom: boolean) => {
+    const digest = await push(image(String(isForRoom)), { tags: ['x'] });
+    clock.advance(1000);
+    await retire(registry, {
+      repo,
+      items: [{ ...judged(digest, 'x'), pushedAt: clock.now() }],
+      actor: anyClient,
+      isForRoom,
+    });
+    const row = await registry.metadata.read(() => first(manifestTimes, { repo, digest }));
+    return (row?.lease_until ?? 0) - clock.now();
+  };
+  expect(await leases(false)).toBe(registry.windows.leaseMs);
+  expect(await leases(true)).toBe(registry.windows.leaseMs - 1000);
 });
 
 describe('a manifest under no tag', () => {

@@ -58,6 +58,11 @@ export interface RetireRequest {
    */
   readonly items: readonly Retirable[];
   readonly actor: Actor;
+  /**
+   * Whether it goes because room is needed: then it stays for no new lease. Leases that clients were given go on, and it
+   * is in the trash like anything else.
+   */
+  readonly isForRoom?: boolean;
   /** As read by `changesNow` before it was judged what goes; nothing goes where that is not so any more. */
   readonly unchangedSince?: Partial<RepositoryChanges> | undefined;
 }
@@ -77,7 +82,10 @@ export async function retire(registry: Registry, request: RetireRequest): Promis
   await registry.pulls.flushQuietly();
   const { clock, metadata, pulls, quotas, windows } = registry;
   const now = clock.now();
-  const until = { trashUntil: now + windows.trashMs, leaseUntil: now + windows.leaseMs };
+  const until = {
+    trashUntil: now + windows.trashMs,
+    leaseUntil: request.isForRoom === true ? now : now + windows.leaseMs,
+  };
   return await metadata.write(
     function* retireAll(): Operation<RetireOutcome> {
       const { repo, items, unchangedSince = {} } = request;
