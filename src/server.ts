@@ -65,7 +65,7 @@ export interface ServerParts {
   /** Measures the file system of the data directory. */
   readonly measureDisk?: (directory: string) => Promise<DiskSpace>;
   /** Removes tags to make room; what policies allow where it is left out. */
-  readonly prune?: PruneLeastRecentlyUsed;
+  readonly prune?: PruneLeastRecentlyUsed | undefined;
 }
 
 /**
