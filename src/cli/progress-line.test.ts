@@ -15,6 +15,14 @@ test('progress is written over and over at a terminal, some times a second, and 
   expect(written).toEqual(['\r\u001B[K1 objects', '\r\u001B[K1,234 objects', '\r\u001B[K']);
 });
 
+test('where it is known of how many, there is a bar', () => {
+  const written: string[] = [];
+  const line = new ProgressLine({ isTTY: true, write: (text) => written.push(text) }, () => 0);
+  line.show({ name: 'repositories', done: 500, total: 1000 });
+  line.clear();
+  expect(written[0]).toBe(`\r\u001B[K[${'#'.repeat(15)}${' '.repeat(15)}]  50 % 500 of 1,000 repositories`);
+});
+
 test('nothing of it goes into a file', () => {
   const written: string[] = [];
   const line = new ProgressLine({ isTTY: false, write: (text) => written.push(text) });

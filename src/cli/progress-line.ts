@@ -1,5 +1,7 @@
 /** How often a person sees how far it has come, in ms. */
 const shownEveryMs = 200;
+/** In characters. */
+const barWidth = 30;
 
 /** Where a person looks. */
 export interface Screen {
@@ -22,9 +24,22 @@ export class ProgressLine {
     this.#now = now;
   }
 
-  /** @param name what is counted, such as `objects` */
-  show({ name, done }: { readonly name: string; readonly done: number }): void {
-    this.tell(`${done.toLocaleString('en')} ${name}`);
+  /** @param name what is counted, such as `objects`; where it is known of how many, there is a bar */
+  show({
+    name,
+    done,
+    total,
+  }: {
+    readonly name: string;
+    readonly done: number;
+    readonly total?: number | undefined;
+  }): void {
+    const count = done.toLocaleString('en');
+    this.tell(
+      total === undefined
+        ? `${count} ${name}`
+        : `${barText(done, total)} ${count} of ${total.toLocaleString('en')} ${name}`,
+    );
   }
 
   tell(text: string): void {
@@ -52,4 +67,11 @@ export class ProgressLine {
     this.#isThere = true;
     this.#screen.write(`\r\u001B[K${this.#latest}`);
   }
+}
+
+/** `[######        ]  43 %` */
+function barText(done: number, total: number): string {
+  const share = total === 0 ? 1 : Math.min(1, done / total);
+  const filled = Math.floor(share * barWidth);
+  return `[${'#'.repeat(filled)}${' '.repeat(barWidth - filled)}] ${String(Math.floor(share * 100)).padStart(3)} %`;
 }

@@ -50,7 +50,7 @@ async function asked(admin: AdminClient, { flags }: Given): Promise<AsyncIterabl
 async function* toldBy(lines: AsyncIterable<Line>, progress: ProgressLine): AsyncGenerator<Told, void, undefined> {
   for await (const line of lines) {
     if ('errors' in line) continue;
-    if ('progress' in line) progress.tell(`${line.progress.done.toLocaleString('en')} repositories replayed`);
+    if ('progress' in line) progress.show(line.progress);
     else {
       if (!('repository' in line)) progress.clear();
       yield line;

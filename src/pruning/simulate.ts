@@ -14,7 +14,7 @@ export interface SimulationRequest {
   readonly since: number;
   readonly now: number;
   /** Is told how many repositories have been replayed. */
-  readonly onProgress?: (progress: { readonly name: string; readonly done: number }) => void;
+  readonly onProgress?: (progress: { readonly name: string; readonly done: number; readonly total: number }) => void;
 }
 
 /**
@@ -29,13 +29,15 @@ export async function* simulateRetention(
   await registry.pulls.flushQuietly();
   const isTried = (repo: string): boolean => repositories === undefined || repositories.matches(repo);
   const simulation = new Simulation({ policies, isTried, since, now });
+  let total = 0;
+  for await (const _ of repositoriesEver(registry.metadata)) total += 1;
   let done = 0;
   for await (const repo of repositoriesEver(registry.metadata)) {
     const policy = isTried(repo) ? policyFor(policies, repo) : undefined;
     const history = await readHistory(registry, repo, policy);
     const simulated = await inTurns(simulation.add(history));
     done += 1;
-    onProgress({ name: 'repositories', done });
+    onProgress({ name: 'repositories', done, total: Math.max(done, total) });
     if (simulated !== undefined) yield simulated;
   }
   return await inTurns(simulation.totals());

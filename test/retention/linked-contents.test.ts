@@ -4,12 +4,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SqliteMetadataStore } from '../../src/metadata/sqlite/store.ts';
-import { digestOf, type Digest } from '../../src/oci/digest.ts';
+import { digestOf, type Digest, parseDigest } from '../../src/oci/digest.ts';
 import { readLinkedContents } from '../../src/pruning/linked-contents.ts';
 
 function digest(number: number): Digest {
   return digestOf(number % 2 === 0 ? 'sha256' : 'sha512', new TextEncoder().encode(String(number)));
 }
+
+const firstAndLast = ['0', 'f'].flatMap((digit) => parseDigest(`sha256:${digit.repeat(64)}`) ?? []);
 
 test('every content in several repositories is found among many, and hardly any other is taken for one', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'wherry-linked-'));
@@ -25,9 +27,11 @@ test('every content in several repositories is found among many, and hardly any 
           insert.run('a', digest(number));
           if (isInSeveral(number)) for (const repo of ['b', 'c']) insert.run(repo, digest(number));
         }
+        for (const first of firstAndLast) for (const repo of ['a', 'b']) insert.run(repo, first);
       })();
     }
     const linked = await readLinkedContents(metadata);
+    expect(firstAndLast.every((one) => linked.mayBeInSeveral(one))).toBe(true);
     let taken = 0;
     for (let number = 0; number < count; number += 1) {
       if (isInSeveral(number))

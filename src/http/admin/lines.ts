@@ -10,8 +10,11 @@ export const linesMediaType = 'application/x-ndjson';
 /** How often it is told how far something has come, in ms. It also keeps the connection from being idle. */
 const tellEveryMs = 250;
 
-/** How far something long has come: what is being looked at, such as `objects`, and how many have been. */
-export const progress = z.object({ name: z.string(), done: z.number() });
+/**
+ * How far something long has come: what is being looked at, such as `objects`, how many have been, and of how many where
+ * that is known.
+ */
+export const progress = z.object({ name: z.string(), done: z.number(), total: z.number().optional() });
 
 export type Progress = z.output<typeof progress>;
 

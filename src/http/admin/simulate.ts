@@ -156,7 +156,10 @@ async function* linesOf({ registry, admin }: AdminCall, asked: Asked): AsyncGene
       for await (const next of withPauses(simulation.next())) {
         if (next === undefined) yield { progress: latest };
         else if (next.done === true) return yield* linesOfTotals(next.value);
-        else yield { repository: shownRepository(next.value) };
+        else {
+          yield { repository: shownRepository(next.value) };
+          yield { progress: latest };
+        }
       }
     }
   } finally {
