@@ -4,6 +4,7 @@ import { parseRepositoryGlob, parseTagPattern } from '../pattern.ts';
 import {
   aboutRails,
   aboutTags,
+  remarksAboutUntagged,
   type ConversionOptions,
   type ConversionRemark,
   type ConversionResult,
@@ -75,6 +76,7 @@ export function convertArtifactRegistry(given: unknown, { repository }: Conversi
       message: 'Ages count from the upload there; here pushing a tag anew renews the age of the tag.',
     },
     aboutRails,
+    ...remarksAboutUntagged(policies),
   );
   return { ok: true, conversion: { policies, remarks } };
 }

@@ -38,6 +38,20 @@ export const aboutRails: ConversionRemark = {
     'where it is not set. Set rails for something else.',
 };
 
+/** Holds where rules are about untagged images. */
+export const aboutUntagged: ConversionRemark = {
+  path: undefined,
+  message:
+    'Untagged manifests are here those that were pushed by digest and never had a tag. What has lost its last tag goes ' +
+    'when its time in the trash is over (windows.trash, 72h), whatever rules say; to keep it longer, set that, or pin it.',
+};
+
+/** That remark, where any rule of what was converted is about such. */
+export function remarksAboutUntagged(policies: readonly PolicyDefinition[]): readonly ConversionRemark[] {
+  const isAbout = policies.some(({ rules = [] }) => rules.some(({ tagState = 'tagged' }) => tagState !== 'tagged'));
+  return isAbout ? [aboutUntagged] : [];
+}
+
 export const aboutTags: ConversionRemark = {
   path: undefined,
   message:

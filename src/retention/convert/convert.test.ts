@@ -27,6 +27,15 @@ function prunedBy({ policies }: Conversion, repository: string, content: GivenRe
   return [...decide(policy, content)].filter(([, { action }]) => action === 'prune').map(([name]) => name);
 }
 
+test('it is said what becomes of images that lose their last tag, where rules are about untagged ones', () => {
+  const saysSo = (conversion: Conversion) =>
+    remarksOf(conversion).some((text) => text.includes('has lost its last tag'));
+  expect(saysSo(convert('harbor', examples.harbor))).toBe(true);
+  expect(saysSo(convert('ecr', examples.ecrByAge))).toBe(true);
+  expect(saysSo(convert('artifact-registry', examples.artifactRegistry))).toBe(true);
+  expect(saysSo(convert('ecr', examples.ecrProdFirst))).toBe(false);
+});
+
 test.each<[ForeignKind | undefined, unknown]>([
   ['zot', examples.zot],
   ['zot', examples.zot.storage],

@@ -1,9 +1,10 @@
 import { z } from 'zod';
-import type { RuleDefinition } from '../definition.ts';
+import type { PolicyDefinition, RuleDefinition } from '../definition.ts';
 import { parseTagPattern } from '../pattern.ts';
 import {
   aboutRails,
   aboutTags,
+  remarksAboutUntagged,
   type ConversionOptions,
   type ConversionRemark,
   type ConversionResult,
@@ -63,6 +64,7 @@ export function convertEcr(given: unknown, { repository }: ConversionOptions): C
       message: 'It was for one repository; here it is for all. Give its name to have it for that alone.',
     });
   }
+  const policies: readonly PolicyDefinition[] = [{ repositories: repository ?? '**', default: 'keep', rules }];
   remarks.push(
     aboutTags,
     {
@@ -72,11 +74,9 @@ export function convertEcr(given: unknown, { repository }: ConversionOptions): C
         'never pulled counts from its push, here and there.',
     },
     aboutRails,
+    ...remarksAboutUntagged(policies),
   );
-  return {
-    ok: true,
-    conversion: { policies: [{ repositories: repository ?? '**', default: 'keep', rules }], remarks },
-  };
+  return { ok: true, conversion: { policies, remarks } };
 }
 
 function unwrapped(given: unknown): unknown {

@@ -3,6 +3,7 @@ import type { RuleDefinition } from '../definition.ts';
 import {
   aboutRails,
   aboutTags,
+  remarksAboutUntagged,
   type ConversionOptions,
   type ConversionRemark,
   type ConversionResult,
@@ -76,6 +77,7 @@ export function convertHarbor(given: unknown, { repository: project }: Conversio
       message: 'There is no schedule here: each tag is looked at when it is due.',
     },
     aboutRails,
+    ...remarksAboutUntagged(policies),
   );
   return { ok: true, conversion: { policies, remarks } };
 }

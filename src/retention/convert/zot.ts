@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { PolicyDefinition, RuleDefinition } from '../definition.ts';
 import { parseTagPattern } from '../pattern.ts';
-import { aboutRails, type ConversionRemark, type ConversionResult } from './conversion.ts';
+import { aboutRails, type ConversionRemark, type ConversionResult, remarksAboutUntagged } from './conversion.ts';
 import { foreignDuration } from './foreign-durations.ts';
 import { repositoryGlobs, unanchored } from './foreign-globs.ts';
 import { problemsOf } from './problems.ts';
@@ -89,6 +89,7 @@ export function convertZot(given: unknown): ConversionResult {
       message: 'In repositories under no policy zot removes untagged manifests; here retention leaves those alone.',
     },
     aboutRails,
+    ...remarksAboutUntagged(policies),
   );
   return { ok: true, conversion: { policies, remarks } };
 }
