@@ -173,12 +173,8 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'a page of what the indexes of a repository list, in the order of the key',
     steps: ['SEARCH manifest_child USING PRIMARY KEY (repo=? AND (parent,child)>(?,?))'],
   },
-  'retention.linkedDigestAhead': {
-    reason: 'a page of the links of all repositories, in the order of the index: its offset is as long as that',
-    steps: ['SEARCH link USING COVERING INDEX link_digest (digest>?)'],
-  },
   'retention.linkedBySeveral': {
-    reason: 'the same page, whose last digest is given',
+    reason: 'a 4,096th of the links of an algorithm, in the order of the index, when a plan of everything begins',
     steps: ['SEARCH link USING COVERING INDEX link_digest (digest>? AND digest<?)'],
   },
   'retention.pinsOfRepository': {

@@ -1,11 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
-import { all, first, type Operation } from '../metadata/operation.ts';
-import { linkedBySeveral, linkedDigestAhead } from '../metadata/queries/retention.ts';
+import { all } from '../metadata/operation.ts';
+import { linkedBySeveral } from '../metadata/queries/retention.ts';
 import type { MetadataStore } from '../metadata/store.ts';
-import type { Digest } from '../oci/digest.ts';
+import type { Digest, DigestAlgorithm } from '../oci/digest.ts';
 
-/** Links that one step looks through, so that no request waits long. */
-const linksPerStep = 20_000;
+const algorithms: readonly DigestAlgorithm[] = ['sha256', 'sha512'];
+/** By so many hexadecimal digits the links are divided into steps, so that no request waits long: 250 of a million. */
+const digitsOfRange = 3;
 
 /** Hexadecimal digits of a digest that are looked at: a bit for each number that they make takes 2 MiB. */
 const digits = 6;
@@ -25,14 +26,11 @@ export const anyLinked: LinkedContents = { mayBeInSeveral: () => true };
  */
 export async function readLinkedContents(metadata: MetadataStore): Promise<LinkedContents> {
   const inSeveral = new Uint8Array(2 ** (4 * digits - 3));
-  for (let after = ''; ;) {
-    const step = await metadata.read(() => stepAfter(after));
-    for (const digest of step.bySeveral) {
+  for (const [from, until] of ranges()) {
+    for (const { digest } of await metadata.read(() => all(linkedBySeveral, { from, until }))) {
       const bit = bitOf(digest);
       inSeveral[bit >> 3] = (inSeveral[bit >> 3] ?? 0) | (1 << (bit & 7));
     }
-    if (step.last === undefined) break;
-    after = step.last;
     await setImmediate();
   }
   return {
@@ -43,17 +41,17 @@ export async function readLinkedContents(metadata: MetadataStore): Promise<Linke
   };
 }
 
-interface Step {
-  /** What it has looked at last; undefined at the end. */
-  readonly last: string | undefined;
-  readonly bySeveral: readonly Digest[];
-}
-
-function* stepAfter(after: string): Operation<Step> {
-  const last = (yield* first(linkedDigestAhead, { after, ahead: linksPerStep }))?.digest;
-  // No digest is greater than this.
-  const rows = yield* all(linkedBySeveral, { after, last: last ?? '~' });
-  return { last, bySeveral: rows.map(({ digest }) => digest) };
+/** Digests are spread evenly by their first digits, and each range begins where another ends. */
+function* ranges(): Generator<readonly [string, string], void, undefined> {
+  const last = 16 ** digitsOfRange - 1;
+  for (const algorithm of algorithms) {
+    for (let number = 0; number <= last; number += 1) {
+      const from = number.toString(16).padStart(digitsOfRange, '0');
+      // No digit is greater than the letter.
+      const until = number === last ? 'g' : (number + 1).toString(16).padStart(digitsOfRange, '0');
+      yield [`${algorithm}:${from}`, `${algorithm}:${until}`];
+    }
+  }
 }
 
 /** The number that the last digits make; they are as good as any. Read by hand, since there are millions. */

@@ -181,7 +181,8 @@ export async function planRepository(
   for (const { item } of order) {
     for (const content of item.contents) if (!held.has(content)) givenUp.add(content);
   }
-  const { free, shared: linkedElsewhere } = await shared.look(repo, givenUp);
+  const { taken, shared: linkedElsewhere } = await shared.look(repo, givenUp);
+  const isFree = (content: Content): boolean => givenUp.has(content) && !taken.has(content);
   const pruned = await metadata.read(() => prunedWithinDay(repo, now));
   // With what is held now, and will not be then, it is all that the repository holds now.
   addBlobs(held, graph.held(waiting).difference(heldAfter));
@@ -191,12 +192,12 @@ export async function planRepository(
     prunedTags: pruned.tags,
     prunedBytes: pruned.bytes,
   };
-  const { goes, waits } = withinRails(policy.rails, day, removalsOf(order, free));
+  const { goes, waits } = withinRails(policy.rails, day, removalsOf(order, isFree));
   if (linkedElsewhere.size > 0) {
     const stillHeld = contentsOf(waits);
     for (const content of contentsOf(goes)) {
       if (linkedElsewhere.has(content) && !stillHeld.has(content)) {
-        shared.giveUp(repo, content.digest, free.has(content));
+        shared.giveUp(repo, content.digest, isFree(content));
       }
     }
   }
@@ -207,10 +208,10 @@ function asksForContents({ rules }: Policy): boolean {
   return rules.some(({ criteria }) => criteria.budgetBytes !== undefined || criteria.largerThanBytes !== undefined);
 }
 
-/** What each frees after those before it. @param free what nothing else holds */
-function removalsOf(order: readonly Verdict[], free: ReadonlySet<Content>): readonly PlannedRemoval[] {
+/** What each frees after those before it. @param isFree whether nothing else holds a content */
+function removalsOf(order: readonly Verdict[], isFree: (content: Content) => boolean): readonly PlannedRemoval[] {
   const freed = freedOneByOne(
-    order.map(({ item }) => ({ contents: item.contents.filter((content) => free.has(content)) })),
+    order.map(({ item }) => ({ contents: item.contents.filter(isFree) })),
     () => 0,
   );
   return order.map((verdict, index) => ({

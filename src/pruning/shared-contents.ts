@@ -19,8 +19,8 @@ interface GivenUp {
 
 /** Of contents that a repository itself would hold no more. */
 export interface Looked {
-  /** Those that nothing else holds. */
-  readonly free: ReadonlySet<Content>;
+  /** Those that something else holds all the same. */
+  readonly taken: ReadonlySet<Content>;
   /** Those that other repositories link. */
   readonly shared: ReadonlySet<Content>;
 }
@@ -52,7 +52,7 @@ export class SharedContents {
 
   /** Looks whether other repositories hold what a repository itself would hold no more. */
   async look(repo: RepositoryName, contents: ReadonlySet<Content>): Promise<Looked> {
-    const free = new Set(contents);
+    const taken = new Set<Content>();
     const shared = new Set<Content>();
     const standings = new Standings({}, this.#holdsItself);
     const linked = await this.#linked();
@@ -63,11 +63,11 @@ export class SharedContents {
         const content = byDigest.get(digest);
         if (content === undefined) continue;
         shared.add(content);
-        if (await this.#isTaken(digest, others, standings)) free.delete(content);
+        if (await this.#isTaken(digest, others, standings)) taken.add(content);
       }
       await setImmediate();
     }
-    return { free, shared };
+    return { taken, shared };
   }
 
   /** A repository gives a content up that others link. @param isFreed whether its bytes count as freed by that */

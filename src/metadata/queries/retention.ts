@@ -80,24 +80,13 @@ export const linksElsewhere = query<{ repo: RepositoryName; digests: readonly Di
     .where('repo', '<>', p('repo')),
 );
 
-/** The digest that stands so many links further on than another, a digest counting as often as it is linked. */
-export const linkedDigestAhead = query<{ after: string; ahead: number }>()(({ db, p }) =>
+/** Which blobs several repositories link, of those whose digests lie between two texts. */
+export const linkedBySeveral = query<{ from: string; until: string }>()(({ db, p }) =>
   db
     .selectFrom('link')
     .select('digest')
-    .where(({ eb, ref }) => eb(ref('digest').$castTo<string>(), '>', p('after')))
-    .orderBy('digest')
-    .limit(1)
-    .offset(p('ahead')),
-);
-
-/** Which blobs between two digests, the second included, several repositories link. */
-export const linkedBySeveral = query<{ after: string; last: string }>()(({ db, p }) =>
-  db
-    .selectFrom('link')
-    .select('digest')
-    .where(({ eb, ref }) => eb(ref('digest').$castTo<string>(), '>', p('after')))
-    .where(({ eb, ref }) => eb(ref('digest').$castTo<string>(), '<=', p('last')))
+    .where(({ eb, ref }) => eb(ref('digest').$castTo<string>(), '>=', p('from')))
+    .where(({ eb, ref }) => eb(ref('digest').$castTo<string>(), '<', p('until')))
     .groupBy('digest')
     .having(({ eb, fn }) => eb(fn.countAll<number>(), '>', 1)),
 );
