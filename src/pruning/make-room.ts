@@ -12,8 +12,8 @@ import { nothingPruned, type Pruned, sumOf } from './prune-repository.ts';
 
 /** The least recently used of all that one pass over the registry remembers. */
 const remembered = 1000;
-/** With so many the first round begins; each further one takes twice as many. */
-const firstRound = 8;
+/** A round takes this many times as many as the one before it at most. */
+const mostGrowth = 2;
 
 export interface RoomRequest {
   readonly set: PolicySet;
@@ -38,16 +38,21 @@ interface Candidate {
  */
 export async function makeRoom(registry: Registry, request: RoomRequest): Promise<Pruned> {
   let pruned = nothingPruned;
+  let eachBytes = 0;
   for (;;) {
     const candidates = await leastRecentlyUsed(registry, request);
-    let round = firstRound;
     let hasPruned = false;
-    for (let start = 0; start < candidates.length; start += round / 2) {
-      if (pruned.bytes >= request.neededBytes || !request.mayGoOn()) return pruned;
+    // No more than enough: what one frees shows when it has gone, so a round has one first, and then as many as it takes
+    // where each frees as much as one of the round before.
+    for (let start = 0, round = 1; start < candidates.length;) {
+      const leftBytes = request.neededBytes - pruned.bytes;
+      if (leftBytes <= 0 || !request.mayGoOn()) return pruned;
+      if (start > 0) round = Math.min(round * mostGrowth, Math.ceil(leftBytes / Math.max(1, eachBytes)));
       const gone = await prune(registry, candidates.slice(start, start + round));
       hasPruned ||= gone.tags + gone.manifests > 0;
       pruned = sumOf(pruned, gone);
-      round *= 2;
+      eachBytes = gone.bytes / round;
+      start += round;
     }
     if (candidates.length < remembered || !hasPruned) return pruned;
   }

@@ -278,4 +278,14 @@ describe('a disk that is nearly full', () => {
     expect(await tags('other')).toEqual(['2']);
     expect(await tags('not/asked')).toEqual(['1']);
   });
+
+  test('loses no more of it than it takes', async () => {
+    const all = Array.from({ length: 12 }, (_, number) => `tag-${String(number).padStart(2, '0')}`);
+    for (const tag of all) await push(tag);
+    await usePolicies({ repositories: 'app', default: 'keep', whenFull: 'prune', rails: { grace: '0' } });
+    const size = 'layer of tag-00'.length + '{"config":"tag-00"}'.length;
+    expect(await registry.makeRoom(1)).toEqual({ tags: 1, manifests: 0, bytes: size });
+    expect(await registry.makeRoom(4 * size + 1)).toEqual({ tags: 5, manifests: 0, bytes: 5 * size });
+    expect(await tags()).toEqual(all.slice(6));
+  });
 });
