@@ -4,9 +4,14 @@
  * emptied of them when the lease of what they led to is over; what waits for that counts before more is asked for. Says
  * how many it has removed: 0 where no policy allows any.
  */
-export type PruneLeastRecentlyUsed = (
-  neededBytes: number,
-) => Promise<{ readonly tags: number; readonly bytes: number }>;
+export type PruneLeastRecentlyUsed = (neededBytes: number) => Promise<PrunedForRoom>;
+
+export interface PrunedForRoom {
+  readonly tags: number;
+  /** Under no tag. */
+  readonly manifests: number;
+  readonly bytes: number;
+}
 
 /** Without policies, no tag goes. */
-export const pruneNothing: PruneLeastRecentlyUsed = async () => ({ tags: 0, bytes: 0 });
+export const pruneNothing: PruneLeastRecentlyUsed = async () => ({ tags: 0, manifests: 0, bytes: 0 });

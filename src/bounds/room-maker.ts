@@ -7,7 +7,7 @@ import type { Registry } from '../registry/registry.ts';
 import type { TrashPosition } from '../registry/trash-by-age.ts';
 import { emptyOldest } from './empty-oldest.ts';
 import type { Levels } from './levels.ts';
-import type { PruneLeastRecentlyUsed } from './pruner.ts';
+import type { PruneLeastRecentlyUsed, PrunedForRoom } from './pruner.ts';
 
 /** Uploads are taken again when so much more than the reserve is free, so that it does not go to and fro. */
 const reserveMargin = 1.1;
@@ -39,6 +39,8 @@ export interface Made {
   readonly trashedManifests: number;
   readonly trashedTags: number;
   readonly prunedTags: number;
+  /** Under no tag. */
+  readonly prunedManifests: number;
   /** What that frees, roughly. */
   readonly bytes: number;
 }
@@ -52,7 +54,7 @@ export interface RoomState {
   readonly made: Made | undefined;
 }
 
-const nothingMade: Made = { trashedManifests: 0, trashedTags: 0, prunedTags: 0, bytes: 0 };
+const nothingMade: Made = { trashedManifests: 0, trashedTags: 0, prunedTags: 0, prunedManifests: 0, bytes: 0 };
 
 /**
  * Makes room where a bound is passed, the cheapest and safest first: what goes by itself is waited for, the collector
@@ -159,19 +161,20 @@ export class RoomMaker {
       return;
     }
     const pruned = await this.#prune(missingBytes, now);
-    if (pruned.tags > 0) {
-      this.#log.info({ ...pruned, neededBytes }, 'tags were removed by their policies to make room');
+    if (pruned.tags + pruned.manifests > 0) {
+      this.#log.info({ ...pruned, neededBytes }, 'things were removed by their policies to make room');
       this.#emptyHandedAt = -Infinity;
-      return this.#hasMade({ ...nothingMade, prunedTags: pruned.tags, bytes: pruned.bytes });
+      const { tags: prunedTags, manifests: prunedManifests } = pruned;
+      return this.#hasMade({ ...nothingMade, prunedTags, prunedManifests, bytes: pruned.bytes });
     }
     await this.#getStuck('nothing-left', levels);
   }
 
   /** Policies are asked again only after a while where they allowed nothing. */
-  async #prune(neededBytes: number, now: number): Promise<{ readonly tags: number; readonly bytes: number }> {
-    if (now - this.#nothingPrunedAt < againMs.tags) return { tags: 0, bytes: 0 };
+  async #prune(neededBytes: number, now: number): Promise<PrunedForRoom> {
+    if (now - this.#nothingPrunedAt < againMs.tags) return { tags: 0, manifests: 0, bytes: 0 };
     const pruned = await this.#parts.prune(neededBytes);
-    if (pruned.tags === 0) this.#nothingPrunedAt = now;
+    if (pruned.tags + pruned.manifests === 0) this.#nothingPrunedAt = now;
     return pruned;
   }
 
@@ -183,6 +186,7 @@ export class RoomMaker {
       trashedManifests: before.trashedManifests + step.trashedManifests,
       trashedTags: before.trashedTags + step.trashedTags,
       prunedTags: before.prunedTags + step.prunedTags,
+      prunedManifests: before.prunedManifests + step.prunedManifests,
       bytes: before.bytes + step.bytes,
     };
     this.#parts.wakeCollector();

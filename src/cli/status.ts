@@ -49,10 +49,11 @@ function stateText(
   { overHighSince, underReserveSince, stuck, made }: Status['bounds'],
 ): string {
   const trashed = made && made.trashedManifests + made.trashedTags;
+  const pruned = made && made.prunedTags + made.prunedManifests;
   const done =
     made === undefined
       ? ''
-      : `; so far ${trashed} things left the trash early and ${made.prunedTags} tags went, about ${bytesText(made.bytes)}`;
+      : `; so far ${trashed} things left the trash early and ${pruned} went by policies, about ${bytesText(made.bytes)}`;
   const over = overHighSince === undefined ? '' : ` since ${timeText(overHighSince)}`;
   switch (state) {
     case 'within-bounds':

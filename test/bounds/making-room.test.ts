@@ -1,78 +1,5 @@
 import { expect, test } from 'bun:test';
-import { digestOf, freshBytes, imageOf } from '../http/content.ts';
-import { ServedRegistry } from '../http/served-registry.ts';
-
-const repo = 'team/app';
-const mib = 1024 * 1024;
-const hour = 3_600_000;
-
-/** A disk of 100 MiB, as full as the registry's blobs and something else make it. */
-class FillingDisk implements AsyncDisposable {
-  readonly registry: ServedRegistry;
-  /** What is not the registry's. */
-  othersBytes = 0;
-
-  private constructor(registry: ServedRegistry) {
-    this.registry = registry;
-  }
-
-  static async start(settings: Readonly<Record<string, string>> = {}): Promise<FillingDisk> {
-    const windows = { 'windows.lease': '1h', 'windows.condemned': '10m', 'storage.low': '60%', 'storage.high': '80%' };
-    return new FillingDisk(await ServedRegistry.start({ ...windows, 'storage.reserve': '2MiB', ...settings }));
-  }
-
-  /** Pushes an image of so many MiB. @returns its digest */
-  async push(tag: string, sizeMib: number, shared: Uint8Array = freshBytes()): Promise<string> {
-    const layer = freshBytes(sizeMib * mib);
-    await this.registry.pushBlob(repo, shared);
-    await this.registry.pushBlob(repo, layer);
-    const image = JSON.stringify(imageOf(shared, layer));
-    expect((await this.registry.putManifest(repo, tag, image)).status).toBe(201);
-    return digestOf(image);
-  }
-
-  async remove(tag: string): Promise<void> {
-    expect((await this.registry.send(`/v2/${repo}/manifests/${tag}`, { method: 'DELETE' })).status).toBe(202);
-  }
-
-  async restore(tag: string): Promise<number> {
-    return (await this.registry.admin('POST', '/trash/restore', { target: `${repo}:${tag}` })).status;
-  }
-
-  /** Looks as often as it takes a server some seconds, and lets the collector work in between. */
-  async looked(times = 5): Promise<void> {
-    for (let time = 0; time < times; time++) {
-      const [row] = this.registry.rows<{ bytes: number }>('select sum(bytes) as bytes from stored');
-      const usedBytes = (row?.bytes ?? 0) + this.othersBytes;
-      this.registry.disk = { usedBytes, freeBytes: 100 * mib - usedBytes, totalBytes: 100 * mib };
-      await this.registry.looked();
-      await this.registry.collected();
-      this.registry.clock.advance(1000);
-    }
-  }
-
-  /** The tags that are in the trash and can be restored. */
-  inTrash(): string[] {
-    const now = this.registry.clock.now();
-    return this.registry
-      .rows<{ name: string }>('select name from tag_trash where purge_after > ? order by purge_after', now)
-      .map(({ name }) => name);
-  }
-
-  events(): string[] {
-    return this.registry
-      .rows<{ kind: string }>(`select kind from event where kind like 'disk.%' order by id`)
-      .map(({ kind }) => kind);
-  }
-
-  warnings(): string {
-    return this.registry.logged.join('');
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.registry[Symbol.asyncDispose]();
-  }
-}
+import { FillingDisk, hour, mib, repo } from './filling-disk.ts';
 
 test('over the upper bound the trash is emptied, oldest first, as far as it takes to get to the lower one', async () => {
   await using disk = await FillingDisk.start();
@@ -215,9 +142,9 @@ test('tags go only where policies let them, and only when the trash has nothing 
   const asked: number[] = [];
   disk.registry.prune = async (neededBytes) => {
     asked.push(Math.round(neededBytes / mib));
-    if (asked.length > 1) return { tags: 0, bytes: 0 };
+    if (asked.length > 1) return { tags: 0, manifests: 0, bytes: 0 };
     await disk.remove('tagged');
-    return { tags: 1, bytes: 20 * mib };
+    return { tags: 1, manifests: 0, bytes: 20 * mib };
   };
   await disk.push('trashed', 10);
   await disk.push('tagged', 20);
@@ -245,7 +172,7 @@ test('policies that let nothing go are not asked again for a while', async () =>
   let asked = 0;
   disk.registry.prune = async () => {
     asked++;
-    return { tags: 0, bytes: 0 };
+    return { tags: 0, manifests: 0, bytes: 0 };
   };
   await disk.push('kept', 85);
   await disk.looked(10);

@@ -25,7 +25,15 @@ const status = z.object({
     underReserveSince: time.optional(),
     /** Why no more room can be made. */
     stuck: z.string().optional(),
-    made: z.object({ trashedManifests: bytes, trashedTags: bytes, prunedTags: bytes, bytes }).optional(),
+    made: z
+      .object({
+        trashedManifests: z.number().int(),
+        trashedTags: z.number().int(),
+        prunedTags: z.number().int(),
+        prunedManifests: z.number().int(),
+        bytes,
+      })
+      .optional(),
   }),
   stored: z.object({
     held: objects,

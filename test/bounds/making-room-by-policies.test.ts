@@ -1,0 +1,83 @@
+import { expect, test } from 'bun:test';
+import { FillingDisk, hour, mib, repo } from './filling-disk.ts';
+
+const inUse = { action: 'keep', pulledWithin: '24h' } as const;
+
+test('when the trash has nothing left, policies make room: the least recently used goes, down to the lower bound', async () => {
+  await using disk = await FillingDisk.start();
+  const tags = ['pulled', 'pinned', 'one', 'two', 'three', 'four'];
+  for (const tag of tags) {
+    await disk.push(tag, 10);
+    disk.registry.clock.advance(1000);
+  }
+  await disk.push('trashed', 10);
+  await disk.remove('trashed');
+  await disk.registry.admin('POST', '/pins', { target: `${repo}:pinned`, reason: 'it is to stay' });
+  await disk.use({ repositories: repo, default: 'keep', whenFull: 'prune', rules: [inUse], rails: { grace: '0' } });
+  disk.registry.clock.advance(48 * hour);
+  expect(await disk.pull('pulled')).toBe(200);
+  await disk.looked();
+  expect(await disk.tags()).toEqual(tags.toSorted());
+
+  // 95 of 100 MiB: 35 MiB are to go. The trash has 10 of them, three images the others.
+  disk.othersBytes = 25 * mib;
+  await disk.looked(2);
+  expect((await disk.status()).state).toBe('making-room');
+  await disk.looked(6);
+  expect(await disk.tags()).toEqual(['four', 'pinned', 'pulled']);
+  expect(await disk.status()).toMatchObject({
+    state: 'making-room',
+    bounds: { made: { trashedTags: 4, prunedTags: 3 } },
+  });
+
+  // Not in the trash for 72 h, but as soon as what is condemned may go.
+  disk.registry.clock.advance(11 * 60_000);
+  await disk.looked();
+  expect(disk.events()).toEqual(['disk.high', 'disk.low']);
+  expect((await disk.status()).state).toBe('within-bounds');
+  expect(disk.inTrash()).toEqual([]);
+  expect(await disk.registry.objectFiles()).toHaveLength(6);
+  for (const tag of ['four', 'pinned', 'pulled']) expect(await disk.pull(tag)).toBe(200);
+  expect(disk.registry.rows('select tag, reason from event where kind = ? order by id', 'tag.pruned')).toEqual(
+    ['one', 'two', 'three'].map((tag) => ({
+      tag,
+      reason: 'room is needed, no rule keeps it, and it is among the least recently used',
+    })),
+  );
+  expect(disk.warnings()).not.toContain('no more room can be made');
+});
+
+test('where all that is left is kept by rules, pins or as the last tag, it is said that nothing is left', async () => {
+  await using disk = await FillingDisk.start();
+  for (const tag of ['pulled', 'pinned', 'gone']) await disk.push(tag, 28);
+  await disk.registry.admin('POST', '/pins', { target: `${repo}:pinned`, reason: 'it is to stay' });
+  await disk.use({ repositories: repo, default: 'keep', whenFull: 'prune', rules: [inUse], rails: { grace: '0' } });
+  disk.registry.clock.advance(48 * hour);
+  expect(await disk.pull('pulled')).toBe(200);
+  disk.othersBytes = 10 * mib;
+  await disk.looked(10);
+  disk.registry.clock.advance(11 * 60_000);
+  await disk.looked(5);
+  expect(await disk.tags()).toEqual(['pinned', 'pulled']);
+  expect((await disk.status()).state).toBe('stuck');
+  expect(disk.events()).toEqual(['disk.high', 'disk.stuck']);
+});
+
+test('untagged manifests make room as well, and count for it', async () => {
+  await using disk = await FillingDisk.start();
+  for (const tag of ['one', 'two']) await disk.push(tag, 5);
+  const digests: string[] = [];
+  for (let number = 0; number < 5; number++) digests.push(await disk.push(undefined, 15));
+  const rules = [{ action: 'keep' } as const];
+  const rails = { grace: '0', untaggedGrace: '0' };
+  await disk.use({ repositories: repo, default: 'keep', whenFull: 'prune', rules, rails });
+  disk.registry.clock.advance(2 * hour);
+  await disk.looked(6);
+  expect(disk.warnings()).not.toContain('no more room can be made');
+  disk.registry.clock.advance(11 * 60_000);
+  await disk.looked();
+  expect(disk.events()).toEqual(['disk.high', 'disk.low']);
+  expect(await disk.tags()).toEqual(['one', 'two']);
+  const left = await Promise.all(digests.map((digest) => disk.pull(digest)));
+  expect(left.filter((status) => status === 200)).toHaveLength(3);
+});
