@@ -1,8 +1,8 @@
 /**
  * Removes tags where policies allow it, those first that were used the longest ago, until about `neededBytes` bytes are
- * freed once the trash is emptied of them; as many as a few seconds allow, no more. They go through the trash, which is
- * emptied of them when the lease of what they led to is over; what waits for that counts before more is asked for. Says
- * how many it has removed: 0 where no policy allows any.
+ * freed once the trash is emptied of them, and no more than it takes. They go through the trash, which is emptied of them at
+ * once, or when a lease is over that a client was given; what waits for that counts before more is asked for. Says how
+ * many it has removed: 0 where no policy allows any.
  */
 export type PruneLeastRecentlyUsed = (neededBytes: number) => Promise<PrunedForRoom>;
 

@@ -41,7 +41,7 @@ export interface Made {
   readonly prunedTags: number;
   /** Under no tag. */
   readonly prunedManifests: number;
-  /** What that frees, roughly. */
+  /** What has left the trash frees, roughly. */
   readonly bytes: number;
 }
 
@@ -165,7 +165,8 @@ export class RoomMaker {
       this.#log.info({ ...pruned, neededBytes }, 'things were removed by their policies to make room');
       this.#emptyHandedAt = -Infinity;
       const { tags: prunedTags, manifests: prunedManifests } = pruned;
-      return this.#hasMade({ ...nothingMade, prunedTags, prunedManifests, bytes: pruned.bytes });
+      // What it frees counts when it leaves the trash.
+      return this.#hasMade({ ...nothingMade, prunedTags, prunedManifests });
     }
     await this.#getStuck('nothing-left', levels);
   }

@@ -30,6 +30,9 @@ test('when the trash has nothing left, policies make room: the least recently us
     bounds: { made: { trashedTags: 4, prunedTags: 3 } },
   });
 
+  const { made } = (await disk.status()).bounds;
+  expect(Math.floor((made?.bytes ?? 0) / mib)).toBe(40);
+
   // Not in the trash for 72 h, but as soon as what is condemned may go.
   disk.registry.clock.advance(11 * 60_000);
   await disk.looked();
