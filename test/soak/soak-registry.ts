@@ -1,10 +1,24 @@
 import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { serverIn } from '../../src/admin-access.ts';
+import { explain } from '../../src/http/admin/explain.ts';
+import { retentionStatus } from '../../src/http/admin/retention-control.ts';
 import { storageStatus } from '../../src/http/admin/status.ts';
 import { freePort, ServerProcess } from '../server/server-process.ts';
 import type { SoakDisk } from './soak-disk.ts';
+
+const tagList = z.object({ tags: z.array(z.string()) });
+
+export interface SoakSettings {
+  readonly name: string;
+  /** Where the log and the configuration file go. */
+  readonly logs: string;
+  readonly settings: Readonly<Record<string, string>>;
+  /** What is in the configuration file. */
+  readonly policies?: string;
+}
 
 /** A registry as it is built and shipped, in a process of its own, with its data on a disk. */
 export class SoakRegistry implements AsyncDisposable {
@@ -14,6 +28,8 @@ export class SoakRegistry implements AsyncDisposable {
   readonly #data: string;
   readonly #server: ServerProcess;
   readonly #logFile: string;
+  /** What was answered with 500 or more. */
+  readonly serverErrors: string[] = [];
 
   private constructor(parts: { executable: string; disk: SoakDisk; data: string; server: ServerProcess; log: string }) {
     this.#executable = parts.executable;
@@ -27,11 +43,13 @@ export class SoakRegistry implements AsyncDisposable {
   static async start(
     executable: string,
     disk: SoakDisk,
-    { name, logs, settings }: { name: string; logs: string; settings: Readonly<Record<string, string>> },
+    { name, logs, settings, policies }: SoakSettings,
   ): Promise<SoakRegistry> {
     const port = await freePort();
     const data = join(disk.directory, name);
-    const flags = Object.entries({ listen: `127.0.0.1:${port}`, data, 'log-format': 'json', ...settings });
+    const config = join(logs, `${name}.yaml`);
+    await Bun.write(config, policies ?? '');
+    const flags = Object.entries({ config, listen: `127.0.0.1:${port}`, data, 'log-format': 'json', ...settings });
     const command = [...disk.entering, executable, 'serve', ...flags.flatMap(([flag, value]) => [`--${flag}`, value])];
     const [program = executable, ...args] = command;
     const log = join(logs, `${name}.log`);
@@ -40,7 +58,9 @@ export class SoakRegistry implements AsyncDisposable {
   }
 
   async send(path: string, init: RequestInit = {}): Promise<Response> {
-    return await fetch(new URL(path, this.origin), init);
+    const answer = await fetch(new URL(path, this.origin), init);
+    if (answer.status >= 500) this.serverErrors.push(`${init.method ?? 'GET'} ${path} ${answer.status}`);
+    return answer;
   }
 
   async admin(method: string, path: string, body?: object): Promise<Response> {
@@ -54,6 +74,21 @@ export class SoakRegistry implements AsyncDisposable {
 
   async status() {
     return storageStatus.answer.parse(await (await this.admin('GET', '/status')).json());
+  }
+
+  async retention() {
+    return retentionStatus.answer.parse(await (await this.admin('GET', '/retention')).json());
+  }
+
+  async tags(repo: string): Promise<readonly string[]> {
+    return tagList.parse(await (await this.send(`/v2/${repo}/tags/list`)).json()).tags;
+  }
+
+  /** Why a tag was removed; undefined where nothing is known of it. */
+  async whyRemoved(repo: string, tag: string): Promise<string | undefined> {
+    const answer = await this.admin('GET', `/explain?target=${encodeURIComponent(`${repo}:${tag}`)}`);
+    const { events } = explain.answer.parse(await answer.json());
+    return events.find(({ kind }) => kind === 'tag.pruned')?.reason;
   }
 
   /** How many files of blobs there are. */

@@ -1,26 +1,26 @@
-import { z } from 'zod';
 import { mib } from './checks.ts';
 import { layerOf, pullImage, pushImage, RefusedPush } from './images.ts';
+import { policies, reasonForRoom, reasonOfNightly } from './policies.ts';
 import { layerMibOf, mebibyte, type Soak, soakWindows, within } from './soak.ts';
 import { SoakRegistry } from './soak-registry.ts';
 
-const tagList = z.object({ tags: z.array(z.string()) });
-
-const pushers = 4;
-/** How many of its images a pusher leaves tagged. */
-const keptTags = 4;
+/** What is pushed to: policies keep no more than the newest of the last. */
+const repositories = ['team/app-0', 'team/app-1', 'team/app-2', 'nightly/app'] as const;
+const nightly = 'nightly/app';
+const pushers = repositories.length;
 /**
- * Of the disk, that much is written a second at most: what was deleted within the last lease, of 5 s, cannot go, so that
- * it must not be more than the disk has room for. A fast machine waits.
+ * What is removed for room has its lease, and no room is there before that is over: what is written meanwhile must fit.
+ * So that much of the disk is written a second at most, and a fast machine waits.
  */
-const mostShareOfDisk = 1 / 20;
+const mostShareOfDisk = 1 / 24;
 /** So often the disk is looked at, in ms. */
 const lookEveryMs = 20;
-const favoured = 3;
+/** Of the tags that went, so many of a repository are asked why. */
+const askedWhy = 10;
 
 /**
- * Pushers write five times what the disk holds, and delete all but their latest images, which only end in the trash;
- * pullers favour some images, one is pinned. The bounds have to make room all the time.
+ * Pushers write five times what the disk holds and delete nothing; pullers favour some images, some are pinned that
+ * nobody pulls. Policies and the bounds have to make room all the time.
  */
 export async function writeFiveTimes({ executable, disk, mebibytes, logs, checks }: Soak): Promise<void> {
   // The first layer is shared by all images of a repository.
@@ -28,49 +28,62 @@ export async function writeFiveTimes({ executable, disk, mebibytes, logs, checks
   const shared = Math.ceil(own / 4);
   const high = disk.usedBytes === undefined ? `${Math.floor(mebibytes * 0.8)}MiB` : '80%';
   const low = disk.usedBytes === undefined ? `${Math.floor(mebibytes * 0.6)}MiB` : '60%';
-  const settings = { ...soakWindows, 'storage-high': high, 'storage-low': low, 'storage-reserve': '32MiB' };
-  await using registry = await SoakRegistry.start(executable, disk, { name: 'policies', logs, settings });
+  const settings = {
+    ...soakWindows,
+    'storage-high': high,
+    'storage-low': low,
+    'storage-reserve': '32MiB',
+    'retention-delay': '1s',
+  };
+  const emptyBytes = disk.usedBytes;
+  await using registry = await SoakRegistry.start(executable, disk, { name: 'policies', logs, settings, policies });
+  await within(10_000, async () => (await registry.retention()).policies.every(({ state }) => state === 'approved'));
 
-  const kept: (readonly [repo: string, tag: string])[] = [];
-  for (let number = 0; number < favoured; number++) {
-    await pushImage(registry, { repo: 'favoured', tag: `v${number}`, layers: [layerOf(own)] });
-    kept.push(['favoured', `v${number}`]);
+  const favoured: (readonly [repo: string, tag: string])[] = [];
+  const pinned: (readonly [repo: string, tag: string])[] = [];
+  for (const repo of repositories) {
+    for (const [tag, kind] of [
+      ['favoured', favoured],
+      ['pinned', pinned],
+    ] as const) {
+      await pushImage(registry, { repo, tag, layers: [layerOf(own)] });
+      kind.push([repo, tag]);
+    }
+    await registry.admin('POST', '/pins', { target: `${repo}:pinned`, reason: 'the soak keeps it' });
   }
-  await pushImage(registry, { repo: 'pinned', tag: 'v1', layers: [layerOf(own)] });
-  await registry.admin('POST', '/pins', { target: 'pinned:v1', reason: 'the soak keeps it' });
-  kept.push(['pinned', 'v1']);
 
   let writtenBytes = 0;
   let mostUsedBytes = 0;
+  let leastUsedBytes = Infinity;
   let pulls = 0;
+  const pushed = new Map<string, string[]>(repositories.map((repo) => [repo, []]));
   const over = new AbortController();
   const problems: string[] = [];
+  const states = new Set<string>();
   const toWriteBytes = 5 * mebibytes * mebibyte;
 
   const begun = performance.now();
-  const push = async (pusher: number): Promise<void> => {
-    const repo = `team/app-${pusher}`;
+  const push = async ([repo, tags]: readonly [string, string[]]): Promise<void> => {
     const base = layerOf(shared);
     let nextAt = 0;
     for (let build = 0; writtenBytes < toWriteBytes; build++) {
       await Bun.sleep(Math.max(0, nextAt - performance.now()));
       nextAt = performance.now() + (own / (mebibytes * mostShareOfDisk)) * pushers * 1000;
+      const tag = `build-${build}`;
+      const pushBegun = performance.now();
       try {
-        const layers = [base, layerOf(own)];
-        await pushImage(registry, { repo, tag: `build-${build}`, layers });
+        await pushImage(registry, { repo, tag, layers: [base, layerOf(own)] });
         writtenBytes += own * mebibyte;
-        if (build < keptTags) continue;
-        const gone = await registry.send(`/v2/${repo}/manifests/build-${build - keptTags}`, { method: 'DELETE' });
-        if (gone.status !== 202) problems.push(`a delete was answered with ${gone.status}`);
+        tags.push(tag);
       } catch (error) {
-        problems.push(String(error));
+        problems.push(`${repo}:${tag} after ${Math.round(performance.now() - pushBegun)} ms: ${String(error)}`);
         if (!(error instanceof RefusedPush) || problems.length > 20) return;
       }
     }
   };
   const pull = async (): Promise<void> => {
     while (!over.signal.aborted) {
-      for (const [repo, tag] of kept.slice(0, favoured)) {
+      for (const [repo, tag] of favoured) {
         await pullImage(registry, repo, tag).catch((error: unknown) => problems.push(`a pull: ${String(error)}`));
         pulls++;
       }
@@ -78,13 +91,22 @@ export async function writeFiveTimes({ executable, disk, mebibytes, logs, checks
     }
   };
   const watch = async (): Promise<void> => {
+    let hasBeenHigh = false;
     while (!over.signal.aborted) {
-      mostUsedBytes = Math.max(mostUsedBytes, disk.usedBytes ?? (await registry.status()).bounds.usedBytes);
-      await Bun.sleep(disk.usedBytes === undefined ? 500 : lookEveryMs);
+      const { state, bounds } = await registry.status();
+      states.add(state);
+      hasBeenHigh ||= bounds.overHighSince !== undefined;
+      // Between two looks of the registry's.
+      for (let look = 0; look < 25 && !over.signal.aborted; look++) {
+        const usedBytes = disk.usedBytes ?? bounds.usedBytes;
+        mostUsedBytes = Math.max(mostUsedBytes, usedBytes);
+        if (hasBeenHigh) leastUsedBytes = Math.min(leastUsedBytes, usedBytes);
+        await Bun.sleep(lookEveryMs);
+      }
     }
   };
   const others = [pull(), watch()];
-  await Promise.all(Array.from({ length: pushers }, (_, pusher) => push(pusher)));
+  await Promise.all([...pushed].map(push));
   const tookMs = performance.now() - begun;
   over.abort();
   await Promise.all(others);
@@ -92,43 +114,66 @@ export async function writeFiveTimes({ executable, disk, mebibytes, logs, checks
   const { bounds } = await registry.status();
   const rate = `${mib(writtenBytes)}, ${Math.round(writtenBytes / mebibyte / (tookMs / 1000))} MiB a second, ${pulls} pulls`;
   checks.check('five times what the disk holds is written', writtenBytes >= toWriteBytes, rate);
-  checks.check('no push, pull or delete is refused', problems.length === 0, problems.slice(0, 5).join('; '));
-  const uploadsBytes = pushers * (shared + own) * mebibyte;
-  const highBytes = bounds.highBytes ?? 0;
+  checks.check('no push or pull is refused', problems.length === 0, problems.slice(0, 5).join('; '));
+  const imageBytes = (shared + own) * mebibyte;
+  const { highBytes = 0, lowBytes = 0 } = bounds;
   const most = `${mib(mostUsedBytes)} used at most, ${mib(highBytes)} are storage.high`;
   checks.check(
     'no more is used than storage.high and one upload a pusher',
-    mostUsedBytes <= highBytes + uploadsBytes,
+    mostUsedBytes <= highBytes + pushers * imageBytes,
     most,
   );
-  const atLowMs = await within(30_000, async () =>
-    (await registry.status()).events.some(({ kind }) => kind === 'disk.low'),
+  const least = `${mib(leastUsedBytes)} used at least since, ${mib(lowBytes)} are storage.low`;
+  checks.check('no more goes than it takes', leastUsedBytes >= lowBytes - pushers * imageBytes, least);
+  const said = [...states].join(', ');
+  checks.check(
+    'the status says that room is made',
+    states.has('making-room') && states.isSubsetOf(new Set(['within-bounds', 'making-room'])),
+    said,
   );
-  const made = bounds.made?.trashedTags ?? 0;
-  checks.check('room is made down to storage.low', atLowMs !== undefined, `${made} tags left the trash early`);
+  const atLowMs = await within(30_000, async () => (await registry.status()).state === 'within-bounds');
+  checks.check(
+    'room is made down to storage.low',
+    atLowMs !== undefined,
+    `${bounds.made?.prunedTags ?? 0} tags went last`,
+  );
+
   let lost = 0;
-  for (const [repo, tag] of kept) await pullImage(registry, repo, tag).catch(() => lost++);
-  for (let pusher = 0; pusher < pushers; pusher++) {
-    const answer = await registry.send(`/v2/team/app-${pusher}/tags/list`);
-    const { tags } = tagList.parse(await answer.json());
-    for (const tag of tags) await pullImage(registry, `team/app-${pusher}`, tag).catch(() => lost++);
-    for (const tag of tags) kept.push([`team/app-${pusher}`, tag]);
+  const left: (readonly [repo: string, tag: string])[] = [];
+  for (const [repo, tags] of pushed) {
+    // As policies go on, what is listed may be gone when it is pulled: only what is kept must not.
+    const there = new Set(await registry.tags(repo));
+    const gone = tags.filter((tag) => !there.has(tag));
+    for (const tag of there) left.push([repo, tag]);
+    const reasons = await Promise.all(gone.slice(0, askedWhy).map((tag) => registry.whyRemoved(repo, tag)));
+    const expected = repo === nightly ? reasonOfNightly : reasonForRoom;
+    const areSo = reasons.length > 0 && reasons.every((reason) => reason?.includes(expected) === true);
+    checks.check(`${repo} has lost tags, and each says why`, areSo, `${gone.length} of ${tags.length}: ${reasons[0]}`);
   }
-  checks.check('favoured, pinned and tagged images can be pulled whole', lost === 0, `${lost} of ${kept.length} lost`);
+  for (const [repo, tag] of [...favoured, ...pinned]) await pullImage(registry, repo, tag).catch(() => lost++);
+  checks.check('favoured and pinned images can be pulled whole', lost === 0, `${lost} lost`);
+  for (const [repo, tag] of left) await pullImage(registry, repo, tag).catch(() => lost++);
+  checks.check('so can all that are tagged', lost === 0, `${lost} of ${left.length} lost`);
   const found = await registry.fsck();
   checks.check('fsck finds nothing wrong', found === undefined, found ?? '');
 
-  await registry.admin('DELETE', '/pins?target=pinned:v1');
-  for (const [repo, tag] of kept) await registry.send(`/v2/${repo}/manifests/${tag}`, { method: 'DELETE' });
+  for (const [repo] of pinned) await registry.admin('DELETE', `/pins?target=${repo}:pinned`);
+  for (const [repo, tag] of left) await registry.send(`/v2/${repo}/manifests/${tag}`, { method: 'DELETE' });
   await registry.admin('POST', '/trash/empty', {});
   const goneMs = await within(30_000, () => registry.objectFiles === 0);
   checks.check('everything deleted has its bytes back on the file system', goneMs !== undefined, `${goneMs} ms`);
   const { stored } = await registry.status();
-  const left = stored.held.bytes + stored.uploads.bytes + stored.garbage.condemned.bytes + stored.garbage.dead.bytes;
-  checks.check('the count of what is stored is 0', left === 0, left);
-  if (disk.usedBytes !== undefined) {
-    checks.check('what is left is the database and its reserve', disk.usedBytes < 48 * mebibyte, mib(disk.usedBytes));
+  const stays = stored.held.bytes + stored.uploads.bytes + stored.garbage.condemned.bytes + stored.garbage.dead.bytes;
+  checks.check('the count of what is stored is 0', stays === 0, stays);
+  if (disk.usedBytes !== undefined && emptyBytes !== undefined) {
+    const overBytes = disk.usedBytes - emptyBytes - stored.databaseBytes;
+    checks.check('what is left is the database and its reserve', overBytes < 16 * mebibyte, mib(disk.usedBytes));
   }
+  checks.check(
+    'nothing was answered with 500 or more',
+    registry.serverErrors.length === 0,
+    registry.serverErrors.join(),
+  );
   const errors = await registry.loggedErrors();
   checks.check('the log has no error', errors.length === 0, errors.slice(0, 3).join('\n'));
   checks.check('the registry ends in good order', (await registry.stop()) === 0);
