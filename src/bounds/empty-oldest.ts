@@ -6,7 +6,8 @@ import { heldBlobsOf } from '../metadata/queries/removals.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import { boundsActor } from '../registry/actor.ts';
-import type { Registry } from '../registry/registry.ts';
+import { leaseEnd } from '../registry/lease-end.ts';
+import type { Registry, Windows } from '../registry/registry.ts';
 import type { TrashEntry } from '../registry/trash.ts';
 import {
   endTrashOf,
@@ -50,7 +51,7 @@ export async function emptyOldest(
   { neededBytes, from, reason }: { neededBytes: number; from: TrashPosition | undefined; reason: string },
 ): Promise<EmptiedOldest> {
   const now = registry.clock.now();
-  const choice = new Choice(now);
+  const choice = new Choice({ now, windows: registry.windows });
   const emptied = { manifests: 0, tags: 0, bytes: 0 };
   let position: TrashPosition | undefined = from ?? oldestAt(now);
   for (let step = 0; step < mostSteps && position !== undefined; step++) {
@@ -70,7 +71,7 @@ export async function emptyOldest(
 
 /** What is chosen to go, and what that frees. */
 class Choice {
-  readonly #now: number;
+  readonly #time: { readonly now: number; readonly windows: Windows };
   readonly #standings = new Standings();
   /** Manifests that go, by repository and digest. */
   readonly #going = new Set<string>();
@@ -81,8 +82,8 @@ class Choice {
   waitingBytes = 0;
   entries = 0;
 
-  constructor(now: number) {
-    this.#now = now;
+  constructor(time: { readonly now: number; readonly windows: Windows }) {
+    this.#time = time;
   }
 
   /** Of the next entries, those that are to go. */
@@ -103,7 +104,8 @@ class Choice {
       const key = `${repo}@${digest}`;
       if (this.#waiting.has(key)) continue;
       const { freedBytes, leasedBytes } = yield* this.#add(repo, digest);
-      if (old.leaseUntil > this.#now || (freedBytes === 0 && leasedBytes > 0)) {
+      const isLeased = (yield* leaseEnd(repo, old.leaseUntil, this.#time)) !== undefined;
+      if (isLeased || (freedBytes === 0 && leasedBytes > 0)) {
         this.waitingBytes += freedBytes + leasedBytes;
         this.#waiting.add(key);
         continue;
@@ -126,7 +128,8 @@ class Choice {
         const bytes = yield* this.#bytesOf(repo, blob.digest);
         if (bytes === 0) continue;
         const link = yield* first(linkLease, { repo, digest: blob.digest });
-        const isLeased = link !== undefined && link.deleted_at === null && link.lease_until > this.#now;
+        const isLeased =
+          link?.deleted_at === null && (yield* leaseEnd(repo, link.lease_until, this.#time)) !== undefined;
         sums[isLeased ? 'leasedBytes' : 'freedBytes'] += bytes;
       }
     }

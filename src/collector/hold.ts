@@ -1,18 +1,11 @@
 import { all, first, type Operation } from '../metadata/operation.ts';
-import {
-  anyTagOf,
-  anyUploadBegunBy,
-  anyUploadEndedSince,
-  latestTrashedTagOf,
-  manifestTimes,
-  parentsOf,
-} from '../metadata/queries/holds.ts';
+import { anyTagOf, latestTrashedTagOf, manifestTimes, parentsOf } from '../metadata/queries/holds.ts';
 import { findPin } from '../metadata/queries/pins.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
+import { leaseEnd } from '../registry/lease-end.ts';
 import type { Quotas } from '../registry/quotas.ts';
 import type { Windows } from '../registry/registry.ts';
-import { doneSessionMs } from '../registry/upload-open.ts';
 
 /** Until when something is held, in ms since 1970; Infinity while nobody takes the hold away. */
 export type HeldUntil = number;
@@ -24,34 +17,8 @@ export interface ReviewTime {
   readonly quotas: Quotas;
 }
 
-/** A lease that ends while an upload begun inside it goes on is prolonged no further than this, in ms. */
-const longestProlongationMs = 7 * 24 * 3_600_000;
-/** How often it is looked whether such uploads have ended, at most and at least, in ms. */
-const uploadLookMs = { most: 10 * 60_000, least: 10 };
 /** How often it is looked whether a repository is still pinned, for what nothing else holds in it, in ms. */
 const repositoryPinLookMs = 3_600_000;
-
-/**
- * Until when a lease holds (I7): to its end, and beyond it while an upload in the repository is open that began before
- * its end, since a client that was told of the thing may be about to push what uses it. When the lease began is not asked:
- * another client may have renewed it since, which must not cut short what the first one was told. When such an upload ends
- * well, what it was for is still to come: the lease goes on for as long as it is after a push, but no longer than the
- * session is remembered. Undefined where it is over.
- */
-export function* leaseEnd(
-  repo: RepositoryName,
-  leaseUntil: number,
-  { now, windows }: ReviewTime,
-): Operation<HeldUntil | undefined> {
-  if (leaseUntil > now) return leaseUntil;
-  if (now >= leaseUntil + longestProlongationMs) return undefined;
-  const upload = yield* first(anyUploadBegunBy, { repo, at: leaseUntil });
-  if (upload !== undefined) return now + Math.max(uploadLookMs.least, Math.min(uploadLookMs.most, windows.leaseMs / 4));
-  const afterUploadMs = Math.min(windows.leaseMs, doneSessionMs);
-  const since = Math.max(leaseUntil - 1, now - afterUploadMs);
-  const ended = yield* first(anyUploadEndedSince, { repo, at: leaseUntil, since });
-  return ended === undefined ? undefined : ended.touched_at + afterUploadMs;
-}
 
 interface OwnHold {
   /** Undefined where nothing holds the manifest by itself. */

@@ -8,8 +8,9 @@ import type { RepositoryName } from '../oci/names.ts';
 import { collectorActor } from '../registry/actor.ts';
 import { recordEvent } from '../registry/events.ts';
 import { uncountLink } from '../registry/quota-usage.ts';
+import { leaseEnd } from '../registry/lease-end.ts';
 import { reviewObject } from '../registry/review.ts';
-import { leaseEnd, type ReviewTime } from './hold.ts';
+import type { ReviewTime } from './hold.ts';
 import { done, type ReviewOutcome, reviewAgainAt } from './review.ts';
 
 /**

@@ -203,6 +203,17 @@ test('what goes because room is needed gets no new lease', async () => {
   expect(await leases(true)).toBe(registry.windows.leaseMs - 1000);
 });
 
+test('nor does what goes because room is needed stay for uploads that go on', async () => {
+  const digest = await push(image('a'), { tags: ['x'] });
+  const row = await registry.metadata.read(() => first(manifestTimes, { repo, digest }));
+  clock.advance(2 * registry.windows.leaseMs);
+  const item = { ...judged(digest, 'x'), pushedAt: clock.now() };
+  await retire(registry, { repo, items: [item], actor: anyClient, isForRoom: true });
+  const after = await registry.metadata.read(() => first(manifestTimes, { repo, digest }));
+  // An upload that has begun since the lease ended does not prolong it.
+  expect(after?.lease_until).toBe(row?.lease_until ?? 0);
+});
+
 describe('a manifest under no tag', () => {
   test('goes into the trash', async () => {
     const item = judged(await push(image('a')));

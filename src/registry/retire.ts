@@ -84,7 +84,7 @@ export async function retire(registry: Registry, request: RetireRequest): Promis
   const now = clock.now();
   const until = {
     trashUntil: now + windows.trashMs,
-    leaseUntil: request.isForRoom === true ? now : now + windows.leaseMs,
+    leaseUntil: request.isForRoom === true ? 0 : now + windows.leaseMs,
   };
   return await metadata.write(
     function* retireAll(): Operation<RetireOutcome> {

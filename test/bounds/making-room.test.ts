@@ -180,3 +180,25 @@ test('policies that let nothing go are not asked again for a while', async () =>
   await disk.looked(30);
   expect(asked).toBe(2);
 });
+
+test('what an upload keeps that was begun before its lease ended stays in the trash, and nothing else goes for it', async () => {
+  await using disk = await FillingDisk.start();
+  let asked = 0;
+  disk.registry.prune = async () => {
+    asked++;
+    return { tags: 0, manifests: 0, bytes: 0 };
+  };
+  await disk.push('one', 30);
+  await disk.remove('one');
+  const upload = await disk.registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' });
+  disk.registry.clock.advance(2 * hour);
+  disk.othersBytes = 60 * mib;
+  await disk.looked();
+  expect([disk.inTrash(), asked]).toEqual([['one'], 0]);
+  await disk.registry.send(upload.headers.get('location') ?? '', { method: 'DELETE' });
+  await disk.looked();
+  expect(disk.inTrash()).toEqual([]);
+  disk.registry.clock.advance(11 * 60_000);
+  await disk.looked();
+  expect([disk.events(), asked]).toEqual([['disk.high', 'disk.low'], 0]);
+});
