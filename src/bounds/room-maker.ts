@@ -219,7 +219,8 @@ export class RoomMaker {
     await this.#record('disk.stuck', freeBytes, why);
   }
 
-  async #tellCrossings({ usedBytes, highBytes, lowBytes = 0, freeBytes, reserveBytes }: Levels): Promise<void> {
+  async #tellCrossings(levels: Levels): Promise<void> {
+    const { usedBytes, highBytes, lowBytes = 0, freeBytes, reserveBytes, leavingBytes } = levels;
     const now = this.#parts.registry.clock.now();
     if (this.#overHighSince === undefined && usedBytes > (highBytes ?? Infinity)) {
       this.#overHighSince = now;
@@ -229,10 +230,11 @@ export class RoomMaker {
     } else if (this.#overHighSince !== undefined) {
       // Where others had filled the disk, the way from high down to low is theirs as well.
       const doneBytes = this.#stuck === 'others-fill-the-disk' ? (highBytes ?? Infinity) : lowBytes;
-      if (usedBytes <= doneBytes) {
+      // While pushes go on, something is always on its way out: it makes up for what has come since.
+      if (usedBytes <= (highBytes ?? Infinity) && usedBytes - leavingBytes <= doneBytes) {
         this.#overHighSince = undefined;
         this.#log.info({ usedBytes, highBytes, lowBytes, ...this.#made }, 'there is room again');
-        await this.#record('disk.low', usedBytes, `no more than ${doneBytes} bytes are used`);
+        await this.#record('disk.low', usedBytes, `no more than ${doneBytes} bytes are used and stay`);
       }
     }
     if (this.#underReserveSince === undefined && freeBytes < reserveBytes) {

@@ -84,3 +84,25 @@ test('untagged manifests make room as well, and count for it', async () => {
   const left = await Promise.all(digests.map((digest) => disk.pull(digest)));
   expect(left.filter((status) => status === 200)).toHaveLength(3);
 });
+
+test('while pushes go on, room is made until what is on its way out makes up for them', async () => {
+  await using disk = await FillingDisk.start();
+  for (let number = 0; number < 8; number++) {
+    await disk.push(`old-${number}`, 10);
+    disk.registry.clock.advance(1000);
+  }
+  await disk.use({ repositories: repo, default: 'keep', whenFull: 'prune', rules: [inUse], rails: { grace: '0' } });
+  disk.registry.clock.advance(48 * hour);
+  // 84 of 100 MiB, and one more each minute: some are always on their way out, for ten minutes each.
+  disk.othersBytes = 4 * mib;
+  await disk.looked(4);
+  for (let minute = 0; minute < 14; minute++) {
+    await disk.push(`new-${minute}`, 1);
+    await disk.looked(4);
+    disk.registry.clock.advance(56_000);
+  }
+  expect(disk.events()).toEqual(['disk.high', 'disk.low']);
+  expect((await disk.status()).state).toBe('within-bounds');
+  // Three for what was too much, and one for what has come before it was made up for.
+  expect((await disk.tags()).filter((tag) => tag.startsWith('old'))).toEqual(['old-4', 'old-5', 'old-6', 'old-7']);
+});
