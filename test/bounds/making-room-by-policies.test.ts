@@ -1,5 +1,8 @@
-import { expect, test } from 'bun:test';
+import { expect, setDefaultTimeout, test } from 'bun:test';
 import { FillingDisk, hour, mib, repo } from './filling-disk.ts';
+
+// What fills a disk is pushed for real, which takes a machine with other work long.
+setDefaultTimeout(60_000);
 
 const inUse = { action: 'keep', pulledWithin: '24h' } as const;
 

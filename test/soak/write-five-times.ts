@@ -9,8 +9,8 @@ const repositories = ['team/app-0', 'team/app-1', 'team/app-2', 'nightly/app'] a
 const nightly = 'nightly/app';
 const pushers = repositories.length;
 /**
- * What is removed for room has its lease, and no room is there before that is over: what is written meanwhile must fit.
- * So that much of the disk is written a second at most, and a fast machine waits.
+ * Of the disk, that much is written a second at most, so that a fast machine waits: what was used within 5 s is kept by a
+ * rule, what has a lease that a client was given goes when that is over, and both must fit between `low` and `high`.
  */
 const mostShareOfDisk = 1 / 24;
 /** So often the disk is looked at, in ms. */
