@@ -1,3 +1,6 @@
+/** So many builds, the newest, one of the policies keeps of each of its repositories. */
+export const keptOfNightly = 3;
+
 /** Policies of a soak: one prunes all the time, the other only for room. Used is what was pushed or pulled of late. */
 export const policies = `
 policies:
@@ -5,7 +8,7 @@ policies:
     repositories: nightly/**
     default: keep
     rules:
-      - { action: keep, tags: build-*, mostRecentlyPushedCount: 3 }
+      - { action: keep, tags: build-*, mostRecentlyPushedCount: ${keptOfNightly} }
       - { action: prune, name: old builds, tags: build-* }
     rails: { tagsPerDay: 100%, bytesPerDay: 100%, grace: 0 }
   - name: room

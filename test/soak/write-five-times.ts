@@ -1,8 +1,9 @@
 import { mib } from './checks.ts';
-import { layerOf, pullImage, pushImage, RefusedPush } from './images.ts';
-import { policies, reasonForRoom, reasonOfNightly } from './policies.ts';
+import { layerOf, pullImage, pushImage } from './images.ts';
+import { keptOfNightly, policies, reasonForRoom, reasonOfNightly } from './policies.ts';
 import { layerMibOf, mebibyte, type Soak, soakWindows, within } from './soak.ts';
 import { SoakRegistry } from './soak-registry.ts';
+import { pushAndPull } from './traffic.ts';
 
 /** What is pushed to: policies keep no more than the newest of the last. */
 const repositories = ['team/app-0', 'team/app-1', 'team/app-2', 'nightly/app'] as const;
@@ -13,8 +14,6 @@ const pushers = repositories.length;
  * rule, what has a lease that a client was given goes when that is over, and both must fit between `low` and `high`.
  */
 const mostShareOfDisk = 1 / 24;
-/** So often the disk is looked at, in ms. */
-const lookEveryMs = 20;
 /** Of the tags that went, so many of a repository are asked why. */
 const askedWhy = 10;
 
@@ -52,68 +51,13 @@ export async function writeFiveTimes({ executable, disk, mebibytes, logs, checks
     await registry.admin('POST', '/pins', { target: `${repo}:pinned`, reason: 'the soak keeps it' });
   }
 
-  let writtenBytes = 0;
-  let mostUsedBytes = 0;
-  let leastUsedBytes = Infinity;
-  let pulls = 0;
-  const pushed = new Map<string, string[]>(repositories.map((repo) => [repo, []]));
-  const over = new AbortController();
-  const problems: string[] = [];
-  const states = new Set<string>();
-  const toWriteBytes = 5 * mebibytes * mebibyte;
-
-  const begun = performance.now();
-  const push = async ([repo, tags]: readonly [string, string[]]): Promise<void> => {
-    const base = layerOf(shared);
-    let nextAt = 0;
-    for (let build = 0; writtenBytes < toWriteBytes; build++) {
-      await Bun.sleep(Math.max(0, nextAt - performance.now()));
-      nextAt = performance.now() + (own / (mebibytes * mostShareOfDisk)) * pushers * 1000;
-      const tag = `build-${build}`;
-      const pushBegun = performance.now();
-      try {
-        await pushImage(registry, { repo, tag, layers: [base, layerOf(own)] });
-        writtenBytes += own * mebibyte;
-        tags.push(tag);
-      } catch (error) {
-        problems.push(`${repo}:${tag} after ${Math.round(performance.now() - pushBegun)} ms: ${String(error)}`);
-        if (!(error instanceof RefusedPush) || problems.length > 20) return;
-      }
-    }
-  };
-  const pull = async (): Promise<void> => {
-    while (!over.signal.aborted) {
-      for (const [repo, tag] of favoured) {
-        await pullImage(registry, repo, tag).catch((error: unknown) => problems.push(`a pull: ${String(error)}`));
-        pulls++;
-      }
-      await Bun.sleep(100);
-    }
-  };
-  const watch = async (): Promise<void> => {
-    let hasBeenHigh = false;
-    while (!over.signal.aborted) {
-      const { state, bounds } = await registry.status();
-      states.add(state);
-      hasBeenHigh ||= bounds.overHighSince !== undefined;
-      // Between two looks of the registry's.
-      for (let look = 0; look < 25 && !over.signal.aborted; look++) {
-        const usedBytes = disk.usedBytes ?? bounds.usedBytes;
-        mostUsedBytes = Math.max(mostUsedBytes, usedBytes);
-        if (hasBeenHigh) leastUsedBytes = Math.min(leastUsedBytes, usedBytes);
-        await Bun.sleep(lookEveryMs);
-      }
-    }
-  };
-  const others = [pull(), watch()];
-  await Promise.all([...pushed].map(push));
-  const tookMs = performance.now() - begun;
-  over.abort();
-  await Promise.all(others);
+  const traffic = { repositories, favoured, own, shared, mebibytes, mostShareOfDisk };
+  const seen = await pushAndPull(registry, disk, traffic);
 
   const { bounds } = await registry.status();
+  const { pushed, writtenBytes, mostUsedBytes, leastUsedBytes, pulls, problems, states, tookMs } = seen;
   const rate = `${mib(writtenBytes)}, ${Math.round(writtenBytes / mebibyte / (tookMs / 1000))} MiB a second, ${pulls} pulls`;
-  checks.check('five times what the disk holds is written', writtenBytes >= toWriteBytes, rate);
+  checks.check('five times what the disk holds is written', writtenBytes >= 5 * mebibytes * mebibyte, rate);
   checks.check('no push or pull is refused', problems.length === 0, problems.slice(0, 5).join('; '));
   const imageBytes = (shared + own) * mebibyte;
   const { highBytes = 0, lowBytes = 0 } = bounds;
@@ -138,10 +82,14 @@ export async function writeFiveTimes({ executable, disk, mebibytes, logs, checks
     `${bounds.made?.prunedTags ?? 0} tags went last`,
   );
 
+  // Beside these its favoured and its pinned image.
+  const isAtNewest = async () => (await registry.tags(nightly)).length === keptOfNightly + 2;
+  const newestMs = await within(20_000, isAtNewest);
+  checks.check('a policy that prunes all the time has left what it keeps', newestMs !== undefined, `${newestMs} ms`);
+
   let lost = 0;
   const left: (readonly [repo: string, tag: string])[] = [];
   for (const [repo, tags] of pushed) {
-    // As policies go on, what is listed may be gone when it is pulled: only what is kept must not.
     const there = new Set(await registry.tags(repo));
     const gone = tags.filter((tag) => !there.has(tag));
     for (const tag of there) left.push([repo, tag]);
