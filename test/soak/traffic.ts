@@ -5,6 +5,8 @@ import type { SoakRegistry } from './soak-registry.ts';
 
 /** So often the disk is looked at, in ms. */
 const lookEveryMs = 20;
+/** Between two rounds of pulls, in ms. */
+const pullEveryMs = 500;
 /** So many looks later the registry is asked how it stands. */
 const looksAStatus = 25;
 
@@ -79,7 +81,7 @@ export async function pushAndPull(
         await pullImage(registry, repo, tag).catch((error: unknown) => problems.push(`a pull: ${String(error)}`));
         pulls++;
       }
-      await Bun.sleep(100);
+      await Bun.sleep(pullEveryMs);
     }
   };
   const watch = async (): Promise<void> => {

@@ -13,7 +13,9 @@ const pushers = repositories.length;
  * Of the disk, that much is written a second at most, so that a fast machine waits: what was used within 5 s is kept by a
  * rule, what has a lease that a client was given goes when that is over, and both must fit between `low` and `high`.
  */
-const mostShareOfDisk = 1 / 24;
+const mostShareOfDisk = 1 / 32;
+/** Longer than a machine with other work takes from one request of a push to the next. */
+const windows = { ...soakWindows, 'windows-lease': '8s' };
 /** Of the tags that went, so many of a repository are asked why. */
 const askedWhy = 10;
 
@@ -28,7 +30,7 @@ export async function writeFiveTimes({ executable, disk, mebibytes, logs, checks
   const high = disk.usedBytes === undefined ? `${Math.floor(mebibytes * 0.8)}MiB` : '80%';
   const low = disk.usedBytes === undefined ? `${Math.floor(mebibytes * 0.6)}MiB` : '60%';
   const settings = {
-    ...soakWindows,
+    ...windows,
     'storage-high': high,
     'storage-low': low,
     'storage-reserve': '32MiB',
