@@ -60,10 +60,12 @@ async function apply(registry: Registry, request: ApplyRequest): Promise<readonl
     const matched = new Matched(left, request.mayPruneLastTag);
     const judge = (_: Policy, facts: RepositoryFacts): Judgement => matched.judge(facts);
     const shared = sharedContents(registry, now);
-    const { goes } = await planRepository(registry, { repo, policy: unlimited, shared, now, judge });
+    const { goes, waits } = await planRepository(registry, { repo, policy: unlimited, shared, now, judge });
+    // A person has looked at the plan: no rails hold what is in it.
+    const going = [...goes, ...waits];
     for (const [item, outcome] of matched.staying) applied.set(item, { outcome, freesBytes: 0 });
-    for (let start = 0; start < goes.length; start += retiredAtOnce) {
-      const some = goes.slice(start, start + retiredAtOnce).map((removal) => {
+    for (let start = 0; start < going.length; start += retiredAtOnce) {
+      const some = going.slice(start, start + retiredAtOnce).map((removal) => {
         const planned = matched.plannedOf(removal.verdict);
         return { planned, item: { ...retirable(removal, unlimited, now), reason: planned.reason } };
       });
@@ -135,7 +137,7 @@ function changeOf(item: Item, planned: PlannedItem): Retirement | undefined {
   return (item.pulledAt ?? 0) > (planned.pulledAt ?? 0) ? 'pulled' : undefined;
 }
 
-/** A person has looked at the plan: no rails hold what is in it. */
+/** The policy by which nothing goes but what is named. */
 const unlimited: Policy = {
   name: 'the plan',
   repositories: [],

@@ -186,6 +186,8 @@ export async function planRepository(
   const pruned = await metadata.read(() => prunedWithinDay(repo, now));
   // With what is held now, and will not be then, it is all that the repository holds now.
   addBlobs(held, graph.held(waiting).difference(heldAfter));
+  // An untagged manifest that has waited for its first tag too long is no more held, but still here.
+  for (const content of givenUp) held.add(content);
   const day = {
     tags: facts.tags.filter(({ follows }) => follows === null).length,
     sizeBytes: sizeOf(held),
