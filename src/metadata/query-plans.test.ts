@@ -49,6 +49,10 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'counts the index of open uploads, which holds nothing else; for the metrics only',
     steps: ['SEARCH upload USING COVERING INDEX upload_object (oid>?)'],
   },
+  'tags.anotherTagBetween': {
+    reason: 'no more than two of the tags in the order of the key',
+    steps: ['SEARCH tag USING PRIMARY KEY (repo=? AND name>? AND name<?)'],
+  },
   'tags.listTags': {
     reason: 'a page of the tag list, in the order of the key: as many rows as the page has',
     steps: ['SEARCH tag USING PRIMARY KEY (repo=? AND name>?)'],

@@ -35,7 +35,7 @@ export interface ApplyRequest {
 
 /** What became of something planned, and what its going frees, in bytes. */
 export interface Applied {
-  readonly outcome: Retirement | 'last-tag';
+  readonly outcome: Retirement;
   readonly freesBytes: number;
 }
 
@@ -50,14 +50,14 @@ export async function applyPlan(registry: Registry, request: ApplyRequest): Prom
 }
 
 async function apply(registry: Registry, request: ApplyRequest): Promise<readonly Applied[]> {
-  const { repo, items, actor, isForRoom = false } = request;
+  const { repo, items, actor, isForRoom = false, mayPruneLastTag } = request;
   const applied = new Map<PlannedItem, Applied>();
   for (;;) {
     const left = items.filter((item) => !applied.has(item));
     if (left.length === 0) break;
     await registry.pulls.flushQuietly();
     const now = registry.clock.now();
-    const matched = new Matched(left, request.mayPruneLastTag);
+    const matched = new Matched(left, mayPruneLastTag);
     const judge = (_: Policy, facts: RepositoryFacts): Judgement => matched.judge(facts);
     const shared = sharedContents(registry, now);
     const { goes, waits } = await planRepository(registry, { repo, policy: unlimited, shared, now, judge });
@@ -69,7 +69,14 @@ async function apply(registry: Registry, request: ApplyRequest): Promise<readonl
         const planned = matched.plannedOf(removal.verdict);
         return { planned, item: { ...retirable(removal, unlimited, now), reason: planned.reason } };
       });
-      const outcome = await retire(registry, { repo, items: some.map(({ item }) => item), actor, isForRoom });
+      const outcome = await retire(registry, {
+        repo,
+        items: some.map(({ item }) => item),
+        actor,
+        isForRoom,
+        // Others may have been deleted since.
+        keepsLastTag: !mayPruneLastTag,
+      });
       if (outcome.outcome === 'changed') throw new Error('nothing was said of changes');
       for (const [at, retirement] of outcome.retirements.entries()) {
         const one = some[at];

@@ -186,6 +186,18 @@ describe('a tag that was judged old', () => {
   });
 });
 
+test('the last tag stays where that is asked for, whatever is about something', async () => {
+  const x = judged(await push(image('x'), { tags: ['x'] }), 'x');
+  await push(image('y'), { tags: ['y'] });
+  const about = `sha256-${'0'.repeat(64)}.sig`;
+  await push(image('z'), { tags: [about] });
+  const lastTagStays = async () => await retire(registry, { repo, items: [x], actor: anyClient, keepsLastTag: true });
+  await removeTag(registry, repo, tag('y'), unconditional);
+  expect(await lastTagStays()).toEqual({ outcome: 'retired', retirements: ['last-tag'] });
+  await push(image('y'), { tags: ['sha256'] });
+  expect(await lastTagStays()).toEqual({ outcome: 'retired', retirements: ['pruned'] });
+});
+
 test('what goes because room is needed gets no new lease', async () => {
   const leases = async (isForRoom: boolean) => {
     const digest = await push(image(String(isForRoom)), { tags: ['x'] });

@@ -5,7 +5,7 @@ import { trashManifest, visibleParents } from '../metadata/queries/manifests.ts'
 import { addPruned } from '../metadata/queries/pruned-hours.ts';
 import { presentChildrenOf, releaseManifest } from '../metadata/queries/removals.ts';
 import { changesOf } from '../metadata/queries/retention-reviews.ts';
-import { insertTagTrash, retireTag, tagTarget } from '../metadata/queries/tags.ts';
+import { anotherTagBetween, insertTagTrash, retireTag, tagTarget } from '../metadata/queries/tags.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
 import type { Actor } from './actor.ts';
@@ -48,7 +48,9 @@ export type Retirement =
   | 'pulled'
   | 'pinned'
   /** A manifest that a tag or an index holds by now. */
-  | 'held';
+  | 'held'
+  /** There would be no tag left that is not about something. */
+  | 'last-tag';
 
 export interface RetireRequest {
   readonly repo: RepositoryName;
@@ -58,6 +60,8 @@ export interface RetireRequest {
    */
   readonly items: readonly Retirable[];
   readonly actor: Actor;
+  /** Whether a tag stays where it is the last one: for what is not judged anew where the repository has changed. */
+  readonly keepsLastTag?: boolean;
   /**
    * Whether it goes because room is needed: then it stays for no new lease. Leases that clients were given go on, and it
    * is in the trash like anything else.
@@ -159,6 +163,7 @@ function* retireOneTag(retiring: Retiring, item: Retirable, name: TagName): Oper
   if ((yield* pinAgainstTagDelete(repo, name)) !== undefined) return 'pinned';
   if ((yield* pinOfManifest(repo, digest)) !== undefined) return 'pinned';
   if (yield* isPulledSince(retiring, item)) return 'pulled';
+  if (retiring.keepsLastTag === true && !(yield* hasAnotherTag(repo, name))) return 'last-tag';
   const judged = { pushedAt, taggedAt: taggedAt ?? pushedAt, pulledAt: pulledAt ?? 0 };
   const removed = yield* first(retireTag, { repo, name, manifest: digest, ...judged });
   if (removed === undefined) return 'pushed';
@@ -170,6 +175,20 @@ function* retireOneTag(retiring: Retiring, item: Retirable, name: TagName): Oper
   const { reason, freesBytes: bytes } = item;
   yield* recordEvent({ at: now, kind: 'tag.pruned', repo, digest, tag: name, actor, reason, bytes });
   return 'pruned';
+}
+
+/** Between the names of tags that may be about a manifest: those are not counted, and may be many. */
+const rangesOfNames = [
+  { from: '', before: 'sha256-' },
+  { from: 'sha256.', before: 'sha512-' },
+  { from: 'sha512.', before: '~' },
+];
+
+function* hasAnotherTag(repo: RepositoryName, name: TagName): Operation<boolean> {
+  for (const range of rangesOfNames) {
+    if ((yield* first(anotherTagBetween, { repo, name, ...range })) !== undefined) return true;
+  }
+  return false;
 }
 
 function* retireManifest(retiring: Retiring, item: Retirable): Operation<Retirement> {

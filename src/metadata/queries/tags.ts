@@ -129,6 +129,19 @@ export const insertTagTrash = query<{
     ),
 );
 
+/** Any other tag of a repository with a name from one on and before another. */
+export const anotherTagBetween = query<{ repo: RepositoryName; name: TagName; from: string; before: string }>()(
+  ({ db, p }) =>
+    db
+      .selectFrom('tag')
+      .select('name')
+      .where('repo', '=', p('repo'))
+      .where(({ eb, ref }) => eb(ref('name').$castTo<string>(), '>=', p('from')))
+      .where(({ eb, ref }) => eb(ref('name').$castTo<string>(), '<', p('before')))
+      .where('name', '<>', p('name'))
+      .limit(1),
+);
+
 export const touchTag = query<{ repo: RepositoryName; name: TagName; now: number }>()(({ db, p }) =>
   db
     .updateTable('tag')
