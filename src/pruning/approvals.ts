@@ -1,11 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { all, change, type Operation } from '../metadata/operation.ts';
-import {
-  approvePolicy,
-  deletePolicyApproval,
-  markPolicyQueued,
-  policyApprovals,
-} from '../metadata/queries/policy-approvals.ts';
+import { approvePolicy, markPolicyQueued, policyApprovals } from '../metadata/queries/policy-approvals.ts';
 import { upsertRetentionReview } from '../metadata/queries/retention-reviews.ts';
 import { repositoriesAfter } from '../metadata/queries/usage.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -15,11 +10,14 @@ import type { Registry } from '../registry/registry.ts';
 import type { Policy } from '../retention/policy.ts';
 import type { PolicySet } from '../retention/policy-set.ts';
 import { planRetention } from './plan.ts';
+import { forgetApprovals } from './forget-approvals.ts';
 import type { PolicyScope } from './policy-scope.ts';
 import { countOf, nothingPruned, type Pruned, retirable, sumOf } from './prune-repository.ts';
 
 /** Repositories that one step reads. */
 const repositoriesPerStep = 200;
+/** Without approval nothing goes to make room on a disk that is full. */
+const fromReserve = { fromReserve: true } as const;
 
 /** Whether a policy may prune. */
 export type PolicyState =
@@ -61,9 +59,10 @@ export class PolicyApprovals {
       (await registry.metadata.read(() => all(policyApprovals, {}))).map((row) => [row.policy, row]),
     );
     const hashes = new Set(set.hashes.values());
-    await registry.metadata.write(function* forget(): Operation<void> {
-      for (const policy of rows.keys()) if (!hashes.has(policy)) yield* change(deletePolicyApproval, { policy });
-    });
+    await forgetApprovals(
+      registry.metadata,
+      [...rows.keys()].filter((policy) => !hashes.has(policy)),
+    );
     const unknown = new Set<Policy>();
     for (const policy of set.policies) {
       const row = rows.get(this.#hashOf(policy));
@@ -109,8 +108,9 @@ export class PolicyApprovals {
     const reason = `${policy.name} would prune ${wouldPrune.tags} tags and ${wouldPrune.manifests} untagged manifests, more than its rails let go in a day: look at "wherry retention plan", then "wherry retention approve"`;
     registry.log.warn({ policy: policy.name, ...wouldPrune }, `a changed policy waits for approval: ${reason}`);
     const at = registry.clock.now();
-    await registry.metadata.write(() =>
-      recordEvent({ at, kind: 'retention.waiting', actor: pruningActor, reason, bytes: wouldPrune.bytes }),
+    await registry.metadata.write(
+      () => recordEvent({ at, kind: 'retention.waiting', actor: pruningActor, reason, bytes: wouldPrune.bytes }),
+      fromReserve,
     );
   }
 
@@ -121,7 +121,7 @@ export class PolicyApprovals {
     await registry.metadata.write(function* approve(): Operation<void> {
       yield* change(approvePolicy, { policy: hash, now, approvedBy: actor });
       yield* recordEvent({ at: now, kind: 'retention.approved', actor, reason: `${policy.name}: ${why}` });
-    });
+    }, fromReserve);
     await this.#queue(policy);
   }
 
@@ -138,7 +138,7 @@ export class PolicyApprovals {
       const dueAt = clock.now();
       await metadata.writeUnsynced(function* enqueue(): Operation<void> {
         for (const repo of due) yield* change(upsertRetentionReview, { repo, dueAt, narrowing: 0 });
-      });
+      }, fromReserve);
       const last = rows.at(-1);
       if (last === undefined) break;
       after = last.name;
@@ -146,7 +146,7 @@ export class PolicyApprovals {
       await setImmediate();
     }
     const now = clock.now();
-    await metadata.write(() => change(markPolicyQueued, { policy: this.#hashOf(policy), now }));
+    await metadata.write(() => change(markPolicyQueued, { policy: this.#hashOf(policy), now }), fromReserve);
   }
 
   #hashOf(policy: Policy): Digest {

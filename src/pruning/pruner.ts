@@ -71,6 +71,8 @@ export class Pruner {
   #noticing: ReturnType<typeof setTimeout> | undefined;
   #working: Promise<void> | undefined;
   #mayHaveMore = false;
+  /** When the policies are to be looked at, by the steady clock; undefined once they have been. */
+  #lookAtPoliciesAt: number | undefined = -Infinity;
   #isStopped = true;
 
   constructor(parts: PrunerParts) {
@@ -81,7 +83,7 @@ export class Pruner {
   /** Begins, in the background, with what has changed in the policies. */
   start(): void {
     this.#isStopped = false;
-    this.#work(async () => await this.#approvals.look());
+    this.#work();
   }
 
   /** Takes up nothing more; resolves when what it has begun is done. */
@@ -106,7 +108,7 @@ export class Pruner {
   wake(): void {
     if (this.#isStopped) return;
     this.#mayHaveMore = true;
-    if (this.#working === undefined) this.#work(async () => undefined);
+    if (this.#working === undefined) this.#work();
   }
 
   /** Does all that is due now, also while it is held; resolves when nothing is. */
@@ -155,17 +157,17 @@ export class Pruner {
     return pruned;
   }
 
-  #work(before: () => Promise<void>): void {
+  #work(): void {
     clearTimeout(this.#timer);
-    this.#working = this.#workThrough(before).finally(() => {
+    this.#working = this.#workThrough().finally(() => {
       this.#working = undefined;
     });
   }
 
-  async #workThrough(before: () => Promise<void>): Promise<void> {
+  async #workThrough(): Promise<void> {
     const { log } = this.#parts.registry;
     try {
-      await before();
+      await this.#lookAtPolicies();
       do {
         this.#mayHaveMore = false;
         await this.#workOffDue(() => !this.#isStopped && !this.#parts.isHeld());
@@ -174,6 +176,19 @@ export class Pruner {
     } catch (error) {
       log.error({ err: error }, 'retention could not go on; trying again');
       this.#sleep(retryMs.least);
+    }
+  }
+
+  /** Where that fails, those that are approved prune all the same, and the others are looked at again after a while. */
+  async #lookAtPolicies(): Promise<void> {
+    const { clock, log } = this.#parts.registry;
+    if (this.#lookAtPoliciesAt === undefined || clock.monotonic() < this.#lookAtPoliciesAt) return;
+    try {
+      await this.#approvals.look();
+      this.#lookAtPoliciesAt = undefined;
+    } catch (error) {
+      this.#lookAtPoliciesAt = clock.monotonic() + clockLookMs;
+      log.error({ err: error }, 'what has changed in the policies could not be looked at; trying again in a minute');
     }
   }
 
