@@ -17,6 +17,7 @@ import { MetadataFullError, type MetadataStore } from './metadata/store.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { OnlineChecks } from './online-checks.ts';
 import { OnlineRepairs } from './online-repairs.ts';
+import { forgetAllApprovals } from './pruning/forget-approvals.ts';
 import type { PolicyScope } from './pruning/policy-scope.ts';
 import type { Pruner, PrunerParts } from './pruning/pruner.ts';
 import { QuotaCounter } from './quotas/counter.ts';
@@ -123,6 +124,7 @@ async function serve(
     };
   });
   await limit(metadata, quotas);
+  if (policies === undefined) await forgetAllApprovals(metadata);
   const retention = policies === undefined ? undefined : await policyScope(policies, config);
   const room = new UploadRoom({
     reserve: config.storage.reserve,

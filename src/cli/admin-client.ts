@@ -19,6 +19,7 @@ import { createLog } from '../log/log.ts';
 import { quotasOf } from '../quotas/in-force.ts';
 import { adminActor } from '../registry/actor.ts';
 import { systemClock } from '../registry/clock.ts';
+import { anyRetention } from '../registry/retention-review.ts';
 import { StartupError } from '../startup-error.ts';
 import { DirectoryInUseError, openStores, registryOf, type Stores } from '../stores.ts';
 import { configuredPolicies } from './configured-policies.ts';
@@ -106,7 +107,7 @@ async function withinProcess(
   const log = await quietLog();
   const traffic = { pulled: () => undefined, pushed: () => undefined };
   const quotas = await quotasOf(stores.metadata);
-  const registry = registryOf({ stores, config, clock: systemClock, log, traffic, quotas });
+  const registry = registryOf({ stores, config, clock: systemClock, log, traffic, quotas, retention: anyRetention });
   const measureDisk = () => diskSpace(stores.directory);
   const storage = new Storage({
     registry,

@@ -13,6 +13,9 @@ export interface RetentionScope {
 /** Where there are no policies. */
 export const noRetention: RetentionScope = { lookAfterMs: () => undefined, heedsPulls: () => false };
 
+/** Where it is not known which policies a server has: it looks at whatever has changed when it starts. */
+export const anyRetention: RetentionScope = { lookAfterMs: () => 0, heedsPulls: () => false };
+
 /**
  * How a repository has changed: by something new, by which something else may go; or so that something may stay that was
  * to go, as where a newer tag is deleted, or a signature comes. What retention has decided before does not hold then.
