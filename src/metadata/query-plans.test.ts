@@ -113,6 +113,10 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'as many rows as there are policies in the configuration; read at the start',
     steps: ['SCAN policy_approval'],
   },
+  'policy-approvals.unqueuePolicies': {
+    reason: 'as many rows as there are policies in the configuration; after the clock was set',
+    steps: ['SCAN policy_approval'],
+  },
   'announced-ends.announcedEndsAfter': {
     reason: 'a page of those of a repository, when the whole repository is looked at',
     steps: ['SEARCH announced_end USING PRIMARY KEY (repo=? AND name>?)'],

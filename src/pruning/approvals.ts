@@ -82,6 +82,13 @@ export class PolicyApprovals {
     return waiting;
   }
 
+  /** Has all repositories of the policies that may prune looked at, as when they were approved. */
+  async queueAgain(): Promise<void> {
+    for (const policy of this.#parts.set.policies) {
+      if (this.stateOf(policy).state === 'approved') await this.#queue(policy);
+    }
+  }
+
   async #lookAt(unknown: ReadonlySet<Policy>): Promise<void> {
     const { registry, set, mayGoOn } = this.#parts;
     const now = registry.clock.now();

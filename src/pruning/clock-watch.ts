@@ -1,4 +1,5 @@
 import { change, first, type Operation } from '../metadata/operation.ts';
+import { unqueuePolicies } from '../metadata/queries/policy-approvals.ts';
 import { deletePruningPause, findPruningPause, upsertPruningPause } from '../metadata/queries/pruning-pause.ts';
 import { type Actor, pruningActor } from '../registry/actor.ts';
 import { recordEvent } from '../registry/events.ts';
@@ -31,6 +32,8 @@ export class ClockWatch {
   /** How far the clock is from where it would be had nobody set it. */
   #offMs = 0;
   #pause: PruningPause | undefined;
+  /** Whether pruning goes on after a pause, and what was queued by a clock that was wrong has not been queued again. */
+  hasResumed = false;
 
   private constructor(registry: Registry, settings: ClockSettings, pause: PruningPause | undefined) {
     this.#registry = registry;
@@ -67,6 +70,9 @@ export class ClockWatch {
       await this.resume(pruningActor, 'the clock was set right again');
     } else if (this.#pause !== undefined && !isAhead(this.#pause.until, wallMs, pauseMs)) {
       await this.resume(pruningActor, 'the clock has gone on steadily since');
+    } else if (this.#pause === undefined) {
+      // Small steps do not add up to a large one, nor hide one.
+      this.#offMs = 0;
     }
     return this.#pause === undefined;
   }
@@ -76,11 +82,13 @@ export class ClockWatch {
     this.#offMs = 0;
     if (this.#pause === undefined) return false;
     this.#pause = undefined;
+    this.hasResumed = true;
     const { metadata, clock, log } = this.#registry;
     const at = clock.now();
     await metadata.write(
       function* resume(): Operation<void> {
         yield* change(deletePruningPause, {});
+        yield* change(unqueuePolicies, {});
         yield* recordEvent({ at, kind: 'retention.resumed', actor, reason });
       },
       { fromReserve: true },

@@ -32,6 +32,8 @@ export interface PruneRequest {
   /** How soon it is looked at again where it changes all the time, in ms. */
   readonly retryMs: number;
   readonly mayGoOn: () => boolean;
+  /** Asked after the time was read: whether it is to be believed. */
+  readonly isClockRight: () => Promise<boolean>;
 }
 
 export interface PruneOutcome {
@@ -48,11 +50,12 @@ export async function pruneRepository(registry: Registry, request: PruneRequest)
 }
 
 async function prune(registry: Registry, request: PruneRequest): Promise<PruneOutcome> {
-  const { repo, policy, noticeMs, retryMs, mayGoOn } = request;
+  const { repo, policy, noticeMs, retryMs, mayGoOn, isClockRight } = request;
   let pruned = nothingPruned;
   for (let looks = 1; ; looks += 1) {
     await registry.pulls.flushQuietly();
     const now = registry.clock.now();
+    if (!mayGoOn() || !(await isClockRight())) return { pruned, againAt: now, isEmpty: false };
     const plan = await planRepository(registry, { repo, policy, shared: sharedContents(registry, now), now });
     const isEmpty = plan.goes.length + plan.waits.length + plan.stays.length === 0;
     // What changes all the time is pruned all the same; then what it frees may be a little off.
@@ -64,7 +67,6 @@ async function prune(registry: Registry, request: PruneRequest): Promise<PruneOu
       await announceEnds(registry, repo, comingEnds(plan.stays, now + noticeMs), now);
       return { pruned, againAt: againAt(plan, noticeMs, now), isEmpty };
     }
-    if (!mayGoOn()) return { pruned, againAt: now, isEmpty: false };
     if (looks === mostLooks) return { pruned, againAt: now + retryMs, isEmpty: false };
   }
 }

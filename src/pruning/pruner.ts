@@ -146,7 +146,7 @@ export class Pruner {
    */
   async makeRoom(neededBytes: number): Promise<Pruned> {
     const { registry, set, counts } = this.#parts;
-    if (!(await (await this.#clockWatch()).look())) return nothingPruned;
+    if (!(await this.#isClockRight())) return nothingPruned;
     const pruned = await makeRoom(registry, {
       set,
       mayPrune: (policy) => this.#approvals.stateOf(policy).state === 'approved',
@@ -195,7 +195,7 @@ export class Pruner {
   async #workOffDue(mayGoOn: () => boolean): Promise<Pruned> {
     const { registry, restMs } = this.#parts;
     let pruned = nothingPruned;
-    while (mayGoOn() && (await (await this.#clockWatch()).look())) {
+    while (mayGoOn() && (await this.#isClockRight())) {
       const now = registry.clock.now();
       const due = await registry.metadata.read(() => all(dueRetentionReviews, { now, limit: takenAtOnce }));
       if (due.length === 0) return pruned;
@@ -232,6 +232,7 @@ export class Pruner {
         noticeMs: settings.noticeMs,
         retryMs: settings.lookAfterMs,
         mayGoOn,
+        isClockRight: async () => await this.#isClockRight(),
       });
       counts.pruned(pruned);
       if (isEmpty) await this.#forget(review);
@@ -260,6 +261,17 @@ export class Pruner {
     await this.#parts.registry.metadata.writeUnsynced(() => change(deleteRetentionReview, { repo, version }), {
       fromReserve: true,
     });
+  }
+
+  /** Looks at the clock. What was queued by one that was wrong is queued anew: it may be due long too late. */
+  async #isClockRight(): Promise<boolean> {
+    const watch = await this.#clockWatch();
+    if (!(await watch.look())) return false;
+    if (watch.hasResumed) {
+      await this.#approvals.queueAgain();
+      watch.hasResumed = false;
+    }
+    return true;
   }
 
   async #clockWatch(): Promise<ClockWatch> {

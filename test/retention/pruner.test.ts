@@ -1,4 +1,4 @@
-import { expect, test } from 'bun:test';
+import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,57 +6,125 @@ import { until } from '../server/until.ts';
 import { ManualClock } from '../server/manual-clock.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { createLog } from '../../src/log/log.ts';
-import type { MetadataStore } from '../../src/metadata/store.ts';
-import { parsePolicySet } from '../../src/retention/policy-set.ts';
-import { openStores, registryOf } from '../../src/stores.ts';
+import { parseRepositoryName, parseTagName } from '../../src/oci/names.ts';
 import { PolicyScope } from '../../src/pruning/policy-scope.ts';
 import { Pruner } from '../../src/pruning/pruner.ts';
+import { putManifest } from '../../src/registry/manifest-put.ts';
+import { unconditional } from '../../src/registry/precondition.ts';
+import type { Registry } from '../../src/registry/registry.ts';
+import type { PolicyDefinition } from '../../src/retention/definition.ts';
+import { parsePolicySet } from '../../src/retention/policy-set.ts';
+import { openStores, registryOf, type Stores } from '../../src/stores.ts';
+import { imageOf, ociManifest } from '../http/content.ts';
 
-test('policies that could not be looked at are looked at again', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'wherry-pruner-'));
-  const loaded = await loadConfig({ flags: new Map(), env: {}, readFile: () => '' });
-  const parsed = parsePolicySet([{ repositories: '**', default: 'keep' }]);
+const clock = new ManualClock();
+const logged: string[] = [];
+let directory: string;
+let stores: Stores;
+let registry: Registry;
+let pruner: Pruner;
+/** What happens between two repositories. */
+let inBetween = (): void => undefined;
+/** Whether nothing can be written that outlasts a power cut. */
+let isFull = false;
+
+beforeEach(async () => {
+  [inBetween, isFull, logged.length] = [() => undefined, false, 0];
+  directory = await mkdtemp(join(tmpdir(), 'wherry-pruner-'));
+});
+afterEach(async () => {
+  await pruner.stop();
+  await stores.close();
+  await rm(directory, { recursive: true });
+});
+
+/** A pruner that is not started, by a policy for all repositories. */
+async function makePruner(policy: Omit<PolicyDefinition, 'repositories'>): Promise<void> {
+  const flags = new Map([['manifests.sparse', 'allow'] as const]);
+  const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
+  const parsed = parsePolicySet([{ repositories: '**', ...policy }]);
   if (!loaded.ok || !parsed.ok) throw new Error('both are right');
-  const logged: string[] = [];
   const log = await createLog({ level: 'error', format: 'json', stream: { write: (line) => void logged.push(line) } });
-  const clock = new ManualClock();
-  const stores = await openStores(directory, log, { clock });
+  stores = await openStores(directory, log, { clock });
   const scope = new PolicyScope(parsed.set.policies, 1000);
   const traffic = { pulled: () => undefined, pushed: () => undefined };
   const made = registryOf({ stores, config: loaded.config, clock, log, traffic, retention: scope });
-  let fails = true;
-  const metadata: MetadataStore = {
-    ...made.metadata,
-    read: (operation) => made.metadata.read(operation),
-    write: async (operation, options) => {
-      if (fails) throw new Error('nothing can be written');
-      return await made.metadata.write(operation, options);
+  const { metadata } = made;
+  registry = {
+    ...made,
+    metadata: {
+      read: (operation) => metadata.read(operation),
+      write: async (operation, options) => {
+        if (isFull) throw new Error('nothing can be written');
+        return await metadata.write(operation, options);
+      },
+      writeUnsynced: (operation, options) => metadata.writeUnsynced(operation, options),
+      durable: () => metadata.durable(),
+      commits: undefined,
+      watch: (committed) => metadata.watch(committed),
+      isReady: () => metadata.isReady(),
+      close: () => metadata.close(),
     },
-    writeUnsynced: (operation, options) => made.metadata.writeUnsynced(operation, options),
   };
-  const pruner = new Pruner({
-    registry: { ...made, metadata },
+  pruner = new Pruner({
+    registry,
     set: parsed.set,
     scope,
     settings: loaded.config.retention,
     isHeld: () => false,
-    restMs: () => 0,
+    restMs: () => {
+      inBetween();
+      return 0;
+    },
     counts: { pruned: () => undefined },
   });
-  const states = (): readonly string[] => pruner.policies.map(({ state }) => state.state);
-  try {
-    pruner.start();
-    await until('it has failed', () => logged.length > 0);
-    expect(states()).toEqual(['looking']);
-    fails = false;
-    clock.advance(60_000);
-    await until('it is looked at again', () => {
-      pruner.wake();
-      return states()[0] === 'approved';
-    });
-  } finally {
-    await pruner.stop();
-    await stores.close();
-    await rm(directory, { recursive: true });
-  }
+}
+
+async function push(repository: string, name: string): Promise<void> {
+  const [repo, tag] = [parseRepositoryName(repository), parseTagName(name)];
+  if (repo === undefined || tag === undefined) throw new Error('they are names');
+  const outcome = await putManifest(registry, {
+    repo,
+    reference: { kind: 'tag', tag },
+    tags: [tag],
+    precondition: unconditional,
+    bytes: new TextEncoder().encode(JSON.stringify(imageOf(new TextEncoder().encode(name)))),
+    contentType: ociManifest,
+  });
+  expect(outcome.outcome).toBe('created');
+}
+
+const states = (): readonly string[] => pruner.policies.map(({ state }) => state.state);
+
+test('policies that could not be looked at are looked at again', async () => {
+  await makePruner({ default: 'keep' });
+  isFull = true;
+  pruner.start();
+  await until('it has failed', () => logged.length > 0);
+  expect(states()).toEqual(['looking']);
+  isFull = false;
+  clock.advance(60_000);
+  await until('it is looked at again', () => {
+    pruner.wake();
+    return states()[0] === 'approved';
+  });
+});
+
+test('a clock that is set between two repositories stops the pruner before the second', async () => {
+  await makePruner({
+    default: 'keep',
+    rules: [{ action: 'prune', olderThan: '30d' }],
+    rails: { tagsPerDay: '100%', mayPruneLastTag: true },
+  });
+  pruner.start();
+  await until('it may prune', () => states()[0] === 'approved');
+  for (const repo of ['one', 'other']) await push(repo, '1');
+  clock.advance(1000);
+  let reviews = 0;
+  inBetween = () => {
+    reviews += 1;
+    if (reviews === 1) clock.set(365 * 86_400_000);
+  };
+  expect(await pruner.workOff()).toEqual({ tags: 0, manifests: 0, bytes: 0 });
+  expect(pruner.pause).not.toBe(undefined);
 });

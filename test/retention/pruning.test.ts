@@ -193,6 +193,30 @@ describe('a clock that is set', () => {
     expect(events('retention.resumed')).toHaveLength(1);
   });
 
+  test('ahead and back again has nothing due too late that was pushed meanwhile', async () => {
+    await usePolicies(twoNewest);
+    await push('1');
+    await push('2');
+    registry.clock.set(365 * day);
+    await pass(1000);
+    await push('3');
+    registry.clock.set(-365 * day);
+    await pass(20_000);
+    expect(await tags()).toHaveLength(2);
+  });
+
+  test('by less again and again is believed, and hides no larger step', async () => {
+    await usePolicies(twoNewest);
+    for (let steps = 0; steps < 5; steps++) {
+      registry.clock.set(-9 * 60_000);
+      await pass(1000);
+    }
+    expect(events('retention.paused')).toEqual([]);
+    registry.clock.set(50 * 60_000);
+    await pass(1000);
+    expect(events('retention.paused')).toHaveLength(1);
+  });
+
   test('ahead and back again goes on by itself', async () => {
     await usePolicies({ ...twoNewest, rules: [{ action: 'keep', pulledWithin: '30d' }] });
     await push('1');

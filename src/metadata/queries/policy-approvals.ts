@@ -19,6 +19,11 @@ export const markPolicyQueued = query<{ policy: Digest; now: number }>()(({ db, 
     .where('policy', '=', p('policy')),
 );
 
+/** The times in the queue are not to be relied on: all repositories of all policies have to be in it again. */
+export const unqueuePolicies = query<Record<never, never>>()(({ db }) =>
+  db.updateTable('policy_approval').set({ queued_at: null }),
+);
+
 /** Of a policy that is not in use any more: if it comes back, it is asked about again. */
 export const deletePolicyApproval = query<{ policy: Digest }>()(({ db, p }) =>
   db.deleteFrom('policy_approval').where('policy', '=', p('policy')),
