@@ -197,6 +197,7 @@ describe('a clock that is set', () => {
     await usePolicies(twoNewest);
     await push('1');
     await push('2');
+    await pass(10_000);
     registry.clock.set(365 * day);
     await pass(1000);
     await push('3');
