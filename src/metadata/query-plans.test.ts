@@ -121,9 +121,9 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'a page of those of a repository, when the whole repository is looked at',
     steps: ['SEARCH announced_end USING PRIMARY KEY (repo=? AND name>?)'],
   },
-  'pruned-hours.prunedSince': {
+  'pruned-hours.prunedBetween': {
     reason: 'the hours of the last day of a repository: 26 at most',
-    steps: ['SEARCH pruned_hour USING PRIMARY KEY (repo=? AND hour>?)'],
+    steps: ['SEARCH pruned_hour USING PRIMARY KEY (repo=? AND hour>? AND hour<?)'],
   },
   'pruned-hours.deletePrunedBefore': {
     reason: 'the hours of a repository that were not forgotten yet: each look at it forgets them',

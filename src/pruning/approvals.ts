@@ -67,7 +67,8 @@ export class PolicyApprovals {
     for (const policy of set.policies) {
       const row = rows.get(this.#hashOf(policy));
       if (row === undefined) unknown.add(policy);
-      else if (row.queued_at === null) await this.#queue(policy);
+      // By a clock that was ahead, which other times in the queue may be, too.
+      else if (row.queued_at === null || row.queued_at > registry.clock.now()) await this.#queue(policy);
       else this.#states.set(policy, { state: 'approved' });
     }
     if (unknown.size > 0) await this.#lookAt(unknown);

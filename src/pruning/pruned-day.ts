@@ -1,5 +1,5 @@
 import { first, type Operation } from '../metadata/operation.ts';
-import { prunedSince } from '../metadata/queries/pruned-hours.ts';
+import { prunedBetween } from '../metadata/queries/pruned-hours.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import { prunedHourMs } from '../registry/retire.ts';
 
@@ -13,9 +13,13 @@ export interface PrunedDay {
   readonly endsAt: number | null;
 }
 
-/** By whole hours: what was pruned in an hour counts until all of that hour is a day ago. */
+/**
+ * By whole hours: what was pruned in an hour counts until all of that hour is a day ago. What seems to have been pruned
+ * later than now counts as well, but not where that is more than a day: the clock was wrong then.
+ */
 export function* prunedWithinDay(repo: RepositoryName, now: number): Operation<PrunedDay> {
-  const row = yield* first(prunedSince, { repo, hour: firstHourOfDay(now) });
+  const hour = firstHourOfDay(now);
+  const row = yield* first(prunedBetween, { repo, hour, last: hour + 2 * hoursOfDay });
   const firstHour = row?.first_hour ?? null;
   return {
     tags: row?.tags ?? 0,

@@ -206,6 +206,21 @@ describe('a clock that is set', () => {
     expect(await tags()).toHaveLength(2);
   });
 
+  test('back while no server runs holds no rail, and leaves nothing due too late', async () => {
+    for (let number = 10; number < 20; number++) await push(String(number));
+    await registry.stop();
+    registry.clock.set(365 * day);
+    const policy = { ...twoNewest, rails: { ...noRails, tagsPerDay: '20%' } };
+    await usePolicies(policy);
+    await registry.admin('POST', '/retention/approve', {});
+    await registry.pruned();
+    expect(await tags()).toHaveLength(8);
+    await registry.stop();
+    registry.clock.set(-364 * day);
+    await usePolicies(policy);
+    expect(await tags()).toHaveLength(7);
+  });
+
   test('by less again and again is believed, and hides no larger step', async () => {
     await usePolicies(twoNewest);
     for (let steps = 0; steps < 5; steps++) {

@@ -14,8 +14,8 @@ export const addPruned = query<{ repo: RepositoryName; hour: number; tags: numbe
     ),
 );
 
-/** What was pruned of a repository in the hours from one on, and the first of them. */
-export const prunedSince = query<{ repo: RepositoryName; hour: number }>()(({ db, p }) =>
+/** What was pruned of a repository in the hours from one to another, and the first of them. */
+export const prunedBetween = query<{ repo: RepositoryName; hour: number; last: number }>()(({ db, p }) =>
   db
     .selectFrom('pruned_hour')
     .select(({ fn }) => [
@@ -24,7 +24,8 @@ export const prunedSince = query<{ repo: RepositoryName; hour: number }>()(({ db
       fn.min('hour').as('first_hour'),
     ])
     .where('repo', '=', p('repo'))
-    .where('hour', '>=', p('hour')),
+    .where('hour', '>=', p('hour'))
+    .where('hour', '<=', p('last')),
 );
 
 /** Forgets the hours of a repository before one. */
