@@ -83,7 +83,8 @@ export async function unpin(
       } else if (target.reference.kind === 'digest') {
         yield* reviewManifest(target.repo, target.reference.digest, now);
       }
-      yield* reviewRepository(registry.retention, target.repo, 'grown', now);
+      // A budget may have room for others where something need not stay any more.
+      yield* reviewRepository(registry.retention, target.repo, 'narrowed', now);
       return true;
     },
     { fromReserve: true },

@@ -120,7 +120,8 @@ function* undo({ repo, tag, digest }: Target, by: Undo): Operation<RestoreOutcom
   for (const each of [...new Set([found.digest, ...deleted])].toSorted()) {
     yield* reviewManifest(repo, each, leaseUntil);
   }
-  yield* reviewRepository(by.retention, repo, 'grown', now);
+  // What comes back may be a signature, for which a policy may keep something.
+  yield* reviewRepository(by.retention, repo, 'narrowed', now);
   return { outcome: 'restored', digest: found.digest, tags: free, movedOn, manifests: deleted };
 }
 

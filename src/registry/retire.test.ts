@@ -15,9 +15,10 @@ import { anyClient } from './actor.ts';
 import { getManifest, headManifestForPush } from './manifest-get.ts';
 import { putManifest } from './manifest-put.ts';
 import { removeTag } from './manifest-delete.ts';
-import { pin } from './pin.ts';
+import { pin, unpin } from './pin.ts';
 import { unconditional } from './precondition.ts';
 import type { Registry } from './registry.ts';
+import { restore } from './restore.ts';
 import { type Retirable, retire, type RetireOutcome } from './retire.ts';
 
 const repo = known(parseRepositoryName('app'));
@@ -280,6 +281,13 @@ describe('several', () => {
     expect(await retireUnchanged({ version: 1, narrowings: 0 })).toEqual({ outcome: 'changed' });
     await removeTag(registry, repo, tag('3'), unconditional);
     expect(await retireUnchanged({ narrowings: 0 })).toEqual({ outcome: 'changed' });
-    expect(await retireUnchanged({ narrowings: 1 })).toEqual({ outcome: 'retired', retirements: ['pruned'] });
+    // Both may have others stay: a signature is there again, or a budget has room for something else.
+    const three = { kind: 'tag', tag: tag('3') } as const;
+    await restore(registry, { target: { repo, tag: three.tag, digest: undefined }, actor: anyClient });
+    expect(await retireUnchanged({ narrowings: 1 })).toEqual({ outcome: 'changed' });
+    await pin(registry, { repo, reference: three, reason: 'audit', actor: anyClient });
+    await unpin(registry, { repo, reference: three, actor: anyClient });
+    expect(await retireUnchanged({ narrowings: 3 })).toEqual({ outcome: 'changed' });
+    expect(await retireUnchanged({ narrowings: 4 })).toEqual({ outcome: 'retired', retirements: ['pruned'] });
   });
 });
