@@ -9,6 +9,8 @@ import type { Verdict } from '../retention/evaluate.ts';
 
 /** Rows that one step reads or writes, so that no request waits long. */
 const rowsPerStep = 500;
+/** An end that is put off by less is not told of again, in ms: each pull puts one off. */
+const toldAgainAfterMs = 24 * 3_600_000;
 
 /** A tag that goes at a time, in ms since 1970, unless something is done about it before. */
 export interface ComingEnd {
@@ -27,8 +29,8 @@ export function comingEnds(stays: readonly Verdict[], until: number): readonly C
 }
 
 /**
- * Tells of the ends that are coming, once of each; what is told of and comes no more, or at another time, is forgotten,
- * so that it is told of again.
+ * Tells of the ends that are coming, once of each; of one that comes sooner than it was told, or is put off by a day or
+ * more, again. What is told of and comes no more is forgotten, so that it is told of when it does.
  */
 export async function announceEnds(
   { metadata }: Registry,
@@ -42,8 +44,9 @@ export async function announceEnds(
     const told = await metadata.read(() => all(announcedEndsAfter, { repo, after: from, limit: rowsPerStep }));
     const over: TagName[] = [];
     for (const { name, ends_at } of told) {
-      if (byTag.get(name)?.endsAt === ends_at) byTag.delete(name);
-      else if (!byTag.has(name)) over.push(name);
+      const putOffMs = (byTag.get(name)?.endsAt ?? Infinity) - ends_at;
+      if (putOffMs === Infinity) over.push(name);
+      else if (putOffMs >= 0 && putOffMs < toldAgainAfterMs) byTag.delete(name);
     }
     if (over.length > 0) await metadata.writeUnsynced(() => forget(repo, over));
     const last = told.at(-1);

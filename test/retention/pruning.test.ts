@@ -292,6 +292,25 @@ describe('the end of a tag', () => {
   });
 });
 
+test('an end that each pull puts off a little is not told of at each look', async () => {
+  await usePolicies({ ...twoNewest, rules: [{ action: 'keep', pulledWithin: '2d' }] });
+  await push('1');
+  await pass(10_000);
+  const told = () => events('tag.ending').filter(({ tag }) => tag === '1').length;
+  expect(told()).toBe(1);
+  for (let hours = 0; hours < 23; hours++) {
+    await registry.send('/v2/app/manifests/1');
+    await push(`other-${hours}`);
+    await pass(hour);
+  }
+  expect(told()).toBe(1);
+  await pass(hour);
+  await registry.send('/v2/app/manifests/1');
+  await push('last');
+  await pass(hour);
+  expect(told()).toBe(2);
+});
+
 describe('a disk that is nearly full', () => {
   test('makes policies prune that let it: the least recently used first, over all repositories, until it is enough', async () => {
     await push('kept');
