@@ -9,7 +9,7 @@ import type { Policy } from '../retention/policy.ts';
 import { reasonText } from '../retention/reason.ts';
 import { announceEnds, comingEnds } from './ends.ts';
 import { type PlannedRemoval, planRepository, type RepositoryPlan, sharedContents } from './plan.ts';
-import { firstHourOfDay } from './pruned-day.ts';
+import { firstHourOfDay, prunedWithinDay } from './pruned-day.ts';
 import { inTurn } from './turn.ts';
 
 /** How often a repository is judged again at once because it has changed meanwhile. */
@@ -57,7 +57,6 @@ async function prune(registry: Registry, request: PruneRequest): Promise<PruneOu
     const now = registry.clock.now();
     if (!mayGoOn() || !(await isClockRight())) return { pruned, againAt: now, isEmpty: false };
     const plan = await planRepository(registry, { repo, policy, shared: sharedContents(registry, now), now });
-    const isEmpty = plan.goes.length + plan.waits.length + plan.stays.length === 0;
     // What changes all the time is pruned all the same; then what it frees may be a little off.
     const { version, narrowings } = plan.changes;
     const unchangedSince = looks < mostLooks ? { version, narrowings } : { narrowings };
@@ -65,7 +64,12 @@ async function prune(registry: Registry, request: PruneRequest): Promise<PruneOu
     pruned = sumOf(pruned, carriedOut.pruned);
     if (carriedOut.isWhole) {
       await announceEnds(registry, repo, comingEnds(plan.stays, now + noticeMs), now);
-      return { pruned, againAt: againAt(plan, noticeMs, now), isEmpty };
+      if (plan.waits.length + plan.stays.length > 0) {
+        return { pruned, againAt: againAt(plan, noticeMs, now), isEmpty: false };
+      }
+      // What was pruned of it within the day is remembered until it counts no more, whatever is pushed again.
+      const { endsAt } = await registry.metadata.read(() => prunedWithinDay(repo, now));
+      return { pruned, againAt: endsAt, isEmpty: endsAt === null };
     }
     if (looks === mostLooks) return { pruned, againAt: now + retryMs, isEmpty: false };
   }
@@ -85,7 +89,7 @@ interface CarryOutRequest {
 
 async function carryOut(
   registry: Registry,
-  { repo, policy, goes }: RepositoryPlan,
+  { repo, policy, goes, waits, stays }: RepositoryPlan,
   { now, mayGoOn, unchangedSince }: CarryOutRequest,
 ): Promise<CarriedOut> {
   let pruned = nothingPruned;
@@ -100,7 +104,7 @@ async function carryOut(
     if (gone.length < items.length) return { pruned, isWhole: false };
     await setImmediate();
   }
-  if (goes.length > 0) {
+  if (goes.length > 0 || waits.length + stays.length === 0) {
     await registry.metadata.writeUnsynced(() => change(deletePrunedBefore, { repo, hour: firstHourOfDay(now) }), {
       fromReserve: true,
     });

@@ -130,6 +130,25 @@ describe('what a policy lets go', () => {
   });
 });
 
+test('nothing is remembered of a repository that has been emptied, once its day is over', async () => {
+  await usePolicies({
+    repositories: '**',
+    default: 'keep',
+    rules: [{ action: 'prune', olderThan: '1d' }],
+    rails: { ...noRails, mayPruneLastTag: true },
+  });
+  await push('1');
+  await pass(day);
+  expect(await tags()).toEqual([]);
+  expect(registry.rows('select repo from pruned_hour')).toHaveLength(1);
+  await pass(12 * hour);
+  expect(registry.rows('select repo from pruned_hour')).toHaveLength(1);
+  await pass(14 * hour);
+  for (const table of ['pruned_hour', 'retention_review', 'announced_end']) {
+    expect({ table, rows: registry.rows(`select repo from ${table}`) }).toEqual({ table, rows: [] });
+  }
+});
+
 describe('a changed policy', () => {
   test('prunes at once where all that it would prune is within its rails', async () => {
     await push('1');
