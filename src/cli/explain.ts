@@ -42,7 +42,9 @@ function textOf(found: Explanation): string {
   for (const event of found.events) {
     const about = [event.tag, event.digest].filter((part) => part !== undefined).join(' ');
     const reason = event.reason === undefined ? '' : `: ${event.reason}`;
-    lines.push(`  ${timeText(event.at)}  ${event.kind}  ${about}  by ${event.actor}${reason}`);
+    const { bytes } = event;
+    const frees = bytes !== undefined && event.kind.endsWith('.pruned') ? `, which frees ${bytesText(bytes)}` : '';
+    lines.push(`  ${timeText(event.at)}  ${event.kind}  ${about}  by ${event.actor}${reason}${frees}`);
   }
   return lines.join('\n');
 }

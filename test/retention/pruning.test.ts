@@ -170,6 +170,8 @@ describe('a changed policy', () => {
         { name: 'two newest', state: 'approved' },
       ],
     });
+    const upcoming = await (await registry.admin('GET', '/retention/upcoming')).text();
+    expect(upcoming.match(/the default of careful is prune; careful waits for approval/g)).toHaveLength(2);
     expect(await tags()).toHaveLength(4);
     expect(await tags('other')).toEqual(['2', '3']);
     await push('5');

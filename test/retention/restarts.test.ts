@@ -29,6 +29,15 @@ async function push(tag: string): Promise<void> {
   registry.clock.advance(1000);
 }
 
+/** Runs a command on the data directory. @returns what it prints */
+async function wherry(...args: readonly string[]): Promise<string> {
+  const command = [process.execPath, join(projectDirectory, 'src', 'main.ts'), ...args];
+  const child = Bun.spawn([...command, '--data', registry.dataDirectory], { stdin: 'ignore', stdout: 'pipe' });
+  const out = await child.stdout.text();
+  expect(await child.exited).toBe(0);
+  return out;
+}
+
 const tags = () => registry.rows<{ name: string }>('select name from tag order by name').map(({ name }) => name);
 
 const twoNewest: PolicyDefinition = {
@@ -54,11 +63,13 @@ test('what a command changes while no server runs is looked at when one does', a
   await usePolicies(twoNewest);
   expect(tags()).toEqual(['1', '2', '3']);
   await registry.stop();
-  const command = [process.execPath, join(projectDirectory, 'src', 'main.ts'), 'unpin', 'app:1'];
-  const child = Bun.spawn([...command, '--data', registry.dataDirectory], { stdin: 'ignore', stdout: 'ignore' });
-  expect(await child.exited).toBe(0);
+  await wherry('unpin', 'app:1');
   await registry.resume({ 'retention.delay': '10s' });
   // The command went by the clock of this machine, which is behind that of the test.
   await registry.pruned();
   expect(tags()).toEqual(['2', '3']);
+  await registry.stop();
+  expect(await wherry('explain', 'app:1')).toContain(
+    'by retention: no rule keeps it, and the default of two newest is prune, which frees 14 B\n',
+  );
 });

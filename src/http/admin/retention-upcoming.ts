@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseDuration } from '../../config/duration.ts';
 import type { Verdict } from '../../retention/evaluate.ts';
+import type { Policy } from '../../retention/policy.ts';
 import { errors, errorsOf } from '../errors.ts';
 import { type AdminCall, linesEndpoint, nothing, time, timeText } from './endpoint.ts';
 import { progress, withPauses } from './lines.ts';
@@ -14,7 +15,7 @@ const item = z.object({
   digest: z.string(),
   /** When it goes, unless it is used before; not given where its time has come, and the rails let it go on another day. */
   endsAt: time.optional(),
-  /** Why it stays until then; or where its time has come, why it goes. */
+  /** Why it stays until then; or where its time has come, why it goes; and whether its policy waits for approval. */
   reason: z.string(),
 });
 
@@ -63,6 +64,9 @@ async function* linesOf(
   const now = registry.clock.now();
   let latest: z.output<typeof progress> = { name: 'repositories', done: 0 };
   let items = 0;
+  // Nothing goes by such a one before somebody has approved of it.
+  const waitsForApproval = (policy: Policy): boolean =>
+    admin.pruner?.policies.some((one) => one.policy === policy && one.state.state === 'waiting') ?? false;
   const plans = planRetention(registry, {
     policies: policies.set,
     repositories: glob?.glob,
@@ -83,6 +87,8 @@ async function* linesOf(
         const ends = stays
           .filter(({ changesAt }) => changesAt !== null && changesAt <= now + withinMs)
           .toSorted((one, other) => (one.changesAt ?? 0) - (other.changesAt ?? 0));
+        const reasonOf = (verdict: Verdict): string =>
+          reasonText(policy, verdict, now) + (waitsForApproval(policy) ? `; ${policy.name} waits for approval` : '');
         const coming = [
           ...[...goes, ...waits].map(({ verdict }) => ({ verdict, endsAt: null })),
           ...ends.map((verdict) => ({ verdict, endsAt: verdict.changesAt })),
@@ -91,7 +97,7 @@ async function* linesOf(
         for (let start = 0; start < coming.length; start += itemsPerLine) {
           const some = coming.slice(start, start + itemsPerLine);
           yield {
-            items: some.map(({ verdict, endsAt }) => shown(repo, verdict, endsAt, reasonText(policy, verdict, now))),
+            items: some.map(({ verdict, endsAt }) => shown(repo, verdict, endsAt, reasonOf(verdict))),
           };
         }
       }
