@@ -1,6 +1,6 @@
 import type { RepositoryName } from '../oci/names.ts';
 import type { RetentionScope } from '../registry/retention-review.ts';
-import { policyFor, type Policy } from '../retention/policy.ts';
+import { policyFor, type Policy, type Rule } from '../retention/policy.ts';
 
 /** Repositories whose policy is remembered at most. */
 const maxRemembered = 10_000;
@@ -36,4 +36,18 @@ export class PolicyScope implements RetentionScope {
       ({ criteria }) => criteria.mostRecentlyPulledCount !== undefined || criteria.budgetBytes !== undefined,
     );
   }
+
+  heedsMoves(repo: RepositoryName): boolean {
+    const { rules = [] } = this.policyOf(repo) ?? {};
+    return rules.some((rule) => rule.criteria.budgetBytes !== undefined || (counts(rule) && isByContent(rule)));
+  }
+}
+
+function counts({ criteria: { mostRecentlyPushedCount, mostRecentlyPulledCount, semver } }: Rule): boolean {
+  return (mostRecentlyPushedCount ?? mostRecentlyPulledCount ?? semver) !== undefined;
+}
+
+/** Whether it selects by what a tag leads to, and not by its name alone. */
+function isByContent({ selector: { labels, annotations, artifactType, mediaType, signed } }: Rule): boolean {
+  return labels.size + annotations.size + artifactType.length + mediaType.length > 0 || signed !== undefined;
 }

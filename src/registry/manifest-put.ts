@@ -159,14 +159,14 @@ function* put(request: Put): Operation<PutManifestOutcome> {
     const isHidden = linkDigest === null && (yield* first(linkLease, { repo, digest: blob })) !== undefined;
     if (isHidden) yield* reviewLink(repo, blob, now);
   }
-  yield* reviewRepository(request.retention, repo, changeBy(request), now);
+  yield* reviewRepository(request.retention, repo, changeBy(request, moved), now);
   return { outcome: 'created', digest, subject: manifest.subject?.digest, warnings: admission.warnings };
 }
 
 /** What is about a manifest may be its signature, for which a policy may keep it. */
-function changeBy({ manifest, tags }: Put): RepositoryChange {
+function changeBy({ repo, manifest, tags, retention }: Put, moved: readonly MovedTag[]): RepositoryChange {
   const isAbout = manifest.subject !== undefined || tags.some((tag) => subjectOfTag(tag) !== undefined);
-  return isAbout ? 'narrowed' : 'grown';
+  return isAbout || (moved.length > 0 && retention.heedsMoves(repo)) ? 'narrowed' : 'grown';
 }
 
 interface MovedTag {

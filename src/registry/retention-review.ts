@@ -8,17 +8,24 @@ export interface RetentionScope {
   lookAfterMs(repo: RepositoryName): number | undefined;
   /** Whether a pull may push something else out: where a policy counts the most recently pulled. */
   heedsPulls(repo: RepositoryName): boolean;
+  /** Whether something may stay for another tag being moved: where a policy counts by what tags lead to. */
+  heedsMoves(repo: RepositoryName): boolean;
 }
 
 /** Where there are no policies. */
-export const noRetention: RetentionScope = { lookAfterMs: () => undefined, heedsPulls: () => false };
+export const noRetention: RetentionScope = {
+  lookAfterMs: () => undefined,
+  heedsPulls: () => false,
+  heedsMoves: () => false,
+};
 
 /** Where it is not known which policies a server has: it looks at whatever has changed when it starts. */
-export const anyRetention: RetentionScope = { lookAfterMs: () => 0, heedsPulls: () => false };
+export const anyRetention: RetentionScope = { lookAfterMs: () => 0, heedsPulls: () => false, heedsMoves: () => true };
 
 /**
  * How a repository has changed: by something new, by which something else may go; or so that something may stay that was
- * to go, as where a newer tag is deleted, or a signature comes. What retention has decided before does not hold then.
+ * to go, as where a newer tag is deleted or leads to something else, or a signature comes. What retention has decided
+ * before does not hold then.
  */
 export type RepositoryChange = 'grown' | 'narrowed';
 

@@ -40,7 +40,7 @@ beforeEach(async () => {
     clock,
     log,
     traffic: { pulled: () => undefined, pushed: () => undefined },
-    retention: { lookAfterMs: () => 10_000, heedsPulls: () => false },
+    retention: { lookAfterMs: () => 10_000, heedsPulls: () => false, heedsMoves: () => true },
   });
 });
 afterEach(async () => {

@@ -12,6 +12,7 @@ import { Pruner } from '../../src/pruning/pruner.ts';
 import { putManifest } from '../../src/registry/manifest-put.ts';
 import { unconditional } from '../../src/registry/precondition.ts';
 import type { Registry } from '../../src/registry/registry.ts';
+import { changesNow } from '../../src/registry/retire.ts';
 import type { PolicyDefinition } from '../../src/retention/definition.ts';
 import { parsePolicySet } from '../../src/retention/policy-set.ts';
 import { openStores, registryOf, type Stores } from '../../src/stores.ts';
@@ -80,7 +81,7 @@ async function makePruner(policy: Omit<PolicyDefinition, 'repositories'>): Promi
   });
 }
 
-async function push(repository: string, name: string): Promise<void> {
+async function push(repository: string, name: string, content = name): Promise<void> {
   const [repo, tag] = [parseRepositoryName(repository), parseTagName(name)];
   if (repo === undefined || tag === undefined) throw new Error('they are names');
   const outcome = await putManifest(registry, {
@@ -88,7 +89,7 @@ async function push(repository: string, name: string): Promise<void> {
     reference: { kind: 'tag', tag },
     tags: [tag],
     precondition: unconditional,
-    bytes: new TextEncoder().encode(JSON.stringify(imageOf(new TextEncoder().encode(name)))),
+    bytes: new TextEncoder().encode(JSON.stringify(imageOf(new TextEncoder().encode(content)))),
     contentType: ociManifest,
   });
   expect(outcome.outcome).toBe('created');
@@ -127,4 +128,20 @@ test('a clock that is set between two repositories stops the pruner before the s
   };
   expect(await pruner.workOff()).toEqual({ tags: 0, manifests: 0, bytes: 0 });
   expect(pruner.pause).not.toBe(undefined);
+});
+
+const labelled: PolicyDefinition['rules'] = [{ action: 'keep', labels: { a: '*' }, mostRecentlyPushedCount: 1 }];
+
+test.each([
+  ['counts by what tags lead to', labelled, 1],
+  ['has a budget', [{ action: 'keep', budget: '1GB' }], 1],
+  ['counts by name', [{ action: 'keep', mostRecentlyPushedCount: 1 }], 0],
+] as const)('a tag that is moved may have another stay only where a policy %s', async (_, rules, narrowings) => {
+  await makePruner({ default: 'prune', rules });
+  await push('app', '1');
+  await push('app', '2');
+  await push('app', '2', 'else');
+  const repo = parseRepositoryName('app');
+  if (repo === undefined) throw new Error('it is a name');
+  expect(await registry.metadata.read(() => changesNow(repo))).toEqual({ version: 2, narrowings });
 });
