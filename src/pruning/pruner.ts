@@ -20,6 +20,14 @@ import { nothingPruned, type Pruned, pruneRepository, sumOf } from './prune-repo
 const takenAtOnce = 16;
 /** How soon a repository whose look failed is looked at again, in ms: twice as late after each failure. */
 const retryMs = { least: 1000, most: 3_600_000 };
+/** A repository that changes all the time is looked at for no more than this part of the time, where a look takes long. */
+const shareOfLooks = 0.02;
+/** It is left alone no longer than this, in ms: a look may have waited for something else. */
+const longestRestMs = 600_000;
+/** Looks that take less are not counted, in ms. */
+const shortLookMs = 250;
+/** Repositories of which it is remembered that a look at them takes long. */
+const mostRested = 1000;
 /** How soon after a commit the queue is looked at, in ms: many commits share a look. */
 const noticeMs = 500;
 /** How often the clock is looked at, in ms, also while nothing is due. */
@@ -66,6 +74,8 @@ export interface StandingPolicy {
 export class Pruner {
   readonly #parts: PrunerParts;
   readonly #approvals: PolicyApprovals;
+  /** Until when repositories are left alone whose last look took long, by the steady clock. */
+  readonly #restedUntil = new Map<RepositoryName, number>();
   #clock: ClockWatch | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #noticing: ReturnType<typeof setTimeout> | undefined;
@@ -226,6 +236,12 @@ export class Pruner {
         await this.#putAway(review, state === 'looking' ? clock.now() + settings.lookAfterMs + 1 : null);
         return nothingPruned;
       }
+      const startedAt = clock.monotonic();
+      const restMs = (this.#restedUntil.get(repo) ?? startedAt) - startedAt;
+      if (restMs > 0) {
+        await this.#putAway(review, clock.now() + restMs);
+        return nothingPruned;
+      }
       const { pruned, againAt, isEmpty } = await pruneRepository(registry, {
         repo,
         policy,
@@ -235,6 +251,7 @@ export class Pruner {
         isClockRight: async () => await this.#isClockRight(),
       });
       counts.pruned(pruned);
+      this.#leaveAlone(repo, startedAt);
       if (isEmpty) await this.#forget(review);
       else await this.#putAway({ ...review, attempts: 0 }, againAt);
       return pruned;
@@ -245,6 +262,15 @@ export class Pruner {
       await this.#putAway({ ...review, attempts }, dueAt);
       return nothingPruned;
     }
+  }
+
+  /** A large repository takes seconds, and each look is one after a change: others have to have their turn. */
+  #leaveAlone(repo: RepositoryName, startedAt: number): void {
+    const endedAt = this.#parts.registry.clock.monotonic();
+    this.#restedUntil.delete(repo);
+    if (endedAt - startedAt < shortLookMs) return;
+    if (this.#restedUntil.size >= mostRested) this.#restedUntil.clear();
+    this.#restedUntil.set(repo, endedAt + Math.min(longestRestMs, (endedAt - startedAt) / shareOfLooks));
   }
 
   async #putAway({ repo, version, attempts }: Review, dueAt: number | null): Promise<void> {

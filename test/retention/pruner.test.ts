@@ -26,11 +26,13 @@ let registry: Registry;
 let pruner: Pruner;
 /** What happens between two repositories. */
 let inBetween = (): void => undefined;
+/** How long each read of the database takes, in ms. */
+let readMs = 0;
 /** Whether nothing can be written that outlasts a power cut. */
 let isFull = false;
 
 beforeEach(async () => {
-  [inBetween, isFull, logged.length] = [() => undefined, false, 0];
+  [inBetween, isFull, readMs, logged.length] = [() => undefined, false, 0, 0];
   directory = await mkdtemp(join(tmpdir(), 'wherry-pruner-'));
 });
 afterEach(async () => {
@@ -54,7 +56,10 @@ async function makePruner(policy: Omit<PolicyDefinition, 'repositories'>): Promi
   registry = {
     ...made,
     metadata: {
-      read: (operation) => metadata.read(operation),
+      read: async (operation) => {
+        clock.advance(readMs);
+        return await metadata.read(operation);
+      },
       write: async (operation, options) => {
         if (isFull) throw new Error('nothing can be written');
         return await metadata.write(operation, options);
@@ -144,4 +149,24 @@ test.each([
   const repo = parseRepositoryName('app');
   if (repo === undefined) throw new Error('it is a name');
   expect(await registry.metadata.read(() => changesNow(repo))).toEqual({ version: 2, narrowings });
+});
+
+test('a repository that takes long is not looked at again at once after each change', async () => {
+  await makePruner({
+    default: 'prune',
+    rules: [{ action: 'keep', mostRecentlyPushedCount: 1 }],
+    rails: { grace: '0', tagsPerDay: '100%', bytesPerDay: '100%' },
+  });
+  pruner.start();
+  await until('it may prune', () => states()[0] === 'approved');
+  await push('app', '1');
+  clock.advance(1000);
+  readMs = 100;
+  await pruner.workOff();
+  readMs = 0;
+  await push('app', '2');
+  clock.advance(1000);
+  expect(await pruner.workOff()).toMatchObject({ tags: 0 });
+  clock.advance(3_600_000);
+  expect(await pruner.workOff()).toMatchObject({ tags: 1 });
 });
