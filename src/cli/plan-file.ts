@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises';
 import { z } from 'zod';
+import { isJsonObject } from '../oci/json.ts';
 import { StartupError } from '../startup-error.ts';
 import { planKind, planVersion } from './plan-json.ts';
 
@@ -40,13 +41,26 @@ export async function readPlanFile(path: string): Promise<PlanFile> {
     value = JSON.parse(await file.readFile('utf8'));
   } catch (error) {
     if (error instanceof StartupError) throw error;
-    const why = error instanceof SyntaxError ? 'it is not JSON' : error instanceof Error ? error.message : '';
+    const why =
+      error instanceof SyntaxError
+        ? 'it is not JSON, or was cut short'
+        : error instanceof Error
+          ? error.message
+          : String(error);
     throw new StartupError(`cannot read a plan from ${path}: ${why}`, { cause: error });
   }
   const parsed = plan.safeParse(value);
   if (parsed.success) return parsed.data;
+  const [isPlan, version] = isJsonObject(value) ? [value['kind'] === planKind, value['version']] : [false, undefined];
+  if (!isPlan) throw new StartupError(`${path} is no plan: make one with "wherry retention plan --out FILE"`);
+  if (version !== planVersion) {
+    throw new StartupError(
+      `${path} was written by another version of wherry, as version ${JSON.stringify(version)} of plans, where this one reads ${planVersion}: make the plan anew`,
+    );
+  }
   const [issue] = parsed.error.issues;
+  const where = issue?.path.join('.') ?? '';
   throw new StartupError(
-    `${path} is no plan that this version of wherry has written with "retention plan --out": ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`,
+    `${path} is not as wherry has written it: ${where}: ${issue?.message ?? ''}: make the plan anew`,
   );
 }

@@ -41,7 +41,8 @@ export const defineRetentionApply: CommandDefinition = (command, end) => {
         yield* table.text();
         const { pruned, bytes, stays } = total;
         if (pruned + stays === 0) return;
-        yield `${pruned} are in the trash, which gives ${bytesText(bytes)} back when their time there is over; ${stays} are not.\n`;
+        const notGone = stays === 0 ? '' : `; ${stays} were left as they are`;
+        yield `${pruned} went into the trash, which gives ${bytesText(bytes)} back when their time there is over${notGone}.\n`;
       },
     };
   });

@@ -25,11 +25,9 @@ export const defineRetentionApprove: CommandDefinition = (command, end) => {
   adminCommand(command, end, async (admin, { flags: { policy } }) => {
     const answer = await admin.ask(approvePolicies, { body: typeof policy === 'string' ? { policy } : {} });
     const { approved } = answer;
-    const text =
-      approved.length === 0
-        ? 'No policy waits for approval.'
-        : `Approved: ${approved.join(', ')}. What goes, goes within the rails of each day.`;
-    return printed(answer, text);
+    const none = typeof policy === 'string' ? `${policy} does not wait for approval.` : 'No policy waits for approval.';
+    const some = `Approved: ${approved.join(', ')}. What goes, goes within the rails of each day.`;
+    return printed(answer, approved.length === 0 ? none : some);
   });
 };
 
@@ -42,13 +40,21 @@ export const defineRetentionResume: CommandDefinition = (command, end) => {
   });
 };
 
-function textOf({ policies, paused }: Status): string {
+function textOf({ policies, paused, collectorPaused }: Status): string {
   const pause =
     paused === undefined
       ? []
       : [
           `Nothing is pruned until ${timeText(paused.until)} (UTC): ${paused.reason}.`,
           'If the clock is right, say "wherry retention resume".',
+          '',
+        ];
+  const held =
+    collectorPaused === undefined
+      ? []
+      : [
+          `The collector is paused since ${timeText(collectorPaused.pausedAt)} by ${collectorPaused.pausedBy}: ${collectorPaused.reason}`,
+          'Nothing is pruned either, until somebody says "wherry collector resume".',
           '',
         ];
   const rows = policies.map(({ name, state, wouldPrune, railsLet }) => [
@@ -59,7 +65,7 @@ function textOf({ policies, paused }: Status): string {
   ]);
   const waits = policies.some(({ state }) => state === 'waiting');
   const advice = waits ? ['', 'Look at "wherry retention plan", then say "wherry retention approve".'] : [];
-  return [...pause, tableText(['POLICY', 'STATE', 'WOULD PRUNE', 'AT ONCE'], rows), ...advice].join('\n');
+  return [...pause, ...held, tableText(['POLICY', 'STATE', 'WOULD PRUNE', 'AT ONCE'], rows), ...advice].join('\n');
 }
 
 const stateText = { approved: 'prunes', waiting: 'waits for approval', looking: 'is being looked at' } as const;

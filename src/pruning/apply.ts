@@ -1,4 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
+import { first } from '../metadata/operation.ts';
+import { manifestTimes } from '../metadata/queries/holds.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
 import type { Actor } from '../registry/actor.ts';
@@ -63,7 +65,10 @@ async function apply(registry: Registry, request: ApplyRequest): Promise<readonl
     const { goes, waits } = await planRepository(registry, { repo, policy: unlimited, shared, now, judge });
     // A person has looked at the plan: no rails hold what is in it.
     const going = [...goes, ...waits];
-    for (const [item, outcome] of matched.staying) applied.set(item, { outcome, freesBytes: 0 });
+    for (const [item, outcome] of matched.staying) {
+      const isManifest = outcome === 'gone' && item.tag === undefined;
+      applied.set(item, { outcome: isManifest ? await becameOf(registry, repo, item) : outcome, freesBytes: 0 });
+    }
     for (let start = 0; start < going.length; start += retiredAtOnce) {
       const some = going.slice(start, start + retiredAtOnce).map((removal) => {
         const planned = matched.plannedOf(removal.verdict);
@@ -132,6 +137,17 @@ class Matched {
     if (planned === undefined) throw new Error(`${nameOf(item)} was not planned`);
     return planned;
   }
+}
+
+/** Of a manifest that is none of those under no tag any more, whether it is there. */
+async function becameOf(
+  { metadata }: Registry,
+  repo: RepositoryName,
+  { digest, pushedAt }: PlannedItem,
+): Promise<Retirement> {
+  const row = await metadata.read(() => first(manifestTimes, { repo, digest }));
+  if (row?.state !== 'live') return 'gone';
+  return row.pushed_at > pushedAt ? 'pushed' : 'held';
 }
 
 /** Why something that a plan lets go stays; undefined where nothing has happened to it. */

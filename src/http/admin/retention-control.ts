@@ -1,12 +1,15 @@
 import { z } from 'zod';
 import type { Pruner } from '../../pruning/pruner.ts';
-import { endpoint, nothing, time, timeText } from './endpoint.ts';
+import { collectorPause } from '../../registry/collector-pause.ts';
+import { type AdminCall, endpoint, nothing, time, timeText } from './endpoint.ts';
 
 const counted = z.object({ tags: z.number().int(), manifests: z.number().int(), bytes: z.number().int() });
 
 const status = z.object({
   /** Why nothing is pruned for a while, though policies may. */
   paused: z.object({ reason: z.string(), pausedAt: time, until: time }).optional(),
+  /** An operator has paused the collector, which holds pruning too. */
+  collectorPaused: z.object({ reason: z.string(), pausedBy: z.string(), pausedAt: time }).optional(),
   policies: z.array(
     z.object({
       name: z.string(),
@@ -26,8 +29,10 @@ export const retentionStatus = endpoint({
   query: nothing,
   body: nothing,
   answer: status,
-  handle: ({ admin: { pruner } }) =>
-    Promise.resolve(pruner === undefined ? { problem: noPruner } : { answer: statusOf(pruner) }),
+  async handle(call) {
+    const { pruner } = call.admin;
+    return pruner === undefined ? { problem: noPruner(call) } : { answer: await statusOf(call, pruner) };
+  },
 });
 
 export const approvePolicies = endpoint({
@@ -42,7 +47,7 @@ export const approvePolicies = endpoint({
   answer: z.object({ approved: z.array(z.string()) }),
   async handle(call, { body }) {
     const { pruner } = call.admin;
-    if (pruner === undefined) return { problem: noPruner };
+    if (pruner === undefined) return { problem: noPruner(call) };
     const { policy: name } = body;
     if (name !== undefined && !pruner.policies.some(({ policy }) => policy.name === name)) {
       const names = pruner.policies.map(({ policy }) => policy.name).join(', ');
@@ -62,25 +67,29 @@ export const resumePruning = endpoint({
   answer: status,
   async handle(call) {
     const { pruner } = call.admin;
-    if (pruner === undefined) return { problem: noPruner };
+    if (pruner === undefined) return { problem: noPruner(call) };
     await pruner.resume(call.actor());
-    return { answer: statusOf(pruner) };
+    return { answer: await statusOf(call, pruner) };
   },
 });
 
-const noPruner = {
-  code: 'UNSUPPORTED',
-  status: 409,
-  message:
-    'nothing carries out retention policies: the configuration has none, or no server runs on this data directory',
-} as const;
+/** A command that has opened the stores by itself has no collector either. */
+function noPruner({ admin: { collector } }: AdminCall) {
+  const message =
+    collector === undefined
+      ? 'no server runs on this data directory, and only a server carries out policies; "wherry retention plan" shows what they would remove'
+      : 'the server was started without policies: write them into its configuration file, and start it again';
+  return { code: 'UNSUPPORTED', status: 409, message } as const;
+}
 
-function statusOf(pruner: Pruner): z.input<typeof status> {
+async function statusOf({ registry }: AdminCall, pruner: Pruner): Promise<z.input<typeof status>> {
   const { pause } = pruner;
+  const held = await collectorPause(registry);
   return {
     ...(pause && {
       paused: { reason: pause.reason, pausedAt: timeText(pause.pausedAt), until: timeText(pause.until) },
     }),
+    ...(held && { collectorPaused: { ...held, pausedAt: timeText(held.pausedAt) } }),
     policies: pruner.policies.map(({ policy: { name }, state }) => ({
       name,
       state: state.state,
