@@ -7,6 +7,7 @@ import { pin, unpin } from './reference/pins.ts';
 import { pulled, pullsEnd } from './reference/pulls.ts';
 import { linkBlob, promiseBlob, promiseManifest, put } from './reference/pushes.ts';
 import type { Reference } from './reference/reference.ts';
+import { judgeTag, retireTag, tagAskedFor } from './reference/retire.ts';
 import { emptyTrash, restoreManifest, restoreTag } from './reference/trash.ts';
 import type { Action } from './schedule.ts';
 
@@ -77,6 +78,7 @@ export function judge(model: Reference, action: Action, opened: Opened, now: num
       const target = model.target(repo, tagAt(action.tag));
       if (target === undefined) return 'unknown';
       promiseManifest(model, repo, target, now);
+      tagAskedFor(model, repo, tagAt(action.tag), now);
       return target;
     }
     case 'pull': {
@@ -90,6 +92,12 @@ export function judge(model: Reference, action: Action, opened: Opened, now: num
       return deleteManifest(model, repositoryAt(action.repo), manifestAt(action.manifest).digest, now);
     case 'delete tag':
       return deleteTag(model, repositoryAt(action.repo), tagAt(action.tag), now);
+    case 'judge tag':
+      return judgeTag(model, repositoryAt(action.repo), tagAt(action.tag), opened.judged);
+    case 'retire tag': {
+      const retiring = { isForRoom: action.isForRoom, told: opened.retirement };
+      return retireTag(model, repositoryAt(action.repo), tagAt(action.tag), retiring, now);
+    }
     case 'restore': {
       const repo = repositoryAt(action.repo);
       const digest = action.manifest === null ? undefined : manifestAt(action.manifest).digest;

@@ -1,6 +1,8 @@
-import type { RepositoryName } from '../../src/oci/names.ts';
+import type { RepositoryName, TagName } from '../../src/oci/names.ts';
 import type { Reference as TagOrDigest } from '../../src/oci/reference.ts';
 import type { Target } from '../../src/oci/target.ts';
+import { repositoryFacts } from '../../src/pruning/item-facts.ts';
+import { RepositoryGraph } from '../../src/pruning/repository-graph.ts';
 import { anyClient } from '../../src/registry/actor.ts';
 import { deleteBlob, headBlobForPush } from '../../src/registry/blob.ts';
 import { deleteManifest, removeTag } from '../../src/registry/manifest-delete.ts';
@@ -9,7 +11,9 @@ import { putManifest } from '../../src/registry/manifest-put.ts';
 import { mountBlob } from '../../src/registry/mount.ts';
 import { type Pin, pin, unpin } from '../../src/registry/pin.ts';
 import { unconditional } from '../../src/registry/precondition.ts';
+import type { Registry } from '../../src/registry/registry.ts';
 import { restore } from '../../src/registry/restore.ts';
+import { type Retirable, retire } from '../../src/registry/retire.ts';
 import { emptyTrash } from '../../src/registry/trash.ts';
 import { appendToUpload } from '../../src/registry/upload-append.ts';
 import { closeUpload } from '../../src/registry/upload-close.ts';
@@ -20,12 +24,18 @@ import { type Answer, emptiedAnswer, movedOnAnswer, restoredAnswer } from './ans
 import { chunkOf, nextChunk, restOf } from './chunks.ts';
 import { blobAt, manifestAt, reasonOf, referenceOf, repositoryAt, tagAt } from './places.ts';
 import type { Reference } from './reference/reference.ts';
+import { judgementKey } from './reference/retire.ts';
 import type { Action, Place } from './schedule.ts';
 import type { World } from './world.ts';
 
-/** Whatever the outcome of an upload's opening was called. */
+/** What an action has found out that no model could know. */
 export interface Opened {
+  /** Whatever the outcome of an upload's opening was called. */
   id: string | undefined;
+  /** As what a tag was seen. */
+  judged?: Retirable | undefined;
+  /** What became of a tag that was to go. */
+  retirement?: Answer | undefined;
 }
 
 /** Has the registry do it. What it is to be done to, the model knows. */
@@ -102,6 +112,17 @@ export async function perform(world: World, model: Reference, action: Action, op
     }
     case 'delete tag':
       return answerOf(await removeTag(registry, repositoryAt(action.repo), tagAt(action.tag), unconditional));
+    case 'judge tag':
+      opened.judged = await seenTag(registry, repositoryAt(action.repo), tagAt(action.tag));
+      return opened.judged === undefined ? 'unknown' : 'judged';
+    case 'retire tag': {
+      const repo = repositoryAt(action.repo);
+      const judged = model.judgements.get(judgementKey(repo, tagAt(action.tag)));
+      if (judged === undefined) return 'nothing to do';
+      const retired = await retire(registry, { repo, items: [judged], actor, isForRoom: action.isForRoom });
+      opened.retirement = retired.outcome === 'retired' ? retired.retirements.join() : retired.outcome;
+      return opened.retirement;
+    }
     case 'restore': {
       const restored = await restore(registry, { target: targetOf(action, repositoryAt(action.repo)), actor });
       if (restored.outcome === 'restored') return restoredAnswer(restored);
@@ -135,6 +156,17 @@ export async function perform(world: World, model: Reference, action: Action, op
 }
 
 const actor = anyClient;
+
+/** A tag as a retention policy sees it, which writes the pulls first. */
+async function seenTag(registry: Registry, repo: RepositoryName, tag: TagName): Promise<Retirable | undefined> {
+  await registry.pulls.flush();
+  const graph = await RepositoryGraph.read(registry.metadata, repo);
+  const context = { descriptions: new Map(), now: registry.clock.now(), leaseMs: registry.windows.leaseMs };
+  const found = repositoryFacts(graph, context).facts.tags.find(({ name }) => name === tag);
+  if (found === undefined || found.pushedAt === null) return undefined;
+  const { digest, pushedAt, taggedAt, pulledAt } = found;
+  return { tag, digest, pushedAt, taggedAt, pulledAt, reason: 'a model has judged it', freesBytes: 0 };
+}
 
 /** Which kind of pin it is that refuses something. */
 function answerOf(outcome: { readonly outcome: string; readonly pin?: Pin }): Answer {

@@ -50,6 +50,7 @@ export async function runSchedule(schedule: Schedule, mutation?: Mutation): Prom
 }
 
 type SlowPush = Extract<Step, { readonly step: 'slow push' }>;
+type Retire = Extract<Step, { readonly step: 'retire' }>;
 
 class Run {
   readonly #world: World;
@@ -99,6 +100,9 @@ class Run {
         }
         return;
       }
+      case 'retire':
+        await this.#retire(step);
+        return;
       case 'undo':
       case 'empty': {
         const inTrash = trashOf(this.#model);
@@ -141,10 +145,15 @@ class Run {
   async #whileCollecting(action: Action): Promise<void> {
     this.operations += 2;
     const opened: Opened = { id: undefined };
+    const { uploads } = this.#world.seen();
     const collecting = this.#world.collect();
     const [answer] = await Promise.all([perform(this.#world, this.#model, action, opened), collecting]);
     await this.#world.idle();
     const seen = this.#world.seen();
+    // Where time has passed, the collector may have found an upload under way at the end of it that has gone since.
+    for (const repo of repositories) {
+      if (uploads.some((row) => row.repo === repo && row.oid !== null)) this.#model.in(repo).uploadedAt = this.#now;
+    }
 
     const before = this.#model.copy();
     const after = this.#model;
@@ -193,6 +202,7 @@ class Run {
     if (answered === undefined) {
       // The client gives the session up, since it does not know how it stands.
       if ('slot' in action) without.uploads.delete(action.slot);
+      without.judgements.clear();
       problems.push(...goneFrom(without, seen, this.#now));
       if (problems.length === 0) {
         this.#model = without;
@@ -203,6 +213,8 @@ class Run {
     if (answered !== undefined && answered !== expected) problems.push(`"${answered}" instead of "${expected}"`);
     if (answered === undefined && 'slot' in action) this.#model.uploads.delete(action.slot);
     pullsEnd(this.#model, false);
+    // Pulls that it was to be judged by may be forgotten: it is judged anew.
+    this.#model.judgements.clear();
     const others = goneFrom(this.#model, seen, this.#now);
     if (others.length > 0 || (answered !== undefined && problems.length > 0)) {
       throw new Broken(
@@ -244,6 +256,53 @@ class Run {
     if (last !== undefined) await this.#alone({ do: 'close upload', slot: 0, blob: last });
     await this.step({ step: 'collect all' });
     await this.#alone({ do: 'put manifest', repo, manifest, tags: withTags });
+  }
+
+  async #retire({ place, meanwhile, isForRoom, as }: Retire): Promise<void> {
+    const there = [...this.#model.repositories].flatMap(([repo, { tags: its }]) =>
+      [...its.keys()].map((tag) => ({ repo, tag })),
+    );
+    const one = there[place % there.length];
+    if (one === undefined) return;
+    const [repo, tag] = [repositories.indexOf(one.repo), tags.indexOf(one.tag)];
+    await this.#alone({ do: 'judge tag', repo, tag });
+    for (const event of meanwhile) {
+      const target = this.#model.target(one.repo, one.tag);
+      if (target === undefined) break;
+      const manifest = placeOf(target);
+      switch (event) {
+        case 'time passes':
+          await this.#alone({ do: 'let time pass', ms: 1 });
+          break;
+        case 'it is pulled':
+          await this.#alone({ do: 'pull', repo, manifest, isWritten: false });
+          break;
+        case 'a child is pulled':
+          for (const child of manifestOf(target).children) {
+            await this.#alone({ do: 'pull', repo, manifest: placeOf(child), isWritten: false });
+          }
+          break;
+        case 'it is asked for':
+          await this.#alone({ do: 'head tag', repo, tag });
+          break;
+        case 'it is pushed again':
+          await this.#alone({ do: 'put manifest', repo, manifest, tags: [tag] });
+          break;
+        case 'it is deleted and pushed':
+          await this.#alone({ do: 'delete tag', repo, tag });
+          await this.#alone({ do: 'put manifest', repo, manifest, tags: [tag] });
+          break;
+        case 'it is pinned':
+          await this.#alone({ do: 'pin', repo, tag, manifest: null, reason: 0 });
+          break;
+        case 'its manifest is pinned':
+          await this.#alone({ do: 'pin', repo, tag: null, manifest, reason: 0 });
+      }
+    }
+    const retire: Action = { do: 'retire tag', repo, tag, isForRoom };
+    if (as === 'alone') await this.#alone(retire);
+    else if (as === 'while collecting') await this.#whileCollecting(retire);
+    else await this.#killed(retire, place % 5);
   }
 
   // What has gone, and whether it might.

@@ -24,6 +24,10 @@ export type Action =
   | { readonly do: 'pull'; readonly repo: number; readonly manifest: number; readonly isWritten: boolean }
   | { readonly do: 'delete manifest'; readonly repo: number; readonly manifest: number }
   | { readonly do: 'delete tag'; readonly repo: number; readonly tag: number }
+  /** As a retention policy looks at it, before it goes. */
+  | { readonly do: 'judge tag'; readonly repo: number; readonly tag: number }
+  /** A tag that was judged is to go, if nothing has happened to it since. */
+  | { readonly do: 'retire tag'; readonly repo: number; readonly tag: number; readonly isForRoom: boolean }
   | { readonly do: 'restore'; readonly repo: number; readonly tag: Place; readonly manifest: Place }
   | ({ readonly do: 'empty trash'; readonly isTrial: boolean } & {
       readonly [part in 'repo' | 'tag' | 'manifest']: Place;
@@ -51,6 +55,14 @@ export type Step =
   | { readonly step: 'collect all' }
   /** Something that can be deleted is: by its place among all that can, counted round and round. */
   | { readonly step: 'delete'; readonly place: number }
+  /** A tag that is there is judged, and retired after all of this has happened; in the same way. */
+  | {
+      readonly step: 'retire';
+      readonly place: number;
+      readonly meanwhile: readonly Meanwhile[];
+      readonly isForRoom: boolean;
+      readonly as: 'alone' | 'while collecting' | 'killed';
+    }
   /** Something that is in the trash is restored, in the same way. */
   | { readonly step: 'undo'; readonly place: number }
   /** The trash is emptied of something that is in it, and of all that has its repository, tag or digest. */
@@ -65,6 +77,20 @@ export type Step =
       readonly tags: readonly number[];
       readonly ms: number;
     };
+
+/** What happens to a tag, or what it leads to, between its being judged and its going. */
+export type Meanwhile = (typeof meanwhiles)[number];
+
+const meanwhiles = [
+  'time passes',
+  'it is pulled',
+  'a child is pulled',
+  'it is asked for',
+  'it is pushed again',
+  'it is deleted and pushed',
+  'it is pinned',
+  'its manifest is pinned',
+] as const;
 
 export interface Schedule {
   readonly windows: Windows;
@@ -107,6 +133,8 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('pull'), repo, manifest, isWritten: fc.boolean() }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('delete manifest'), repo, manifest }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('delete tag'), repo, tag }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('judge tag'), repo, tag }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('retire tag'), repo, tag, isForRoom: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('restore'), repo, tag, manifest: perhaps(manifest) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('restore'), repo, tag: fc.constant(null), manifest }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('empty trash'), isTrial: fc.boolean(), ...partOfTrash }) },
@@ -130,6 +158,16 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ step: fc.constant('collect all') }) },
   { weight: 8, arbitrary: fc.record({ step: fc.constant('delete'), place: fc.nat(30) }) },
   { weight: 8, arbitrary: fc.record({ step: fc.constant('undo'), place: fc.nat(30) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      step: fc.constant('retire'),
+      place: fc.nat(30),
+      meanwhile: fc.array(fc.constantFrom(...meanwhiles), { maxLength: 2 }),
+      isForRoom: fc.boolean(),
+      as: fc.constantFrom('alone', 'alone', 'alone', 'while collecting', 'killed'),
+    }),
+  },
   {
     weight: 3,
     arbitrary: fc.record({

@@ -51,16 +51,29 @@ export function deleteTag(model: Reference, repo: RepositoryName, tag: TagName, 
 }
 
 /** A tag leads elsewhere, or nowhere: what it led to is in the trash. */
-export function untag(model: Reference, repo: RepositoryName, tag: TagName, target: Digest, now: number): void {
+export function untag(
+  model: Reference,
+  repo: RepositoryName,
+  tag: TagName,
+  target: Digest,
+  now: number,
+  leaseMs: number = model.windows.leaseMs,
+): void {
   const until = now + model.windows.trashMs;
   model.in(repo).trashTag({ tag, manifest: target, until });
-  release(model, repo, target, now);
+  release(model, repo, target, now, leaseMs);
 }
 
 /** Something that held a manifest is gone: it stays for a lease, and not as one that waits for its first tag. */
-export function release(model: Reference, repo: RepositoryName, digest: Digest, now: number): void {
+export function release(
+  model: Reference,
+  repo: RepositoryName,
+  digest: Digest,
+  now: number,
+  leaseMs: number = model.windows.leaseMs,
+): void {
   const manifest = model.in(repo).manifests.get(digest);
   if (manifest === undefined) return;
   manifest.wasReleased = true;
-  renewLease(manifest, now, model.windows.leaseMs);
+  renewLease(manifest, now, leaseMs);
 }

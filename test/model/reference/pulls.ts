@@ -8,6 +8,7 @@ export function pulled(model: Reference, repo: RepositoryName, digest: Digest, n
   if (manifest === undefined) return;
   manifest.pulledAt = now;
   manifest.lastPulledAt = now;
+  if (manifest.trashUntil === undefined) manifest.surelyPulledAt = now;
 }
 
 /** The pulls until now are written, or forgotten. */
@@ -15,6 +16,7 @@ export function pullsEnd(model: Reference, areWritten: boolean): void {
   for (const { manifests } of model.repositories.values()) {
     for (const manifest of manifests.values()) {
       if (areWritten) manifest.usedAt = Math.max(manifest.usedAt, manifest.pulledAt);
+      else manifest.surelyPulledAt = 0;
       manifest.pulledAt = 0;
     }
   }

@@ -6,6 +6,7 @@ import { promiseLease, renewLease } from './lease.ts';
 import { pinAgainstMove, type PinnedBy } from './pins.ts';
 import type { Reference } from './reference.ts';
 import type { ModelManifest, ModelRepository } from './repository.ts';
+import { tagPushed } from './retire.ts';
 
 export type PutAnswer = 'created' | 'missing' | PinnedBy;
 
@@ -75,6 +76,7 @@ export function put(
     usedAt: now,
     pulledAt: before?.pulledAt ?? 0,
     lastPulledAt: before?.lastPulledAt ?? 0,
+    surelyPulledAt: before?.surelyPulledAt ?? 0,
     heldBlobs: new Set(all.filter((digest) => model.seesBlob(repo, digest))),
     heldChildren: new Set(known.children.filter((digest) => model.sees(repo, digest))),
   };
@@ -83,7 +85,7 @@ export function put(
   manifestComes(there, known.digest);
   for (const tag of tags) {
     const target = there.tags.get(tag);
-    there.tags.set(tag, known.digest);
+    tagPushed(there, tag, known.digest, now);
     if (target !== undefined && target !== known.digest) untag(model, repo, tag, target, now);
   }
   return 'created';

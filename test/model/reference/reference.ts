@@ -1,6 +1,7 @@
 import type { Digest } from '../../../src/oci/digest.ts';
 import type { RepositoryName, TagName } from '../../../src/oci/names.ts';
 import type { SparsePolicy, Windows } from '../../../src/registry/registry.ts';
+import type { Retirable } from '../../../src/registry/retire.ts';
 import { ModelRepository } from './repository.ts';
 import type { ModelUpload } from './uploads.ts';
 
@@ -14,6 +15,8 @@ export class Reference {
   readonly sparse: SparsePolicy;
   readonly repositories = new Map<RepositoryName, ModelRepository>();
   readonly uploads = new Map<number, ModelUpload>();
+  /** What tags were seen to be, for their pruning. */
+  readonly judgements = new Map<string, Retirable>();
   /** Until when something may be held by what a client was not answered any more. */
   vagueUntil = 0;
 
@@ -27,6 +30,7 @@ export class Reference {
     const copy = new Reference(this.windows, this.sparse);
     for (const [name, repository] of this.repositories) copy.repositories.set(name, repository.copy());
     for (const [slot, upload] of this.uploads) copy.uploads.set(slot, { ...upload });
+    for (const [key, judged] of this.judgements) copy.judgements.set(key, judged);
     copy.vagueUntil = this.vagueUntil;
     return copy;
   }

@@ -14,6 +14,8 @@ export interface ModelManifest extends Lease {
   pulledAt: number;
   /** The last pull, be it forgotten. */
   lastPulledAt: number;
+  /** The last pull that is written, or would be before anything is pruned; 0 where a killed process may have forgotten it. */
+  surelyPulledAt: number;
   /** What it refers to and holds: absent content it holds only when it comes. */
   readonly heldBlobs: Set<Digest>;
   readonly heldChildren: Set<Digest>;
@@ -21,6 +23,13 @@ export interface ModelManifest extends Lease {
 
 export interface ModelLink extends Lease {
   isHidden: boolean;
+}
+
+/** When a tag came to lead where it leads, and between which times it was last pushed or asked for. */
+export interface TagTimes {
+  readonly movedAt: number;
+  readonly pushedAtLeast: number;
+  readonly pushedAtMost: number;
 }
 
 /** What a deleted or moved tag pointed at. */
@@ -35,6 +44,8 @@ export class ModelRepository {
   readonly manifests = new Map<Digest, ModelManifest>();
   readonly links = new Map<Digest, ModelLink>();
   readonly tags = new Map<TagName, Digest>();
+  /** Also of tags that have gone. */
+  readonly tagTimes = new Map<TagName, TagTimes>();
   /** By tag and digest, in the order in which they came. */
   readonly trashedTags = new Map<string, TrashedTag>();
   /** By what is pinned: "repository", "tag x", "manifest sha256:…". With the reason. */
@@ -59,6 +70,7 @@ export class ModelRepository {
     }
     for (const [digest, link] of this.links) copy.links.set(digest, { ...link });
     for (const [tag, digest] of this.tags) copy.tags.set(tag, digest);
+    for (const [tag, times] of this.tagTimes) copy.tagTimes.set(tag, times);
     for (const [key, trashed] of this.trashedTags) copy.trashedTags.set(key, trashed);
     for (const [key, reason] of this.pins) copy.pins.set(key, reason);
     copy.uploadedAt = this.uploadedAt;

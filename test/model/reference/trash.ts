@@ -5,6 +5,7 @@ import { renewLease } from './lease.ts';
 import { blobComes, manifestComes } from './pushes.ts';
 import type { Reference } from './reference.ts';
 import type { ModelRepository, TrashedTag } from './repository.ts';
+import { tagPushed } from './retire.ts';
 
 /** A tag leads to what it led to last, or to what is named, unless it leads to something else by now. */
 export function restoreTag(
@@ -52,7 +53,7 @@ function bringBack(
       continue;
     }
     back.push(tag);
-    there.tags.set(tag, digest);
+    tagPushed(there, tag, digest, now);
     there.trashedTags.delete(`${tag} ${digest}`);
   }
   const manifest = there.manifests.get(digest);
