@@ -194,10 +194,10 @@ class Run {
     await this.#world.kill(performing);
     const seen = this.#world.seen();
 
-    pullsEnd(this.#model, false);
     // Where it was not answered, it may have renewed a lease.
     this.#model.vagueUntil = this.#now + longestWindowMs;
     const without = this.#model.copy();
+    pullsEnd(without, false);
     const problems: string[] = [];
     if (answered === undefined) {
       // The client gives the session up, since it does not know how it stands.
