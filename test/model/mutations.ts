@@ -7,10 +7,15 @@ import {
   parentsOf,
 } from '../../src/metadata/queries/holds.ts';
 import { renewLinkLease } from '../../src/metadata/queries/links.ts';
-import { attachAbsentChildEdges, renewManifestLease } from '../../src/metadata/queries/manifests.ts';
+import {
+  attachAbsentChildEdges,
+  recordManifestPull,
+  renewManifestLease,
+} from '../../src/metadata/queries/manifests.ts';
 import { findPin, pinnedTagOf } from '../../src/metadata/queries/pins.ts';
 import { removeQuotaLink, takeQuotaTags } from '../../src/metadata/queries/quotas.ts';
 import { allReferrersOf, deleteTrashedTag, releaseManifest } from '../../src/metadata/queries/removals.ts';
+import { insertTagTrash, touchTag } from '../../src/metadata/queries/tags.ts';
 import { upsertTask } from '../../src/metadata/queries/tasks.ts';
 import { endManifestTrash, endTagTrash, showBlobsOf } from '../../src/metadata/queries/trash.ts';
 import type { Parameters, Query } from '../../src/metadata/query.ts';
@@ -59,6 +64,9 @@ export const mistakes: readonly KnownMistake[] = [
   mistake('the delete of a manifest does not look at the pins of its tags', { query: pinnedTagOf }),
   mistake('a link that goes still counts in its quota', { query: removeQuotaLink }),
   mistake('a tag that goes still counts in its quota', { query: takeQuotaTags }),
+  mistake('a HEAD of a tag does not keep it from being pruned (R22)', { query: touchTag }),
+  mistake('a pull does not keep a tag from being pruned (R25)', { query: recordManifestPull }),
+  mistake('what a deleted or pruned tag led to is not in the trash (R23)', { query: insertTagTrash }),
 ];
 
 class DeafStore implements MetadataStore {
