@@ -48,6 +48,8 @@ test('the workload reaches every failure point there is', async () => {
     step = name;
   });
   await verify(registry, workload);
+  expect(workload.prunable.size).toBe(1);
+  expect(registry.fateOf('scratch', 'old')).toMatchObject({ isThere: false, events: 1 });
   everyStep = reached;
   const known = new Set(reached.map(({ point }) => point));
   expect(failurePoints.filter((point) => !known.has(point))).toEqual([]);
@@ -122,6 +124,7 @@ async function survives(fault: Fault, again: readonly Fault[] = []): Promise<boo
       expect(await registry.findings()).toEqual([]);
     }
     await registry.start();
+    await registry.settled();
     await verify(registry, workload);
     await deleteEverything(registry);
     expect(registry.leftovers()).toEqual([]);
@@ -134,8 +137,20 @@ async function survives(fault: Fault, again: readonly Fault[] = []): Promise<boo
 }
 
 /** Pulls back what was acknowledged, and whatever else can be seen: where a request was cut short, before or after it. */
-async function verify(registry: CrashingRegistry, { images, blobs }: Workload): Promise<void> {
+async function verify(registry: CrashingRegistry, { images, blobs, prunable }: Workload): Promise<void> {
   const { origin } = registry;
+  for (const [name, digest] of prunable) {
+    const [repo = '', tag = ''] = name.split(':');
+    const { isThere, isTrashed, events } = registry.fateOf(repo, tag);
+    // It went as a whole, with its event; how long it is in the trash is a matter of the hours.
+    expect({ name, events, isTrashed: isThere && isTrashed }).toEqual({
+      name,
+      events: isThere ? 0 : 1,
+      isTrashed: false,
+    });
+    if (isThere) expect(`${name} ${await pullWhole(origin, repo, tag)}`).toBe(`${name} ${digest}`);
+    else if (isTrashed) await restored(registry, { repo, tag, digest });
+  }
   for (const [name, digest] of images) {
     const [, repo = '', reference = ''] = /^(.+?)[:@](.+)$/.exec(name) ?? [];
     expect(`${name} ${await pullWhole(origin, repo, reference)}`).toBe(`${name} ${digest}`);
@@ -145,6 +160,15 @@ async function verify(registry: CrashingRegistry, { images, blobs }: Workload): 
     expect((await fetch(`${origin}/v2/${repo}/blobs/${digest}`, { method: 'HEAD' })).status).toBe(200);
   }
   for (const { repo, tag } of await everyTag(origin)) await pullWhole(origin, repo, tag);
+}
+
+/** What is in the trash comes back whole. */
+async function restored(
+  registry: CrashingRegistry,
+  { repo, tag, digest }: { readonly repo: string; readonly tag: string; readonly digest: string },
+): Promise<void> {
+  expect((await registry.admin('POST', '/trash/restore', { target: `${repo}:${tag}` })).status).toBe(200);
+  expect(await pullWhole(registry.origin, repo, tag)).toBe(digest);
 }
 
 async function deleteEverything(registry: CrashingRegistry): Promise<void> {

@@ -8,8 +8,19 @@ import { freePort, ServerProcess } from '../server/server-process.ts';
 import { until } from '../server/until.ts';
 
 const hourMs = 3_600_000;
-/** What stays when nothing is left: what happened, and what is known of the store itself. */
-const tablesThatStay = new Set(['event', 'storage_sample', 'store', 'stored']);
+/** So soon retention looks again at a repository where that has failed, in ms. */
+const longestRetryMs = 5000;
+/** What stays when nothing is left: what happened, which policies may prune, and what is known of the store itself. */
+const tablesThatStay = new Set([
+  'event',
+  'policy_approval',
+  'pruned_hour',
+  'pull_history',
+  'push_history',
+  'storage_sample',
+  'store',
+  'stored',
+]);
 
 /** What happens when a failure point is reached for the nth time. */
 export interface Fault {
@@ -52,6 +63,13 @@ export class CrashingRegistry implements AsyncDisposable {
     return this.#server.origin;
   }
 
+  /** Asks the admin API for something under /admin/v1. */
+  async admin(method: string, path: string, body: object): Promise<Response> {
+    const authorization = `Bearer ${readFileSync(join(this.data, 'admin.token'), 'utf8').trim()}`;
+    const init = { method, headers: { authorization }, body: JSON.stringify(body) };
+    return await fetch(`${this.origin}/admin/v1${path}`, init);
+  }
+
   /** Every failure point that it has reached since the beginning, in order. */
   reached(): readonly string[] {
     return readFileSync(join(this.#directory, 'reached'), 'utf8').split('\n').slice(0, -1);
@@ -82,11 +100,36 @@ export class CrashingRegistry implements AsyncDisposable {
     process.kill(server.pid, 'SIGUSR2');
     await until('the hour has passed', () => hoursSeen() > before || server.hasEnded);
     this.#hours++;
+    await this.settled();
+  }
+
+  /** Resolves when the collector and the policies have done all that is due, or it cannot go on. */
+  async settled(): Promise<void> {
+    const server = this.#server;
+    if (server === undefined) return;
     await until('nothing is due', async () => server.hasEnded || !this.#isAnyDue() || !(await isReady(server.origin)));
   }
 
   #isAnyDue(): boolean {
-    return this.#rows('select 1 from task where due_at <= ?', Date.now() + this.#hours * hourMs) > 0;
+    const now = Date.now() + this.#hours * hourMs;
+    const tasks = this.#rows('select 1 from task where due_at <= ?', now);
+    return tasks + this.#rows('select 1 from retention_review where due_at <= ?', now + longestRetryMs) > 0;
+  }
+
+  /** What became of a tag that policies may prune, as the tables say at one moment. */
+  fateOf(
+    repo: string,
+    tag: string,
+  ): { readonly isThere: boolean; readonly isTrashed: boolean; readonly events: number } {
+    using database = new Database(join(this.data, 'wherry.db'), { readonly: true });
+    const row = database
+      .query<{ there: number; trashed: number; events: number }, Record<string, string>>(
+        `select (select count(*) from tag where repo = $repo and name = $tag) as there,
+           (select count(*) from tag_trash where repo = $repo and name = $tag) as trashed,
+           (select count(*) from event where kind = 'tag.pruned' and repo = $repo and tag = $tag) as events`,
+      )
+      .get({ $repo: repo, $tag: tag });
+    return { isThere: row?.there === 1, isTrashed: row?.trashed === 1, events: row?.events ?? 0 };
   }
 
   #rows(sql: string, ...parameters: number[]): number {

@@ -2,6 +2,7 @@ import { Database } from 'bun:sqlite';
 import { openSync, writeSync } from 'node:fs';
 import { loadConfig } from '../../src/config/load.ts';
 import { createLog } from '../../src/log/log.ts';
+import { parsePolicySet } from '../../src/retention/policy-set.ts';
 import { startServer } from '../../src/server.ts';
 import { callsThatReach, type FailurePoint } from './failure-points.ts';
 
@@ -79,7 +80,9 @@ const flags = new Map(
     'windows.lease': '10m',
     'windows.neverTagged': '20m',
     'windows.upload': '30m',
-    'windows.trash': '0',
+    'windows.trash': '30m',
+    // Longer than a test takes: what policies let go goes when an hour passes.
+    'retention.delay': '30m',
     'windows.condemned': '0',
     'http.drain': '1s',
     'log.level': 'warn',
@@ -87,8 +90,18 @@ const flags = new Map(
 );
 const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
 if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
+const policies = parsePolicySet([
+  {
+    repositories: 'scratch',
+    default: 'prune',
+    rules: [{ action: 'keep', mostRecentlyPushedCount: 1 }],
+    rails: { grace: '0', tagsPerDay: '100%', bytesPerDay: '100%' },
+  },
+]);
+if (!policies.ok) throw new Error(policies.problems.join('\n'));
 const server = await startServer({
   config: loaded.config,
+  policies: policies.set,
   log: await createLog({ level: 'warn', format: 'json' }),
   clock: { monotonic: () => performance.now() + clockMs, now: () => Date.now() + clockMs },
   syncs: callsThatReach(reach),
@@ -97,6 +110,7 @@ process.on('SIGUSR2', () => {
   clockMs += hourMs;
   writeSync(reached, 'an hour\n');
   server.collector.wake();
+  server.pruner?.wake();
 });
 process.on('SIGTERM', () => {
   void server.stop().finally(() => process.exit(0));

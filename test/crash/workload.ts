@@ -24,6 +24,8 @@ const mebibyte = 1024 * 1024;
 export class Workload {
   /** The digest that `repo:tag` or `repo@digest` must lead to. */
   readonly images = new Map<string, string>();
+  /** What is no longer promised, since policies may have pruned it: `repo:tag`. */
+  readonly prunable = new Map<string, string>();
   /** Pushed, and within their lease: `repo@digest`. */
   readonly blobs = new Set<string>();
   readonly #registry: CrashingRegistry;
@@ -82,10 +84,28 @@ export class Workload {
       { name: 'a blob that nothing needs', run: () => this.#pushAndDelete('app') },
       { name: 'a manifest deleted by its digest', run: () => this.#removeByDigest('other', digestOf(second), 'two') },
       { name: 'an index deleted by its digest', run: () => this.#removeByDigest('app', digestOf(index), 'multi') },
-      { name: 'collecting', run: () => this.#hoursPass(3) },
+      { name: 'an image that a policy is to prune', run: () => this.#pushImage('scratch', 'old') },
+      { name: 'an image that it keeps', run: () => this.#pushImage('scratch', 'new') },
+      { name: 'pruning', run: () => this.#prune('scratch:old') },
+      { name: 'collecting', run: () => this.#hoursPass(2) },
       { name: 'a blob that was collected', run: () => this.#push('app', this.#base) },
       { name: 'an image that was collected', run: () => this.#put('app', 'again', first) },
     ];
+  }
+
+  async #pushImage(repo: string, tag: string): Promise<void> {
+    const [config, layer] = [freshBytes(), freshBytes(1500)];
+    await this.#push(repo, config);
+    await this.#push(repo, layer);
+    await this.#put(repo, tag, JSON.stringify(imageOf(config, layer)));
+  }
+
+  /** A policy keeps the newest only: the other may go from now on, if both are there. */
+  async #prune(name: string): Promise<void> {
+    const digest = this.images.get(name);
+    if (digest !== undefined) this.prunable.set(name, digest);
+    this.images.delete(name);
+    await this.#hoursPass(1);
   }
 
   async #hoursPass(hours: number): Promise<void> {
