@@ -14,12 +14,12 @@ import { openStores, registryOf, type Stores } from '../stores.ts';
 import { anyClient } from './actor.ts';
 import { getManifest, headManifestForPush } from './manifest-get.ts';
 import { putManifest } from './manifest-put.ts';
-import { removeTag } from './manifest-delete.ts';
+import { deleteManifest, removeTag } from './manifest-delete.ts';
 import { pin, unpin } from './pin.ts';
 import { unconditional } from './precondition.ts';
 import type { Registry } from './registry.ts';
 import { restore } from './restore.ts';
-import { type Retirable, retire, type RetireOutcome } from './retire.ts';
+import { changesNow, type Retirable, retire, type RetireOutcome } from './retire.ts';
 
 const repo = known(parseRepositoryName('app'));
 const clock = new ManualClock();
@@ -289,5 +289,22 @@ describe('several', () => {
     await unpin(registry, { repo, reference: three, actor: anyClient });
     expect(await retireUnchanged({ narrowings: 3 })).toEqual({ outcome: 'changed' });
     expect(await retireUnchanged({ narrowings: 4 })).toEqual({ outcome: 'retired', retirements: ['pruned'] });
+  });
+
+  test('do not go where a signature has come back from the trash since', async () => {
+    const signed = image('1');
+    const item = judged(await push(signed, { tags: ['1'] }), '1');
+    const subject = { mediaType: ociManifest, digest: sha256(signed), size: signed.length };
+    const signature = await push(JSON.stringify({ ...imageOf(new Uint8Array(1)), subject }));
+    await deleteManifest(registry, repo, signature, unconditional);
+    const { narrowings } = await stores.metadata.read(() => changesNow(repo));
+    const restored = await restore(registry, {
+      target: { repo, tag: undefined, digest: signature },
+      actor: anyClient,
+    });
+    expect(restored.outcome).toBe('restored');
+    expect(await retire(registry, { repo, items: [item], actor: anyClient, unchangedSince: { narrowings } })).toEqual({
+      outcome: 'changed',
+    });
   });
 });
