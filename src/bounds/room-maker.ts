@@ -222,9 +222,9 @@ export class RoomMaker {
   async #tellCrossings(levels: Levels): Promise<void> {
     const { usedBytes, highBytes, lowBytes = 0, freeBytes, reserveBytes, leavingBytes } = levels;
     const now = this.#parts.registry.clock.now();
+    const wasNeeded = this.#isNeeded;
     if (this.#overHighSince === undefined && usedBytes > (highBytes ?? Infinity)) {
       this.#overHighSince = now;
-      this.#made = undefined;
       this.#log.warn({ usedBytes, highBytes, lowBytes }, 'storage.high was passed: room is made down to storage.low');
       await this.#record('disk.high', usedBytes, `more than ${highBytes} bytes are used`);
     } else if (this.#overHighSince !== undefined) {
@@ -246,6 +246,7 @@ export class RoomMaker {
       this.#log.info({ freeBytes, reserveBytes }, 'new uploads are taken again');
       await this.#record('disk.room', freeBytes, `more than ${reserveBytes} bytes are free`);
     }
+    if (!wasNeeded && this.#isNeeded) this.#made = undefined;
   }
 
   async #record(kind: EventKind, bytes: number, reason: string): Promise<void> {

@@ -49,8 +49,8 @@ export function storageFigures(
     trashEntries: report === undefined ? Number.NaN : report.trash.manifests + report.trash.tags,
     freedWithinHourBytes: report?.outlook.withinHourBytes ?? Number.NaN,
     freedWithinDayBytes: report?.outlook.withinDayBytes ?? Number.NaN,
-    highInSeconds: secondsOf(forecast?.highInMs),
-    fullInSeconds: secondsOf(forecast?.reserveInMs),
+    highInSeconds: forecast === undefined ? Number.NaN : secondsOf(forecast.highInMs),
+    fullInSeconds: forecast === undefined ? Number.NaN : secondsOf(forecast.reserveInMs),
   };
 }
 

@@ -177,12 +177,12 @@ export class Metrics {
       [
         'highInSeconds',
         'wherry_storage_high_in_seconds',
-        'When storage.high is passed at the present rate; +Inf where it is not.',
+        'When storage.high is passed at the present rate; +Inf where it is not, NaN where no rate is known.',
       ],
       [
         'fullInSeconds',
         'wherry_storage_full_in_seconds',
-        'When new uploads will be refused at the present rate; +Inf where they are not.',
+        'When new uploads will be refused at the present rate; +Inf where they are not, NaN where no rate is known.',
       ],
     ];
     const measured = gauges.map(([figure, name, help]) => ({ figure, gauge: new Gauge({ name, help, registers }) }));

@@ -1,5 +1,6 @@
 import { expect, setDefaultTimeout, test } from 'bun:test';
 import { FillingDisk, hour, mib, repo } from './filling-disk.ts';
+import { storageStatus } from '../../src/http/admin/status.ts';
 
 // What fills a disk is pushed for real, which takes a machine with other work long.
 setDefaultTimeout(60_000);
@@ -126,6 +127,25 @@ test('a bound in bytes is one of what the registry has stored itself', async () 
   await disk.push('two', 15);
   await disk.looked();
   expect(disk.inTrash()).toEqual([]);
+});
+
+test('what was done counts from when the first of the bounds was passed', async () => {
+  await using disk = await FillingDisk.start({ 'storage.high': '200MiB', 'storage.low': '100MiB' });
+  const made = async () =>
+    storageStatus.answer.parse(await (await disk.registry.admin('GET', '/status')).json()).bounds.made;
+  for (const tag of ['one', 'two']) {
+    await disk.push(tag, 20);
+    await disk.remove(tag);
+    disk.registry.clock.advance(2 * hour);
+    await disk.registry.collected();
+    disk.othersBytes = 79 * mib;
+    await disk.looked();
+    expect([tag, disk.inTrash(), await made()]).toMatchObject([tag, [], { trashedTags: 1 }]);
+    disk.othersBytes = 0;
+    disk.registry.clock.advance(hour);
+    await disk.registry.collected();
+    await disk.looked();
+  }
 });
 
 test('a refusal says to try again while room is being made', async () => {
