@@ -1,6 +1,4 @@
 import { setImmediate } from 'node:timers/promises';
-import { change } from '../metadata/operation.ts';
-import { deletePrunedBefore } from '../metadata/queries/pruned-hours.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import { pruningActor } from '../registry/actor.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -9,7 +7,7 @@ import type { Policy } from '../retention/policy.ts';
 import { reasonText } from '../retention/reason.ts';
 import { announceEnds, comingEnds } from './ends.ts';
 import { type PlannedRemoval, planRepository, type RepositoryPlan, sharedContents } from './plan.ts';
-import { firstHourOfDay, prunedWithinDay } from './pruned-day.ts';
+import { forgetPruned } from './pruned-day.ts';
 import { inTurn } from './turn.ts';
 
 /** How often a repository is judged again at once because it has changed meanwhile. */
@@ -40,7 +38,7 @@ export interface PruneOutcome {
   readonly pruned: Pruned;
   /** When the repository is to be looked at again, in ms since 1970; null where time alone changes nothing. */
   readonly againAt: number | null;
-  /** Whether nothing is in it any more. */
+  /** Whether nothing is in it any more, and nothing has to be remembered of it. */
   readonly isEmpty: boolean;
 }
 
@@ -67,9 +65,9 @@ async function prune(registry: Registry, request: PruneRequest): Promise<PruneOu
       if (plan.waits.length + plan.stays.length > 0) {
         return { pruned, againAt: againAt(plan, noticeMs, now), isEmpty: false };
       }
-      // What was pruned of it within the day is remembered until it counts no more, whatever is pushed again.
-      const { endsAt } = await registry.metadata.read(() => prunedWithinDay(repo, now));
-      return { pruned, againAt: endsAt, isEmpty: endsAt === null };
+      // What was pruned of it within the day counts, should something be pushed again.
+      const forgetAt = await registry.metadata.writeUnsynced(() => forgetPruned(repo, now), { fromReserve: true });
+      return { pruned, againAt: forgetAt, isEmpty: forgetAt === null };
     }
     if (looks === mostLooks) return { pruned, againAt: now + retryMs, isEmpty: false };
   }
@@ -89,7 +87,7 @@ interface CarryOutRequest {
 
 async function carryOut(
   registry: Registry,
-  { repo, policy, goes, waits, stays }: RepositoryPlan,
+  { repo, policy, goes }: RepositoryPlan,
   { now, mayGoOn, unchangedSince }: CarryOutRequest,
 ): Promise<CarriedOut> {
   let pruned = nothingPruned;
@@ -103,11 +101,6 @@ async function carryOut(
     // What comes after one that stays would free something else.
     if (gone.length < items.length) return { pruned, isWhole: false };
     await setImmediate();
-  }
-  if (goes.length > 0 || waits.length + stays.length === 0) {
-    await registry.metadata.writeUnsynced(() => change(deletePrunedBefore, { repo, hour: firstHourOfDay(now) }), {
-      fromReserve: true,
-    });
   }
   return { pruned, isWhole: true };
 }

@@ -1,9 +1,7 @@
-import { first, type Operation } from '../metadata/operation.ts';
-import { prunedBetween } from '../metadata/queries/pruned-hours.ts';
+import { change, first, type Operation } from '../metadata/operation.ts';
+import { deletePrunedBefore, prunedBetween } from '../metadata/queries/pruned-hours.ts';
 import type { RepositoryName } from '../oci/names.ts';
-import { prunedHourMs } from '../registry/retire.ts';
-
-const hoursOfDay = 24;
+import { prunedHourMs, prunedHours } from '../registry/retire.ts';
 
 /** What has been pruned of a repository within the last day. */
 export interface PrunedDay {
@@ -19,16 +17,22 @@ export interface PrunedDay {
  */
 export function* prunedWithinDay(repo: RepositoryName, now: number): Operation<PrunedDay> {
   const hour = firstHourOfDay(now);
-  const row = yield* first(prunedBetween, { repo, hour, last: hour + 2 * hoursOfDay });
+  const row = yield* first(prunedBetween, { repo, hour, last: hour + 2 * prunedHours });
   const firstHour = row?.first_hour ?? null;
   return {
     tags: row?.tags ?? 0,
     bytes: row?.bytes ?? 0,
-    endsAt: firstHour === null ? null : (firstHour + 1 + hoursOfDay) * prunedHourMs,
+    endsAt: firstHour === null ? null : (firstHour + 1 + prunedHours) * prunedHourMs,
   };
 }
 
+/** Forgets what counts no more. @returns when the rest of it will, in ms since 1970; null where nothing is left */
+export function* forgetPruned(repo: RepositoryName, now: number): Operation<number | null> {
+  yield* change(deletePrunedBefore, { repo, hour: firstHourOfDay(now) });
+  return (yield* prunedWithinDay(repo, now)).endsAt;
+}
+
 /** The first hour, since 1970, of which something counts at a time. */
-export function firstHourOfDay(now: number): number {
-  return Math.floor(now / prunedHourMs) - hoursOfDay;
+function firstHourOfDay(now: number): number {
+  return Math.floor(now / prunedHourMs) - prunedHours;
 }

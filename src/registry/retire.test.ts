@@ -8,6 +8,7 @@ import { loadConfig } from '../config/load.ts';
 import { createLog } from '../log/log.ts';
 import { first } from '../metadata/operation.ts';
 import { manifestTimes } from '../metadata/queries/holds.ts';
+import { prunedBetween } from '../metadata/queries/pruned-hours.ts';
 import { type Digest, parseDigest } from '../oci/digest.ts';
 import { parseRepositoryName, parseTagName, type TagName } from '../oci/names.ts';
 import { openStores, registryOf, type Stores } from '../stores.ts';
@@ -19,7 +20,7 @@ import { pin, unpin } from './pin.ts';
 import { unconditional } from './precondition.ts';
 import type { Registry } from './registry.ts';
 import { restore } from './restore.ts';
-import { changesNow, type Retirable, retire, type RetireOutcome } from './retire.ts';
+import { changesNow, prunedHourMs, type Retirable, retire, type RetireOutcome } from './retire.ts';
 
 const repo = known(parseRepositoryName('app'));
 const clock = new ManualClock();
@@ -225,6 +226,15 @@ test('nor does what goes because room is needed stay for uploads that go on', as
   const after = await registry.metadata.read(() => first(manifestTimes, { repo, digest }));
   // An upload that has begun since the lease ended does not prolong it.
   expect(after?.lease_until).toBe(row?.lease_until ?? 0);
+});
+
+test('what was pruned is remembered for a day only', async () => {
+  const hours = async () => await stores.metadata.read(() => first(prunedBetween, { repo, hour: 0, last: 1e9 }));
+  for (const name of ['1', '2']) {
+    expect(await becomesOf(judged(await push(image(name), { tags: [name] }), name))).toBe('pruned');
+    clock.advance(25 * prunedHourMs);
+  }
+  expect(await hours()).toMatchObject({ tags: 1, bytes: 7 });
 });
 
 describe('a manifest under no tag', () => {

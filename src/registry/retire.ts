@@ -2,7 +2,7 @@ import { all, change, first, type Operation } from '../metadata/operation.ts';
 import { deleteAnnouncedEnd } from '../metadata/queries/announced-ends.ts';
 import { anyTagOf, manifestTimes } from '../metadata/queries/holds.ts';
 import { trashManifest, visibleParents } from '../metadata/queries/manifests.ts';
-import { addPruned } from '../metadata/queries/pruned-hours.ts';
+import { addPruned, deletePrunedBefore } from '../metadata/queries/pruned-hours.ts';
 import { presentChildrenOf, releaseManifest } from '../metadata/queries/removals.ts';
 import { changesOf } from '../metadata/queries/retention-reviews.ts';
 import { anotherTagBetween, insertTagTrash, retireTag, tagTarget } from '../metadata/queries/tags.ts';
@@ -21,6 +21,8 @@ import { reviewManifest } from './review.ts';
 export const retiredAtOnce = 50;
 /** What a day is counted in, in ms. */
 export const prunedHourMs = 3_600_000;
+/** Hours that are remembered of what was pruned, beside the one under way. */
+export const prunedHours = 24;
 
 /** A tag, or where `tag` is undefined a manifest under none, with the times that it was judged by, in ms since 1970. */
 export interface Retirable {
@@ -117,7 +119,9 @@ export async function retire(registry: Registry, request: RetireRequest): Promis
         bytes += item.freesBytes;
       }
       if (retirements.includes('pruned')) {
-        yield* change(addPruned, { repo, hour: Math.floor(now / prunedHourMs), tags, bytes });
+        const hour = Math.floor(now / prunedHourMs);
+        yield* change(addPruned, { repo, hour, tags, bytes });
+        yield* change(deletePrunedBefore, { repo, hour: hour - prunedHours });
       }
       for (const digest of new Set(items.map((item) => item.digest))) {
         if (items.some((item, at) => item.digest === digest && retirements[at] === 'pruned')) {

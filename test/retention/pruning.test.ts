@@ -91,6 +91,19 @@ describe('what a policy lets go', () => {
     expect(await tags()).toEqual(['1', '3']);
   });
 
+  test('leaves nothing behind to remember a day after it was the last of its repository', async () => {
+    await usePolicies({ ...twoNewest, rules: [], rails: { ...noRails, mayPruneLastTag: true } });
+    await push('only');
+    await pass(10_000);
+    expect(await tags()).toEqual([]);
+    const remembered = () => registry.rows('select repo from pruned_hour union all select repo from retention_review');
+    await pass(23 * hour);
+    // It counts, should something be pushed again.
+    expect(remembered()).toHaveLength(2);
+    await pass(3 * hour);
+    expect(remembered()).toEqual([]);
+  });
+
   test('goes when its time has come, and not before', async () => {
     await usePolicies({
       repositories: '**',
