@@ -1,19 +1,19 @@
 import { AdminAccess } from './admin-access.ts';
 import { Collector } from './collector/collector.ts';
 import { Pace } from './collector/pace.ts';
+import { beginCollecting, collectAgain, controlOf, mayCollect } from './collecting.ts';
 import type { DiskSpace } from './bounds/levels.ts';
 import { type OnProgress, Reports, storageReport } from './bounds/report.ts';
 import { pruneNothing, type PruneLeastRecentlyUsed } from './bounds/pruner.ts';
 import { Storage } from './bounds/storage.ts';
-import { storageFigures } from './bounds/storage-figures.ts';
 import { UploadRoom } from './bounds/upload-room.ts';
-import { formatListenAddress } from './config/listen-address.ts';
 import type { Config } from './config/schema.ts';
 import { databaseBytes, diskSpace } from './disk-space.ts';
-import type { AdminParts, CollectorControl } from './http/admin/endpoint.ts';
-import { type HttpCalls, startHttpServer } from './http/server.ts';
+import type { HttpCalls } from './http/server.ts';
+import { listen } from './listening.ts';
 import type { Log } from './log/log.ts';
 import { MetadataFullError, type MetadataStore } from './metadata/store.ts';
+import { measuredFigures } from './measured-figures.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { OnlineChecks } from './online-checks.ts';
 import { OnlineRepairs } from './online-repairs.ts';
@@ -25,14 +25,11 @@ import { putInForce } from './quotas/in-force.ts';
 import type { QuotaSet } from './quotas/quota-set.ts';
 import { quotaFigures } from './quotas/usage.ts';
 import { type Clock, systemClock } from './registry/clock.ts';
-import { collectorPause, dueReviews } from './registry/collector-pause.ts';
 import type { PullRules } from './registry/puller.ts';
 import type { Registry } from './registry/registry.ts';
-import type { StoreGeneration } from './registry/store-generation.ts';
-import { heldFigures } from './registry/store-figures.ts';
 import type { PolicySet } from './retention/policy-set.ts';
 import { StartupError } from './startup-error.ts';
-import { checkListenHost, codeOf } from './startup-failures.ts';
+import { checkListenHost } from './startup-failures.ts';
 import { openStores, registryOf, type Stores, type Syncs } from './stores.ts';
 
 export type { Syncs } from './stores.ts';
@@ -105,24 +102,7 @@ async function serve(
   answer: HttpCalls['answer'] | undefined,
 ): Promise<RunningServer> {
   const { directory, generation, metadata, reserve } = stores;
-  const metrics = new Metrics(async () => {
-    const reviews = await dueReviews(registry);
-    const measured = await storage.measure();
-    const { freeBytes, totalBytes } = measured.disk;
-    return {
-      ...storageFigures(measured, storage, reports.recent()),
-      ...(await heldFigures({ metadata })),
-      databaseBytes: databaseBytes(directory),
-      diskFreeBytes: freeBytes,
-      diskTotalBytes: totalBytes,
-      databaseOutdated: generation.isDatabaseOutdated ? 1 : 0,
-      dueReviews: reviews.count,
-      oldestDueSeconds: reviews.oldestDueMs / 1000,
-      collectorPaused: collector.isPaused ? 1 : 0,
-      policiesWaiting: (pruner?.policies ?? []).filter(({ state }) => state.state === 'waiting').length,
-      pruningPaused: pruner?.pause === undefined ? 0 : 1,
-    };
-  });
+  const metrics = new Metrics(() => measuredFigures({ registry, storage, reports, generation, collector, pruner }));
   await limit(metadata, quotas);
   if (policies === undefined) await forgetAllApprovals(metadata);
   const retention = policies === undefined ? undefined : await policyScope(policies, config);
@@ -148,7 +128,7 @@ async function serve(
     room,
     measureDisk: () => measureDisk(directory),
     databaseBytes: () => databaseBytes(directory),
-    mayCollect: async () => !generation.isDatabaseOutdated && (await collectorPause(registry)) === undefined,
+    mayCollect: () => mayCollect({ registry, generation }),
     wakeCollector: () => collector.wake(),
     prune: prune ?? ((neededBytes) => pruner?.makeRoom(neededBytes) ?? pruneNothing(neededBytes)),
   });
@@ -170,10 +150,16 @@ async function serve(
     pruner?.notice();
   });
   const access = new AdminAccess(directory);
-  const repairs = new OnlineRepairs({ registry, generation, quotas: quotaCounter, onSettled: () => collectAgain() });
+  const collecting = { registry, collector, generation, directory };
+  const repairs = new OnlineRepairs({
+    registry,
+    generation,
+    quotas: quotaCounter,
+    onSettled: () => collectAgain(collecting),
+  });
   const checks = new OnlineChecks({ directory, clock, make: (repair) => repairs.make(repair) });
   const admin = {
-    collector: controlOf(collector, generation),
+    collector: controlOf(collecting),
     checks,
     pruner,
     policies: () => Promise.resolve(policies === undefined ? undefined : ({ ok: true, set: policies } as const)),
@@ -186,37 +172,9 @@ async function serve(
   registry.pulls.start(config.pulls.flushMs);
   reserve.start();
   storage.start();
-  const paused = await collectorPause(registry);
-  if (paused !== undefined) {
-    log.warn({ reason: paused.reason }, 'the collector stays paused, until "wherry collector resume"');
-    collector.pause();
-  }
-  if (generation.isDatabaseOutdated) {
-    collector.pause();
-    log.error(
-      { directory },
-      'the database is older than the blobs beside it: nothing is collected until wherry fsck --repair has settled it',
-    );
-  } else if (paused === undefined) {
-    reclaimDead();
-  }
-  collector.start();
+  await beginCollecting(collecting);
   pruner?.start();
   quotaCounter.start();
-
-  function reclaimDead(): void {
-    void registry.reclaimer.resume().catch((error: unknown) => {
-      log.error({ err: error }, 'dead objects of an earlier run could not be looked up');
-    });
-  }
-
-  /** The database has been accepted as it is. */
-  async function collectAgain(): Promise<void> {
-    log.warn({ directory }, 'the database was accepted as it is, though it is older than the blobs');
-    if ((await collectorPause(registry)) !== undefined) return;
-    reclaimDead();
-    collector.resume();
-  }
 
   return {
     url: server.url.origin,
@@ -259,60 +217,6 @@ async function limit(metadata: MetadataStore, quotas: QuotaSet | undefined): Pro
       {
         cause: error,
       },
-    );
-  }
-}
-
-/** The operator's switch. It does not start the collector while the database is outdated. */
-function controlOf(collector: Collector, generation: StoreGeneration): CollectorControl {
-  return {
-    get isPaused() {
-      return collector.isPaused;
-    },
-    get isDatabaseOutdated() {
-      return generation.isDatabaseOutdated;
-    },
-    pause: () => collector.pause(),
-    resume() {
-      if (!generation.isDatabaseOutdated) collector.resume();
-    },
-  };
-}
-
-interface Served {
-  readonly registry: Registry;
-  readonly metrics: Metrics;
-  readonly log: Log;
-  readonly admin: AdminParts;
-  readonly answer: HttpCalls['answer'] | undefined;
-}
-
-function listen(config: Config, { answer, ...served }: Served) {
-  const { host, port } = config.listen;
-  try {
-    return startHttpServer({
-      ...served,
-      hostname: host,
-      port,
-      settings: { maxManifestBytes: config.manifests.maxSizeBytes, location: config.http.location },
-      trustedProxies: config.http.trustedProxies,
-      idleTimeoutMs: config.http.idleTimeoutMs,
-      logRequests: config.log.requests,
-      ...(answer === undefined ? {} : { calls: { answer } }),
-    });
-  } catch (error) {
-    if (codeOf(error) === 'EADDRINUSE') {
-      throw new StartupError(`port ${port} of ${host} is in use: choose another one with --listen HOST:PORT`, {
-        cause: error,
-      });
-    }
-    const code = codeOf(error);
-    if (code === undefined) throw error;
-    const reason =
-      code === 'EADDRNOTAVAIL' ? 'which is not an address of this machine' : `which the system refuses (${code})`;
-    throw new StartupError(
-      `cannot listen on ${formatListenAddress(config.listen)}, ${reason}: choose another with --listen HOST:PORT`,
-      { cause: error },
     );
   }
 }

@@ -1,0 +1,68 @@
+import type { Collector } from './collector/collector.ts';
+import type { CollectorControl } from './http/admin/endpoint.ts';
+import { collectorPause } from './registry/collector-pause.ts';
+import type { Registry } from './registry/registry.ts';
+import type { StoreGeneration } from './registry/store-generation.ts';
+
+export interface CollectingParts {
+  readonly registry: Registry;
+  readonly collector: Collector;
+  readonly generation: StoreGeneration;
+  readonly directory: string;
+}
+
+/** Starts a server's collector, unless it is paused or the database is older than the blobs. */
+export async function beginCollecting(parts: CollectingParts): Promise<void> {
+  const { registry, collector, generation, directory } = parts;
+  const { log } = registry;
+  const paused = await collectorPause(registry);
+  if (paused !== undefined) {
+    log.warn({ reason: paused.reason }, 'the collector stays paused, until "wherry collector resume"');
+    collector.pause();
+  }
+  if (generation.isDatabaseOutdated) {
+    collector.pause();
+    log.error(
+      { directory },
+      'the database is older than the blobs beside it: nothing is collected until wherry fsck --repair has settled it',
+    );
+  } else if (paused === undefined) {
+    reclaimDead(registry);
+  }
+  collector.start();
+}
+
+/** The database has been accepted as it is. */
+export async function collectAgain({ registry, collector, directory }: CollectingParts): Promise<void> {
+  registry.log.warn({ directory }, 'the database was accepted as it is, though it is older than the blobs');
+  if ((await collectorPause(registry)) !== undefined) return;
+  reclaimDead(registry);
+  collector.resume();
+}
+
+/** Whether what is let go is taken away. */
+export async function mayCollect({ registry, generation }: Pick<CollectingParts, 'registry' | 'generation'>) {
+  return !generation.isDatabaseOutdated && (await collectorPause(registry)) === undefined;
+}
+
+/** The operator's switch. It does not start the collector while the database is outdated. */
+export function controlOf({ collector, generation }: CollectingParts): CollectorControl {
+  return {
+    get isPaused() {
+      return collector.isPaused;
+    },
+    get isDatabaseOutdated() {
+      return generation.isDatabaseOutdated;
+    },
+    pause: () => collector.pause(),
+    resume() {
+      if (!generation.isDatabaseOutdated) collector.resume();
+    },
+  };
+}
+
+function reclaimDead({ reclaimer, log }: Registry): void {
+  void reclaimer.resume().catch((error: unknown) => {
+    log.error({ err: error }, 'dead objects of an earlier run could not be looked up');
+  });
+}
