@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { change, type Operation } from '../metadata/operation.ts';
 import { addPulls } from '../metadata/queries/history.ts';
+import type { MetadataStore } from '../metadata/store.ts';
 import { SqliteMetadataStore } from '../metadata/sqlite/store.ts';
 import { digestOf } from '../oci/digest.ts';
 import { parseRepositoryName } from '../oci/names.ts';
@@ -43,4 +44,18 @@ test('the oldest days are given up where the rows of pulls become too many, and 
   expect(await days.firstKept({ metadata }, 3)).toBe(2);
   await pulled(4, 9);
   expect(await days.firstKept({ metadata }, 4)).toBe(4);
+});
+
+test('a day with many pulls is counted in steps, so that no request waits for all of it', async () => {
+  await pulled(1, 9);
+  await pulled(2, 8);
+  let reads = 0;
+  const read: MetadataStore['read'] = async (operation) => {
+    reads += 1;
+    return await metadata.read(operation);
+  };
+  expect(await new DaysOfPulls(17, 4).firstKept({ metadata: { read } }, 3)).toBe(0);
+  // Three for which days there are; of each day three for its rows four by four, and one for what is left.
+  expect(reads).toBe(3 + 4 + 4);
+  expect(await new DaysOfPulls(16, 4).firstKept({ metadata }, 3)).toBe(2);
 });

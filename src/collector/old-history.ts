@@ -4,13 +4,17 @@ import {
   deleteOldPushHistory,
   lastPushHistory,
   nextDayOfPulls,
-  rowsOfDay,
+  pullOfDayBehind,
+  pullsOfDayAfter,
 } from '../metadata/queries/history.ts';
+import type { MetadataStore } from '../metadata/store.ts';
 import { dayOf } from '../registry/history.ts';
 import type { Registry } from '../registry/registry.ts';
 
 /** Rows that one transaction looks at, so that no request waits long. */
 const batch = 500;
+/** Rows of pulls that one step counts. */
+const rowsCounted = 20_000;
 /**
  * Rows that are kept at most, whatever the setting says: about 1 GiB of pulls, and half as much of pushes and removals.
  * Where there are more, the oldest go first.
@@ -20,14 +24,16 @@ const mostRows = { pulls: 5_000_000, pushes: 2_000_000 };
 /** How many rows of pulls the days have that are over, so that each day is counted once. */
 export class DaysOfPulls {
   readonly #mostRows: number;
+  readonly #rowsPerStep: number;
   readonly #rows = new Map<number, number>();
 
-  constructor(most: number = mostRows.pulls) {
+  constructor(most: number = mostRows.pulls, rowsPerStep: number = rowsCounted) {
     this.#mostRows = most;
+    this.#rowsPerStep = rowsPerStep;
   }
 
   /** The first day that may be kept, in days since 1970. */
-  async firstKept({ metadata }: Pick<Registry, 'metadata'>, today: number): Promise<number> {
+  async firstKept({ metadata }: { readonly metadata: Pick<MetadataStore, 'read'> }, today: number): Promise<number> {
     const days: number[] = [];
     for (let after = -1; ;) {
       const next = await metadata.read(() => first(nextDayOfPulls, { after }));
@@ -40,14 +46,26 @@ export class DaysOfPulls {
     for (const day of days.toReversed()) {
       let rows = this.#rows.get(day);
       if (rows === undefined) {
-        rows = (await metadata.read(() => first(rowsOfDay, { day })))?.rows ?? 0;
+        rows = await this.#count(metadata, day);
         if (day < today) this.#rows.set(day, rows);
-        await new Promise(setImmediate);
       }
       sum += rows;
       if (sum > this.#mostRows) return day + 1;
     }
     return 0;
+  }
+
+  /** In steps, so that no request waits long. */
+  async #count(metadata: Pick<MetadataStore, 'read'>, day: number): Promise<number> {
+    const skip = this.#rowsPerStep - 1;
+    let after = { repo: '', digest: '', tag: '' };
+    for (let rows = 0; ; rows += this.#rowsPerStep) {
+      const from = { day, ...after };
+      const last = await metadata.read(() => first(pullOfDayBehind, { ...from, skip }));
+      if (last === undefined) return rows + ((await metadata.read(() => first(pullsOfDayAfter, from)))?.rows ?? 0);
+      after = last;
+      await new Promise(setImmediate);
+    }
   }
 }
 

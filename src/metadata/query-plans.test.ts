@@ -223,6 +223,14 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'the next row, in the order of the key',
     steps: ['SEARCH pull_history USING PRIMARY KEY (day>?)'],
   },
+  'history.pullOfDayBehind': {
+    reason: 'the end of a page of a day of pulls, in the order of the key: as many rows as one step counts',
+    steps: ['SEARCH pull_history USING PRIMARY KEY (day=? AND (repo,digest,tag)>(?,?,?))'],
+  },
+  'history.pullsOfDayAfter': {
+    reason: 'counts the last page of a day of pulls, in the order of the key',
+    steps: ['SEARCH pull_history USING PRIMARY KEY (day=? AND (repo,digest,tag)>(?,?,?))'],
+  },
   'history.pullHistoryAfter': {
     reason: 'a page of the pulls of a repository on a day, in the order of the key',
     steps: ['SEARCH pull_history USING PRIMARY KEY (day=? AND repo=? AND (digest,tag)>(?,?))'],

@@ -111,12 +111,34 @@ export const nextDayOfPulls = query<{ after: number }>()(({ db, p }) =>
   db.selectFrom('pull_history').select('day').where('day', '>', p('after')).orderBy('day').limit(1),
 );
 
-/** How many rows a day of pulls has. */
-export const rowsOfDay = query<{ day: number }>()(({ db, p }) =>
+/** Of the rows of a day of pulls after one of them, the first behind `skip` others. */
+export const pullOfDayBehind = query<{ day: number; repo: string; digest: string; tag: string; skip: number }>()(
+  ({ db, p }) =>
+    db
+      .selectFrom('pull_history')
+      .select(['repo', 'digest', 'tag'])
+      .where('day', '=', p('day'))
+      .where(
+        ({ ref }) =>
+          sql<boolean>`(${ref('repo')}, ${ref('digest')}, ${ref('tag')}) > (${p('repo')}, ${p('digest')}, ${p('tag')})`,
+      )
+      .orderBy('repo')
+      .orderBy('digest')
+      .orderBy('tag')
+      .limit(1)
+      .offset(p('skip')),
+);
+
+/** How many rows a day of pulls has after one of them. */
+export const pullsOfDayAfter = query<{ day: number; repo: string; digest: string; tag: string }>()(({ db, p }) =>
   db
     .selectFrom('pull_history')
     .select(({ fn }) => fn.countAll<number>().as('rows'))
-    .where('day', '=', p('day')),
+    .where('day', '=', p('day'))
+    .where(
+      ({ ref }) =>
+        sql<boolean>`(${ref('repo')}, ${ref('digest')}, ${ref('tag')}) > (${p('repo')}, ${p('digest')}, ${p('tag')})`,
+    ),
 );
 
 /** Of the first `limit` rows of pulls, removes those from before a day. */
