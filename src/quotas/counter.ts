@@ -13,7 +13,7 @@ const stepsAtOnce = 5;
 const retryMs = 10_000;
 
 interface Parts {
-  readonly metadata: MetadataStore;
+  readonly metadata: Pick<MetadataStore, 'write' | 'writeUnsynced'>;
   readonly set: QuotaSet | undefined;
   readonly log: Log;
 }
@@ -85,6 +85,8 @@ export class QuotaCounter {
   }
 
   async #rest(ms: number): Promise<void> {
+    // Who stops it does not wait for the time that was to be slept.
+    if (this.#isStopped) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms);
       this.#endRest = () => {
