@@ -51,6 +51,15 @@ test('what requests under way have announced counts until it has come, or they h
   expect(await disk.refusal(5)).toBeUndefined();
 });
 
+test('an announcement that can never come true does not keep others out', async () => {
+  const disk = new SmallRoom(50);
+  await disk.room.look();
+  const impossible = disk.room.expect(Number.MAX_SAFE_INTEGER);
+  expect(await disk.refusal(30)).toBeUndefined();
+  impossible.end();
+  expect(await disk.refusal(11)).toMatchObject({ freeBytes: 20 * mib });
+});
+
 test('bytes that come without having been announced count until the disk is measured again', async () => {
   const disk = new SmallRoom(100);
   await disk.room.look();

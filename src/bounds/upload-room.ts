@@ -57,7 +57,8 @@ export class UploadRoom implements Room {
   }
 
   expect(announcedBytes: number | undefined): Incoming {
-    let leftBytes = announcedBytes ?? 0;
+    // What is said to have more than is free will fail: nothing is held for it, and others are not refused because of it.
+    let leftBytes = announcedBytes === undefined || announcedBytes > this.#freeBytes ? 0 : announcedBytes;
     this.#announcedBytes += leftBytes;
     return {
       received: (bytes) => {
@@ -81,11 +82,16 @@ export class UploadRoom implements Room {
     if (beyondBytes > 0 && this.#comeBytes > beyondBytes * soonShare) void this.look();
   }
 
+  /** As far as it is known. */
+  get #freeBytes(): number {
+    return (this.#disk?.freeBytes ?? Infinity) - this.#comeBytes;
+  }
+
   #noRoomFor(announcedBytes = 0): NoRoom | undefined {
     const disk = this.#disk;
     if (disk === undefined) return undefined;
     const reserveBytes = reserveBytesOf(this.#parts.reserve, disk);
-    const freeBytes = Math.max(0, disk.freeBytes - this.#comeBytes - this.#announcedBytes);
+    const freeBytes = Math.max(0, this.#freeBytes - this.#announcedBytes);
     if (freeBytes - announcedBytes >= reserveBytes) return undefined;
     return { freeBytes, reserveBytes, isBeingMade: this.#parts.isBeingMade() };
   }
