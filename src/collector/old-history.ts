@@ -16,8 +16,8 @@ const batch = 500;
 /** Rows of pulls that one step counts. */
 const rowsCounted = 20_000;
 /**
- * Rows that are kept at most, whatever the setting says: about 1 GiB of pulls, and half as much of pushes and removals.
- * Where there are more, the oldest go first.
+ * Rows that are kept at most, whatever the setting says: about 1 GiB of pulls, and half as much of pushes and removals,
+ * beside the blobs of what was collected. Where there are more, the oldest go first.
  */
 const mostRows = { pulls: 5_000_000, pushes: 2_000_000 };
 

@@ -167,8 +167,9 @@ export const settings = {
     default: '90d',
     description:
       'How long it is remembered what was pulled on which day, pushed and removed. wherry retention simulate replays ' +
-      'it. It takes some 125 bytes for each manifest, tag and day with pulls, and 165 for each push. No more than five ' +
-      'million of the former and two million of the latter are kept.',
+      'it. It takes some 125 bytes for each manifest, tag and day with pulls, and 165 for each push and removal, with ' +
+      'another 85 for each blob of a manifest that was collected. No more than five million of the former and two million ' +
+      'of the latter are kept.',
   }),
   collectorRate: setting({
     name: 'collector.rate',
