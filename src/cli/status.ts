@@ -63,12 +63,23 @@ function stateText(
     case 'others-fill-the-disk':
       return `over storage.high${over}, filled by something else than blobs: nothing is deleted for it`;
     case 'stuck':
-      return `over storage.high${over}, and no more room can be made (${stuck})${done}`;
+      return `over storage.high${over}, and no more room can be made: ${whyText(stuck)}${done}`;
     case 'under-reserve': {
       const since = underReserveSince === undefined ? '' : ` since ${timeText(underReserveSince)}`;
-      const why = stuck === undefined ? '' : ` (${stuck})`;
+      const why = stuck === undefined ? '' : `, and no more room can be made: ${whyText(stuck)}`;
       return `less is free than the reserve${since}: new uploads are refused${why}${done}`;
     }
+  }
+}
+
+function whyText(stuck: string | undefined): string {
+  switch (stuck) {
+    case 'collector-paused':
+      return 'the collector is paused, or the database is older than the blobs';
+    case 'others-fill-the-disk':
+      return 'all blobs together take less than what is missing';
+    default:
+      return 'nothing is left that may go';
   }
 }
 

@@ -263,7 +263,7 @@ function* recordRefusal(
   quota: Quota,
   standing: Standing,
   repo: RepositoryName,
-  { kind, used, limit, isFirst }: OverQuota,
+  { kind, used, limit, wanted, isFirst }: OverQuota,
   { now, actor = anyClient }: Occasion,
 ): Operation<void> {
   if (!isFirst) return;
@@ -275,6 +275,7 @@ function* recordRefusal(
     refusedBytes: kind === 'bytes' ? now : null,
     refusedTags: kind === 'tags' ? now : null,
   });
-  const reason = `the quota ${quota.name} has ${used} ${kind}, and its hard limit is ${limit}`;
+  const more = wanted === undefined ? '' : `: there is no room for ${wanted} more`;
+  const reason = `the quota ${quota.name} has ${used} ${kind}, and its hard limit is ${limit}${more}`;
   yield* recordEvent({ at: now, kind: 'quota.hard', repo, actor, reason, bytes: standing.bytes ?? 0 });
 }

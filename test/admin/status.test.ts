@@ -149,3 +149,19 @@ test.each(['a server that runs', 'no server'])('wherry status fits on one screen
   expect(text.split('\n').length).toBeLessThanOrEqual(24);
   expect(storageStatus.answer.parse(JSON.parse(await run('--json'))).stored.held.bytes).toBe(2001);
 });
+
+test('wherry status says in words why no more room can be made', async () => {
+  await using registry = await ServedRegistry.start({ ...windows, 'storage.high': '80%', 'storage.reserve': '1MiB' });
+  await push(registry, 'kept', freshBytes(20 * mib));
+  registry.disk = diskWith(90);
+  await registry.admin('POST', '/collector/pause', { reason: 'looking into something' });
+  await registry.looked();
+  const child = Bun.spawn([process.execPath, main, 'status', '--data', registry.dataDirectory], {
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: 'inherit',
+  });
+  expect(await child.stdout.text()).toContain(
+    'and no more room can be made: the collector is paused, or the database is older than the blobs\n',
+  );
+});

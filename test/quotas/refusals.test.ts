@@ -159,6 +159,14 @@ describe('beyond the hard limit of bytes', () => {
     await refused(await start(registry, repo));
     expect(eventsOf(registry)).toEqual([event, event]);
   });
+
+  test('the event of one that would have fitted in part says how much it had', async () => {
+    await using registry = await limited(team);
+    await registry.pushBlob(repo, freshBytes(600));
+    await refused(await push(registry, repo, freshBytes(401)));
+    const reason = 'the quota team has 600 bytes, and its hard limit is 1000: there is no room for 401 more';
+    expect(eventsOf(registry)).toEqual([{ kind: 'quota.hard', repo, reason }]);
+  });
 });
 
 describe('beyond the hard limit of tags', () => {
