@@ -78,6 +78,8 @@ describe('a database', () => {
       'policy_approval',
       'pruned_hour',
       'pruning_pause',
+      'pull_history',
+      'push_history',
       'quota',
       'quota_blob',
       'quota_usage',
