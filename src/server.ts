@@ -142,7 +142,7 @@ async function serve(
           scope: retention,
           settings: config.retention,
           isHeld: () => collector.isPaused,
-          restMs: (tookMs) => pace.restMs({ reviews: 1, tookMs, waitedMs: 0 }),
+          restMs: (tookMs) => pace.restMs({ reviews: 1, tookMs, waitedMs: 0, ...pruningPace }),
           counts: metrics,
         });
   metadata.watch(() => {
@@ -194,6 +194,9 @@ async function serve(
     },
   };
 }
+
+/** A look at a repository takes long: it rests for long after one, but is to come through all of them within the hour. */
+const pruningPace = { leastShare: 0.05, mostMs: 5000 };
 
 /** What retention needs is loaded where there are policies only. */
 async function policyScope({ policies }: PolicySet, { retention }: Config): Promise<PolicyScope> {

@@ -56,3 +56,10 @@ test('on a short disk it rests for nobody', () => {
   expect(pace.atOnce).toBe(16);
   expect(pace.restMs({ reviews: 16, tookMs: 1, waitedMs: 0 })).toBe(0);
 });
+
+test('work of another kind may ask for a share of its own, and rest for longer', () => {
+  const worked = { reviews: 1, tookMs: 200, waitedMs: 0 };
+  expect(paceOf(beside).restMs({ ...worked, mostMs: 5000 })).toBe(1800);
+  expect(paceOf(beside).restMs({ ...worked, mostMs: 5000, leastShare: 0.2 })).toBe(800);
+  expect(paceOf(beside).restMs({ ...worked, mostMs: 500 })).toBe(500);
+});

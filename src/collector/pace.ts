@@ -16,6 +16,17 @@ export interface PaceParts extends PaceSettings {
   isHurried(): boolean;
 }
 
+/** Some work, after which it rests. */
+export interface Worked {
+  readonly reviews: number;
+  readonly tookMs: number;
+  readonly waitedMs: number;
+  /** The share of the time that it takes beside requests is no less than this, whatever is set. */
+  readonly leastShare?: number;
+  /** The longest rest, in ms. */
+  readonly mostMs?: number;
+}
+
 /** As long as requests came so short a time ago, in ms, others are expected. */
 const quietAfterMs = 250;
 /** The longest rest that a share of the time asks for, in ms: what a review took may be little else than waiting for the disk. */
@@ -45,13 +56,14 @@ export class Pace {
    * How long to rest, in ms, after `reviews` reviews that took `tookMs`, of which the first had been due for `waitedMs`;
    * 0 for one turn of the event loop.
    */
-  restMs({ reviews, tookMs, waitedMs }: { reviews: number; tookMs: number; waitedMs: number }): number {
+  restMs({ reviews, tookMs, waitedMs, leastShare = 0, mostMs = longestRestMs }: Worked): number {
     if (this.#parts.isHurried()) return 0;
     const { perSecond, shareBesideRequests } = this.#parts;
     const leastMs = (reviews / perSecond) * 1000 - tookMs;
     if (!this.#hasRequests) return Math.max(0, leastMs);
-    const share = Math.max(shareBesideRequests, Math.min(lateShare, shareBesideRequests * 2 ** (waitedMs / lateMs)));
-    return Math.max(0, leastMs, Math.min(tookMs / share - tookMs, longestRestMs));
+    const askedShare = Math.max(shareBesideRequests, leastShare);
+    const share = Math.max(askedShare, Math.min(lateShare, askedShare * 2 ** (waitedMs / lateMs)));
+    return Math.max(0, leastMs, Math.min(tookMs / share - tookMs, mostMs));
   }
 
   get #hasRequests(): boolean {

@@ -33,6 +33,8 @@ export interface ApprovalParts {
   readonly set: PolicySet;
   readonly scope: PolicyScope;
   readonly mayGoOn: () => boolean;
+  /** Lets requests have their turn after work that took so long, in ms. */
+  readonly rest: (tookMs: number) => Promise<void>;
 }
 
 /**
@@ -91,15 +93,18 @@ export class PolicyApprovals {
   }
 
   async #lookAt(unknown: ReadonlySet<Policy>): Promise<void> {
-    const { registry, set, mayGoOn } = this.#parts;
+    const { registry, set, mayGoOn, rest } = this.#parts;
     const now = registry.clock.now();
     const would = new Map([...unknown].map((policy) => [policy, { goes: nothingPruned, waits: nothingPruned }]));
     const request = { policies: set, repositories: undefined, isAsked: (policy: Policy) => unknown.has(policy), now };
+    let beganAt = performance.now();
     for await (const { policy, goes, waits } of planRetention(registry, request)) {
       if (!mayGoOn()) return;
       const sums = would.get(policy) ?? { goes: nothingPruned, waits: nothingPruned };
       const count = (removals: typeof goes) => countOf(removals.map((removal) => retirable(removal, policy, now)));
       would.set(policy, { goes: sumOf(sums.goes, count(goes)), waits: sumOf(sums.waits, count(waits)) });
+      await rest(performance.now() - beganAt);
+      beganAt = performance.now();
     }
     for (const [policy, { goes, waits }] of would) {
       if (waits.tags + waits.manifests === 0) {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { all, change, first } from '../metadata/operation.ts';
 import {
   deleteRetentionReview,
@@ -84,21 +85,30 @@ export class Pruner {
   /** When the policies are to be looked at, by the steady clock; undefined once they have been. */
   #lookAtPoliciesAt: number | undefined = -Infinity;
   #isStopped = true;
+  #isStopping = false;
+  #endRest: () => void = () => undefined;
 
   constructor(parts: PrunerParts) {
     this.#parts = parts;
-    this.#approvals = new PolicyApprovals({ ...parts, mayGoOn: () => !this.#isStopped });
+    this.#approvals = new PolicyApprovals({
+      ...parts,
+      mayGoOn: () => !this.#isStopped,
+      rest: async (tookMs) => await this.#rest(parts.restMs(tookMs)),
+    });
   }
 
   /** Begins, in the background, with what has changed in the policies. */
   start(): void {
     this.#isStopped = false;
+    this.#isStopping = false;
     this.#work();
   }
 
   /** Takes up nothing more; resolves when what it has begun is done. */
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#isStopping = true;
+    this.#endRest();
     clearTimeout(this.#timer);
     clearTimeout(this.#noticing);
     await this.#working;
@@ -214,7 +224,7 @@ export class Pruner {
         if (!mayGoOn()) return pruned;
         const startedAt = performance.now();
         pruned = sumOf(pruned, await this.#review(review, mayGoOn));
-        await rest(restMs(performance.now() - startedAt));
+        await this.#rest(restMs(performance.now() - startedAt));
       }
     }
     return pruned;
@@ -318,6 +328,19 @@ export class Pruner {
     this.#sleep(waitMs > 0 ? Math.min(waitMs, clockLookMs) : clockLookMs);
   }
 
+  /** Not for longer than until it is stopped. */
+  async #rest(ms: number): Promise<void> {
+    if (ms < 1) return await setImmediate();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    this.#endRest = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    if (this.#isStopping) this.#endRest();
+    await promise;
+  }
+
   #sleep(ms: number): void {
     if (this.#isStopped) return;
     clearTimeout(this.#timer);
@@ -330,11 +353,4 @@ interface Review {
   readonly repo: RepositoryName;
   readonly version: number;
   readonly attempts: number;
-}
-
-async function rest(ms: number): Promise<void> {
-  await new Promise<void>((resolve) => {
-    if (ms >= 1) setTimeout(resolve, ms);
-    else setImmediate(resolve);
-  });
 }

@@ -28,11 +28,13 @@ let pruner: Pruner;
 let inBetween = (): void => undefined;
 /** How long each read of the database takes, in ms. */
 let readMs = 0;
+/** How long it rests after each look, in ms. */
+let restMs = 0;
 /** Whether nothing can be written that outlasts a power cut. */
 let isFull = false;
 
 beforeEach(async () => {
-  [inBetween, isFull, readMs, logged.length] = [() => undefined, false, 0, 0];
+  [inBetween, isFull, readMs, restMs, logged.length] = [() => undefined, false, 0, 0, 0];
   directory = await mkdtemp(join(tmpdir(), 'wherry-pruner-'));
 });
 afterEach(async () => {
@@ -80,7 +82,7 @@ async function makePruner(policy: Omit<PolicyDefinition, 'repositories'>): Promi
     isHeld: () => false,
     restMs: () => {
       inBetween();
-      return 0;
+      return restMs;
     },
     counts: { pruned: () => undefined },
   });
@@ -169,4 +171,18 @@ test('a repository that takes long is not looked at again at once after each cha
   expect(await pruner.workOff()).toMatchObject({ tags: 0 });
   clock.advance(3_600_000);
   expect(await pruner.workOff()).toMatchObject({ tags: 1 });
+});
+
+test('whoever stops it does not wait for its rest', async () => {
+  await makePruner({ default: 'keep' });
+  await push('one', '1');
+  let rests = 0;
+  inBetween = () => {
+    rests += 1;
+  };
+  restMs = 86_400_000;
+  pruner.start();
+  await until('it rests', () => rests === 1);
+  await pruner.stop();
+  expect(rests).toBe(1);
 });
