@@ -155,7 +155,7 @@ class Run {
       if (uploads.some((row) => row.repo === repo && row.oid !== null)) this.#model.in(repo).uploadedAt = this.#now;
     }
 
-    const before = this.#model.copy();
+    const [before, unheard] = [this.#model.copy(), this.#model.copy()];
     const after = this.#model;
     const hadSession = 'slot' in action && after.uploads.has(action.slot);
     const problems: string[] = [];
@@ -163,6 +163,15 @@ class Run {
     if (answer === expected) problems.push(...goneFrom(after, seen, this.#now));
     else problems.push(`"${answer}" instead of "${expected}"`);
     if (problems.length === 0) return;
+
+    // A pull that comes while its manifest is judged, whose time is over just now, is not heard of any more.
+    if (action.do === 'pull' && answer === expected) {
+      if (action.isWritten) pullsEnd(unheard, true);
+      if (goneFrom(unheard, seen, this.#now).length === 0) {
+        this.#model = unheard;
+        return;
+      }
+    }
 
     forgetGone(before, seen, this.#now);
     const isSessionGone = hadSession && 'slot' in action && !before.uploads.has(action.slot);
