@@ -128,7 +128,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('mount'), repo, from: repo, blob }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('delete blob'), repo, blob }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('put manifest'), repo, manifest, tags: someTags }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('head manifest'), repo, manifest }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('head manifest'), repo, manifest }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('head tag'), repo, tag }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('pull'), repo, manifest, isWritten: fc.boolean() }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('delete manifest'), repo, manifest }) },
@@ -159,7 +159,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ step: fc.constant('delete'), place: fc.nat(30) }) },
   { weight: 8, arbitrary: fc.record({ step: fc.constant('undo'), place: fc.nat(30) }) },
   {
-    weight: 6,
+    weight: 4,
     arbitrary: fc.record({
       step: fc.constant('retire'),
       place: fc.nat(30),
