@@ -191,8 +191,8 @@ export class Pruner {
       do {
         this.#mayHaveMore = false;
         await this.#workOffDue(() => !this.#isStopped && !this.#parts.isHeld());
+        await this.#sleepUntilDue();
       } while (this.#mayHaveMore && !this.#isStopped);
-      await this.#sleepUntilDue();
     } catch (error) {
       log.error({ err: error }, 'retention could not go on; trying again');
       this.#sleep(retryMs.least);
