@@ -2,7 +2,7 @@ import type { RepositoryName } from '../oci/names.ts';
 import { pruningActor } from '../registry/actor.ts';
 import type { Registry } from '../registry/registry.ts';
 import { evaluate } from '../retention/evaluate.ts';
-import { type Item, nameOf, usedAt } from '../retention/facts.ts';
+import { type Item, usedAt } from '../retention/facts.ts';
 import { inOrderOfPruning } from '../retention/rails.ts';
 import type { Policy } from '../retention/policy.ts';
 import type { PolicySet } from '../retention/policy-set.ts';
@@ -24,9 +24,10 @@ export interface RoomRequest {
   readonly mayGoOn: () => boolean;
 }
 
+/** Nothing of it leads to its repository's rows, of which there may be many. */
 interface Candidate {
   readonly repo: RepositoryName;
-  readonly item: Item;
+  readonly item: PlannedItem;
   readonly usedAt: number;
   readonly mayPruneLastTag: boolean;
 }
@@ -63,14 +64,14 @@ async function prune(registry: Registry, candidates: readonly Candidate[]): Prom
   for (const [repo, some] of Map.groupBy(candidates, (candidate) => candidate.repo)) {
     const applied = await applyPlan(registry, {
       repo,
-      items: some.flatMap(({ item }) => plannedOf(item)),
+      items: some.map(({ item }) => item),
       actor: pruningActor,
       mayPruneLastTag: some.every(({ mayPruneLastTag }) => mayPruneLastTag),
       isForRoom: true,
     });
     for (const [at, { outcome, freesBytes: bytes }] of applied.entries()) {
       if (outcome !== 'pruned') continue;
-      const isTag = some[at]?.item.kind === 'tag';
+      const isTag = some[at]?.item.tag !== undefined;
       pruned = sumOf(pruned, { tags: isTag ? 1 : 0, manifests: isTag ? 0 : 1, bytes });
     }
   }
@@ -99,7 +100,9 @@ async function leastRecentlyUsed(registry: Registry, { set, mayPrune, mayGoOn }:
     if (!mayGoOn()) return [];
     const { mayPruneLastTag } = policy.rails;
     for (const { item } of stays) {
-      oldest.push({ repo, item, usedAt: usedAt(item) ?? Infinity, mayPruneLastTag });
+      for (const planned of plannedOf(item)) {
+        oldest.push({ repo, item: planned, usedAt: usedAt(item) ?? Infinity, mayPruneLastTag });
+      }
     }
     if (oldest.length > 4 * remembered) oldest = firstOf(oldest);
   }
@@ -127,7 +130,7 @@ function firstOf(candidates: readonly Candidate[]): Candidate[] {
   return candidates
     .toSorted((one, other) => {
       if (one.usedAt !== other.usedAt) return one.usedAt - other.usedAt;
-      return nameOf(one.item) < nameOf(other.item) ? -1 : 1;
+      return (one.item.tag ?? one.item.digest) < (other.item.tag ?? other.item.digest) ? -1 : 1;
     })
     .slice(0, remembered);
 }
