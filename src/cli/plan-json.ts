@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { planTheRetention } from '../http/admin/retention.ts';
+import type { planTheRetention } from '../http/admin/retention-plan.ts';
 
 type Line = z.output<typeof planTheRetention.line>;
 type RepositorySums = Extract<Line, { repository: unknown }>['repository'];

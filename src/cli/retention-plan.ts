@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { formatDuration } from '../config/duration.ts';
-import { planTheRetention } from '../http/admin/retention.ts';
+import { planTheRetention } from '../http/admin/retention-plan.ts';
 import { StartupError } from '../startup-error.ts';
 import { adminCommand, type Given } from './admin-command.ts';
 import type { AdminClient } from './admin-client.ts';

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { simulateTheRetention } from '../http/admin/simulate.ts';
+import { simulateTheRetention } from '../http/admin/retention-simulate.ts';
 import { adminCommand, type Given } from './admin-command.ts';
 import type { AdminClient } from './admin-client.ts';
 import type { CommandDefinition } from './command-definition.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'bun:test';
 import type { z } from 'zod';
-import { planTheRetention } from '../../src/http/admin/retention.ts';
+import { planTheRetention } from '../../src/http/admin/retention-plan.ts';
 import type { PolicyDefinition } from '../../src/retention/definition.ts';
 import type { ServedRegistry } from '../http/served-registry.ts';
 

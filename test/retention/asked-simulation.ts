@@ -1,6 +1,6 @@
 import { expect } from 'bun:test';
 import type { z } from 'zod';
-import { simulateTheRetention } from '../../src/http/admin/simulate.ts';
+import { simulateTheRetention } from '../../src/http/admin/retention-simulate.ts';
 import type { PolicyDefinition } from '../../src/retention/definition.ts';
 import type { ServedRegistry } from '../http/served-registry.ts';
 
