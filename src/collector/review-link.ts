@@ -2,7 +2,7 @@ import { change, first, type Operation } from '../metadata/operation.ts';
 import { anyManifestOfBlob } from '../metadata/queries/holds.ts';
 import { linkLease } from '../metadata/queries/links.ts';
 import { liveObject } from '../metadata/queries/objects.ts';
-import { deleteEmptyRepository, deleteLink } from '../metadata/queries/removals.ts';
+import { deleteLink } from '../metadata/queries/removals.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import { collectorActor } from '../registry/actor.ts';
@@ -10,6 +10,7 @@ import { recordEvent } from '../registry/events.ts';
 import { uncountLink } from '../registry/quota-usage.ts';
 import { leaseEnd } from '../registry/lease-end.ts';
 import { reviewObject } from '../registry/review.ts';
+import { forgetIfEmpty } from './forget-repository.ts';
 import type { ReviewTime } from './hold.ts';
 import { done, type ReviewOutcome, reviewAgainAt } from './review.ts';
 
@@ -27,7 +28,7 @@ export function* reviewLink(repo: RepositoryName, digest: Digest, time: ReviewTi
   yield* uncountLink(time.quotas.of(repo), repo, digest);
   const reason = link.deleted_at === null ? 'no manifest needs it, and its lease is over' : 'a client deleted it';
   yield* recordEvent({ at: time.now, kind: 'link.collected', repo, digest, actor: collectorActor, reason });
-  yield* change(deleteEmptyRepository, { repo });
+  yield* forgetIfEmpty(repo, time.now);
   const object = yield* first(liveObject, { digest });
   if (object !== undefined) yield* reviewObject(object.oid, time.now);
   return { ...done, collected: { links: 1 } };

@@ -4,7 +4,6 @@ import {
   allReferrersOf,
   deleteBlobEdgesOf,
   deleteChildEdgesOf,
-  deleteEmptyRepository,
   deleteManifest,
   deleteTrashedTag,
   heldBlobsOf,
@@ -22,6 +21,7 @@ import { pinOfTag } from '../registry/pin.ts';
 import { keepsHistory, type ManifestBefore, rememberRemains, rememberTagGone } from '../registry/history.ts';
 import { uncountTags } from '../registry/quota-usage.ts';
 import { reviewLink, reviewManifest as enqueueManifest } from '../registry/review.ts';
+import { forgetIfEmpty } from './forget-repository.ts';
 import { type ReviewTime, searchHold } from './hold.ts';
 import { done, type ReviewOutcome, reviewAgainAt } from './review.ts';
 
@@ -108,7 +108,7 @@ function* remove(repo: RepositoryName, row: ManifestRow, { digest, time }: Remov
   yield* change(deleteBlobEdgesOf, { repo, manifest: digest });
   yield* change(deleteChildEdgesOf, { repo, parent: digest });
   yield* change(deleteManifest, { repo, digest });
-  yield* change(deleteEmptyRepository, { repo });
+  yield* forgetIfEmpty(repo, now);
   const freed = new Set([
     ...children.map(({ child }) => child),
     ...referrers.map((referrer) => referrer.digest),
@@ -119,7 +119,7 @@ function* remove(repo: RepositoryName, row: ManifestRow, { digest, time }: Remov
   for (const each of [...freed].toSorted()) yield* enqueueManifest(repo, each, now);
   for (const blob of blobs) yield* reviewLink(repo, blob.digest, now);
   // Where the manifest held no blob, no link's review will see to it.
-  yield* change(deleteEmptyRepository, { repo });
+  yield* forgetIfEmpty(repo, now);
 }
 
 /** Removes the tags by which older clients keep what belongs to a manifest, but for pinned ones. @returns what they pointed at */

@@ -133,6 +133,10 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'one row: the repository is the whole key',
     steps: ['SEARCH retention_review USING PRIMARY KEY (repo=?)'],
   },
+  'retention-reviews.hastenRetentionReview': {
+    reason: 'one row: the repository is the whole key',
+    steps: ['SEARCH retention_review USING PRIMARY KEY (repo=?)'],
+  },
   'retention-reviews.changesOf': {
     reason: 'one row: the repository is the whole key',
     steps: ['SEARCH retention_review USING PRIMARY KEY (repo=?)'],

@@ -382,3 +382,20 @@ describe('a disk that is nearly full', () => {
     expect(await tags()).toEqual(all.slice(6));
   });
 });
+
+test('a repository that the collector has emptied is remembered no more', async () => {
+  await usePolicies({ repositories: '**', default: 'keep' });
+  const text = JSON.stringify(imageOf(new TextEncoder().encode('{}')));
+  await registry.pushBlob('app', new TextEncoder().encode('{}'));
+  expect((await registry.putManifest('app', digestOf(text), text, ociManifest)).status).toBe(201);
+  await pass(10_000);
+  const queued = () => registry.rows<{ due_at: number | null }>('select due_at from retention_review');
+  expect(queued()).toEqual([{ due_at: null }]);
+  for (let days = 0; days < 40; days += 20) {
+    registry.clock.advance(20 * day);
+    await registry.collected();
+  }
+  expect(registry.rows('select name from repository')).toEqual([]);
+  await registry.pruned();
+  expect(queued()).toEqual([]);
+});

@@ -19,6 +19,14 @@ export const upsertRetentionReview = query<{ repo: RepositoryName; dueAt: number
       ),
 );
 
+/** Has a repository looked at now, if it is in the queue. */
+export const hastenRetentionReview = query<{ repo: RepositoryName; dueAt: number }>()(({ db, p }) =>
+  db
+    .updateTable('retention_review')
+    .set(({ eb }) => ({ due_at: p('dueAt'), version: eb('version', '+', 1) }))
+    .where('repo', '=', p('repo')),
+);
+
 /** Repositories that are due, the longest due first. */
 export const dueRetentionReviews = query<{ now: number; limit: number }>()(({ db, p }) =>
   db
