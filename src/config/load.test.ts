@@ -94,7 +94,7 @@ test('without any source every setting has its default', async () => {
       },
       manifests: { maxSizeBytes: 4 * 1024 * 1024, sparse: { images: false, indexes: false } },
       http: { trustedProxies: [], location: 'relative', idleTimeoutMs: 120_000, drainMs: 30_000 },
-      pulls: { flushMs: 5000, historyMs: 90 * 86_400_000 },
+      pulls: { flushMs: 30_000, historyMs: 90 * 86_400_000 },
       collector: { perSecond: 5000, batch: 16, shareBesideRequests: 0.01 },
       retention: { lookAfterMs: 10_000, noticeMs: 259_200_000, largestClockStepMs: 600_000, clockPauseMs: 86_400_000 },
       storage: { high: { unit: 'percent', percent: 90 }, low: { unit: 'percent', percent: 81 }, reserve: undefined },

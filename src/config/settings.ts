@@ -156,7 +156,7 @@ export const settings = {
   pullsFlush: setting({
     name: 'pulls.flush',
     type: duration({ minMs: 10, maxMs: 3_600_000 }),
-    default: '5s',
+    default: '30s',
     description:
       'How often the last-pulled times of manifests and tags are written. A crash forgets the pulls since the last ' +
       'write; no pull ever waits for it.',

@@ -23,8 +23,8 @@ export interface Pulled {
 }
 
 /**
- * Last-pulled times, collected in memory and written every few seconds, so that a pull never waits for a write. What a
- * crash loses is at most the last few seconds of times; retention flushes before it judges (R25).
+ * Last-pulled times, collected in memory and written now and then, so that a pull never waits for a write. What a
+ * crash loses is at most the last of them (`pulls.flush`); retention flushes before it judges (R25).
  */
 export class PullRecorder {
   readonly #metadata: Pick<MetadataStore, 'writeUnsynced'>;

@@ -169,7 +169,7 @@ test('logs who was sending, also where the client has gone', async () => {
   expect(lines().at(-1)).toMatchObject({ method: 'PATCH', path: session, status: 400, client: '127.0.0.1' });
 });
 
-test('writes the times of pulls every few seconds', async () => {
+test('writes the times of pulls now and then', async () => {
   await using registry = await ServedRegistry.start({ 'pulls.flush': '10ms' });
   const config = freshBytes();
   await registry.pushBlob('a', config);
