@@ -127,8 +127,23 @@ test('a newer time is not lost to an older one that could not be written', async
   expect(await recordedTime()).toBe(2000);
 });
 
-test('so many pulls are written at once, without waiting for the next few seconds', async () => {
-  for (let count = 0; count < maxWaiting; count++) recorder.record(pulled());
+test('so many things are written at once, without waiting for the next time', async () => {
+  const written = Promise.withResolvers<void>();
+  holdUp = written.promise;
+  for (let count = 0; count < maxWaiting; count++) {
+    recorder.record({ repo, digest: digestOf('sha256', Buffer.from(String(count))), tag: undefined });
+  }
+  // Nobody has asked for it.
+  await new Promise(setImmediate);
+  expect(writes).toBe(1);
+  written.resolve();
+  await recorder.flush();
+});
+
+test('a thing takes one place, however many objects it is recorded by', async () => {
+  for (let count = 0; count < 2 * maxWaiting; count++) recorder.record(pulled());
+  await new Promise(setImmediate);
+  expect(writes).toBe(0);
   await recorder.flush();
   expect(await recordedTime()).toBe(1000);
   expect(writes).toBe(1);

@@ -32,8 +32,10 @@ export class PullRecorder {
   readonly #log: Log;
   readonly #scope: RetentionScope;
   readonly #keepsHistory: boolean;
-  /** The pulls of each. By identity: things that are alike may stand here several times. */
-  #waiting = new Map<Pulled, Pulls>();
+  /** What was pulled, by its name. Each stands here once, without the bytes that it was pulled with. */
+  #waiting = new Map<string, CountedPulls>();
+  /** The same by the objects that it was recorded by, so that a name is made only where another object comes. */
+  #byObject = new WeakMap<Pulled, CountedPulls>();
   /** What is just being written. */
   #writing: readonly CountedPulls[] = [];
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -62,20 +64,27 @@ export class PullRecorder {
 
   /** Cheapest where the same object is given for every pull of a thing. */
   record(pulled: Pulled): void {
+    const at = this.#clock.now();
+    const known = this.#byObject.get(pulled);
+    if (known !== undefined) return addTo(known, at, 1);
     const waiting = this.#waiting.size;
-    this.#keep(pulled, this.#clock.now(), 1);
+    const kept = this.#keep(pulled, at, 1);
+    if (kept !== undefined) this.#byObject.set(pulled, kept);
     if (waiting < maxWaiting && this.#waiting.size === maxWaiting) void this.flushQuietly();
   }
 
   /** Where no more can wait, since nothing can be written, times are given up, and pulls go on. */
-  #keep(pulled: Pulled, at: number, pulls: number): void {
-    const known = this.#waiting.get(pulled);
-    if (known === undefined) {
-      if (this.#waiting.size < maxWaiting) this.#waiting.set(pulled, { at, pulls });
-      return;
+  #keep({ repo, digest, tag }: Pulled, at: number, pulls: number): CountedPulls | undefined {
+    const name = `${repo}:${tag ?? ''}@${digest}`;
+    const known = this.#waiting.get(name);
+    if (known !== undefined) {
+      addTo(known, at, pulls);
+      return known;
     }
-    known.at = Math.max(known.at, at);
-    known.pulls += pulls;
+    if (this.#waiting.size >= maxWaiting) return undefined;
+    const counted = { pulled: { repo, digest, tag }, at, pulls };
+    this.#waiting.set(name, counted);
+    return counted;
   }
 
   /** Writes everything recorded until now; resolves once it is committed, whoever began to write it. */
@@ -118,14 +127,16 @@ export class PullRecorder {
    */
   waitingIn(repo: RepositoryName): ReadonlySet<Digest> {
     const digests = new Set<Digest>();
-    for (const pulled of this.#waiting.keys()) if (pulled.repo === repo) digests.add(pulled.digest);
-    for (const { pulled } of this.#writing) if (pulled.repo === repo) digests.add(pulled.digest);
+    for (const { pulled } of [...this.#waiting.values(), ...this.#writing]) {
+      if (pulled.repo === repo) digests.add(pulled.digest);
+    }
     return digests;
   }
 
   async #write(): Promise<void> {
-    const pulls = sumsOf(this.#waiting);
+    const pulls = [...this.#waiting.values()];
     this.#waiting = new Map();
+    this.#byObject = new WeakMap();
     this.#writing = pulls;
     try {
       await this.#writeAll(pulls);
@@ -151,24 +162,15 @@ export class PullRecorder {
 }
 
 /** How often something was pulled, and when last, in ms since 1970. */
-interface Pulls {
+interface CountedPulls {
+  readonly pulled: Pulled;
   at: number;
   pulls: number;
 }
 
-interface CountedPulls extends Readonly<Pulls> {
-  readonly pulled: Pulled;
-}
-
-/** The pulls of each thing, however many objects stand for it. */
-function sumsOf(waiting: ReadonlyMap<Pulled, Readonly<Pulls>>): readonly CountedPulls[] {
-  const sums = new Map<string, CountedPulls>();
-  for (const [pulled, { at, pulls }] of waiting) {
-    const key = `${pulled.repo}:${pulled.tag ?? ''}@${pulled.digest}`;
-    const known = sums.get(key);
-    sums.set(key, { pulled, at: Math.max(at, known?.at ?? 0), pulls: pulls + (known?.pulls ?? 0) });
-  }
-  return [...sums.values()];
+function addTo(counted: CountedPulls, at: number, pulls: number): void {
+  counted.at = Math.max(counted.at, at);
+  counted.pulls += pulls;
 }
 
 interface PullWriting {
