@@ -9,7 +9,7 @@ import { insertRepository } from '../metadata/queries/repositories.ts';
 import { query } from '../metadata/query.ts';
 import { SqliteMetadataStore } from '../metadata/sqlite/store.ts';
 import { digestOf } from '../oci/digest.ts';
-import { parseRepositoryName, type RepositoryName } from '../oci/names.ts';
+import { parseRepositoryName, parseTagName, type RepositoryName } from '../oci/names.ts';
 import { type Pulled, PullRecorder } from './pull-recorder.ts';
 
 /** How many pulled things wait at most. */
@@ -147,6 +147,18 @@ test('a thing takes one place, however many objects it is recorded by', async ()
   await recorder.flush();
   expect(await recordedTime()).toBe(1000);
   expect(writes).toBe(1);
+});
+
+test('pulls of a tag that has led to something else since count for what they got', async () => {
+  const tag = parseTagName('latest');
+  const other = digestOf('sha256', Buffer.from('other'));
+  recorder.record({ repo, digest, tag });
+  now = 2000;
+  recorder.record({ repo, digest: other, tag });
+  expect([...recorder.waitingIn(repo)].toSorted()).toEqual([digest, other].toSorted());
+  await recorder.flush();
+  expect(await recordedTime()).toBe(1000);
+  expect(recorder.waitingIn(repo).size).toBe(0);
 });
 
 test('while nothing can be written no more than so many wait, and none of them is tried again and again', async () => {

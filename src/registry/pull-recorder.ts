@@ -32,10 +32,11 @@ export class PullRecorder {
   readonly #log: Log;
   readonly #scope: RetentionScope;
   readonly #keepsHistory: boolean;
-  /** What was pulled, by its name. Each stands here once, without the bytes that it was pulled with. */
-  #waiting = new Map<string, CountedPulls>();
-  /** The same by the objects that it was recorded by, so that a name is made only where another object comes. */
-  #byObject = new WeakMap<Pulled, CountedPulls>();
+  /** What was pulled, without the bytes that it was pulled with: by repository, and there by tag or digest. */
+  #waiting = new Map<RepositoryName, Map<string, CountedPulls>>();
+  /** The same of tags that have led to something else since. */
+  #moved: CountedPulls[] = [];
+  #count = 0;
   /** What is just being written. */
   #writing: readonly CountedPulls[] = [];
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -62,29 +63,28 @@ export class PullRecorder {
     this.#timer.unref();
   }
 
-  /** Cheapest where the same object is given for every pull of a thing. */
   record(pulled: Pulled): void {
-    const at = this.#clock.now();
-    const known = this.#byObject.get(pulled);
-    if (known !== undefined) return addTo(known, at, 1);
-    const waiting = this.#waiting.size;
-    const kept = this.#keep(pulled, at, 1);
-    if (kept !== undefined) this.#byObject.set(pulled, kept);
-    if (waiting < maxWaiting && this.#waiting.size === maxWaiting) void this.flushQuietly();
+    const waiting = this.#count;
+    this.#keep(pulled, this.#clock.now(), 1);
+    if (waiting < maxWaiting && this.#count === maxWaiting) void this.flushQuietly();
   }
 
   /** Where no more can wait, since nothing can be written, times are given up, and pulls go on. */
-  #keep({ repo, digest, tag }: Pulled, at: number, pulls: number): CountedPulls | undefined {
-    const name = `${repo}:${tag ?? ''}@${digest}`;
-    const known = this.#waiting.get(name);
-    if (known !== undefined) {
-      addTo(known, at, pulls);
-      return known;
+  #keep({ repo, digest, tag }: Pulled, at: number, pulls: number): void {
+    const reference = tag ?? digest;
+    const ofRepository = this.#waiting.get(repo);
+    const known = ofRepository?.get(reference);
+    if (known?.pulled.digest === digest) {
+      known.at = Math.max(known.at, at);
+      known.pulls += pulls;
+      return;
     }
-    if (this.#waiting.size >= maxWaiting) return undefined;
+    if (this.#count >= maxWaiting) return;
+    this.#count += 1;
+    if (known !== undefined) this.#moved.push(known);
     const counted = { pulled: { repo, digest, tag }, at, pulls };
-    this.#waiting.set(name, counted);
-    return counted;
+    if (ofRepository === undefined) this.#waiting.set(repo, new Map([[reference, counted]]));
+    else ofRepository.set(reference, counted);
   }
 
   /** Writes everything recorded until now; resolves once it is committed, whoever began to write it. */
@@ -113,7 +113,7 @@ export class PullRecorder {
   /** The same for whoever goes on without it, as where the disk is full. */
   async flushQuietly(): Promise<void> {
     // What is just being written is not there yet either.
-    if (this.#waiting.size === 0 && this.#flushing === undefined) return;
+    if (this.#count === 0 && this.#flushing === undefined) return;
     try {
       await this.flush();
     } catch (error) {
@@ -127,16 +127,17 @@ export class PullRecorder {
    */
   waitingIn(repo: RepositoryName): ReadonlySet<Digest> {
     const digests = new Set<Digest>();
-    for (const { pulled } of [...this.#waiting.values(), ...this.#writing]) {
-      if (pulled.repo === repo) digests.add(pulled.digest);
-    }
+    for (const { pulled } of this.#waiting.get(repo)?.values() ?? []) digests.add(pulled.digest);
+    for (const { pulled } of [...this.#moved, ...this.#writing]) if (pulled.repo === repo) digests.add(pulled.digest);
     return digests;
   }
 
   async #write(): Promise<void> {
-    const pulls = [...this.#waiting.values()];
+    const pulls = this.#moved;
+    for (const ofRepository of this.#waiting.values()) pulls.push(...ofRepository.values());
     this.#waiting = new Map();
-    this.#byObject = new WeakMap();
+    this.#moved = [];
+    this.#count = 0;
     this.#writing = pulls;
     try {
       await this.#writeAll(pulls);
@@ -166,11 +167,6 @@ interface CountedPulls {
   readonly pulled: Pulled;
   at: number;
   pulls: number;
-}
-
-function addTo(counted: CountedPulls, at: number, pulls: number): void {
-  counted.at = Math.max(counted.at, at);
-  counted.pulls += pulls;
 }
 
 interface PullWriting {
