@@ -14,6 +14,7 @@ const status = z.object({
 export const collectorStatus = endpoint({
   method: 'GET',
   path: '/collector',
+  action: 'admin',
   summary: 'Whether the collector works, and how far it is behind.',
   query: nothing,
   body: nothing,
@@ -24,6 +25,7 @@ export const collectorStatus = endpoint({
 export const pauseTheCollector = endpoint({
   method: 'POST',
   path: '/collector/pause',
+  action: 'admin',
   summary: 'Stops collecting, also over a restart, until it is resumed.',
   query: nothing,
   body: z.strictObject({ reason: z.string().trim().min(1).max(500) }),
@@ -38,6 +40,7 @@ export const pauseTheCollector = endpoint({
 export const resumeTheCollector = endpoint({
   method: 'POST',
   path: '/collector/resume',
+  action: 'admin',
   summary: 'Goes on collecting.',
   query: nothing,
   body: nothing,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Action } from '../../access/action.ts';
 import { parseTarget, type Target } from '../../oci/target.ts';
 import type { Pruner } from '../../pruning/pruner.ts';
 import type { QuotaSet } from '../../quotas/quota-set.ts';
@@ -49,6 +50,8 @@ interface Taken<Query extends z.ZodType, Body extends z.ZodType> {
   readonly method: 'GET' | 'POST' | 'DELETE';
   /** Under /admin/v1. */
   readonly path: string;
+  /** What whoever asks has to be allowed. */
+  readonly action: Action;
   readonly summary: string;
   readonly query: Query;
   readonly body: Body;
@@ -112,10 +115,11 @@ export const nothing = z.strictObject({});
 export function endpoint<Query extends z.ZodType, Body extends z.ZodType, Answer extends z.ZodType>(
   definition: Definition<Query, Body, Answer>,
 ): Endpoint<Answer> {
-  const { method, path, summary, query, body, answer, isLong = false } = definition;
+  const { method, path, action, summary, query, body, answer, isLong = false } = definition;
   return {
     method,
     path,
+    action,
     summary,
     query,
     body,
@@ -140,10 +144,11 @@ export function endpoint<Query extends z.ZodType, Body extends z.ZodType, Answer
 export function linesEndpoint<Query extends z.ZodType, Body extends z.ZodType, Line extends z.ZodType>(
   definition: LinesDefinition<Query, Body, Line>,
 ): LinesEndpoint<Line> {
-  const { method, path, summary, query, body, line } = definition;
+  const { method, path, action, summary, query, body, line } = definition;
   return {
     method,
     path,
+    action,
     summary,
     query,
     body,

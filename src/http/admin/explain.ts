@@ -102,6 +102,7 @@ type Explanation = z.input<typeof explanation>;
 export const explain = endpoint({
   method: 'GET',
   path: '/explain',
+  action: 'admin',
   summary:
     'What keeps a thing and what deleting it would free; for a thing that is gone when it went, why, and on whose word.',
   query: z.strictObject({ target: explained }),

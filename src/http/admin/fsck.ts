@@ -36,6 +36,7 @@ type Line = z.input<typeof line>;
 export const checkEverything = linesEndpoint({
   method: 'POST',
   path: '/fsck',
+  action: 'admin',
   summary:
     'Checks the database and the blobs against each other while the server goes on. Answers in lines: what it finds, how far it has come, and at the end the counts.',
   query: nothing,

@@ -16,6 +16,7 @@ const shownPin = z.object({ target: z.string(), reason: z.string(), pinnedBy: z.
 export const listPins = endpoint({
   method: 'GET',
   path: '/pins',
+  action: 'admin',
   summary: 'What is pinned, a page of it.',
   query: z.strictObject({ after: pinTarget.optional(), n: pageLength }),
   body: nothing,
@@ -30,6 +31,7 @@ export const listPins = endpoint({
 export const addPin = endpoint({
   method: 'POST',
   path: '/pins',
+  action: 'admin',
   summary: 'Pins a repository, a tag or a manifest: whatever deletes it is refused until the pin is taken away.',
   query: nothing,
   body: z.strictObject({ target: pinTarget, reason: z.string().trim().min(1).max(500) }),
@@ -51,6 +53,7 @@ export const addPin = endpoint({
 export const removePin = endpoint({
   method: 'DELETE',
   path: '/pins',
+  action: 'admin',
   summary: 'Takes a pin away.',
   query: z.strictObject({ target: pinTarget }),
   body: nothing,

@@ -32,6 +32,7 @@ const position = z
 export const listQuotas = endpoint({
   method: 'GET',
   path: '/quotas',
+  action: 'admin',
   summary: 'What is used of each quota, and what it allows; a page of them.',
   query: z.strictObject({ after: position.default({ position: 0, repo: '' }), n: pageLength }),
   body: nothing,

@@ -21,6 +21,7 @@ const item = z.object({
 export const applyThePlan = endpoint({
   method: 'POST',
   path: '/retention/apply',
+  action: 'admin',
   summary:
     'Removes what a plan lets go of a repository, and nothing else: what was pushed, tagged, pulled or pinned since stays.',
   query: nothing,

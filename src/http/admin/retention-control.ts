@@ -25,6 +25,7 @@ const status = z.object({
 export const retentionStatus = endpoint({
   method: 'GET',
   path: '/retention',
+  action: 'admin',
   summary: 'The retention policies that the registry carries out, and which of them wait for approval.',
   query: nothing,
   body: nothing,
@@ -38,6 +39,7 @@ export const retentionStatus = endpoint({
 export const approvePolicies = endpoint({
   method: 'POST',
   path: '/retention/approve',
+  action: 'admin',
   summary: 'Lets changed policies prune that wait for it, all or one. Their rails hold as before.',
   query: nothing,
   body: z.strictObject({
@@ -61,6 +63,7 @@ export const approvePolicies = endpoint({
 export const resumePruning = endpoint({
   method: 'POST',
   path: '/retention/resume',
+  action: 'admin',
   summary: 'Believes the clock as it is now, where pruning is paused because it was set.',
   query: nothing,
   body: nothing,

@@ -69,6 +69,7 @@ type Sums = z.input<typeof sums>;
 export const planTheRetention = linesEndpoint({
   method: 'POST',
   path: '/retention/plan',
+  action: 'admin',
   summary:
     'What retention policies would remove now and why, in the order in which it would go, and what that would free. Nothing is removed. Answers in lines.',
   query: nothing,

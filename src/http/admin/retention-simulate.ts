@@ -94,6 +94,7 @@ type Line = z.input<typeof line>;
 export const simulateTheRetention = linesEndpoint({
   method: 'POST',
   path: '/retention/simulate',
+  action: 'admin',
   summary:
     'What retention policies would have removed of what was pushed and pulled lately, what that would have freed by when, and which later pulls it would have broken. Nothing is removed. Answers in lines.',
   query: nothing,

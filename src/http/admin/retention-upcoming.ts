@@ -29,6 +29,7 @@ const line = z.union([
 export const listUpcoming = linesEndpoint({
   method: 'GET',
   path: '/retention/upcoming',
+  action: 'admin',
   summary: 'What goes by its retention policy within a time, unless it is used before. Answers in lines.',
   query: z.strictObject({ within: z.string().default('7d'), repository: z.string().optional() }),
   body: nothing,

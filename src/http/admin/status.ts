@@ -60,6 +60,7 @@ const status = z.object({
 export const storageStatus = endpoint({
   method: 'GET',
   path: '/status',
+  action: 'admin',
   summary: 'How the disk and what is stored stand against their bounds, and what is to come.',
   query: nothing,
   body: nothing,

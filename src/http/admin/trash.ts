@@ -21,6 +21,7 @@ const entry = z.object({
 export const listTrash = endpoint({
   method: 'GET',
   path: '/trash',
+  action: 'admin',
   summary: 'What was deleted and can be restored, a page of it.',
   query: z.strictObject({ target: target.optional(), after: target.optional(), n: pageLength }),
   body: nothing,
@@ -43,6 +44,7 @@ const restored = z.object({
 export const restoreFromTrash = endpoint({
   method: 'POST',
   path: '/trash/restore',
+  action: 'restore',
   summary: 'Brings a deleted tag or manifest back with all that it needs. Tags that have moved on stay where they are.',
   query: nothing,
   body: z.strictObject({ target }),
@@ -56,6 +58,7 @@ export const restoreFromTrash = endpoint({
 export const emptyTheTrash = endpoint({
   method: 'POST',
   path: '/trash/empty',
+  action: 'admin',
   summary:
     'Ends the time in the trash of everything, or of what the target names, so that the collector takes it away. With dryRun it only says what would go, and what that would free.',
   query: nothing,

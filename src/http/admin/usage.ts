@@ -27,6 +27,7 @@ const wholeUsage = z.object({
 export const usageOfRegistry = endpoint({
   method: 'GET',
   path: '/usage',
+  action: 'admin',
   summary: 'What the blobs of the registry take: the parts add up to the total, which lies on the disk.',
   query: nothing,
   body: nothing,
@@ -53,6 +54,7 @@ type PartUsage = z.input<typeof partUsage>;
 export const usageOfPart = endpoint({
   method: 'GET',
   path: '/usage/part',
+  action: 'admin',
   summary:
     'What a repository or a tag takes: logical is shared with others and unique, which is what deleting it would free.',
   query: z.strictObject({ target }),
@@ -80,6 +82,7 @@ export const usageOfPart = endpoint({
 export const usageOfParts = endpoint({
   method: 'GET',
   path: '/usage/parts',
+  action: 'admin',
   summary: 'What each repository takes, or each tag of the one that the target names; a page of them.',
   query: z.strictObject({ target: target.optional(), after: z.string().default(''), n: pageLength }),
   body: nothing,

@@ -1,3 +1,4 @@
+import type { Action } from '../../access/action.ts';
 import { describeRepositoryNameProblem, parseRepositoryName, type RepositoryName } from '../../oci/names.ts';
 import { type Call, refuse } from '../call.ts';
 import { deleteBlobOf, getBlob, headBlob } from './blobs.ts';
@@ -14,21 +15,43 @@ export type RepositoryResource = 'blob' | 'uploads' | 'upload' | 'manifest' | 't
 type Handler = (call: Call, repo: RepositoryName, last: string) => Promise<Response>;
 type RegistryHandler = (call: Call) => Promise<Response>;
 
-/** Every endpoint under /v2/ that has no repository in its path. */
-export const registryEndpoints: Readonly<Record<RegistryResource, Readonly<Record<string, RegistryHandler>>>> = {
+/** An endpoint of a repository, and what whoever asks has to be allowed there. */
+interface RepositoryEndpoint {
+  readonly action: Action;
+  readonly respond: Handler;
+}
+
+type Methods<Endpoint> = Readonly<Record<string, Endpoint>>;
+
+/** Every endpoint under /v2/ that has no repository in its path. They show nobody what they may not pull. */
+export const registryEndpoints: Readonly<Record<RegistryResource, Methods<RegistryHandler>>> = {
   ping: { GET: ping, HEAD: ping },
   catalog: { GET: listCatalog, HEAD: listCatalog },
 };
 
 /** Every endpoint of a repository, by resource and method. */
-export const repositoryEndpoints: Readonly<Record<RepositoryResource, Readonly<Record<string, Handler>>>> = {
-  blob: { GET: getBlob, HEAD: headBlob, DELETE: deleteBlobOf },
-  uploads: { POST: startUpload },
-  upload: { GET: getUpload, PATCH: appendChunk, PUT: finishUpload, DELETE: abandonUpload },
-  manifest: { GET: getManifestOf, HEAD: headManifest, PUT: putManifestOf, DELETE: deleteManifestOf },
-  tags: { GET: listTagsOf, HEAD: listTagsOf },
-  referrers: { GET: listReferrers, HEAD: listReferrers },
+export const repositoryEndpoints: Readonly<Record<RepositoryResource, Methods<RepositoryEndpoint>>> = {
+  blob: { GET: to('pull', getBlob), HEAD: to('pull', headBlob), DELETE: to('delete', deleteBlobOf) },
+  uploads: { POST: to('push', startUpload) },
+  upload: {
+    GET: to('push', getUpload),
+    PATCH: to('push', appendChunk),
+    PUT: to('push', finishUpload),
+    DELETE: to('push', abandonUpload),
+  },
+  manifest: {
+    GET: to('pull', getManifestOf),
+    HEAD: to('pull', headManifest),
+    PUT: to('push', putManifestOf),
+    DELETE: to('delete', deleteManifestOf),
+  },
+  tags: { GET: to('pull', listTagsOf), HEAD: to('pull', listTagsOf) },
+  referrers: { GET: to('pull', listReferrers), HEAD: to('pull', listReferrers) },
 };
+
+function to(action: Action, respond: Handler): RepositoryEndpoint {
+  return { action, respond };
+}
 
 /** Where a path leads. Names and references are still the client's text. */
 export type Target =
@@ -88,8 +111,8 @@ export async function answerTarget(call: Call, target: Target): Promise<Response
     return handler === undefined ? methodUnsupported(call, endpoints) : await handler(call);
   }
   const endpoints = repositoryEndpoints[target.resource];
-  const handler = Object.hasOwn(endpoints, method) ? endpoints[method] : undefined;
-  if (handler === undefined) return methodUnsupported(call, endpoints);
+  const endpoint = Object.hasOwn(endpoints, method) ? endpoints[method] : undefined;
+  if (endpoint === undefined) return methodUnsupported(call, endpoints);
   const repo = parseRepositoryName(target.repo);
   if (repo === undefined) {
     return refuse(call, {
@@ -98,7 +121,7 @@ export async function answerTarget(call: Call, target: Target): Promise<Response
       detail: { name: target.repo.slice(0, 300) },
     });
   }
-  return await handler(call, repo, target.last);
+  return await endpoint.respond(call, repo, target.last);
 }
 
 function methodUnsupported(call: Call, endpoints: Readonly<Record<string, unknown>>): Response {

@@ -1,0 +1,8 @@
+/**
+ * What an identity may be allowed to do. `pull` is reading whatever kind, `push` bringing blobs, manifests and tags,
+ * `tag-overwrite` having a tag that is there lead to something else, `delete` removing tags, manifests and blobs,
+ * `restore` taking from the trash, `purge` purging, and `admin` everything else that operators do.
+ */
+export const actions = ['pull', 'push', 'tag-overwrite', 'delete', 'restore', 'purge', 'admin'] as const;
+
+export type Action = (typeof actions)[number];

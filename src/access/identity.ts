@@ -1,0 +1,32 @@
+import type { RepositoryName } from '../oci/names.ts';
+import type { Action } from './action.ts';
+
+/** Whoever asks for something, as far as it is proven. */
+export interface Identity {
+  /**
+   * - `anonymous`: has proven nothing;
+   * - `user`: a person of the password file, or whom an issuer knows;
+   * - `robot`: an account made by `wherry robot`;
+   * - `workload`: a job or pod, whom an issuer knows;
+   * - `certificate`: has shown a client certificate;
+   * - `operator`: knows the token of this run, and may do everything.
+   */
+  readonly kind: 'anonymous' | 'user' | 'robot' | 'workload' | 'certificate' | 'operator';
+  /** Empty for whoever is anonymous. Names of different kinds do not mean the same. */
+  readonly name: string;
+  readonly groups: readonly string[];
+  /** What an issuer says of it, a claim that is a list with each of its items. */
+  readonly claims: Readonly<Record<string, readonly string[]>>;
+  /** All that a token was issued for, of what the policy allows; undefined where it is not limited so. */
+  readonly grants?: readonly Grant[];
+}
+
+/** Something that a token may be used for. */
+export interface Grant {
+  readonly repo: RepositoryName;
+  readonly actions: readonly Action[];
+}
+
+export const anonymous: Identity = { kind: 'anonymous', name: '', groups: [], claims: {} };
+
+export const operator: Identity = { kind: 'operator', name: 'operator', groups: [], claims: {} };
