@@ -104,4 +104,18 @@ export const regressions: readonly Regression[] = [
       ],
     },
   },
+  {
+    name: 'an upload keeps nothing that went for room after its lease had ended',
+    schedule: {
+      windows: { ...atOnce, uploadMs: 30 * day },
+      sparse: refused,
+      steps: [
+        { step: 'push', repo: 1, manifest: 0, tags: [0] },
+        { step: 'alone', action: { do: 'let time pass', ms: 1 } },
+        { step: 'alone', action: { do: 'open upload', slot: 0, repo: 1 } },
+        { step: 'retire', place: 0, meanwhile: [], isForRoom: true, as: 'alone' },
+        { step: 'collect all' },
+      ],
+    },
+  },
 ];

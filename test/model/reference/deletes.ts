@@ -50,6 +50,9 @@ export function deleteTag(model: Reference, repo: RepositoryName, tag: TagName, 
   return 'deleted';
 }
 
+/** A lease of no time is one too: an upload that has begun by its end prolongs it. */
+type LeaseOfReleased = 'a whole one' | 'none';
+
 /** A tag leads elsewhere, or nowhere: what it led to is in the trash. */
 export function untag(
   model: Reference,
@@ -57,11 +60,11 @@ export function untag(
   tag: TagName,
   target: Digest,
   now: number,
-  leaseMs: number = model.windows.leaseMs,
+  lease: LeaseOfReleased = 'a whole one',
 ): void {
   const until = now + model.windows.trashMs;
   model.in(repo).trashTag({ tag, manifest: target, until });
-  release(model, repo, target, now, leaseMs);
+  release(model, repo, target, now, lease);
 }
 
 /** Something that held a manifest is gone: it stays for a lease, and not as one that waits for its first tag. */
@@ -70,10 +73,10 @@ export function release(
   repo: RepositoryName,
   digest: Digest,
   now: number,
-  leaseMs: number = model.windows.leaseMs,
+  lease: LeaseOfReleased = 'a whole one',
 ): void {
   const manifest = model.in(repo).manifests.get(digest);
   if (manifest === undefined) return;
   manifest.wasReleased = true;
-  renewLease(manifest, now, leaseMs);
+  if (lease === 'a whole one') renewLease(manifest, now, model.windows.leaseMs);
 }

@@ -78,7 +78,7 @@ export function retireTag(
   if ((times?.pushedAtLeast ?? 0) > judged.pushedAt) return 'pushed';
   if ((times?.pushedAtMost ?? 0) > judged.pushedAt && told === 'pushed') return 'pushed';
   there.tags.delete(tag);
-  untag(model, repo, tag, target, now, isForRoom ? 0 : model.windows.leaseMs);
+  untag(model, repo, tag, target, now, isForRoom ? 'none' : 'a whole one');
   return 'pruned';
 }
 
