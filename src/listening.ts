@@ -1,3 +1,4 @@
+import type { AccessControl } from './access/access-control.ts';
 import type { Config } from './config/schema.ts';
 import { formatListenAddress } from './config/listen-address.ts';
 import type { AdminParts } from './http/admin/endpoint.ts';
@@ -13,6 +14,7 @@ export interface Served {
   readonly metrics: Metrics;
   readonly log: Log;
   readonly admin: AdminParts;
+  readonly access: AccessControl;
   readonly answer: HttpCalls['answer'] | undefined;
 }
 

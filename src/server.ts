@@ -1,3 +1,4 @@
+import type { AccessRules } from './access/rule.ts';
 import { AdminAccess } from './admin-access.ts';
 import { Collector } from './collector/collector.ts';
 import { Pace } from './collector/pace.ts';
@@ -11,6 +12,7 @@ import type { Config } from './config/schema.ts';
 import { databaseBytes, diskSpace } from './disk-space.ts';
 import type { HttpCalls } from './http/server.ts';
 import { listen } from './listening.ts';
+import { accessControlOf, type Logins, openLogins } from './logins.ts';
 import type { Log } from './log/log.ts';
 import { MetadataFullError, type MetadataStore } from './metadata/store.ts';
 import { measuredFigures } from './measured-figures.ts';
@@ -25,6 +27,7 @@ import { putInForce } from './quotas/in-force.ts';
 import type { QuotaSet } from './quotas/quota-set.ts';
 import { quotaFigures } from './quotas/usage.ts';
 import { type Clock, systemClock } from './registry/clock.ts';
+import { LoginRefusals } from './registry/login-refusals.ts';
 import type { PullRules } from './registry/puller.ts';
 import type { Registry } from './registry/registry.ts';
 import type { PolicySet } from './retention/policy-set.ts';
@@ -53,6 +56,8 @@ export interface ServerParts {
   readonly policies?: PolicySet | undefined;
   /** What is limited; undefined where nothing is. */
   readonly quotas?: QuotaSet | undefined;
+  /** Who may do what; undefined where nobody has said. */
+  readonly access?: AccessRules | undefined;
   readonly clock?: Clock;
   /** How things become durable, where it is not by the system's calls. */
   readonly syncs?: Syncs;
@@ -75,6 +80,7 @@ export async function startServer({
   log,
   policies,
   quotas,
+  access,
   clock = systemClock,
   syncs,
   wrapMetadata = (metadata) => metadata,
@@ -82,10 +88,11 @@ export async function startServer({
   measureDisk = diskSpace,
   prune,
 }: ServerParts): Promise<RunningServer> {
-  await checkListenHost(config.listen.host);
+  const { isLoopback } = await checkListenHost(config.listen.host);
+  const logins = await openLogins({ config, log, clock, rules: access, isLoopback });
   const stores = await openStores(config.data, log, { clock, syncs });
   try {
-    const parts = { config, log, policies, quotas, clock, wrapPullRules, measureDisk, prune };
+    const parts = { config, log, policies, quotas, logins, clock, wrapPullRules, measureDisk, prune };
     return await serve({ ...stores, metadata: wrapMetadata(stores.metadata) }, parts, syncs?.answer);
   } catch (error) {
     await stores.close();
@@ -94,11 +101,11 @@ export async function startServer({
 }
 
 type ServingParts = Pick<ServerParts, 'config' | 'log' | 'policies' | 'quotas' | 'prune'> &
-  Required<Pick<ServerParts, 'clock' | 'wrapPullRules' | 'measureDisk'>>;
+  Required<Pick<ServerParts, 'clock' | 'wrapPullRules' | 'measureDisk'>> & { readonly logins: Logins };
 
 async function serve(
   stores: Stores,
-  { config, log, policies, quotas, clock, wrapPullRules, measureDisk, prune }: ServingParts,
+  { config, log, policies, quotas, logins, clock, wrapPullRules, measureDisk, prune }: ServingParts,
   answer: HttpCalls['answer'] | undefined,
 ): Promise<RunningServer> {
   const { directory, generation, metadata, reserve } = stores;
@@ -149,7 +156,12 @@ async function serve(
     collector.notice();
     pruner?.notice();
   });
-  const access = new AdminAccess(directory);
+  const adminAccess = new AdminAccess(directory);
+  const refusals = new LoginRefusals({ metadata, clock, log });
+  const access = accessControlOf(logins, {
+    operatorToken: adminAccess.token,
+    onRefused: (refused) => refusals.record(refused),
+  });
   const collecting = { registry, collector, generation, directory };
   const repairs = new OnlineRepairs({
     registry,
@@ -165,10 +177,9 @@ async function serve(
     policies: () => Promise.resolve(policies === undefined ? undefined : ({ ok: true, set: policies } as const)),
     quotas,
     storage: (onProgress: OnProgress) => storageReport(registry, storage, onProgress),
-    token: access.token,
   };
-  const server = listen(config, { registry, metrics, log, admin, answer });
-  access.tell(server.url.origin, log);
+  const server = listen(config, { registry, metrics, log, admin, access, answer });
+  adminAccess.tell(server.url.origin, log);
   registry.pulls.start(config.pulls.flushMs);
   reserve.start();
   storage.start();
@@ -185,11 +196,11 @@ async function serve(
     async stop() {
       const checked = checks.stop();
       const collected = Promise.all([collector.stop(), pruner?.stop(), quotaCounter.stop()]);
-      access.withdraw();
+      adminAccess.withdraw();
       await server.stop(config.http.drainMs);
       await Promise.all([checked, collected, storage.stop(), reports.stop()]);
       await registry.pulls.stop();
-      await registry.reclaimer.idle();
+      await Promise.all([registry.reclaimer.idle(), refusals.idle()]);
       await stores.close();
     },
   };

@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns/promises';
-import { isIP } from 'node:net';
+import { BlockList, isIP, isIPv6 } from 'node:net';
 import { StartupError } from './startup-error.ts';
 
 /** What could not be opened, and what helps where its bytes make no sense. */
@@ -52,18 +52,28 @@ function adviceOn(code: string, ifDamaged: string): string {
  * Looks a host up before the server listens there, as the runtime's error for a name that leads nowhere is that of
  * whatever failed before.
  *
+ * @returns whether none but this machine can reach it there
  * @throws StartupError where it has no address
  */
-export async function checkListenHost(host: string): Promise<void> {
-  if (isIP(host) !== 0) return;
+export async function checkListenHost(host: string): Promise<{ readonly isLoopback: boolean }> {
+  if (isIP(host) !== 0) return { isLoopback: isLoopback(host) };
   try {
-    await lookup(host);
+    const found = await lookup(host, { all: true });
+    return { isLoopback: found.every(({ address }) => isLoopback(address)) };
   } catch (error) {
     throw new StartupError(
       `cannot listen on ${host}, which is not an address of this machine (${codeOf(error) ?? 'unknown error'}): choose another with --listen HOST:PORT`,
       { cause: error },
     );
   }
+}
+
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+loopback.addAddress('::1', 'ipv6');
+
+function isLoopback(address: string): boolean {
+  return loopback.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
 }
 
 /** The system's or the database's code for an error, or for the one that it was made of. */

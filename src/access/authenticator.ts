@@ -12,9 +12,17 @@ export type Credentials =
 export type Authentication =
   | { readonly outcome: 'known'; readonly identity: Identity }
   | { readonly outcome: 'refused'; readonly reason: string }
+  /** Too many ask at once: it may be tried again in a moment. */
+  | { readonly outcome: 'busy' }
   | { readonly outcome: 'not-mine' };
 
 /** Knows some of those who may come: the users of a file, the robots, whoever an issuer vouches for. */
 export interface Authenticator {
+  /**
+   * Who that is, where it was found out a moment ago. Whoever is known so is not kept waiting for what others have guessed
+   * wrong.
+   */
+  recall?(credentials: Credentials): Promise<Identity | undefined>;
+
   authenticate(credentials: Credentials): Promise<Authentication>;
 }

@@ -1,4 +1,5 @@
 import type { RepositoryName } from '../oci/names.ts';
+import { quote } from '../oci/quote.ts';
 import type { Action } from './action.ts';
 
 /** Whoever asks for something, as far as it is proven. */
@@ -21,6 +22,9 @@ export interface Identity {
   readonly grants?: readonly Grant[];
 }
 
+/** What issuers call somebody is cut off here where it is shown, in characters. */
+const longestNameShown = 80;
+
 /** Something that a token may be used for. */
 export interface Grant {
   readonly repo: RepositoryName;
@@ -30,3 +34,15 @@ export interface Grant {
 export const anonymous: Identity = { kind: 'anonymous', name: '', groups: [], claims: {} };
 
 export const operator: Identity = { kind: 'operator', name: 'operator', groups: [], claims: {} };
+
+/** Whether nothing at all was shown; who shows a token may be anonymous too. */
+export function hasShownNothing(identity: Identity): boolean {
+  return identity.kind === 'anonymous' && identity.grants === undefined;
+}
+
+/** `user alice`, `robot ci`; what has blanks or the like in it stands in quotes. */
+export function identityText({ kind, name }: Identity): string {
+  if (kind === 'anonymous' || kind === 'operator') return kind;
+  const shown = name.slice(0, longestNameShown);
+  return `${kind} ${/^[\w.@:/+=-]+$/.test(shown) ? shown : quote(shown)}`;
+}

@@ -3,6 +3,9 @@ import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { operator } from '../access/identity.ts';
+import { openAccess } from '../access/open-access.ts';
+import { allRights } from '../access/rights.ts';
 import { type ServerAddress, serverIn } from '../admin-access.ts';
 import { pruneNothing } from '../bounds/pruner.ts';
 import { storageReport } from '../bounds/report.ts';
@@ -17,7 +20,7 @@ import { adminPrefix, answerAdmin } from '../http/admin/routes.ts';
 import { jsonLines } from '../json-lines.ts';
 import { createLog } from '../log/log.ts';
 import { quotasOf } from '../quotas/in-force.ts';
-import { adminActor } from '../registry/actor.ts';
+import { requestActor } from '../registry/actor.ts';
 import { systemClock } from '../registry/clock.ts';
 import { anyRetention } from '../registry/retention-review.ts';
 import { StartupError } from '../startup-error.ts';
@@ -127,10 +130,13 @@ async function withinProcess(
       registry,
       settings: { maxManifestBytes: config.manifests.maxSizeBytes, location: 'relative' },
       request,
+      identity: operator,
+      rights: allRights,
+      access: openAccess(token),
       requestId: 'command',
       queryText: url.search.slice(1),
       origin: () => '',
-      actor: () => adminActor(undefined, userAgent),
+      actor: () => requestActor({ who: 'admin', address: undefined, userAgent, requestId: undefined }),
       allowSlowAnswer: () => undefined,
       admin: {
         collector: undefined,
@@ -139,7 +145,6 @@ async function withinProcess(
         policies: () => configuredPolicies(policies),
         quotas,
         storage: (onProgress) => storageReport(registry, storage, onProgress),
-        token,
       },
     };
     return await answerAdmin(call, url.pathname);

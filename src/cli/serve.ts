@@ -7,6 +7,7 @@ import type { Log } from '../log/log.ts';
 import type { RunningServer } from '../server.ts';
 import { StartupError } from '../startup-error.ts';
 import { announcementOf, announcementText } from './announcement.ts';
+import { configuredAccess } from './configured-access.ts';
 import { configuredPolicies } from './configured-policies.ts';
 import { configuredQuotas } from './configured-quotas.ts';
 import { exitCodes } from './exit-codes.ts';
@@ -34,8 +35,9 @@ async function serve(flags: ConfigFlags): Promise<number> {
   }
   const policies = await configuredPolicies(loaded.policies);
   const quotas = await configuredQuotas(loaded.quotas);
-  if (policies?.ok === false || quotas?.ok === false) {
-    const problems = [policies, quotas].flatMap((result) => (result?.ok === false ? result.problems : []));
+  const access = await configuredAccess(loaded.access, loaded.groups);
+  if (policies?.ok === false || quotas?.ok === false || access?.ok === false) {
+    const problems = [policies, quotas, access].flatMap((result) => (result?.ok === false ? result.problems : []));
     console.error(['wherry cannot start with this configuration:', ...problems].join('\n  '));
     return exitCodes.usage;
   }
@@ -46,7 +48,7 @@ async function serve(flags: ConfigFlags): Promise<number> {
   const { startServer } = await import('../server.ts');
   let server: RunningServer;
   try {
-    server = await startServer({ config, log, policies: policies?.set, quotas: quotas?.set });
+    server = await startServer({ config, log, policies: policies?.set, quotas: quotas?.set, access: access?.rules });
   } catch (error) {
     if (!(error instanceof StartupError)) throw error;
     console.error(`wherry cannot start: ${error.message}`);

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { configFileVariable, variableOf } from '../config/environment.ts';
 import { flagOf } from '../config/flags.ts';
-import { sections, settableIn } from '../config/settings.ts';
+import { bareFlags, sections, settableIn } from '../config/settings.ts';
 import type { Setting, Shorthand } from '../config/settings.ts';
 
 /** What the flags of a command line say about the configuration. */
@@ -24,6 +24,9 @@ export function addSettingFlags(command: Command): () => ConfigFlags {
       const option = optionOf(one).helpGroup(`${section.title}:`);
       nameOfAttribute.set(option.attributeName(), one.name);
       command.addOption(option);
+      for (const bare of bareFlags.filter(({ setting }) => setting === one.name)) {
+        command.addOption(bareOption(bare).helpGroup(`${section.title}:`));
+      }
     }
   }
   command.addHelpText(
@@ -41,6 +44,12 @@ Each setting can also be in the environment (${flagOf('windows.lease')} is ${var
       const value = given[attribute];
       if (typeof value === 'string') values.set(name, value);
     }
+    for (const bare of bareFlags) {
+      // Who gives both means the one that says more.
+      if (given[bareOption(bare).attributeName()] === true && !values.has(bare.setting)) {
+        values.set(bare.setting, bare.value);
+      }
+    }
     return { configFile: typeof file === 'string' ? file : undefined, values };
   };
 }
@@ -53,6 +62,10 @@ function optionOf(one: Setting<unknown> | Shorthand): Option {
     option.argParser<string | undefined>((value, earlier) => (earlier === undefined ? value : `${earlier},${value}`));
   }
   return option;
+}
+
+function bareOption({ flag, setting, value }: (typeof bareFlags)[number]): Option {
+  return new Option(flag, `The same as ${flagOf(setting)} ${value}`);
 }
 
 function firstSentence(paragraph: string): string {

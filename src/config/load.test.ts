@@ -44,6 +44,8 @@ function fileWith(name: string, value: string): string {
 const otherValues: Readonly<Record<string, string>> = {
   data: '/srv/wherry',
   listen: '[::1]:0',
+  'auth.htpasswd': '/etc/wherry/htpasswd',
+  'auth.anonymous': 'pull',
   'windows.lease': '200ms',
   'windows.neverTagged': '0',
   'windows.trash': '1h30m',
@@ -82,9 +84,12 @@ test('without any source every setting has its default', async () => {
     sources: new Map(allSettings.map(({ name }) => [name, 'default'])),
     policies: undefined,
     quotas: undefined,
+    access: undefined,
+    groups: undefined,
     config: {
       data: './data',
       listen: { host: '127.0.0.1', port: 5000 },
+      auth: { htpasswd: undefined, anonymous: 'none' },
       windows: {
         leaseMs: 6 * 3_600_000,
         neverTaggedMs: 30 * 86_400_000,
@@ -134,8 +139,8 @@ describe.each(settable.map(({ name }) => name))('the setting %s', (name) => {
 
   test('is refused with its name, its origin, the value and what it takes', async () => {
     const accepts = settable.find((one) => one.name === name)?.type.accepts ?? '';
-    // Any text can be a directory, but for none at all.
-    const bad = name === 'data' ? '' : '?';
+    // Any text can be a directory or a file, but for none at all.
+    const bad = name === 'data' || name === 'auth.htpasswd' ? '' : '?';
     for (const [origin, from] of [
       ['wherry.yaml:1', { file: fileWith(name, bad) }],
       [flagOf(name), { flags: { [name]: bad } }],

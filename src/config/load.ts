@@ -18,6 +18,9 @@ export type LoadResult =
       readonly policies: PoliciesDocument | undefined;
       /** The same of its quotas: that is for src/quotas/. */
       readonly quotas: PoliciesDocument | undefined;
+      /** The same of who may do what, and of who is in which group: those are for src/access/. */
+      readonly access: PoliciesDocument | undefined;
+      readonly groups: PoliciesDocument | undefined;
     }
   | { readonly ok: false; readonly problems: readonly string[] };
 
@@ -37,7 +40,7 @@ export async function loadConfig(options: {
   readonly readFile: (path: string) => string | Promise<string>;
 }): Promise<LoadResult> {
   const { configFile, flags, env, readFile } = options;
-  const readings = [await readFileOf(configFile, env, readFile), readEnvironment(env), readFlags(flags)];
+  const readings = [await readFileOf(configFile, env, readFile), readEnvironment(env), readFlags(flags)] as const;
   const found = readings.flatMap((reading) => reading.found);
   const problems = readings.flatMap((reading) => reading.problems).concat(found.flatMap(problemsOf));
   if (problems.length > 0) return { ok: false, problems };
@@ -48,9 +51,9 @@ export async function loadConfig(options: {
   const between = low && problemOfBounds(high, low);
   if (between !== undefined) return { ok: false, problems: [between] };
   const sources = new Map(allSettings.map(({ name }) => [name, chosen.get(name)?.kind ?? 'default'] as const));
-  const policies = readings.find((reading) => reading.policies !== undefined)?.policies;
-  const quotas = readings.find((reading) => reading.quotas !== undefined)?.quotas;
-  return { ok: true, config, sources, policies, quotas };
+  // Only a file can hold them.
+  const { policies, quotas, access, groups }: SourceReading = readings[0];
+  return { ok: true, config, sources, policies, quotas, access, groups };
 }
 
 async function readFileOf(

@@ -8,6 +8,12 @@ export interface Config {
   /** The data directory as it was given: a relative path is relative to the working directory. */
   readonly data: string;
   readonly listen: ListenAddress;
+  readonly auth: {
+    /** The password file as it was given; undefined where there is none. */
+    readonly htpasswd: string | undefined;
+    /** What everybody may do, whatever the access rules say. */
+    readonly anonymous: 'none' | 'pull' | 'all';
+  };
   readonly windows: {
     readonly leaseMs: number;
     readonly neverTaggedMs: number;
@@ -69,6 +75,7 @@ export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
   return {
     data: valueOf(settings.data),
     listen: valueOf(settings.listen),
+    auth: { htpasswd: valueOf(settings.authHtpasswd), anonymous: valueOf(settings.authAnonymous) },
     windows: {
       leaseMs: valueOf(settings.windowsLease),
       neverTaggedMs: valueOf(settings.windowsNeverTagged),

@@ -29,6 +29,14 @@ export const directory: SettingType<string> = {
   schema: text.min(1, { error: 'this is empty' }),
 };
 
+/** A file, or `none`, which gives undefined. */
+export const fileOrNone: SettingType<string | undefined> = {
+  placeholder: 'file',
+  accepts: 'the path of a file, or none',
+  isList: false,
+  schema: text.min(1, { error: 'this is empty' }).transform((path) => (path === 'none' ? undefined : path)),
+};
+
 export const listenAddress: SettingType<ListenAddress> = {
   placeholder: 'host:port',
   accepts: 'a host and a port, such as 127.0.0.1:5000, 0.0.0.0:5000 or [::1]:5000; port 0 lets the system choose',

@@ -3,6 +3,7 @@ import {
   choice,
   directory,
   duration,
+  fileOrNone,
   listenAddress,
   networks,
   storageBound,
@@ -60,6 +61,24 @@ export const settings = {
     description:
       'Where the registry listens. The default answers this machine only; 0.0.0.0:5000 answers every IPv4 network that ' +
       'the machine is on. In the file, quote an IPv6 address: "[::1]:5000".',
+  }),
+  authHtpasswd: setting({
+    name: 'auth.htpasswd',
+    type: fileOrNone,
+    default: 'none',
+    description:
+      'The users who may log in and their passwords, one a line as htpasswd -B and wherry auth hash write them (bcrypt ' +
+      'only). It is read again when it changes. What each may do is for the access rules to say.',
+  }),
+  authAnonymous: setting({
+    name: 'auth.anonymous',
+    type: choice(['none', 'pull', 'all']),
+    default: 'none',
+    description:
+      'What everybody may do without logging in, whatever the access rules say. With pull that is pulling from every ' +
+      'repository; with all, which the flag --anonymous stands for, pushing and deleting too. With none it is what the ' +
+      'rules allow; where there are neither rules nor users, everything is open, and the registry listens on a loopback ' +
+      'address only.',
   }),
   windowsLease: setting({
     name: 'windows.lease',
@@ -285,8 +304,18 @@ export const shorthands: readonly Shorthand[] = [
   },
 ];
 
+/** Flags without a value, for what is often wanted: `--anonymous` is `--auth-anonymous all`. */
+export const bareFlags: readonly { readonly flag: string; readonly setting: string; readonly value: string }[] = [
+  { flag: '--anonymous', setting: 'auth.anonymous', value: 'all' },
+];
+
 export const sections: readonly Section[] = [
   { name: '', title: 'Where', description: 'Where the registry keeps its data, and where it answers.' },
+  {
+    name: 'auth',
+    title: 'Access',
+    description: 'Who may log in, and what is open to everybody. [access.md](access.md) has the rest: who may do what.',
+  },
   {
     name: 'windows',
     title: 'Windows',

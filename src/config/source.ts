@@ -21,4 +21,8 @@ export interface SourceReading {
   readonly policies?: PoliciesDocument;
   /** Quotas, the same. */
   readonly quotas?: PoliciesDocument;
+  /** Who may do what, the same. */
+  readonly access?: PoliciesDocument;
+  /** Who is in which group, the same. */
+  readonly groups?: PoliciesDocument;
 }

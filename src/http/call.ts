@@ -1,3 +1,6 @@
+import type { AccessControl } from '../access/access-control.ts';
+import type { Identity } from '../access/identity.ts';
+import type { Rights } from '../access/rights.ts';
 import type { Actor } from '../registry/actor.ts';
 import type { Registry } from '../registry/registry.ts';
 import { errorBody, type Problem, statusOfCode } from './errors.ts';
@@ -13,6 +16,11 @@ export interface Call {
   readonly registry: Registry;
   readonly settings: ServerSettings;
   readonly request: Request;
+  /** Who asks, as far as it is proven. */
+  readonly identity: Identity;
+  /** What whoever asks may do. */
+  readonly rights: Rights;
+  readonly access: AccessControl;
   /** Names the request in the log and in the answer's X-Request-Id. */
   readonly requestId: string;
   /** The request's query string without its question mark; empty where there is none. */

@@ -1,11 +1,16 @@
+import type { AccessControl, Login } from '../access/access-control.ts';
+import { anonymous, type Identity, identityText } from '../access/identity.ts';
 import type { Log } from '../log/log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { machineFailureOf } from '../registry/failures.ts';
-import { adminActor, clientActor } from '../registry/actor.ts';
+import { requestActor } from '../registry/actor.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { AdminParts } from './admin/endpoint.ts';
 import { answerAdmin } from './admin/routes.ts';
 import { type Call, refuse, type ServerSettings } from './call.ts';
+import { credentialsOf } from './credentials.ts';
+import { denial, loginProblem } from './denials.ts';
+import type { Problem } from './errors.ts';
 import { logFailure, problemOf } from './failure-answers.ts';
 import { clientAddressOf, originOf, TrustedProxies } from './forwarded.ts';
 import { answerTarget, type Target, targetOf } from './oci/routes.ts';
@@ -27,6 +32,7 @@ export interface HttpOptions {
   readonly port: number;
   readonly settings: ServerSettings;
   readonly admin: AdminParts;
+  readonly access: AccessControl;
   readonly trustedProxies: readonly string[];
   readonly idleTimeoutMs: number;
   /** Which requests are logged. */
@@ -47,9 +53,9 @@ const maxIdleSeconds = 255;
 /** How often a server that is stopping looks whether requests are still running, in ms. */
 const drainLookMs = 10;
 
-/** Listens, and leads every request through its life: identify, route, answer, count, log. */
+/** Listens, and leads every request through its life: route, log in, authorise, answer, count, log. */
 export function startHttpServer(options: HttpOptions): HttpServer {
-  const { registry, metrics, log, settings, calls = httpCalls } = options;
+  const { registry, metrics, log, settings, access, calls = httpCalls } = options;
   const proxies = new TrustedProxies(options.trustedProxies);
   const nextRequestId = requestIds();
   let brokenBecause: string | undefined;
@@ -79,35 +85,62 @@ export function startHttpServer(options: HttpOptions): HttpServer {
     const { method } = request;
     // Who goes while sending has no address afterwards; who asks is still there, and needs none where nothing is logged.
     const isSending = method !== 'GET' && method !== 'HEAD';
-    const peer = isSending ? bun.requestIP(request)?.address : undefined;
     const destination = destinationOf(method, path);
+    const needsLogin = asksWho(destination) && (!access.isOpen || destination.scope === 'admin');
+    const peer = isSending || needsLogin ? bun.requestIP(request)?.address : undefined;
+    const origin = (): string => originOf(request, proxies.trusts(bun.requestIP(request)?.address));
+    // Before anything else is done with it: what somebody may not do costs the stores nothing.
+    const login = needsLogin ? await logIn(request, peer, origin) : nobody;
     const call: Call = {
       registry,
       settings,
       request,
+      identity: login.identity,
+      rights: access.rightsOf(login.identity),
+      access,
       requestId: nextRequestId(),
       queryText: queryStart === -1 ? '' : url.slice(queryStart + 1),
-      origin: () => originOf(request, proxies.trusts(bun.requestIP(request)?.address)),
-      actor() {
-        const actor = destination.scope === 'admin' ? adminActor : clientActor;
-        return actor(clientAddressOf(request, peer, proxies), request.headers.get('user-agent') ?? undefined);
-      },
+      origin,
+      actor: () =>
+        requestActor({
+          who: whoOf(login.identity, destination),
+          address: clientAddressOf(request, peer, proxies),
+          userAgent: request.headers.get('user-agent') ?? undefined,
+          requestId: call.requestId,
+        }),
       allowSlowAnswer: () => bun.timeout(request, maxIdleSeconds),
     };
-    const response = await answered(call, path, destination);
+    const response =
+      login.problem === undefined ? await answered(call, path, destination) : refuse(call, login.problem);
     const durationMs = performance.now() - startedAt;
     metrics.answered(destination.resource, method, response.status, durationMs);
     if (isLogged(options.logRequests, method, response.status)) {
-      const address = isSending ? peer : bun.requestIP(request)?.address;
+      const address = isSending || needsLogin ? peer : bun.requestIP(request)?.address;
       logRequest(call, path, response, durationMs, clientAddressOf(request, address, proxies));
     }
     return calls.answer(response);
+  }
+
+  /** Who asks, or why that cannot be told. */
+  async function logIn(request: Request, peer: string | undefined, origin: () => string): Promise<LoggedIn> {
+    const credentials = credentialsOf(request);
+    if (credentials === undefined) return nobody;
+    const isMalformed = credentials === 'malformed';
+    const login: Login = isMalformed
+      ? { outcome: 'refused' }
+      : await access.logIn(credentials, clientAddressOf(request, peer, proxies));
+    if (login.outcome === 'known') return { identity: login.identity, problem: undefined };
+    const scheme = isMalformed ? undefined : credentials.scheme;
+    return { ...nobody, problem: loginProblem({ access, origin }, { scheme, login }) };
   }
 
   async function answered(call: Call, path: string, destination: Destination): Promise<Response> {
     try {
       switch (destination.scope) {
         case 'operation':
+          if (destination.resource === 'metrics' && !access.isOpen && !call.rights.mayEverywhere('admin')) {
+            return refuse(call, denial(call, 'admin', undefined));
+          }
           return await answerOperational(call, path, destination.resource, { metrics, brokenBecause });
         case 'admin':
           return await answerAdmin({ ...call, admin: options.admin }, path);
@@ -136,6 +169,7 @@ export function startHttpServer(options: HttpOptions): HttpServer {
       status: response.status,
       durationMs: Math.round(durationMs * 100) / 100,
       client,
+      user: call.identity === anonymous ? undefined : identityText(call.identity),
       userAgent: call.request.headers.get('user-agent') ?? undefined,
     };
     if (response.status >= 500) log.error(fields, 'request failed');
@@ -178,6 +212,25 @@ type Destination =
   | Target
   | { readonly scope: 'admin'; readonly resource: 'admin' }
   | { readonly scope: 'operation'; readonly resource: OperationalResource };
+
+/** Who asks; `problem` is why that cannot be told. */
+interface LoggedIn {
+  readonly identity: Identity;
+  readonly problem: Problem | undefined;
+}
+
+const nobody: LoggedIn = { identity: anonymous, problem: undefined };
+
+/** Whether what is asked for is not for everybody. */
+function asksWho({ scope, resource }: Destination): boolean {
+  return scope !== 'operation' || resource === 'metrics';
+}
+
+/** For the log of what happened. */
+function whoOf(identity: Identity, { scope }: Destination): string {
+  if (identity.kind === 'anonymous') return 'client';
+  return identity.kind === 'operator' && scope === 'admin' ? 'admin' : identityText(identity);
+}
 
 /** Where a request leads, and what it is counted under, whatever comes of it. */
 function destinationOf(method: string, path: string): Destination {

@@ -207,7 +207,8 @@ export type EventKind =
   | 'disk.low'
   | 'disk.reserve'
   | 'disk.room'
-  | 'disk.stuck';
+  | 'disk.stuck'
+  | 'login.refused';
 
 /** What has happened, on whose word and why: what is gone is explained from here. */
 export interface EventTable {

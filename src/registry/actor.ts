@@ -18,14 +18,22 @@ export const pruningActor: Actor = actor('retention');
 /** Makes room where a bound of storage is passed. */
 export const boundsActor: Actor = actor('storage bounds');
 
-/** @param address of the connection, or what a trusted proxy says */
-export function clientActor(address: string | undefined, userAgent: string | undefined): Actor {
-  return actor(['client', address, userAgent].filter((part) => part !== undefined && part !== '').join(' '));
+/** Who asks for something, from where, with what. */
+export interface Asking {
+  /** Such as `client`, `user alice` or `admin`. */
+  readonly who: string;
+  /** Of the connection, or what a trusted proxy says. */
+  readonly address: string | undefined;
+  readonly userAgent: string | undefined;
+  /** Under which it is in the log; undefined where there is no server. */
+  readonly requestId: string | undefined;
 }
 
-/** Whoever asks through the admin API or the command line. */
-export function adminActor(address: string | undefined, userAgent: string | undefined): Actor {
-  return actor(['admin', address, userAgent].filter((part) => part !== undefined && part !== '').join(' '));
+/** `user alice 10.0.0.1 skopeo/1.2 (request 3f2a91bc-1)`. What is too long is taken from what the client calls itself. */
+export function requestActor({ who, address, userAgent, requestId }: Asking): Actor {
+  const end = requestId === undefined ? '' : ` (request ${requestId})`;
+  const start = [who, address, userAgent].filter((part) => part !== undefined && part !== '').join(' ');
+  return actor(`${start.slice(0, longestActor - end.length)}${end}`);
 }
 
 function actor(text: string): Actor {

@@ -37,7 +37,7 @@ export class Glob {
   readonly #steps: readonly Step[];
   readonly #isLiteral: boolean;
   /** What every text that it matches begins with. Most texts can be told by that. */
-  readonly #start: string;
+  readonly start: string;
   /** Whether it is that and one run, like most globs: `v*`. */
   readonly #isStart: boolean;
 
@@ -45,8 +45,8 @@ export class Glob {
     this.source = source;
     this.#steps = stepsOf(source);
     this.#isLiteral = this.#steps.every(({ kind }) => kind === 'character');
-    this.#start = startOf(this.#steps);
-    this.#isStart = this.#steps.length === this.#start.length + 1 && this.#steps.at(-1)?.kind === 'run';
+    this.start = startOf(this.#steps);
+    this.#isStart = this.#steps.length === this.start.length + 1 && this.#steps.at(-1)?.kind === 'run';
   }
 
   static parse(source: string): GlobResult {
@@ -57,8 +57,8 @@ export class Glob {
 
   matches(text: string): boolean {
     if (this.#isLiteral) return text === this.source;
-    if (!text.startsWith(this.#start)) return false;
-    if (this.#isStart) return !text.includes('/', this.#start.length);
+    if (!text.startsWith(this.start)) return false;
+    if (this.#isStart) return !text.includes('/', this.start.length);
     return canPass(this.#steps, text.length, (step, index) => takesCharacter(step, text[index] ?? ''));
   }
 

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openAccess } from '../../src/access/open-access.ts';
 import { DirectoryBlobStore } from '../../src/blobs/directory/store.ts';
 import { type HttpServer, startHttpServer } from '../../src/http/server.ts';
 import type { Log } from '../../src/log/log.ts';
@@ -100,8 +101,8 @@ export class BareServer implements AsyncDisposable {
         policies: () => Promise.resolve(undefined),
         quotas: undefined,
         storage: () => Promise.reject(new Error('nothing is measured here')),
-        token: 'none',
       },
+      access: openAccess('none'),
       log,
       hostname: '127.0.0.1',
       port: 0,

@@ -30,9 +30,10 @@ async function remove(registry: ServedRegistry, path: string): Promise<void> {
 
 /** What happened, without the times. */
 function events(registry: ServedRegistry) {
-  return registry.rows<{ kind: string; tag: string | null; digest: string | null; actor: string }>(
+  const rows = registry.rows<{ kind: string; tag: string | null; digest: string | null; actor: string }>(
     'select kind, tag, digest, actor from event order by id',
   );
+  return rows.map(({ actor, ...about }) => ({ ...about, actor: actor.replace(/ \(request [0-9a-f]{8}-\w+\)$/, '') }));
 }
 
 const client = 'client 127.0.0.1 tidy/1.0';

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Action } from '../../access/action.ts';
+import type { RepositoryName } from '../../oci/names.ts';
 import { parseTarget, type Target } from '../../oci/target.ts';
 import type { Pruner } from '../../pruning/pruner.ts';
 import type { QuotaSet } from '../../quotas/quota-set.ts';
@@ -7,6 +8,7 @@ import type { StorageReport } from '../../bounds/report.ts';
 import type { PolicySetResult } from '../../retention/policy-set.ts';
 import { readBounded } from '../bounded-body.ts';
 import { answerJson, type Call, refuse } from '../call.ts';
+import { denial, tokenNeeded } from '../denials.ts';
 import type { Problem } from '../errors.ts';
 import type { Checks } from './checks.ts';
 import { answerInLines, linesMediaType, type Progress, untilAnswered } from './lines.ts';
@@ -34,8 +36,6 @@ export interface AdminParts {
   readonly quotas: QuotaSet | undefined;
   /** How the disk and what is stored stand. */
   readonly storage: (onProgress: (progress: Progress) => void) => Promise<StorageReport>;
-  /** What a request has to know to be answered. */
-  readonly token: string;
 }
 
 export interface AdminCall extends Call {
@@ -50,8 +50,10 @@ interface Taken<Query extends z.ZodType, Body extends z.ZodType> {
   readonly method: 'GET' | 'POST' | 'DELETE';
   /** Under /admin/v1. */
   readonly path: string;
-  /** What whoever asks has to be allowed. */
+  /** What whoever asks has to be allowed: in the repository that it is about, or in every one. */
   readonly action: Action;
+  /** The repository that a request is about; left out where it is about more. */
+  readonly repositoryOf?: (input: Input<Query, Body>) => RepositoryName;
   readonly summary: string;
   readonly query: Query;
   readonly body: Body;
@@ -126,7 +128,7 @@ export function endpoint<Query extends z.ZodType, Body extends z.ZodType, Answer
     answer,
     isLong,
     async respond(call) {
-      const parsed = await parse(call, definition);
+      const parsed = await parseAllowed(call, definition);
       if ('problem' in parsed) return refuse(call, parsed.problem);
       if (isLong && (call.request.headers.get('accept') ?? '').includes(linesMediaType)) {
         return answerInLines(
@@ -154,12 +156,33 @@ export function linesEndpoint<Query extends z.ZodType, Body extends z.ZodType, L
     body,
     line,
     async respond(call) {
-      const parsed = await parse(call, definition);
+      const parsed = await parseAllowed(call, definition);
       if ('problem' in parsed) return refuse(call, parsed.problem);
       const begun = definition.handle(call, parsed);
       return 'problem' in begun ? refuse(call, begun.problem) : answerInLines(call, begun.lines);
     },
   };
+}
+
+/** What a request has brought that may be answered. Who may do nothing of the kind is not even told what is wrong with it. */
+async function parseAllowed<Query extends z.ZodType, Body extends z.ZodType>(
+  call: AdminCall,
+  taken: Taken<Query, Body>,
+): Promise<Input<Query, Body> | { readonly problem: Problem }> {
+  const { action, repositoryOf } = taken;
+  const { rights } = call;
+  const mayTry = repositoryOf === undefined ? rights.mayEverywhere(action) : rights.maySomewhere(action);
+  if (!mayTry) return { problem: adminDenial(call, action) };
+  const parsed = await parse(call, taken);
+  if ('problem' in parsed || repositoryOf === undefined) return parsed;
+  const repo = repositoryOf(parsed);
+  return rights.may(action, repo) ? parsed : { problem: denial(call, action, repo) };
+}
+
+/** The token of the run is how to get in where nobody can log in. */
+export function adminDenial(call: Call, action: Action): Problem {
+  if (call.identity.kind !== 'anonymous' || call.access.canLogIn) return denial(call, action, undefined);
+  return tokenNeeded;
 }
 
 async function parse<Query extends z.ZodType, Body extends z.ZodType>(

@@ -1,9 +1,17 @@
+import { hasShownNothing } from '../../access/identity.ts';
 import { repositoryPage } from '../../registry/listing.ts';
 import { answer, answerJson, type Call, refuse } from '../call.ts';
+import { unauthenticated } from '../denials.ts';
 import { nextLink, pageRequestOf } from './pages.ts';
 
-/** `GET /v2/` (end-1): tells a client that it has found a registry. */
+/**
+ * `GET /v2/` (end-1): tells a client that it has found a registry. Clients ask here whether they have to log in, and some
+ * show their credentials nowhere else than where they were asked for them here: where one can log in, everybody is asked,
+ * also where some things are open to everybody.
+ */
 export async function ping(call: Call): Promise<Response> {
+  const { access, identity } = call;
+  if (access.canLogIn && !access.isOpen && hasShownNothing(identity)) return refuse(call, unauthenticated(call));
   return answer(call, 200, { 'content-type': 'application/json' }, '{}');
 }
 

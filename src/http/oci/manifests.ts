@@ -21,7 +21,7 @@ const maxTagParameters = 100;
 export async function getManifestOf(call: Call, repo: RepositoryName, referenceText: string): Promise<Response> {
   const parsed = parseReference(referenceText);
   if (!parsed.ok) return refuse(call, malformedReference(referenceText, parsed));
-  const found = await getManifest(call.registry, repo, parsed.reference, new RequestPuller(call.request));
+  const found = await getManifest(call.registry, repo, parsed.reference, new RequestPuller(call));
   if (found === undefined) return refuse(call, manifestUnknown(repo, parsed.reference));
   if (matchesEntity(call.request, entityTagOf(found.digest))) {
     return answer(call, 304, manifestHeaders(found.digest, found.mediaType));
@@ -44,7 +44,7 @@ function headersOf(found: FoundManifest): Headers {
 export async function headManifest(call: Call, repo: RepositoryName, referenceText: string): Promise<Response> {
   const parsed = parseReference(referenceText);
   if (!parsed.ok) return refuse(call, malformedReference(referenceText, parsed));
-  const found = await headManifestForPush(call.registry, repo, parsed.reference, new RequestPuller(call.request));
+  const found = await headManifestForPush(call.registry, repo, parsed.reference, new RequestPuller(call));
   if (found === undefined) return refuse(call, manifestUnknown(repo, parsed.reference));
   const headers = manifestHeaders(found.digest, found.mediaType);
   if (matchesEntity(call.request, headers.etag)) return answer(call, 304, headers);

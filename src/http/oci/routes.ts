@@ -1,6 +1,7 @@
 import type { Action } from '../../access/action.ts';
 import { describeRepositoryNameProblem, parseRepositoryName, type RepositoryName } from '../../oci/names.ts';
 import { type Call, refuse } from '../call.ts';
+import { denial } from '../denials.ts';
 import { deleteBlobOf, getBlob, headBlob } from './blobs.ts';
 import { listCatalog, ping } from './catalog.ts';
 import { deleteManifestOf, getManifestOf, headManifest, putManifestOf } from './manifests.ts';
@@ -121,7 +122,9 @@ export async function answerTarget(call: Call, target: Target): Promise<Response
       detail: { name: target.repo.slice(0, 300) },
     });
   }
-  return await endpoint.respond(call, repo, target.last);
+  const { action, respond } = endpoint;
+  if (!call.rights.may(action, repo)) return refuse(call, denial(call, action, repo));
+  return await respond(call, repo, target.last);
 }
 
 function methodUnsupported(call: Call, endpoints: Readonly<Record<string, unknown>>): Response {

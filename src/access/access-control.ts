@@ -1,0 +1,148 @@
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Authentication, Authenticator, Credentials } from './authenticator.ts';
+import { basicChallenger, type Challenger } from './challenger.ts';
+import type { FailedLogins } from './failed-logins.ts';
+import { type Identity, operator } from './identity.ts';
+import type { AccessPolicy } from './policy.ts';
+import { allRights, openRights, type Rights } from './rights.ts';
+
+type BasicCredentials = Extract<Credentials, { readonly scheme: 'basic' }>;
+
+/** What comes of credentials that a request has brought. */
+export type Login =
+  | { readonly outcome: 'known'; readonly identity: Identity }
+  /** They prove nothing. Why is for the log only. */
+  | { readonly outcome: 'refused' }
+  /** They were not looked at: too many wrong ones have come before, or too many come at once. */
+  | { readonly outcome: 'slowed'; readonly waitMs: number };
+
+/** A login that was refused, for the event log. */
+export interface RefusedLogin {
+  readonly address: string | undefined;
+  /** As it was given: it may be nobody's. */
+  readonly user: string;
+  readonly reason: string;
+}
+
+export interface AccessControlParts {
+  readonly policy: AccessPolicy;
+  /** Nobody has to say who they are, and everybody may all but administer. */
+  readonly isOpen: boolean;
+  /** Asked one after the other, until one knows what to make of credentials. */
+  readonly authenticators: readonly Authenticator[];
+  readonly challenger?: Challenger;
+  readonly failedLogins: FailedLogins;
+  readonly onRefused: (refused: RefusedLogin) => void;
+  /** Whoever knows it may do everything. */
+  readonly operatorToken: string;
+}
+
+/** How long whoever comes when too many log in at once should wait, in ms. */
+const busyWaitMs = 1000;
+
+/** Finds out who asks, and what they may do. */
+export class AccessControl {
+  readonly policy: AccessPolicy;
+  readonly isOpen: boolean;
+  readonly challenger: Challenger;
+  readonly #authenticators: readonly Authenticator[];
+  readonly #failedLogins: FailedLogins;
+  readonly #onRefused: (refused: RefusedLogin) => void;
+  readonly #operatorToken: Buffer;
+  /** Passwords that are being looked at: a client that sends many requests at once has tried one. */
+  readonly #underWay = new Map<string, Promise<Login>>();
+  readonly #key = randomBytes(32);
+
+  constructor(parts: AccessControlParts) {
+    this.policy = parts.policy;
+    this.isOpen = parts.isOpen;
+    this.challenger = parts.challenger ?? basicChallenger;
+    this.#authenticators = parts.authenticators;
+    this.#failedLogins = parts.failedLogins;
+    this.#onRefused = parts.onRefused;
+    this.#operatorToken = sha256(parts.operatorToken);
+  }
+
+  /** Whether there is anybody whom a client could log in as. */
+  get canLogIn(): boolean {
+    return this.#authenticators.length > 0;
+  }
+
+  /** What somebody may do. */
+  rightsOf(identity: Identity): Rights {
+    if (identity.kind === 'operator') return allRights;
+    return this.isOpen ? openRights : this.policy.rightsOf(identity);
+  }
+
+  /** Who brings these credentials. @param address where from, as far as it is known */
+  async logIn(credentials: Credentials, address: string | undefined): Promise<Login> {
+    if (credentials.scheme === 'bearer') {
+      if (this.#isOperator(credentials.token)) return { outcome: 'known', identity: operator };
+      // A token cannot be guessed, and every client shows one that has expired at times.
+      const authentication = await this.#authenticate(credentials);
+      if (authentication.outcome === 'known') return authentication;
+      return authentication.outcome === 'busy' ? { outcome: 'slowed', waitMs: busyWaitMs } : { outcome: 'refused' };
+    }
+    for (const authenticator of this.#authenticators) {
+      const identity = await authenticator.recall?.(credentials);
+      if (identity !== undefined) return { outcome: 'known', identity };
+    }
+    const key = this.#keyOf(credentials, address);
+    const same = this.#underWay.get(key);
+    if (same !== undefined) return await same;
+    const login = this.#tryPassword(credentials, address);
+    this.#underWay.set(key, login);
+    try {
+      return await login;
+    } finally {
+      this.#underWay.delete(key);
+    }
+  }
+
+  async #tryPassword(credentials: BasicCredentials, address: string | undefined): Promise<Login> {
+    // Nothing can be guessed where nobody can log in.
+    if (!this.canLogIn) return { outcome: 'refused' };
+    const { name } = credentials;
+    const waitMs = this.#failedLogins.waitMs(address, name);
+    if (waitMs > 0) return { outcome: 'slowed', waitMs };
+    this.#failedLogins.begin(address, name);
+    const authentication = await this.#authenticate(credentials);
+    switch (authentication.outcome) {
+      case 'known':
+        this.#failedLogins.succeeded(address, name);
+        return authentication;
+      case 'busy':
+        this.#failedLogins.takeBack(address, name);
+        return { outcome: 'slowed', waitMs: busyWaitMs };
+      case 'refused':
+      case 'not-mine': {
+        const reason = authentication.outcome === 'refused' ? authentication.reason : 'nobody here logs in so';
+        this.#onRefused({ address, user: name, reason });
+        return { outcome: 'refused' };
+      }
+    }
+  }
+
+  async #authenticate(credentials: Credentials): Promise<Authentication> {
+    for (const authenticator of this.#authenticators) {
+      const authentication = await authenticator.authenticate(credentials);
+      if (authentication.outcome !== 'not-mine') return authentication;
+    }
+    return { outcome: 'not-mine' };
+  }
+
+  #keyOf({ name, secret }: BasicCredentials, address = ''): string {
+    return createHmac('sha256', this.#key)
+      .update(JSON.stringify([name, secret, address]))
+      .digest('base64');
+  }
+
+  /** Compares digests, so that the time that it takes tells nothing of the token. */
+  #isOperator(token: string): boolean {
+    return timingSafeEqual(sha256(token), this.#operatorToken);
+  }
+}
+
+function sha256(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

@@ -1,0 +1,91 @@
+import { AccessControl, type AccessControlParts } from './access/access-control.ts';
+import type { Action } from './access/action.ts';
+import type { Authenticator } from './access/authenticator.ts';
+import { FailedLogins } from './access/failed-logins.ts';
+import { noRules, ruleForEverybody } from './access/parse.ts';
+import { PasswordAuthenticator } from './access/password-authenticator.ts';
+import { PasswordFile } from './access/password-file.ts';
+import { AccessPolicy } from './access/policy.ts';
+import { RememberedLogins } from './access/remembered-logins.ts';
+import type { AccessRules } from './access/rule.ts';
+import type { Config } from './config/schema.ts';
+import { formatListenAddress } from './config/listen-address.ts';
+import type { Log } from './log/log.ts';
+import type { Clock } from './registry/clock.ts';
+import { StartupError } from './startup-error.ts';
+
+/** Who can log in, and what they may do, as it is configured. */
+export interface Logins {
+  readonly policy: AccessPolicy;
+  readonly isOpen: boolean;
+  readonly authenticators: readonly Authenticator[];
+  readonly failedLogins: FailedLogins;
+}
+
+export interface LoginParts {
+  readonly config: Pick<Config, 'auth' | 'listen'>;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Undefined where the configuration has none. */
+  readonly rules: AccessRules | undefined;
+  /** Whether none but this machine can reach the registry. */
+  readonly isLoopback: boolean;
+}
+
+/** What everybody may do by `auth.anonymous`. */
+export const forEverybody: Readonly<Record<Config['auth']['anonymous'], readonly Action[]>> = {
+  none: [],
+  pull: ['pull'],
+  all: ['pull', 'push', 'tag-overwrite', 'delete'],
+};
+
+/**
+ * Reads who can log in.
+ * @throws StartupError where that cannot be read, or where everybody who reaches the registry could do everything without
+ *   anybody having said so
+ */
+export async function openLogins({ config, log, clock, rules, isLoopback }: LoginParts): Promise<Logins> {
+  const { htpasswd, anonymous } = config.auth;
+  const now = (): number => clock.monotonic();
+  const authenticators: Authenticator[] = [];
+  if (htpasswd !== undefined) {
+    const opened = await PasswordFile.open({ path: htpasswd, log, now });
+    if (!opened.ok) throw new StartupError(['the users cannot be read:', ...opened.problems].join('\n  '));
+    // Last, as it has an answer to every name.
+    authenticators.push(
+      new PasswordAuthenticator({ passwords: opened.passwords, remembered: new RememberedLogins(now) }),
+    );
+  }
+  const isConfigured = authenticators.length > 0 || rules !== undefined;
+  if (!isConfigured && anonymous === 'none' && !isLoopback) {
+    throw new StartupError(
+      `whoever reaches ${formatListenAddress(config.listen)} could push and delete everything, as nobody can log in: name a file of users with --auth-htpasswd FILE and say under access in the configuration what they may do, or let everybody do everything with --anonymous, or listen on 127.0.0.1 only`,
+    );
+  }
+  const policy = policyOf(config, rules);
+  if (authenticators.length > 0 && policy.rules.length === 0) {
+    log.warn({}, 'users can log in, but no access rule allows anybody anything: add some under access');
+  }
+  return {
+    policy,
+    isOpen: !isConfigured && anonymous !== 'pull',
+    authenticators,
+    failedLogins: new FailedLogins(now),
+  };
+}
+
+/** The rules of a configuration, and before them what is for everybody. */
+export function policyOf({ auth }: Pick<Config, 'auth'>, { rules, groups }: AccessRules = noRules): AccessPolicy {
+  const open = forEverybody[auth.anonymous];
+  return new AccessPolicy({
+    rules: open.length === 0 ? rules : [ruleForEverybody(`auth.anonymous: ${auth.anonymous}`, open), ...rules],
+    groups,
+  });
+}
+
+export function accessControlOf(
+  logins: Logins,
+  parts: Pick<AccessControlParts, 'operatorToken' | 'onRefused' | 'challenger'>,
+): AccessControl {
+  return new AccessControl({ ...logins, ...parts });
+}

@@ -1,0 +1,109 @@
+import type { Operation } from '../metadata/operation.ts';
+import type { Log } from '../log/log.ts';
+import type { MetadataStore } from '../metadata/store.ts';
+import { quote } from '../oci/quote.ts';
+import { requestActor } from './actor.ts';
+import type { Clock } from './clock.ts';
+import { recordEvent } from './events.ts';
+
+/** A login that was refused. */
+export interface LoginRefusal {
+  readonly address: string | undefined;
+  /** As it was given. */
+  readonly user: string;
+  /** In words that follow "because". */
+  readonly reason: string;
+}
+
+/** Of the same address and user, one event in this time, in ms; it says how many there were since the last. */
+const oneIn = 10 * 60_000;
+
+/** Events in one minute, whoever comes: beyond them they are only counted. */
+const mostPerMinute = 30;
+
+/** Addresses with users that are remembered. */
+const mostRemembered = 10_000;
+
+export interface LoginRefusalsParts {
+  readonly metadata: Pick<MetadataStore, 'writeUnsynced'>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+interface Silent {
+  since: number;
+  count: number;
+}
+
+/** Writes refused logins down, but no more than what somebody may want to read: who tries passwords cannot fill the disk. */
+export class LoginRefusals {
+  readonly #metadata: LoginRefusalsParts['metadata'];
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #silent = new Map<string, Silent>();
+  /** What was not written since the last event, whoever it was. */
+  #unwritten = 0;
+  #minute = -1;
+  #inMinute = 0;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor({ metadata, clock, log }: LoginRefusalsParts) {
+    this.#metadata = metadata;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  record({ address, user, reason }: LoginRefusal): void {
+    const now = this.#clock.monotonic();
+    const key = JSON.stringify([address, user.slice(0, 200)]);
+    const silent = this.#silent.get(key);
+    if (silent !== undefined && now - silent.since < oneIn) {
+      silent.count += 1;
+      return;
+    }
+    if (!this.#hasTurn(now)) {
+      this.#unwritten += 1;
+      return;
+    }
+    this.#silent.delete(key);
+    this.#silent.set(key, { since: now, count: 0 });
+    if (this.#silent.size > mostRemembered) this.#forgetOldest();
+    const more = [
+      ...(silent !== undefined && silent.count > 0 ? [`${silent.count} more before`] : []),
+      ...(this.#unwritten > 0 ? [`${this.#unwritten} of others not written down`] : []),
+    ];
+    this.#unwritten = 0;
+    const told = `as ${quote(user)}: ${reason}${more.length > 0 ? ` (${more.join(', ')})` : ''}`;
+    this.#write(told, address);
+  }
+
+  /** Resolves once all is written. */
+  async idle(): Promise<void> {
+    await this.#writing;
+  }
+
+  #write(reason: string, address: string | undefined): void {
+    const at = this.#clock.now();
+    const actor = requestActor({ who: 'client', address, userAgent: undefined, requestId: undefined });
+    const write = function* write(): Operation<void> {
+      yield* recordEvent({ at, kind: 'login.refused', actor, reason });
+    };
+    this.#log.warn({ client: address, reason }, 'a login was refused');
+    this.#writing = Promise.all([this.#writing, this.#metadata.writeUnsynced(write)]).then(
+      () => undefined,
+      (error: unknown) => this.#log.warn({ err: error }, 'a refused login could not be written down'),
+    );
+  }
+
+  #hasTurn(now: number): boolean {
+    const minute = Math.floor(now / 60_000);
+    if (minute !== this.#minute) [this.#minute, this.#inMinute] = [minute, 0];
+    this.#inMinute += 1;
+    return this.#inMinute <= mostPerMinute;
+  }
+
+  #forgetOldest(): void {
+    const [oldest] = this.#silent.keys();
+    if (oldest !== undefined) this.#silent.delete(oldest);
+  }
+}
