@@ -4,6 +4,7 @@ import { basicChallenger, type Challenger } from './challenger.ts';
 import type { FailedLogins } from './failed-logins.ts';
 import { type Identity, operator } from './identity.ts';
 import type { AccessPolicy } from './policy.ts';
+import { SealedPlaces } from './sealed-places.ts';
 import { allRights, openRights, type Rights } from './rights.ts';
 
 type BasicCredentials = Extract<Credentials, { readonly scheme: 'basic' }>;
@@ -45,6 +46,8 @@ export class AccessControl {
   readonly policy: AccessPolicy;
   readonly isOpen: boolean;
   readonly challenger: Challenger;
+  /** Where lists have come to. */
+  readonly places = new SealedPlaces();
   readonly #authenticators: readonly Authenticator[];
   readonly #failedLogins: FailedLogins;
   readonly #onRefused: (refused: RefusedLogin) => void;

@@ -78,10 +78,13 @@ class RuledRights implements Rights {
     return this.#rules.some((rule) => allows(rule, action, repo)) && isGranted(this.#grants, action, repo);
   }
 
-  mayInAll(action: Action, globs: readonly Glob[]): boolean {
+  mayInAll(action: Action, globs: readonly { readonly source: string }[]): boolean {
     if (this.#grants !== undefined) return false;
     const allowed = this.#rules.filter(({ actions }) => actions.has(action)).flatMap((rule) => rule.repositories);
-    return globs.every((glob) => allowed.some((one) => one.covers(glob)));
+    return globs.every(({ source }) => {
+      const glob = Glob.parse(source);
+      return glob.ok && allowed.some((one) => one.covers(glob.glob));
+    });
   }
 
   mayEverywhere(action: Action): boolean {
@@ -108,13 +111,7 @@ class RuledRights implements Rights {
   }
 }
 
-const everywhere = [everything()];
-
-function everything(): Glob {
-  const parsed = Glob.parse('**');
-  if (!parsed.ok) throw new Error(parsed.problem);
-  return parsed.glob;
-}
+const everywhere = [{ source: '**' }];
 
 function allows({ actions, repositories }: AccessRule, action: Action, repo: RepositoryName): boolean {
   return actions.has(action) && repositories.some((glob) => glob.matches(repo));

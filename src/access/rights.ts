@@ -1,5 +1,4 @@
 import type { RepositoryName } from '../oci/names.ts';
-import type { Glob } from '../retention/glob.ts';
 import type { Action } from './action.ts';
 
 /** What somebody may do. Asked several times for each request, so every answer comes at once. */
@@ -7,7 +6,7 @@ export interface Rights {
   may(action: Action, repo: RepositoryName): boolean;
 
   /** Whether it may in all repositories that some globs match, there or not. */
-  mayInAll(action: Action, globs: readonly Glob[]): boolean;
+  mayInAll(action: Action, globs: readonly { readonly source: string }[]): boolean;
 
   /** Whether it may in every repository, there or not: what is not about one repository takes that. */
   mayEverywhere(action: Action): boolean;

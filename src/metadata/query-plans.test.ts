@@ -60,7 +60,7 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
   'repositories.listRepositories': {
     reason: 'a page of the catalog, in the order of the key, each repository with one probe for a visible manifest',
     steps: [
-      'SEARCH repository USING PRIMARY KEY (name>?)',
+      'SEARCH repository USING PRIMARY KEY (name>? AND name<?)',
       'SEARCH manifest EXISTS USING INDEX sqlite_autoindex_manifest_2 (repo=? AND live_digest>?)',
     ],
   },

@@ -73,3 +73,6 @@ function tagNameProblem(text: string): string | undefined {
   if (foreign !== null) return `${quote(foreign[0])} is not allowed in it`;
   return `it must not begin with ${quote(text.charAt(0))}`;
 }
+
+/** Stands behind the names of all repositories in byte order: no name has it in it. */
+export const afterAllRepositories = '~';

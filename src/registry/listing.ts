@@ -3,7 +3,7 @@ import { referrersOf } from '../metadata/queries/manifests.ts';
 import { findRepository, listRepositories } from '../metadata/queries/repositories.ts';
 import { listTags } from '../metadata/queries/tags.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { RepositoryName, TagName } from '../oci/names.ts';
+import { afterAllRepositories, type RepositoryName, type TagName } from '../oci/names.ts';
 import type { Registry } from './registry.ts';
 
 /** Some of a sorted list. */
@@ -35,13 +35,65 @@ export async function tagPage(
   });
 }
 
-/** The repositories in which a client can see something, in byte order. */
-export async function repositoryPage(registry: Registry, page: PageRequest): Promise<Page<RepositoryName>> {
-  const rows = await registry.metadata.read(() => all(listRepositories, { last: page.last, limit: page.limit + 1 }));
-  return pageOf(
-    rows.map((row) => row.name),
-    page.limit,
-  );
+/** Which repositories somebody may see. */
+export interface Sight {
+  maySee(repo: RepositoryName): boolean;
+  /** What their names begin with, in byte order: nothing else is looked at. */
+  readonly starts: readonly string[];
+}
+
+/** Some of the repositories, and from where to go on. */
+export interface RepositoryPage {
+  readonly items: readonly RepositoryName[];
+  /**
+   * The last one that was looked at, where there may be more: which need not be one that may be seen. Undefined at the
+   * end.
+   */
+  readonly reached: RepositoryName | undefined;
+}
+
+/** One request looks at no more repositories than this, and a transaction at no more than that. */
+const mostLookedAt = 10_000;
+const lookedAtOnce = 1000;
+
+/** The repositories in which a client can see something, in byte order. @param sight undefined: all of them */
+export async function repositoryPage(
+  registry: Registry,
+  { last, limit }: PageRequest,
+  sight: Sight = { maySee: () => true, starts: [''] },
+): Promise<RepositoryPage> {
+  const items: RepositoryName[] = [];
+  if (limit === 0) return { items, reached: undefined };
+  let lookedAt = 0;
+  let reached: string = last;
+  for (const start of sight.starts) {
+    const before = start + afterAllRepositories;
+    for (let from = later(reached, justBefore(start)); from < before;) {
+      const most = Math.min(lookedAtOnce, mostLookedAt - lookedAt, Math.max(limit - items.length + 1, 100));
+      const rows = await registry.metadata.read(() => all(listRepositories, { last: from, before, limit: most }));
+      for (const { name } of rows) {
+        reached = from = name;
+        if (!sight.maySee(name)) continue;
+        if (items.length === limit) return { items, reached: items.at(-1) };
+        items.push(name);
+      }
+      lookedAt += rows.length;
+      if (lookedAt >= mostLookedAt) return { items, reached: rows.at(-1)?.name };
+      if (rows.length < most) break;
+    }
+  }
+  return { items, reached: undefined };
+}
+
+/** No name of a repository lies between this and those that begin with `start`. */
+function justBefore(start: string): string {
+  if (start === '') return '';
+  const code = start.charCodeAt(start.length - 1);
+  return start.slice(0, -1) + String.fromCharCode(code - 1) + afterAllRepositories;
+}
+
+function later(one: string, other: string): string {
+  return one > other ? one : other;
 }
 
 export interface Referrer {

@@ -66,11 +66,32 @@ export async function headManifestForPush(
   puller: Puller = anyPuller,
 ): Promise<ManifestHead | undefined> {
   const found = await findForPush(registry, repo, reference);
-  if (found !== undefined && registry.pullRules.counts(repo, puller, 'HEAD')) {
-    const tag = reference.kind === 'tag' ? reference.tag : undefined;
-    registry.pulls.record({ repo, digest: found.digest, tag });
-  }
+  if (found !== undefined) countHead(registry, repo, { reference, found, puller });
   return found;
+}
+
+/** The same for a client that may only pull: it is told what there is, and nothing is kept for it. */
+export async function headManifestForPull(
+  registry: Registry,
+  repo: RepositoryName,
+  reference: Reference,
+  puller: Puller = anyPuller,
+): Promise<ManifestHead | undefined> {
+  const found = await registry.metadata.read(() => head(repo, reference));
+  if (found !== undefined) countHead(registry, repo, { reference, found, puller });
+  return found;
+}
+
+interface Asked {
+  readonly reference: Reference;
+  readonly found: ManifestHead;
+  readonly puller: Puller;
+}
+
+function countHead(registry: Registry, repo: RepositoryName, { reference, found, puller }: Asked): void {
+  if (!registry.pullRules.counts(repo, puller, 'HEAD')) return;
+  const tag = reference.kind === 'tag' ? reference.tag : undefined;
+  registry.pulls.record({ repo, digest: found.digest, tag });
 }
 
 async function findForPush(

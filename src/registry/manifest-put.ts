@@ -38,6 +38,8 @@ export interface PutManifestRequest {
   readonly precondition: Precondition;
   readonly bytes: Uint8Array;
   readonly contentType: string | undefined;
+  /** Whether tags that are there may be led to something else; they may where it is not given. */
+  readonly mayOverwrite?: boolean;
   readonly actor?: Actor;
 }
 
@@ -53,6 +55,7 @@ export type PutManifestOutcome =
   | { readonly outcome: 'digest-mismatch'; readonly actual: Digest }
   | { readonly outcome: 'missing'; readonly blobs: readonly Digest[]; readonly manifests: readonly Digest[] }
   | { readonly outcome: 'blocked'; readonly digest: Digest; readonly reason: string }
+  | { readonly outcome: 'overwrite-denied'; readonly tag: TagName }
   | PinRefusal
   | PreconditionFailure;
 
@@ -109,6 +112,10 @@ function* put(request: Put): Operation<PutManifestOutcome> {
   const tagsBefore = yield* readTags(request);
   const moved = movedTags(request, tagsBefore);
   const added = request.tags.filter((name) => !tagsBefore.has(name));
+  const [firstMoved] = moved;
+  if (request.mayOverwrite === false && firstMoved !== undefined) {
+    return { outcome: 'overwrite-denied', tag: firstMoved.name };
+  }
   for (const { name } of moved) {
     const pin = yield* pinOfTag(repo, name);
     if (pin !== undefined) return { outcome: 'pinned', pin };

@@ -1,5 +1,5 @@
-import { change, first, type Operation } from '../metadata/operation.ts';
-import { anyVisibleLink, attachAbsentBlobEdges, upsertLink, visibleBlob } from '../metadata/queries/links.ts';
+import { all, change, first, type Operation } from '../metadata/operation.ts';
+import { attachAbsentBlobEdges, upsertLink, visibleBlob, visibleLinks } from '../metadata/queries/links.ts';
 import { blockedDigest, liveObject } from '../metadata/queries/objects.ts';
 import { insertRepository } from '../metadata/queries/repositories.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -14,7 +14,15 @@ export interface MountRequest {
   readonly digest: Digest;
   /** The repository that has the blob; undefined: any. */
   readonly from: RepositoryName | undefined;
+  /** Which repositories it may come from; any where it is not given. */
+  readonly maySee?: (repo: RepositoryName) => boolean;
 }
+
+/**
+ * Of more repositories that have a blob no more are looked at: where none of those may be seen, the client uploads it. Where
+ * any may be, the first one decides.
+ */
+const mostHolders = 100;
 
 export type MountOutcome = Admission | { readonly outcome: 'impossible' };
 
@@ -31,14 +39,13 @@ export async function mountBlob(registry: Registry, request: MountRequest): Prom
 }
 
 function* mount(
-  { repo, digest, from }: MountRequest,
+  request: MountRequest,
   quota: Quota | undefined,
   now: number,
   leaseUntil: number,
 ): Operation<MountOutcome> {
-  const source =
-    from === undefined ? yield* first(anyVisibleLink, { digest }) : yield* first(visibleBlob, { repo: from, digest });
-  if (source === undefined) return { outcome: 'impossible' };
+  const { repo, digest } = request;
+  if (!(yield* isInSource(request))) return { outcome: 'impossible' };
   if ((yield* first(blockedDigest, { digest })) !== undefined) return { outcome: 'impossible' };
   const object = quota === undefined ? undefined : yield* first(liveObject, { digest });
   const admission = yield* admitLink(quota, { repo, digest, sizeBytes: object?.size_bytes ?? 0 }, { now });
@@ -48,4 +55,16 @@ function* mount(
   yield* change(attachAbsentBlobEdges, { repo, digest });
   yield* reviewLink(repo, digest, leaseUntil);
   return admission;
+}
+
+/**
+ * Of a source that the client may not see nothing is read. Where it names none, as much is read whether any is seen or
+ * not: one page of those that have the blob.
+ */
+function* isInSource({ digest, from, maySee }: MountRequest): Operation<boolean> {
+  if (from !== undefined) {
+    return (maySee?.(from) ?? true) && (yield* first(visibleBlob, { repo: from, digest })) !== undefined;
+  }
+  const holders = yield* all(visibleLinks, { digest, limit: maySee === undefined ? 1 : mostHolders });
+  return holders.some(({ repo }) => maySee?.(repo) ?? true);
 }

@@ -1,13 +1,12 @@
-import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
-import { admitUploadNow, refuseUploadNow } from './quota-usage.ts';
+import { admitUploadNow, type BlobToCome, refuseUploadNow } from './quota-usage.ts';
 import type { Admission } from './quotas.ts';
 import type { Registry } from './registry.ts';
 
 export interface UploadToBegin {
   readonly repo: RepositoryName;
   /** What will come, where it is known; its size may still not be. */
-  readonly blob: { readonly digest: Digest; readonly sizeBytes: number | undefined } | undefined;
+  readonly blob: BlobToCome | undefined;
 }
 
 /**

@@ -39,6 +39,8 @@ export interface CountedBlob {
   readonly repo: RepositoryName;
   readonly digest: Digest;
   readonly sizeBytes: number;
+  /** Whether it may be told from the answer that another repository of the quota has it; it may where it is not given. */
+  readonly showsOthers?: boolean;
 }
 
 /** When something happens, and on whose word. */
@@ -60,7 +62,9 @@ export function* admitLink(quota: Quota | undefined, blob: CountedBlob, occasion
   if (standing === undefined) return admitted;
   if (standing.linked !== null) return { outcome: 'admitted', warnings: warningsOf(quota, standing) };
   const added = standing.links === null ? sizeBytes : 0;
-  const over = standing.links === null ? overLimit(quota, standing, 'bytes', sizeBytes) : undefined;
+  // Who may not see what the others have is refused as if they had nothing of it.
+  const isNews = standing.links === null || blob.showsOthers === false;
+  const over = isNews ? overLimit(quota, standing, 'bytes', sizeBytes) : undefined;
   if (over !== undefined) {
     yield* recordRefusal(quota, standing, repo, over, occasion);
     return { outcome: 'over-quota', over };
@@ -72,11 +76,19 @@ export function* admitLink(quota: Quota | undefined, blob: CountedBlob, occasion
   return { outcome: 'admitted', warnings: yield* warnings(quota, standing, repo, { bytes: added }, occasion) };
 }
 
+/** A blob that is to be uploaded; its size may still be unknown. */
+export interface BlobToCome {
+  readonly digest: Digest;
+  readonly sizeBytes: number | undefined;
+  /** As in CountedBlob. */
+  readonly showsOthers?: boolean;
+}
+
 /** Whether an upload may begin: of a blob that is known already, or of whatever it will be. Changes nothing. */
 export function* admitUploadNow(
   quota: Quota,
   repo: RepositoryName,
-  blob: { readonly digest: Digest; readonly sizeBytes: number | undefined } | undefined,
+  blob: BlobToCome | undefined,
 ): Operation<Admission> {
   const scope = scopeOf(quota, repo);
   if (blob === undefined) {
@@ -86,7 +98,7 @@ export function* admitUploadNow(
   const { digest, sizeBytes } = blob;
   const standing = yield* first(quotaAndBlob, { position: quota.position, scope, repo, digest });
   if (standing === undefined) return admitted;
-  if (standing.linked !== null || standing.links !== null) {
+  if (standing.linked !== null || (standing.links !== null && blob.showsOthers !== false)) {
     return { outcome: 'admitted', warnings: warningsOf(quota, standing) };
   }
   return admissionOf(quota, standing, sizeBytes);
@@ -96,7 +108,7 @@ export function* admitUploadNow(
 export function* refuseUploadNow(
   quota: Quota,
   repo: RepositoryName,
-  blob: { readonly digest: Digest; readonly sizeBytes: number | undefined } | undefined,
+  blob: BlobToCome | undefined,
   occasion: Occasion,
 ): Operation<Admission> {
   const admission = yield* admitUploadNow(quota, repo, blob);

@@ -13,6 +13,8 @@ export interface Quota {
   readonly name: string;
   /** Whether it is for each of its repositories by itself; else it is for all of them together. */
   readonly isEach: boolean;
+  /** Globs: what it is for, but for those that other quotas before it have taken. */
+  readonly repositories: readonly { readonly source: string }[];
   /** Of contents, each counted once. */
   readonly bytes: QuotaLimits;
   readonly tags: QuotaLimits;

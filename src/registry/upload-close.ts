@@ -20,6 +20,8 @@ export interface CloseRequest extends Chunk {
   readonly repo: RepositoryName;
   readonly id: string;
   readonly digest: Digest;
+  /** Whether the client may be told that another repository of the quota has the blob; it may where it is not given. */
+  readonly showsOthers?: boolean;
 }
 
 export type CloseOutcome =
@@ -65,7 +67,7 @@ async function close(
 /** Verifies a session's bytes, and publishes or drops them. */
 async function verifyAndCommit(
   registry: Registry,
-  { repo, id, digest }: CloseRequest,
+  { repo, id, digest, showsOthers = true }: CloseRequest,
   appended: Extract<AppendOutcome, { readonly outcome: 'appended' }>,
 ): Promise<CloseOutcome> {
   const algorithm = algorithmOf(digest);
@@ -98,6 +100,7 @@ async function verifyAndCommit(
         sizeBytes,
         synced,
         unhealthy,
+        showsOthers,
         quota: registry.quotas.of(repo),
         now: registry.clock.now(),
         leaseMs: registry.windows.leaseMs,
@@ -172,6 +175,7 @@ interface Commit {
   readonly synced: boolean;
   readonly unhealthy: ObjectId | undefined;
   readonly quota: Quota | undefined;
+  readonly showsOthers: boolean;
   readonly now: number;
   readonly leaseMs: number;
 }
@@ -214,7 +218,8 @@ export function* commitUpload(commit: Commit): Operation<Committed> {
     if (live !== undefined) dead.push(live.oid);
   }
 
-  const admission = yield* admitLink(commit.quota, { repo, digest, sizeBytes: commit.sizeBytes }, { now });
+  const { sizeBytes, showsOthers } = commit;
+  const admission = yield* admitLink(commit.quota, { repo, digest, sizeBytes, showsOthers }, { now });
   if (admission.outcome === 'over-quota') {
     yield* markDropped(id, oid, now);
     return admission;

@@ -9,6 +9,8 @@ import { cancelUpload } from './upload-status.ts';
 export interface WholeBlob extends Chunk {
   readonly repo: RepositoryName;
   readonly digest: Digest;
+  /** As in CloseRequest. */
+  readonly showsOthers?: boolean;
 }
 
 /**

@@ -1,9 +1,9 @@
 import { all, first, type Operation } from '../metadata/operation.ts';
 import { linkedBlobsAfter, linksOf, objectsAfter } from '../metadata/queries/usage.ts';
-import { listRepositories, findRepository } from '../metadata/queries/repositories.ts';
+import { findRepository, listRepositories } from '../metadata/queries/repositories.ts';
 import { listTags, tagTarget } from '../metadata/queries/tags.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { RepositoryName, TagName } from '../oci/names.ts';
+import { afterAllRepositories, type RepositoryName, type TagName } from '../oci/names.ts';
 import type { PageRequest } from '../registry/listing.ts';
 import type { Registry } from '../registry/registry.ts';
 import { released } from './released.ts';
@@ -206,7 +206,9 @@ function* usageOfTag(repo: RepositoryName, tag: TagName): Operation<TagUsage | u
 
 /** A page of the repositories that a client can see something in. */
 export async function repositoryUsages(registry: Registry, page: PageRequest): Promise<readonly RepositoryUsage[]> {
-  const rows = await registry.metadata.read(() => all(listRepositories, { last: page.last, limit: page.limit }));
+  const rows = await registry.metadata.read(() =>
+    all(listRepositories, { last: page.last, before: afterAllRepositories, limit: page.limit }),
+  );
   const usages: RepositoryUsage[] = [];
   for (const { name } of rows) usages.push(...[(await repositoryUsage(registry, name)) ?? []].flat());
   return usages;

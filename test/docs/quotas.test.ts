@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { allRights } from '../../src/access/rights.ts';
 import { readConfigFile } from '../../src/config/file.ts';
 import { overQuotaProblem, warningHeaders } from '../../src/http/oci/quotas.ts';
 import { parseRepositoryName } from '../../src/oci/names.ts';
@@ -38,7 +39,11 @@ test('the warning of the example is the one that clients get', () => {
 
 test('the page has every key of a quota, and what a refusal names', () => {
   expect(quotaKeys.filter((key) => !page.includes(`\`${key}\``))).toEqual([]);
-  const { message } = overQuotaProblem({ quota: 'team', kind: 'bytes', used: 1, limit: 2, wanted: 3, isFirst: true });
+  const repo = parseRepositoryName('team/app');
+  if (repo === undefined) throw new Error('team/app is no repository');
+  const call = { registry: { quotas: example() }, rights: allRights };
+  const over = { quota: 'team', kind: 'bytes', used: 1, limit: 2, wanted: 3, isFirst: true } as const;
+  const { message } = overQuotaProblem(call, repo, over);
   expect(message).toContain('wherry trash empty');
   expect(page).toContain('wherry trash empty');
 });

@@ -42,7 +42,9 @@ export async function getBlob(call: Call, repo: RepositoryName, digestText: stri
 export async function headBlob(call: Call, repo: RepositoryName, digestText: string): Promise<Response> {
   const digest = parseDigest(digestText);
   if (digest === undefined) return refuse(call, malformedDigest(digestText));
-  const found = await headBlobForPush(call.registry, repo, digest);
+  // Only who may push builds on the answer.
+  const find = call.rights.may('push', repo) ? headBlobForPush : findBlob;
+  const found = await find(call.registry, repo, digest);
   if (found.outcome === 'unknown') return refuse(call, blobUnknown(repo, digest));
   const headers = blobHeaders(digest);
   if (matchesEntity(call.request, headers.etag)) return answer(call, 304, headers);
@@ -59,14 +61,17 @@ export async function deleteBlobOf(call: Call, repo: RepositoryName, digestText:
       return answer(call, 202, { 'docker-content-digest': digest });
     case 'unknown':
       return refuse(call, blobUnknown(repo, digest));
-    case 'referenced':
+    case 'referenced': {
+      const isShown = call.rights.may('pull', repo);
+      const users = isShown ? `the manifests that use it (${deleted.manifests.join(', ')})` : 'what uses it';
       return refuse(call, {
         code: 'DENIED',
         status: 405,
-        message: `the blob is part of an image: delete the manifests that use it (${deleted.manifests.join(', ')}), and it goes with them`,
-        detail: { digest, manifests: deleted.manifests },
+        message: `the blob is part of an image: delete ${users}, and it goes with them`,
+        detail: { digest, ...(isShown && { manifests: deleted.manifests }) },
         headers: { allow: 'GET, HEAD' },
       });
+    }
   }
 }
 

@@ -1,4 +1,6 @@
 import { hasShownNothing } from '../../access/identity.ts';
+import { sealedMark } from '../../access/sealed-places.ts';
+import type { RepositoryName } from '../../oci/names.ts';
 import { repositoryPage } from '../../registry/listing.ts';
 import { answer, answerJson, type Call, refuse } from '../call.ts';
 import { unauthenticated } from '../denials.ts';
@@ -15,12 +17,34 @@ export async function ping(call: Call): Promise<Response> {
   return answer(call, 200, { 'content-type': 'application/json' }, '{}');
 }
 
-/** `GET /v2/_catalog`: not in the specification, but every client's way to list repositories. */
+/**
+ * `GET /v2/_catalog`: not in the specification, but every client's way to list repositories. It has those that whoever asks
+ * may pull from. A page may have fewer than asked for, or none, and lead to another: so much is looked at for one.
+ */
 export async function listCatalog(call: Call): Promise<Response> {
+  const { rights, identity, access } = call;
+  if (!rights.maySomewhere('pull') && hasShownNothing(identity) && access.canLogIn) {
+    return refuse(call, unauthenticated(call));
+  }
   const request = pageRequestOf(new URLSearchParams(call.queryText));
   if ('code' in request) return refuse(call, request);
-  const page = await repositoryPage(call.registry, request);
-  const last = page.items.at(-1);
-  const next = page.more && last !== undefined ? nextLink('/v2/_catalog', { n: String(request.limit), last }) : {};
-  return answerJson(call, { repositories: page.items }, next);
+  const last = request.last.startsWith(sealedMark) ? access.places.unseal(request.last) : request.last;
+  if (last === undefined) {
+    return refuse(call, {
+      code: 'UNSUPPORTED',
+      status: 400,
+      message: 'this list cannot be gone on with, as the registry was started anew meanwhile: begin it again',
+      detail: { last: request.last.slice(0, 100) },
+    });
+  }
+  const sight = { maySee: (repo: RepositoryName) => rights.may('pull', repo), starts: rights.startsOf('pull') };
+  const { items, reached } = await repositoryPage(
+    call.registry,
+    { last, limit: request.limit },
+    rights.mayEverywhere('pull') ? undefined : sight,
+  );
+  if (reached === undefined) return answerJson(call, { repositories: items });
+  // A name that may not be seen leaves in a form that tells nothing of it.
+  const shown = reached === items.at(-1) ? reached : access.places.seal(reached);
+  return answerJson(call, { repositories: items }, nextLink('/v2/_catalog', { n: String(request.limit), last: shown }));
 }

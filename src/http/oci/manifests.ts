@@ -1,8 +1,9 @@
+import { identityText } from '../../access/identity.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { describeTagNameProblem, parseTagName, type RepositoryName, type TagName } from '../../oci/names.ts';
 import { parseReference, type Reference } from '../../oci/reference.ts';
 import { deleteManifest, removeTag } from '../../registry/manifest-delete.ts';
-import { getManifest, headManifestForPush } from '../../registry/manifest-get.ts';
+import { getManifest, headManifestForPull, headManifestForPush } from '../../registry/manifest-get.ts';
 import { putManifest, type PutManifestOutcome } from '../../registry/manifest-put.ts';
 import { type Pin, pinTargetText } from '../../registry/pin.ts';
 import type { PreconditionFailure } from '../../registry/precondition.ts';
@@ -11,6 +12,7 @@ import { readBounded } from '../bounded-body.ts';
 import { RequestPuller } from '../request-puller.ts';
 import { answer, answerPrepared, type Call, locationOf, preparedHeaders, refuse } from '../call.ts';
 import { entityTagOf, matchesEntity, preconditionOf } from '../conditions.ts';
+import { denial } from '../denials.ts';
 import type { Problem } from '../errors.ts';
 import { overQuotaProblem, warningHeaders } from './quotas.ts';
 
@@ -44,7 +46,9 @@ function headersOf(found: FoundManifest): Headers {
 export async function headManifest(call: Call, repo: RepositoryName, referenceText: string): Promise<Response> {
   const parsed = parseReference(referenceText);
   if (!parsed.ok) return refuse(call, malformedReference(referenceText, parsed));
-  const found = await headManifestForPush(call.registry, repo, parsed.reference, new RequestPuller(call));
+  // Only who may push builds on the answer.
+  const find = call.rights.may('push', repo) ? headManifestForPush : headManifestForPull;
+  const found = await find(call.registry, repo, parsed.reference, new RequestPuller(call));
   if (found === undefined) return refuse(call, manifestUnknown(repo, parsed.reference));
   const headers = manifestHeaders(found.digest, found.mediaType);
   if (matchesEntity(call.request, headers.etag)) return answer(call, 304, headers);
@@ -74,9 +78,11 @@ export async function putManifestOf(call: Call, repo: RepositoryName, referenceT
     precondition: preconditionOf(call.request),
     bytes: body,
     contentType: call.request.headers.get('content-type') ?? undefined,
+    mayOverwrite: call.rights.may('tag-overwrite', repo),
     actor: call.actor(),
   });
-  if (outcome.outcome !== 'created') return refuse(call, putProblem(outcome, repo, parsed.reference));
+  if (outcome.outcome === 'overwrite-denied') return refuse(call, overwriteDenial(call, repo, outcome.tag));
+  if (outcome.outcome !== 'created') return refuse(call, putProblem(call, outcome, repo, parsed.reference));
   const headers: Record<string, string> = {
     location: locationOf(call, `/v2/${repo}/manifests/${outcome.digest}`),
     'docker-content-digest': outcome.digest,
@@ -103,7 +109,7 @@ export async function deleteManifestOf(call: Call, repo: RepositoryName, referen
       case 'pinned':
         return refuse(call, pinProblem(removed.pin));
       case 'precondition-failed':
-        return refuse(call, preconditionProblem(repo, reference, removed));
+        return refuse(call, preconditionProblem(call, repo, reference, removed));
     }
   }
   const deleted = await deleteManifest(call.registry, repo, reference.digest, precondition, call.actor());
@@ -113,16 +119,18 @@ export async function deleteManifestOf(call: Call, repo: RepositoryName, referen
     case 'pinned':
       return refuse(call, pinProblem(deleted.pin));
     case 'precondition-failed':
-      return refuse(call, preconditionProblem(repo, reference, deleted));
+      return refuse(call, preconditionProblem(call, repo, reference, deleted));
     case 'unknown':
       return refuse(call, manifestUnknown(repo, reference));
-    case 'referenced':
+    case 'referenced': {
+      const isShown = call.rights.may('pull', repo);
       return refuse(call, {
         code: 'DENIED',
         status: 409,
-        message: `the manifest is listed by an index: delete ${deleted.indexes.join(', ')} first, and it goes with it`,
-        detail: { digest: reference.digest, indexes: deleted.indexes },
+        message: `the manifest is listed by an index: delete ${isShown ? deleted.indexes.join(', ') : 'that'} first, and it goes with it`,
+        detail: { digest: reference.digest, ...(isShown && { indexes: deleted.indexes }) },
       });
+    }
   }
 }
 
@@ -157,17 +165,18 @@ function tagsOf(call: Call, reference: Reference): Tags | Problem {
 }
 
 function putProblem(
-  outcome: Exclude<PutManifestOutcome, { readonly outcome: 'created' }>,
+  call: Call,
+  outcome: Exclude<PutManifestOutcome, { readonly outcome: 'created' | 'overwrite-denied' }>,
   repo: RepositoryName,
   reference: Reference,
 ): Problem {
   switch (outcome.outcome) {
     case 'precondition-failed':
-      return preconditionProblem(repo, reference, outcome);
+      return preconditionProblem(call, repo, reference, outcome);
     case 'pinned':
       return pinProblem(outcome.pin);
     case 'over-quota':
-      return overQuotaProblem(outcome.over);
+      return overQuotaProblem(call, repo, outcome.over);
     case 'invalid':
       return { code: 'MANIFEST_INVALID', message: outcome.message, detail: outcome.detail };
     case 'digest-mismatch':
@@ -193,6 +202,15 @@ function putProblem(
   }
 }
 
+/** What is there already is not said: whoever may push need not be allowed to pull. */
+function overwriteDenial(call: Call, repo: RepositoryName, tag: TagName): Problem {
+  return {
+    ...denial(call, 'tag-overwrite', repo),
+    message: `the tag ${tag} of ${repo} leads to something else, and ${identityText(call.identity)} may not move tags there (tag-overwrite): push under another tag`,
+    detail: { action: 'tag-overwrite', repository: repo, tag },
+  };
+}
+
 function pinProblem(pin: Pin): Problem {
   const target = pinTargetText(pin);
   return {
@@ -202,7 +220,20 @@ function pinProblem(pin: Pin): Problem {
   };
 }
 
-function preconditionProblem(repo: RepositoryName, reference: Reference, { current }: PreconditionFailure): Problem {
+function preconditionProblem(
+  call: Call,
+  repo: RepositoryName,
+  reference: Reference,
+  { current }: PreconditionFailure,
+): Problem {
+  if (!call.rights.may('pull', repo)) {
+    return {
+      code: 'DENIED',
+      status: 412,
+      message: "nothing was changed, as the request's If-Match or If-None-Match demands",
+      detail: { repository: repo, ...detailOf(reference) },
+    };
+  }
   const name = nameOf(reference);
   const is = reference.kind === 'tag' && current !== undefined ? `leads to ${current}` : 'is there';
   const state = current === undefined ? `there is no ${name} in ${repo}` : `${name} of ${repo} ${is}`;

@@ -1,12 +1,38 @@
+import type { Rights } from '../../access/rights.ts';
 import { formatByteSize } from '../../config/byte-size.ts';
+import type { RepositoryName } from '../../oci/names.ts';
 import type { OverQuota, QuotaKind, QuotaWarning } from '../../registry/quotas.ts';
+import type { Registry } from '../../registry/registry.ts';
 import type { Problem } from '../errors.ts';
 
 /** So much of a quota's name is shown: the warnings of an answer may have no more than 4096 bytes. */
 const longestNameShown = 200;
 
-/** Why a push is refused, with the figures, and what makes room. */
-export function overQuotaProblem({ quota, kind, used, limit, wanted }: OverQuota): Problem {
+/** Of a call, who asks, and what is limited. */
+interface QuotaAsked {
+  readonly registry: Pick<Registry, 'quotas'>;
+  readonly rights: Pick<Rights, 'mayInAll'>;
+}
+
+/** Whether a client may be told what all the repositories hold together that are under the same quota as one. */
+export function seesQuotaOf({ registry, rights }: QuotaAsked, repo: RepositoryName): boolean {
+  const quota = registry.quotas.of(repo);
+  return quota === undefined || quota.isEach || rights.mayInAll('pull', quota.repositories);
+}
+
+/** Why a push is refused, with the figures for whoever may see them, and what makes room. */
+export function overQuotaProblem(
+  call: QuotaAsked,
+  repo: RepositoryName,
+  { quota, kind, used, limit, wanted }: OverQuota,
+): Problem {
+  if (!seesQuotaOf(call, repo)) {
+    return {
+      code: 'DENIED',
+      message: `the quota ${quota} has no room for this, with what other repositories have: ${roomText[kind]}`,
+      detail: { quota, kind },
+    };
+  }
   const figures = `the quota ${quota} allows ${amountText(kind, limit)}, and has ${used} ${kind}`;
   const asked = wanted === undefined ? '' : `; this would be ${wanted} more`;
   return {

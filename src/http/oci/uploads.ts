@@ -12,7 +12,7 @@ import { answer, type Call, locationOf, refuse } from '../call.ts';
 import type { Problem } from '../errors.ts';
 import { parseContentRange } from '../range.ts';
 import { malformedDigest } from './blobs.ts';
-import { overQuotaProblem, warningHeaders } from './quotas.ts';
+import { overQuotaProblem, seesQuotaOf, warningHeaders } from './quotas.ts';
 import { noRoomProblem } from './no-room.ts';
 
 /**
@@ -46,9 +46,10 @@ async function openSession(
   algorithm: DigestAlgorithm,
   digest?: Digest,
 ): Promise<Response> {
-  const blob = digest === undefined ? undefined : { digest, sizeBytes: undefined };
+  const blob =
+    digest === undefined ? undefined : { digest, sizeBytes: undefined, showsOthers: seesQuotaOf(call, repo) };
   const admission = await admitUpload(call.registry, { repo, blob });
-  if (admission.outcome === 'over-quota') return refuse(call, overQuotaProblem(admission.over));
+  if (admission.outcome === 'over-quota') return refuse(call, overQuotaProblem(call, repo, admission.over));
   const room = await call.registry.room.admit(undefined);
   if ('noRoom' in room) return refuse(call, noRoomProblem(room.noRoom));
   room.incoming.end();
@@ -70,12 +71,20 @@ async function tryMount(
   if (digest === undefined) return refuse(call, malformedDigest(digestText));
   const from = fromText === null ? undefined : parseRepositoryName(fromText);
   if (fromText !== null && from === undefined) return undefined;
-  const mounted = await mountBlob(call.registry, { repo, digest, from });
+  const maySee = (source: RepositoryName): boolean => call.rights.may('pull', source);
+  // As where it does not exist.
+  if (from !== undefined && !maySee(from)) return undefined;
+  const mounted = await mountBlob(call.registry, {
+    repo,
+    digest,
+    from,
+    ...(call.rights.mayEverywhere('pull') ? {} : { maySee }),
+  });
   switch (mounted.outcome) {
     case 'admitted':
       return created(call, repo, digest, mounted.warnings);
     case 'over-quota':
-      return refuse(call, overQuotaProblem(mounted.over));
+      return refuse(call, overQuotaProblem(call, repo, mounted.over));
     case 'impossible':
       return undefined;
   }
@@ -90,14 +99,16 @@ async function pushWhole(call: Call, repo: RepositoryName, digestText: string): 
     // A client that names the digest without sending the blob wants a session.
     return await openSession(call, repo, 'sha256', digest);
   }
-  const admission = await admitUpload(call.registry, { repo, blob: { digest, sizeBytes: chunk.lengthBytes } });
-  if (admission.outcome === 'over-quota') return refuse(call, overQuotaProblem(admission.over));
+  const showsOthers = seesQuotaOf(call, repo);
+  const blob = { digest, sizeBytes: chunk.lengthBytes, showsOthers };
+  const admission = await admitUpload(call.registry, { repo, blob });
+  if (admission.outcome === 'over-quota') return refuse(call, overQuotaProblem(call, repo, admission.over));
   const room = await call.registry.room.admit(chunk.lengthBytes);
   if ('noRoom' in room) return refuse(call, noRoomProblem(room.noRoom, chunk.lengthBytes));
   const { incoming } = room;
   call.allowSlowAnswer();
   try {
-    const pushed = await pushWholeBlob(call.registry, { repo, digest, ...chunk, incoming });
+    const pushed = await pushWholeBlob(call.registry, { repo, digest, showsOthers, ...chunk, incoming });
     return closed(call, repo, digest, pushed, wholeProblem);
   } finally {
     incoming.end();
@@ -134,7 +145,13 @@ export async function finishUpload(call: Call, repo: RepositoryName, id: string)
   const chunk = chunkOf(call.request);
   if ('code' in chunk) return refuse(call, chunk);
   call.allowSlowAnswer();
-  const outcome = await closeUpload(call.registry, { repo, id, digest, ...chunk });
+  const outcome = await closeUpload(call.registry, {
+    repo,
+    id,
+    digest,
+    showsOthers: seesQuotaOf(call, repo),
+    ...chunk,
+  });
   return closed(call, repo, digest, outcome, (failure) => appendProblem(call, repo, id, failure));
 }
 
@@ -163,7 +180,7 @@ function closed(
     case 'created':
       return created(call, repo, digest, outcome.warnings);
     case 'over-quota':
-      return refuse(call, overQuotaProblem(outcome.over));
+      return refuse(call, overQuotaProblem(call, repo, outcome.over));
     case 'digest-mismatch':
       return refuse(call, {
         code: 'DIGEST_INVALID',

@@ -13,9 +13,14 @@ export const visibleBlob = query<{ repo: RepositoryName; digest: Digest }>()(({ 
     .where('link.deleted_at', 'is', null),
 );
 
-/** Any repository in which the blob is visible: for a mount that names no source. */
-export const anyVisibleLink = query<{ digest: Digest }>()(({ db, p }) =>
-  db.selectFrom('link').select('repo').where('digest', '=', p('digest')).where('deleted_at', 'is', null).limit(1),
+/** Repositories in which the blob is visible: for a mount that names no source. */
+export const visibleLinks = query<{ digest: Digest; limit: number }>()(({ db, p }) =>
+  db
+    .selectFrom('link')
+    .select('repo')
+    .where('digest', '=', p('digest'))
+    .where('deleted_at', 'is', null)
+    .limit(p('limit')),
 );
 
 /** Makes a blob visible in a repository, and protects it until `leaseUntil` at least. */

@@ -13,12 +13,13 @@ export const findRepository = query<{ repo: RepositoryName }>()(({ db, p }) =>
   db.selectFrom('repository').select('name').where('name', '=', p('repo')),
 );
 
-/** Repositories after `last`, in byte order, that a client can see something in. */
-export const listRepositories = query<{ last: string; limit: number }>()(({ db, p }) =>
+/** Repositories after `last` and before `before`, in byte order, that a client can see something in. */
+export const listRepositories = query<{ last: string; before: string; limit: number }>()(({ db, p }) =>
   db
     .selectFrom('repository')
     .select('name')
     .where(({ eb, ref }) => eb(ref('name').$castTo<string>(), '>', p('last')))
+    .where(({ eb, ref }) => eb(ref('name').$castTo<string>(), '<', p('before')))
     .where(({ exists, selectFrom }) =>
       exists(
         selectFrom('manifest')
