@@ -34,7 +34,7 @@ export class AccessPolicy {
   /** What decides, for whoever wants to know. `rightsOf` gives the same answers faster. */
   decide(identity: Identity, action: Action, repo: RepositoryName): Decision {
     if (identity.kind === 'operator') return { allowed: true, rule: undefined };
-    const rule = this.#rulesFor(identity).find((one) => allows(one, action, repo));
+    const rule = this.rulesFor(identity).find((one) => allows(one, action, repo));
     if (rule === undefined) return { allowed: false, because: 'no-rule' };
     return isGranted(identity.grants, action, repo)
       ? { allowed: true, rule }
@@ -46,7 +46,7 @@ export class AccessPolicy {
     if (identity.kind === 'operator') return allRights;
     const known = this.#rightsOf.get(identity);
     if (known !== undefined) return known;
-    const rights = new RuledRights(this.#rulesFor(identity), identity.grants);
+    const rights = new RuledRights(this.rulesFor(identity), identity.grants);
     this.#rightsOf.set(identity, rights);
     return rights;
   }
@@ -58,7 +58,8 @@ export class AccessPolicy {
     return new Set([...groups, ...(configured ?? [])]);
   }
 
-  #rulesFor(identity: Identity): readonly AccessRule[] {
+  /** The rules that are for somebody. */
+  rulesFor(identity: Identity): readonly AccessRule[] {
     const groups = this.groupsOf(identity);
     return this.rules.filter(({ who }) => isOneOf(who, identity, groups));
   }

@@ -2,13 +2,13 @@
 export type Verify = (secret: string, hash: string) => Promise<boolean>;
 
 /** bcrypt knows no more of a password, in bytes. The runtime would hash a longer one first, which htpasswd does not. */
-const longestSecret = 72;
+export const longestSecretBytes = 72;
 
 export const verifyBcrypt: Verify = async (secret, hash) => {
   const bytes = Buffer.from(secret, 'utf8');
   // To bcrypt a zero ends a password, and an empty one is refused before it is looked at.
   if (bytes.byteLength === 0 || bytes.includes(0)) return false;
-  return await Bun.password.verify(bytes.subarray(0, longestSecret), hash, 'bcrypt');
+  return await Bun.password.verify(bytes.subarray(0, longestSecretBytes), hash, 'bcrypt');
 };
 
 /** A hash that nobody has the password of. */

@@ -74,6 +74,11 @@ const commands: readonly CommandEntry[] = [
     load: async () => (await import('./retention.ts')).defineRetention,
   },
   {
+    name: 'auth',
+    summary: 'say who may do what and why, check users and access rules, or make a password for a user',
+    load: async () => (await import('./auth.ts')).defineAuth,
+  },
+  {
     name: 'collector',
     summary: 'show, pause or resume the collector',
     load: async () => (await import('./collector.ts')).defineCollector,

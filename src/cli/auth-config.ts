@@ -1,0 +1,44 @@
+import { readFile } from 'node:fs/promises';
+import { type Command, Option } from 'commander';
+import type { AccessRules } from '../access/rule.ts';
+import { noRules } from '../access/parse.ts';
+import { configFileVariable } from '../config/environment.ts';
+import { loadConfig } from '../config/load.ts';
+import type { PoliciesDocument } from '../config/policies-document.ts';
+import type { Config } from '../config/schema.ts';
+import { configuredAccess } from './configured-access.ts';
+
+/** What a configuration says of who may do what. */
+export interface AuthConfig {
+  readonly config: Config;
+  readonly rules: AccessRules;
+  /** Whether there is the key `access`. */
+  readonly hasRules: boolean;
+  readonly access: PoliciesDocument | undefined;
+  readonly groups: PoliciesDocument | undefined;
+}
+
+export type AuthConfigResult =
+  { readonly ok: true; readonly auth: AuthConfig } | { readonly ok: false; readonly problems: readonly string[] };
+
+export function addConfigFlag(command: Command): Command {
+  return command.addOption(new Option('--config <file>', `the registry's configuration (also ${configFileVariable})`));
+}
+
+/** Reads a configuration as the server does, environment included. */
+export async function readAuthConfig(configFile: string | undefined): Promise<AuthConfigResult> {
+  const loaded = await loadConfig({
+    configFile,
+    flags: new Map(),
+    env: process.env,
+    readFile: (path) => readFile(path, 'utf8'),
+  });
+  if (!loaded.ok) return loaded;
+  const { config, access, groups } = loaded;
+  const parsed = await configuredAccess(access, groups);
+  if (parsed?.ok === false) return parsed;
+  return {
+    ok: true,
+    auth: { config, rules: parsed?.rules ?? noRules, hasRules: parsed !== undefined, access, groups },
+  };
+}
