@@ -2,6 +2,9 @@ import { expect } from 'bun:test';
 import { digestOf, freshBytes, imageOf, indexOf, ociIndex, ociManifest } from '../http/content.ts';
 import type { ServedRegistry } from '../http/served-registry.ts';
 
+/** What pushes to a registry. */
+export type Pusher = Pick<ServedRegistry, 'pushBlob' | 'putManifest'>;
+
 export interface PushedImage {
   readonly manifest: string;
   readonly digest: string;
@@ -17,7 +20,7 @@ export interface ImageOptions {
 
 /** Pushes an image with a config and a layer of its own. */
 export async function pushImage(
-  registry: ServedRegistry,
+  registry: Pusher,
   repo: string,
   { tags = [], layers = [], subject }: ImageOptions = {},
 ): Promise<PushedImage> {
@@ -36,7 +39,7 @@ export async function pushImage(
 
 /** Pushes an index of images. */
 export async function pushIndex(
-  registry: ServedRegistry,
+  registry: Pusher,
   repo: string,
   tags: readonly string[],
   ...images: readonly PushedImage[]
@@ -47,7 +50,7 @@ export async function pushIndex(
 }
 
 async function putTagged(
-  registry: ServedRegistry,
+  registry: Pusher,
   repo: string,
   manifest: string,
   mediaType: string,

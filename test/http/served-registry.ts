@@ -2,10 +2,12 @@ import { Database, type SQLQueryBindings } from 'bun:sqlite';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { AccessRules } from '../../src/access/rule.ts';
 import type { DiskSpace } from '../../src/bounds/levels.ts';
 import { pruneNothing, type PruneLeastRecentlyUsed } from '../../src/bounds/pruner.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { createLog } from '../../src/log/log.ts';
+import type { MetadataStore } from '../../src/metadata/store.ts';
 import type { Pruned } from '../../src/pruning/prune-repository.ts';
 import type { PolicySet } from '../../src/retention/policy-set.ts';
 import { QuotaSet } from '../../src/quotas/quota-set.ts';
@@ -31,6 +33,9 @@ export class ServedRegistry implements AsyncDisposable {
   /** What it serves with from the next start on. */
   policies: PolicySet | undefined;
   quotas: QuotaSet | undefined;
+  access: AccessRules | undefined;
+  /** Puts something between the registry and its metadata, from the next start on. */
+  wrapMetadata: ((metadata: MetadataStore) => MetadataStore) | undefined;
   #server: RunningServer | undefined;
 
   readonly #syncs: Syncs | undefined;
@@ -76,17 +81,19 @@ export class ServedRegistry implements AsyncDisposable {
     if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
     const stream = { write: (line: string) => void this.logged.push(line) };
     const log = await createLog({ level: loaded.config.log.level, format: 'json', stream });
-    const { clock, policies, quotas } = this;
+    const { clock, policies, quotas, access, wrapMetadata } = this;
     const syncs = this.#syncs === undefined ? {} : { syncs: this.#syncs };
     this.#server = await startServer({
       config: loaded.config,
       log,
       policies,
       quotas,
+      access,
       clock,
       measureDisk: async () => this.disk,
       prune: async (neededBytes) => await this.prune(neededBytes),
       ...syncs,
+      ...(wrapMetadata === undefined ? {} : { wrapMetadata }),
     });
     // What is due by the test's clock is collected when the test says so.
     this.#server.collector.pause();

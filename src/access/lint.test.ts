@@ -1,0 +1,59 @@
+import { expect, test } from 'bun:test';
+import { lintAccess } from './lint.ts';
+import { parseAccessRules } from './parse.ts';
+
+function remarks(access: unknown, groups: unknown = {}, users?: readonly string[]): readonly string[] {
+  const parsed = parseAccessRules({ value: access }, { value: groups });
+  if (!parsed.ok) throw new Error(parsed.problems.join('\n'));
+  return lintAccess(parsed.rules, users && new Set(users)).map(
+    ({ root, path, message }) => `${[root, ...path].join('.')} ${message}`,
+  );
+}
+
+const wide = { who: 'authenticated', repositories: 'team/**', actions: ['pull', 'push'] };
+
+test('nothing is remarked of rules that all matter', () => {
+  const access = [
+    wide,
+    { who: { users: 'alice', groups: 'dev' }, repositories: 'team/app', actions: ['pull', 'delete'] },
+  ];
+  expect(remarks(access, { dev: ['bob'] }, ['alice', 'bob'])).toEqual([]);
+});
+
+test.each([
+  [{ who: { users: 'alice' }, repositories: 'team/app', actions: 'pull' }],
+  [{ who: 'authenticated', repositories: ['team/a/*', 'team/b'], actions: 'push' }],
+  [{ who: { claims: { x: 'y' } }, repositories: 'team', actions: ['push', 'pull'] }],
+  [wide],
+])('a rule is remarked that another one covers: %j', (narrow) => {
+  expect(remarks([wide, narrow])).toEqual(['access.1 allows nothing that access[0] does not allow too']);
+  if (narrow !== wide)
+    expect(remarks([narrow, wide])).toEqual(['access.0 allows nothing that access[1] does not allow too']);
+});
+
+test.each([
+  [{ who: 'anonymous', repositories: 'team/app', actions: 'pull' }],
+  [{ who: 'authenticated', repositories: 'team/app', actions: 'delete' }],
+  [{ who: 'authenticated', repositories: 'other', actions: 'pull' }],
+])('one that reaches further is not: %j', (other) => {
+  expect(remarks([wide, other])).toEqual([]);
+});
+
+test('of claims, fewer cover more', () => {
+  const rule = (claims: object) => ({ who: { claims }, repositories: 'x', actions: 'pull' });
+  expect(remarks([rule({ a: '1' }), rule({ a: '1', b: '2' })])).toHaveLength(1);
+  expect(remarks([rule({ a: '1' }), rule({ b: '2' })])).toEqual([]);
+  expect(remarks([rule({ a: '*' }), rule({ a: '1' })])).toHaveLength(1);
+});
+
+test('names are remarked that nobody has', () => {
+  const access = [
+    { who: { users: ['alice', 'eve', 'a*'], groups: ['dev', 'ops'] }, repositories: 'x', actions: 'pull' },
+  ];
+  expect(remarks(access, { dev: ['alice', 'bob', 'robot:ci'], idle: ['alice'] }, ['alice'])).toEqual([
+    'access.0.who.users.1 is "eve": the password file has no such user',
+    'access.0.who.groups.1 is "ops": no such group stands under groups, so it is who an issuer says',
+    'groups.idle is in no rule',
+    'groups.dev.1 is "bob", who is not in the password file',
+  ]);
+});
