@@ -18,6 +18,7 @@ import { MetadataFullError, type MetadataStore } from './metadata/store.ts';
 import { measuredFigures } from './measured-figures.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { OnlineChecks } from './online-checks.ts';
+import { OnlineLayerReaders } from './online-layer-readers.ts';
 import { OnlineRepairs } from './online-repairs.ts';
 import { forgetAllApprovals } from './pruning/forget-approvals.ts';
 import type { PolicyScope } from './pruning/policy-scope.ts';
@@ -170,9 +171,11 @@ async function serve(
     onSettled: () => collectAgain(collecting),
   });
   const checks = new OnlineChecks({ directory, clock, make: (repair) => repairs.make(repair) });
+  const layers = new OnlineLayerReaders(directory);
   const admin = {
     collector: controlOf(collecting),
     checks,
+    layers,
     pruner,
     policies: () => Promise.resolve(policies === undefined ? undefined : ({ ok: true, set: policies } as const)),
     quotas,
@@ -194,11 +197,11 @@ async function serve(
     quotas: quotaCounter,
     storage,
     async stop() {
-      const checked = checks.stop();
+      const looked = Promise.all([checks.stop(), layers.stop()]);
       const collected = Promise.all([collector.stop(), pruner?.stop(), quotaCounter.stop()]);
       adminAccess.withdraw();
       await server.stop(config.http.drainMs);
-      await Promise.all([checked, collected, storage.stop(), reports.stop()]);
+      await Promise.all([looked, collected, storage.stop(), reports.stop()]);
       await registry.pulls.stop();
       await Promise.all([registry.reclaimer.idle(), refusals.idle()]);
       await stores.close();

@@ -14,6 +14,7 @@ import { UploadRoom } from '../bounds/upload-room.ts';
 import type { PoliciesDocument } from '../config/policies-document.ts';
 import type { Config } from '../config/schema.ts';
 import { databaseBytes, diskSpace } from '../disk-space.ts';
+import { StoreLayerReader } from '../find/layer-reader.ts';
 import type { AdminCall, Endpoint, LinesEndpoint } from '../http/admin/endpoint.ts';
 import { linesMediaType, type Progress, progress } from '../http/admin/lines.ts';
 import { adminPrefix, answerAdmin } from '../http/admin/routes.ts';
@@ -141,6 +142,7 @@ async function withinProcess(
       admin: {
         collector: undefined,
         checks: undefined,
+        layers: { begin: (wanted) => new StoreLayerReader(stores.blobs, wanted) },
         pruner: undefined,
         policies: () => configuredPolicies(policies),
         quotas,

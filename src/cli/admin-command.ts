@@ -18,18 +18,26 @@ export interface Given {
 
 type Run = (admin: AdminClient, given: Given) => Promise<Printed>;
 
-/** Adds the flags that every command of an operator has; the action gets the registry's admin API. */
-export function adminCommand(command: Command, end: (exitCode: number) => void, run: Run): void {
+/**
+ * Adds the flags that every command of an operator has; the action gets the registry's admin API.
+ * @param failure what the process ends with where it could not do what it was asked to
+ */
+export function adminCommand(
+  command: Command,
+  end: (exitCode: number) => void,
+  run: Run,
+  failure: number = exitCodes.failure,
+): void {
   command
     .addOption(new Option('--data <directory>', `the registry's data directory (also ${variableOf('data')})`))
     .addOption(new Option('--config <file>', `the registry's configuration (also ${configFileVariable})`))
     .addOption(new Option('--json', 'print JSON'))
     .action(async () => {
-      end(await execute(run, { args: command.args, flags: command.opts(), progress: new ProgressLine() }));
+      end(await execute(run, { args: command.args, flags: command.opts(), progress: new ProgressLine() }, failure));
     });
 }
 
-async function execute(run: Run, given: Given): Promise<number> {
+async function execute(run: Run, given: Given, failure: number): Promise<number> {
   const { data, config: configFile, json: isJson } = given.flags;
   const loaded = await loadConfig({
     configFile: typeof configFile === 'string' ? configFile : undefined,
@@ -55,6 +63,6 @@ async function execute(run: Run, given: Given): Promise<number> {
   } catch (error) {
     if (!(error instanceof RefusedError || error instanceof StartupError)) throw error;
     console.error(`wherry: ${error.message}`);
-    return exitCodes.failure;
+    return failure;
   }
 }

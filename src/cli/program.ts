@@ -7,6 +7,8 @@ import { version } from './version.ts';
 interface CommandEntry {
   readonly name: string;
   readonly summary: string;
+  /** It is for this program itself. */
+  readonly isHidden?: boolean;
   readonly load: () => Promise<CommandDefinition>;
 }
 
@@ -59,6 +61,17 @@ const commands: readonly CommandEntry[] = [
     load: async () => (await import('./du.ts')).defineDu,
   },
   {
+    name: 'find',
+    summary: 'find the layers that hold files of a name, such as id_rsa or .env',
+    load: async () => (await import('./find.ts')).defineFind,
+  },
+  {
+    name: 'look-into',
+    summary: 'look into layers for the server that has started it',
+    isHidden: true,
+    load: async () => (await import('./look-into.ts')).defineLookInto,
+  },
+  {
     name: 'quota',
     summary: 'show what is used of each quota, and what it allows',
     load: async () => (await import('./quota.ts')).defineQuota,
@@ -101,8 +114,8 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     .configureHelp({ showGlobalOptions: false })
     .exitOverride();
   const asked = given[0] === 'help' ? given[1] : given[0];
-  for (const { name, summary, load } of commands) {
-    const command = program.command(name).summary(summary).description(summary);
+  for (const { name, summary, isHidden = false, load } of commands) {
+    const command = program.command(name, { hidden: isHidden }).summary(summary).description(summary);
     if (name === asked) (await load())(command, end);
   }
   try {

@@ -2,6 +2,7 @@ import type { Dialect } from './dialect.ts';
 import * as announcedEnds from './queries/announced-ends.ts';
 import * as collectorPause from './queries/collector-pause.ts';
 import * as events from './queries/events.ts';
+import * as find from './queries/find.ts';
 import * as history from './queries/history.ts';
 import * as holds from './queries/holds.ts';
 import * as links from './queries/links.ts';
@@ -42,6 +43,7 @@ const files = {
   'announced-ends': announcedEnds,
   'collector-pause': collectorPause,
   events,
+  find,
   history,
   holds,
   links,

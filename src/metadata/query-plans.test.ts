@@ -81,6 +81,10 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
       'SEARCH link USING PRIMARY KEY (repo=?)',
     ],
   },
+  'find.liveObjectsAfter': {
+    reason: 'a page of the live objects, in the order of their digests: as many rows as the page has',
+    steps: ['SEARCH object USING INDEX sqlite_autoindex_object_2 (live_digest>?)'],
+  },
   'tasks.dueTasks': {
     reason: 'a batch of the queue, in the order of its index: as many rows as were asked for',
     steps: ['SEARCH task USING INDEX task_due (due_at<?)'],

@@ -97,6 +97,7 @@ export class BareServer implements AsyncDisposable {
       admin: {
         collector: undefined,
         checks: undefined,
+        layers: { begin: () => undefined },
         pruner: undefined,
         policies: () => Promise.resolve(undefined),
         quotas: undefined,

@@ -41,6 +41,11 @@ export class DirectoryBlobStore implements BlobStore {
     return new DirectoryBlobStore(directory, root, calls);
   }
 
+  /** The store that a server has opened in a directory, for another process to read from. */
+  static openForReading(directory: string): Pick<BlobStore, 'read'> {
+    return new DirectoryBlobStore(directory, join(directory, 'objects'), directoryCalls);
+  }
+
   async append(oid: ObjectId, offsetBytes: number): Promise<BlobWriter> {
     try {
       return this.#openForAppending(this.#path(oid), offsetBytes);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Action } from '../../access/action.ts';
 import type { RepositoryName } from '../../oci/names.ts';
 import { parseTarget, type Target } from '../../oci/target.ts';
+import type { LayerReaders } from '../../find/layer-reader.ts';
 import type { Pruner } from '../../pruning/pruner.ts';
 import type { QuotaSet } from '../../quotas/quota-set.ts';
 import type { StorageReport } from '../../bounds/report.ts';
@@ -28,6 +29,8 @@ export interface AdminParts {
   readonly collector: CollectorControl | undefined;
   /** Undefined where no server runs: the command checks by itself. */
   readonly checks: Checks | undefined;
+  /** What looks into layers. */
+  readonly layers: LayerReaders;
   /** What carries out the policies; undefined where there are none, or no server runs. */
   readonly pruner: Pruner | undefined;
   /** The retention policies that the registry has been given; undefined where there are none. */

@@ -2,6 +2,7 @@ import { answerJson, refuse } from '../call.ts';
 import { collectorStatus, pauseTheCollector, resumeTheCollector } from './collector.ts';
 import { type AdminCall, adminDenial, type Endpoint, type LinesEndpoint } from './endpoint.ts';
 import { explain } from './explain.ts';
+import { findInLayers } from './find.ts';
 import { checkEverything } from './fsck.ts';
 import { openApiDocument } from './openapi.ts';
 import { addPin, listPins, removePin } from './pins.ts';
@@ -34,6 +35,7 @@ export const adminEndpoints: readonly (Endpoint | LinesEndpoint)[] = [
   pauseTheCollector,
   resumeTheCollector,
   checkEverything,
+  findInLayers,
   planTheRetention,
   retentionStatus,
   approvePolicies,

@@ -1,0 +1,87 @@
+import type { ObjectId } from './blobs/store.ts';
+import { type LayerReader, type LayerReaders, ReaderEndedError } from './find/layer-reader.ts';
+import type { LookNews, Wanted } from './find/look-into.ts';
+import { lookNews, type LookRequest } from './find/look-lines.ts';
+import { jsonLines } from './json-lines.ts';
+import { ownProgram } from './own-program.ts';
+
+/** How much of what a process has said in its end is told. */
+const toldCharacters = 1000;
+
+type Child = Bun.Subprocess<'pipe', 'pipe', 'pipe'>;
+
+/**
+ * Looks into the layers of this server by a process of its own (`wherry look-into`), so that neither decompressing nor
+ * what somebody has put into a layer holds up a request. One at a time.
+ */
+export class OnlineLayerReaders implements LayerReaders {
+  readonly #directory: string;
+  #running: Child | undefined;
+  #isStopped = false;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  begin(wanted: Wanted): LayerReader | undefined {
+    if (this.#running !== undefined || this.#isStopped) return undefined;
+    const child = Bun.spawn([...ownProgram(), 'look-into', `--data=${this.#directory}`], {
+      stdin: 'pipe',
+      stdout: 'pipe',
+      stderr: 'pipe',
+      onExit: () => {
+        this.#running = undefined;
+      },
+    });
+    this.#running = child;
+    return new ProcessLayerReader(child, wanted);
+  }
+
+  /** Ends the process that is at work, and begins none any more; resolves once none is. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#running?.kill('SIGKILL');
+    await this.#running?.exited;
+  }
+}
+
+class ProcessLayerReader implements LayerReader {
+  readonly #child: Child;
+  readonly #answers: AsyncGenerator<unknown, void, undefined>;
+
+  constructor(child: Child, wanted: Wanted) {
+    this.#child = child;
+    this.#answers = jsonLines(child.stdout);
+    this.#send({ wanted });
+  }
+
+  /** One answer is under way at most, so a reader that waits for nothing keeps the process waiting. */
+  async *lookInto(oid: ObjectId): AsyncGenerator<LookNews, void, undefined> {
+    this.#send({ oid });
+    for (;;) {
+      const news = await this.#answer();
+      yield news;
+      if (news.end !== undefined) return;
+      this.#send({ more: true });
+    }
+  }
+
+  end(): void {
+    this.#child.kill('SIGKILL');
+  }
+
+  #send(request: LookRequest): void {
+    // Where the process has ended, its answer does not come either.
+    void this.#child.stdin.write(`${JSON.stringify(request)}\n`);
+    void this.#child.stdin.flush();
+  }
+
+  /** @throws ReaderEndedError where the process was ended */
+  async #answer(): Promise<LookNews> {
+    const { value, done } = await this.#answers.next();
+    if (done !== true) return lookNews.parse(value);
+    const [code, said] = await Promise.all([this.#child.exited, this.#child.stderr.text()]);
+    if (this.#child.signalCode !== null) throw new ReaderEndedError('the search was broken off');
+    throw new Error(`the process that looks into layers has ended with ${code}: ${said.slice(-toldCharacters)}`);
+  }
+}
