@@ -16,7 +16,8 @@ type Child = Bun.Subprocess<'pipe', 'pipe', 'pipe'>;
  */
 export class OnlineLayerReaders implements LayerReaders {
   readonly #directory: string;
-  #running: Child | undefined;
+  readonly #children = new Set<Child>();
+  #atWork: ProcessLayerReader | undefined;
   #isStopped = false;
 
   constructor(directory: string) {
@@ -24,34 +25,40 @@ export class OnlineLayerReaders implements LayerReaders {
   }
 
   begin(wanted: Wanted): LayerReader | undefined {
-    if (this.#running !== undefined || this.#isStopped) return undefined;
-    const child = Bun.spawn([...ownProgram(), 'look-into', `--data=${this.#directory}`], {
+    if (this.#atWork !== undefined || this.#isStopped) return undefined;
+    const child: Child = Bun.spawn([...ownProgram(), 'look-into', `--data=${this.#directory}`], {
       stdin: 'pipe',
       stdout: 'pipe',
       stderr: 'pipe',
       onExit: () => {
-        this.#running = undefined;
+        this.#children.delete(child);
       },
     });
-    this.#running = child;
-    return new ProcessLayerReader(child, wanted);
+    this.#children.add(child);
+    const reader = new ProcessLayerReader(child, wanted, () => {
+      if (this.#atWork === reader) this.#atWork = undefined;
+    });
+    this.#atWork = reader;
+    return reader;
   }
 
   /** Ends the process that is at work, and begins none any more; resolves once none is. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    this.#running?.kill('SIGKILL');
-    await this.#running?.exited;
+    for (const child of this.#children) child.kill('SIGKILL');
+    await Promise.all([...this.#children].map(({ exited }) => exited));
   }
 }
 
 class ProcessLayerReader implements LayerReader {
   readonly #child: Child;
   readonly #answers: AsyncGenerator<unknown, void, undefined>;
+  readonly #ended: () => void;
 
-  constructor(child: Child, wanted: Wanted) {
+  constructor(child: Child, wanted: Wanted, ended: () => void) {
     this.#child = child;
     this.#answers = jsonLines(child.stdout);
+    this.#ended = ended;
     this.#send({ wanted });
   }
 
@@ -68,6 +75,7 @@ class ProcessLayerReader implements LayerReader {
 
   end(): void {
     this.#child.kill('SIGKILL');
+    this.#ended();
   }
 
   #send(request: LookRequest): void {

@@ -37,8 +37,8 @@ export const defineFind: CommandDefinition = (command, end) => {
       "globs: a file's name, as .env or *.{pem,key}; with a slash its whole path, as **/.ssh/* or etc/shadow",
     )
     .option('-i, --ignore-case', 'take upper and lower case for the same')
-    .option('--repo <glob...>', 'look only into blobs that such a repository has (default: all)')
-    .option('--digest <digest...>', 'look only into these blobs')
+    .option('--repo <glob>', 'look only into blobs that such a repository has; may be given more than once', collect)
+    .option('--digest <digest>', 'look only into this blob; may be given more than once', collect)
     .option('--max-layer <size>', 'read so much of a layer, decompressed (default: 64GiB)', sizeOf)
     .addHelpText(
       'after',
@@ -78,7 +78,7 @@ function found(admin: Listener, patterns: readonly string[], flags: FindFlags, p
       for await (const line of lines()) yield `${JSON.stringify('hit' in line ? line.hit : line)}\n`;
     },
     async *text() {
-      const table = new Table(['PATH', 'SIZE', 'BLOB', 'USED BY']);
+      const table = new Table(['SIZE', 'BLOB', 'USED BY', 'PATH']);
       const blobs = new Set<string>();
       for await (const line of lines()) {
         if ('hit' in line) {
@@ -103,7 +103,7 @@ function found(admin: Listener, patterns: readonly string[], flags: FindFlags, p
 function rowOf({ path, type, entrySizeBytes, linkTarget, isWhiteout, digest, ...uses }: Hit): readonly string[] {
   const target = linkTarget === undefined ? '' : ` -> ${printable(linkTarget)}`;
   const shown = `${printable(path)}${type === 'directory' ? '/' : ''}${target}`;
-  return [isWhiteout ? `${shown} (removed here)` : shown, bytesText(entrySizeBytes), digest, usesText(uses)];
+  return [bytesText(entrySizeBytes), digest, usesText(uses), isWhiteout ? `${shown} (removed here)` : shown];
 }
 
 function usesText({
@@ -145,6 +145,10 @@ function printable(text: string): string {
     /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
+}
+
+function collect(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text];
 }
 
 function sizeOf(text: string): number {

@@ -8,6 +8,9 @@ export type Compression = 'gzip' | 'zstd';
 /** How much of a zstd stream may be looked back to, as a power of two: 128 MiB, which is held in memory. As much as `zstd` allows without being asked. */
 const longestWindowLog = 27;
 
+/** So much comes at once, in bytes. Less takes longer, more loses more of what comes before damage. */
+const chunkSize = 128 * 1024;
+
 /** Why something could not be decompressed to its end, in words. */
 export class DamagedStreamError extends Error {
   override readonly name = 'DamagedStreamError';
@@ -24,16 +27,16 @@ export function compressionOf(start: Uint8Array): Compression | undefined {
 
 /**
  * Decompresses a stream of any number of members or frames, off this thread. What can be decompressed before it turns out
- * to be damaged comes first, but for the last few KiB.
+ * to be damaged comes first, but for the last 128 KiB at most.
  * @throws DamagedStreamError; whatever the chunks fail with
  */
 export async function* decompressed(
   chunks: AsyncIterable<Uint8Array>,
   compression: Compression,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const decompressor = compression === 'gzip' ? createGunzip() : newZstdDecompressor();
-  const source = compression === 'gzip' ? chunks : wholeFrames(chunks);
-  const feeding = pipeline(source, decompressor);
+  const decompressor = compression === 'gzip' ? createGunzip({ chunkSize }) : newZstdDecompressor();
+  const frames = compression === 'zstd' ? new WholeFrames(chunks) : undefined;
+  const feeding = pipeline(frames?.passed() ?? chunks, decompressor);
   // It is looked at below, unless whoever reads has gone.
   feeding.catch(() => undefined);
   try {
@@ -44,21 +47,35 @@ export async function* decompressed(
   } finally {
     decompressor.destroy();
   }
+  const problem = frames?.problem;
+  if (problem !== undefined) throw new DamagedStreamError(problem);
 }
 
 function newZstdDecompressor(): Transform {
-  return createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: longestWindowLog } });
+  return createZstdDecompress({ chunkSize, params: { [constants.ZSTD_d_windowLogMax]: longestWindowLog } });
 }
 
-async function* wholeFrames(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  const frames = new ZstdFrames();
-  let problem: string | undefined;
-  for await (const chunk of chunks) {
-    problem ??= frames.take(chunk);
-    yield chunk;
+/** Passes a zstd stream on, and looks whether its frames are whole. */
+class WholeFrames {
+  readonly #chunks: AsyncIterable<Uint8Array>;
+  readonly #frames = new ZstdFrames();
+  #problem: string | undefined;
+
+  constructor(chunks: AsyncIterable<Uint8Array>) {
+    this.#chunks = chunks;
   }
-  if (problem !== undefined) throw new DamagedStreamError(problem);
-  if (!frames.isBetweenFrames) throw new DamagedStreamError('it has been cut off');
+
+  async *passed(): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const chunk of this.#chunks) {
+      this.#problem ??= this.#frames.take(chunk);
+      yield chunk;
+    }
+  }
+
+  /** Once all has been passed on. A failure here would take away what is still being decompressed. */
+  get problem(): string | undefined {
+    return this.#problem ?? (this.#frames.isBetweenFrames ? undefined : 'it has been cut off');
+  }
 }
 
 /** What the decompressor says of its input; undefined for what it is not to blame for. */

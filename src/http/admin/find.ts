@@ -136,6 +136,8 @@ async function* linesOf(
         if (next?.done === true) return;
         if (next !== undefined) {
           const { value } = next;
+          // Whoever reads that it is over may begin another one.
+          if ('counts' in value) reader.end();
           if ('progress' in value) latest = value.progress;
           else yield lineOf(value);
         }
