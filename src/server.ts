@@ -18,7 +18,7 @@ import { MetadataFullError, type MetadataStore } from './metadata/store.ts';
 import { measuredFigures } from './measured-figures.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { OnlineChecks } from './online-checks.ts';
-import { OnlineLayerReaders } from './online-layer-readers.ts';
+import { LayerProcesses } from './layer-processes.ts';
 import { OnlineRepairs } from './online-repairs.ts';
 import { forgetAllApprovals } from './pruning/forget-approvals.ts';
 import type { PolicyScope } from './pruning/policy-scope.ts';
@@ -171,7 +171,7 @@ async function serve(
     onSettled: () => collectAgain(collecting),
   });
   const checks = new OnlineChecks({ directory, clock, make: (repair) => repairs.make(repair) });
-  const layers = new OnlineLayerReaders(directory);
+  const layers = new LayerProcesses(directory);
   const admin = {
     collector: controlOf(collecting),
     checks,

@@ -14,7 +14,7 @@ type Child = Bun.Subprocess<'pipe', 'pipe', 'pipe'>;
  * Looks into the layers of this server by a process of its own (`wherry look-into`), so that neither decompressing nor
  * what somebody has put into a layer holds up a request. One at a time.
  */
-export class OnlineLayerReaders implements LayerReaders {
+export class LayerProcesses implements LayerReaders {
   readonly #directory: string;
   readonly #children = new Set<Child>();
   #atWork: ProcessLayerReader | undefined;
