@@ -90,6 +90,7 @@ const adminRoutes: Readonly<Record<string, { readonly action: Action; readonly o
   'POST /retention/resume': { action: 'admin' },
   'GET /retention/upcoming': { action: 'admin' },
   'POST /retention/apply': { action: 'admin' },
+  'POST /find': { action: 'admin' },
   'GET /quotas': { action: 'admin' },
   'POST /retention/simulate': { action: 'admin' },
 };
