@@ -1,4 +1,5 @@
 import type { AccessControl } from './access/access-control.ts';
+import type { TokenService } from './credentials/tokens/token-service.ts';
 import type { Config } from './config/schema.ts';
 import { formatListenAddress } from './config/listen-address.ts';
 import type { AdminParts } from './http/admin/endpoint.ts';
@@ -15,6 +16,8 @@ export interface Served {
   readonly log: Log;
   readonly admin: AdminParts;
   readonly access: AccessControl;
+  /** Undefined where the registry gives no tokens. */
+  readonly tokens: TokenService | undefined;
   readonly answer: HttpCalls['answer'] | undefined;
 }
 

@@ -19,6 +19,8 @@ export interface Logins {
   readonly policy: AccessPolicy;
   readonly isOpen: boolean;
   readonly authenticators: readonly Authenticator[];
+  /** The users; undefined where there is no password file. */
+  readonly passwords: PasswordFile | undefined;
   readonly failedLogins: FailedLogins;
 }
 
@@ -28,6 +30,8 @@ export interface LoginParts {
   readonly clock: Clock;
   /** Undefined where the configuration has none. */
   readonly rules: AccessRules | undefined;
+  /** Whether outside issuers are believed who somebody is. */
+  readonly hasIssuers?: boolean;
   /** Whether none but this machine can reach the registry. */
   readonly isLoopback: boolean;
 }
@@ -44,32 +48,40 @@ export const forEverybody: Readonly<Record<Config['auth']['anonymous'], readonly
  * @throws StartupError where that cannot be read, or where everybody who reaches the registry could do everything without
  *   anybody having said so
  */
-export async function openLogins({ config, log, clock, rules, isLoopback }: LoginParts): Promise<Logins> {
+export async function openLogins({
+  config,
+  log,
+  clock,
+  rules,
+  hasIssuers = false,
+  isLoopback,
+}: LoginParts): Promise<Logins> {
   const { htpasswd, anonymous } = config.auth;
   const now = (): number => clock.monotonic();
   const authenticators: Authenticator[] = [];
+  let passwords: PasswordFile | undefined;
   if (htpasswd !== undefined) {
     const opened = await PasswordFile.open({ path: htpasswd, log, now });
     if (!opened.ok) throw new StartupError(['the users cannot be read:', ...opened.problems].join('\n  '));
+    passwords = opened.passwords;
     // Last, as it has an answer to every name.
-    authenticators.push(
-      new PasswordAuthenticator({ passwords: opened.passwords, remembered: new RememberedLogins(now) }),
-    );
+    authenticators.push(new PasswordAuthenticator({ passwords, remembered: new RememberedLogins(now) }));
   }
-  const isConfigured = authenticators.length > 0 || rules !== undefined;
+  const isConfigured = authenticators.length > 0 || rules !== undefined || hasIssuers;
   if (!isConfigured && anonymous === 'none' && !isLoopback) {
     throw new StartupError(
       `whoever reaches ${formatListenAddress(config.listen)} could push and delete everything, as nobody can log in: name a file of users with --auth-htpasswd FILE and say under access in the configuration what they may do, or let everybody do everything with --anonymous, or listen on 127.0.0.1 only`,
     );
   }
   const policy = policyOf(config, rules);
-  if (authenticators.length > 0 && policy.rules.length === 0) {
+  if ((authenticators.length > 0 || hasIssuers) && policy.rules.length === 0) {
     log.warn({}, 'users can log in, but no access rule allows anybody anything: add some under access');
   }
   return {
     policy,
     isOpen: !isConfigured && anonymous !== 'pull',
     authenticators,
+    passwords,
     failedLogins: new FailedLogins(now),
   };
 }
@@ -83,9 +95,13 @@ export function policyOf({ auth }: Pick<Config, 'auth'>, { rules, groups }: Acce
   });
 }
 
+/** @param parts.authenticators those that are asked before the password file, which has an answer to every name */
 export function accessControlOf(
   logins: Logins,
-  parts: Pick<AccessControlParts, 'operatorToken' | 'onRefused' | 'challenger'>,
+  {
+    authenticators,
+    ...parts
+  }: Pick<AccessControlParts, 'operatorToken' | 'onRefused' | 'challenger' | 'authenticators'>,
 ): AccessControl {
-  return new AccessControl({ ...logins, ...parts });
+  return new AccessControl({ ...logins, ...parts, authenticators: [...authenticators, ...logins.authenticators] });
 }

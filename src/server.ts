@@ -1,3 +1,4 @@
+import type { IssuerSet } from './credentials/issuers/issuer-set.ts';
 import type { AccessRules } from './access/rule.ts';
 import { AdminAccess } from './admin-access.ts';
 import { Collector } from './collector/collector.ts';
@@ -34,6 +35,7 @@ import type { Registry } from './registry/registry.ts';
 import type { PolicySet } from './retention/policy-set.ts';
 import { StartupError } from './startup-error.ts';
 import { checkListenHost } from './startup-failures.ts';
+import { openTokens } from './tokens.ts';
 import { openStores, registryOf, type Stores, type Syncs } from './stores.ts';
 
 export type { Syncs } from './stores.ts';
@@ -59,6 +61,8 @@ export interface ServerParts {
   readonly quotas?: QuotaSet | undefined;
   /** Who may do what; undefined where nobody has said. */
   readonly access?: AccessRules | undefined;
+  /** Whose tokens are believed; undefined where nobody's are but the registry's own. */
+  readonly issuers?: IssuerSet | undefined;
   readonly clock?: Clock;
   /** How things become durable, where it is not by the system's calls. */
   readonly syncs?: Syncs;
@@ -82,6 +86,7 @@ export async function startServer({
   policies,
   quotas,
   access,
+  issuers,
   clock = systemClock,
   syncs,
   wrapMetadata = (metadata) => metadata,
@@ -90,10 +95,10 @@ export async function startServer({
   prune,
 }: ServerParts): Promise<RunningServer> {
   const { isLoopback } = await checkListenHost(config.listen.host);
-  const logins = await openLogins({ config, log, clock, rules: access, isLoopback });
+  const logins = await openLogins({ config, log, clock, rules: access, hasIssuers: issuers !== undefined, isLoopback });
   const stores = await openStores(config.data, log, { clock, syncs });
   try {
-    const parts = { config, log, policies, quotas, logins, clock, wrapPullRules, measureDisk, prune };
+    const parts = { config, log, policies, quotas, logins, issuers, clock, wrapPullRules, measureDisk, prune };
     return await serve({ ...stores, metadata: wrapMetadata(stores.metadata) }, parts, syncs?.answer);
   } catch (error) {
     await stores.close();
@@ -101,12 +106,12 @@ export async function startServer({
   }
 }
 
-type ServingParts = Pick<ServerParts, 'config' | 'log' | 'policies' | 'quotas' | 'prune'> &
+type ServingParts = Pick<ServerParts, 'config' | 'log' | 'policies' | 'quotas' | 'issuers' | 'prune'> &
   Required<Pick<ServerParts, 'clock' | 'wrapPullRules' | 'measureDisk'>> & { readonly logins: Logins };
 
 async function serve(
   stores: Stores,
-  { config, log, policies, quotas, logins, clock, wrapPullRules, measureDisk, prune }: ServingParts,
+  { config, log, policies, quotas, logins, issuers, clock, wrapPullRules, measureDisk, prune }: ServingParts,
   answer: HttpCalls['answer'] | undefined,
 ): Promise<RunningServer> {
   const { directory, generation, metadata, reserve } = stores;
@@ -159,7 +164,12 @@ async function serve(
   });
   const adminAccess = new AdminAccess(directory);
   const refusals = new LoginRefusals({ metadata, clock, log });
+  const { policy, passwords } = logins;
+  const tokens = openTokens({ config, metadata, clock, log, policy, passwords, issuers });
   const access = accessControlOf(logins, {
+    // Where everything is open, there is nothing to log in for.
+    authenticators: logins.isOpen ? [] : tokens.authenticators,
+    challenger: tokens.challenger,
     operatorToken: adminAccess.token,
     onRefused: (refused) => refusals.record(refused),
   });
@@ -181,7 +191,15 @@ async function serve(
     quotas,
     storage: (onProgress: OnProgress) => storageReport(registry, storage, onProgress),
   };
-  const server = listen(config, { registry, metrics, log, admin, access, answer });
+  const server = listen(config, {
+    registry,
+    metrics,
+    log,
+    admin,
+    access,
+    tokens: access.isOpen ? undefined : tokens.service,
+    answer,
+  });
   adminAccess.tell(server.url.origin, log);
   registry.pulls.start(config.pulls.flushMs);
   reserve.start();

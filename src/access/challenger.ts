@@ -10,8 +10,8 @@ export interface Need {
 
 /** What a client is to be told of how to prove who it is. */
 export interface ChallengeRequest {
-  /** Undefined where a client only asks whether it has to. */
-  readonly need: Need | undefined;
+  /** `catalog` is the list of repositories; undefined where a client only asks whether it has to. */
+  readonly need: Need | 'catalog' | undefined;
   /** Scheme and host as the client sees them. */
   origin(): string;
   /** What was wrong with the token that it has shown (RFC 6750, 3.1). */

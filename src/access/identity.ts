@@ -20,6 +20,10 @@ export interface Identity {
   readonly claims: Readonly<Record<string, readonly string[]>>;
   /** All that a token was issued for, of what the policy allows; undefined where it is not limited so. */
   readonly grants?: readonly Grant[];
+  /** Whether such a token is for the list of repositories too, which shows what the policy lets it pull. */
+  readonly seesCatalog?: boolean;
+  /** Whoever vouches for it, by the name of the issuer in the configuration; undefined for those the registry knows. */
+  readonly issuer?: string;
 }
 
 /** What issuers call somebody is cut off here where it is shown, in characters. */
@@ -34,6 +38,13 @@ export interface Grant {
 export const anonymous: Identity = { kind: 'anonymous', name: '', groups: [], claims: {} };
 
 export const operator: Identity = { kind: 'operator', name: 'operator', groups: [], claims: {} };
+
+/** Who it is for the list of repositories: a token for that shows all that whoever has it may pull. */
+export function forCatalog(identity: Identity): Identity {
+  if (identity.seesCatalog !== true) return identity;
+  const { grants: _, ...unlimited } = identity;
+  return unlimited;
+}
 
 /** Whether nothing at all was shown; who shows a token may be anonymous too. */
 export function hasShownNothing(identity: Identity): boolean {

@@ -87,6 +87,11 @@ const commands: readonly CommandEntry[] = [
     load: async () => (await import('./retention.ts')).defineRetention,
   },
   {
+    name: 'robot',
+    summary: 'make, list, rotate or revoke the accounts of programs',
+    load: async () => (await import('./robot.ts')).defineRobot,
+  },
+  {
     name: 'auth',
     summary: 'say who may do what and why, check users and access rules, or make a password for a user',
     load: async () => (await import('./auth.ts')).defineAuth,

@@ -8,6 +8,7 @@ import type { RunningServer } from '../server.ts';
 import { StartupError } from '../startup-error.ts';
 import { announcementOf, announcementText } from './announcement.ts';
 import { configuredAccess } from './configured-access.ts';
+import { configuredIssuers } from './configured-issuers.ts';
 import { configuredPolicies } from './configured-policies.ts';
 import { configuredQuotas } from './configured-quotas.ts';
 import { exitCodes } from './exit-codes.ts';
@@ -36,8 +37,11 @@ async function serve(flags: ConfigFlags): Promise<number> {
   const policies = await configuredPolicies(loaded.policies);
   const quotas = await configuredQuotas(loaded.quotas);
   const access = await configuredAccess(loaded.access, loaded.groups);
-  if (policies?.ok === false || quotas?.ok === false || access?.ok === false) {
-    const problems = [policies, quotas, access].flatMap((result) => (result?.ok === false ? result.problems : []));
+  const issuers = await configuredIssuers(loaded.issuers);
+  if (policies?.ok === false || quotas?.ok === false || access?.ok === false || issuers?.ok === false) {
+    const problems = [policies, quotas, access, issuers].flatMap((result) =>
+      result?.ok === false ? result.problems : [],
+    );
     console.error(['wherry cannot start with this configuration:', ...problems].join('\n  '));
     return exitCodes.usage;
   }
@@ -48,7 +52,14 @@ async function serve(flags: ConfigFlags): Promise<number> {
   const { startServer } = await import('../server.ts');
   let server: RunningServer;
   try {
-    server = await startServer({ config, log, policies: policies?.set, quotas: quotas?.set, access: access?.rules });
+    server = await startServer({
+      config,
+      log,
+      policies: policies?.set,
+      quotas: quotas?.set,
+      access: access?.rules,
+      issuers: issuers?.set,
+    });
   } catch (error) {
     if (!(error instanceof StartupError)) throw error;
     console.error(`wherry cannot start: ${error.message}`);

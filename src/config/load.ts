@@ -21,6 +21,8 @@ export type LoadResult =
       /** The same of who may do what, and of who is in which group: those are for src/access/. */
       readonly access: PoliciesDocument | undefined;
       readonly groups: PoliciesDocument | undefined;
+      /** The same of whose tokens are believed. */
+      readonly issuers: PoliciesDocument | undefined;
     }
   | { readonly ok: false; readonly problems: readonly string[] };
 
@@ -52,8 +54,8 @@ export async function loadConfig(options: {
   if (between !== undefined) return { ok: false, problems: [between] };
   const sources = new Map(allSettings.map(({ name }) => [name, chosen.get(name)?.kind ?? 'default'] as const));
   // Only a file can hold them.
-  const { policies, quotas, access, groups }: SourceReading = readings[0];
-  return { ok: true, config, sources, policies, quotas, access, groups };
+  const { policies, quotas, access, groups, issuers }: SourceReading = readings[0];
+  return { ok: true, config, sources, policies, quotas, access, groups, issuers };
 }
 
 async function readFileOf(

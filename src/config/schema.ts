@@ -13,6 +13,17 @@ export interface Config {
     readonly htpasswd: string | undefined;
     /** What everybody may do, whatever the access rules say. */
     readonly anonymous: 'none' | 'pull' | 'all';
+    readonly tokens: {
+      /** Whether clients get tokens from the registry itself. */
+      readonly isServed: boolean;
+      readonly service: string;
+      /** Undefined: at whatever address a client has asked. */
+      readonly realm: string | undefined;
+      readonly lifeMs: number;
+      readonly rotationMs: number;
+      /** 0: there are no refresh tokens. */
+      readonly refreshLifeMs: number;
+    };
   };
   readonly windows: {
     readonly leaseMs: number;
@@ -75,7 +86,18 @@ export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
   return {
     data: valueOf(settings.data),
     listen: valueOf(settings.listen),
-    auth: { htpasswd: valueOf(settings.authHtpasswd), anonymous: valueOf(settings.authAnonymous) },
+    auth: {
+      htpasswd: valueOf(settings.authHtpasswd),
+      anonymous: valueOf(settings.authAnonymous),
+      tokens: {
+        isServed: valueOf(settings.authTokensServe) === 'on',
+        service: valueOf(settings.authTokensService),
+        realm: valueOf(settings.authTokensRealm),
+        lifeMs: valueOf(settings.authTokensLife),
+        rotationMs: valueOf(settings.authTokensRotation),
+        refreshLifeMs: valueOf(settings.authTokensRefreshLife),
+      },
+    },
     windows: {
       leaseMs: valueOf(settings.windowsLease),
       neverTaggedMs: valueOf(settings.windowsNeverTagged),

@@ -139,6 +139,30 @@ export function choice<const Word extends string>(words: readonly [Word, ...Word
   };
 }
 
+/** The name of a service, which stands in quotes in headers. */
+export const serviceName: SettingType<string> = {
+  placeholder: 'name',
+  accepts: 'a name of letters, digits and . _ : / -, such as registry.example.com',
+  isList: false,
+  schema: text.regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}$/, { error: 'this is not such a name' }),
+};
+
+/** A URL of HTTP, or a word in its place, which gives undefined. */
+export function httpUrl(word: string): SettingType<string | undefined> {
+  return {
+    placeholder: 'url',
+    accepts: `a URL such as https://registry.example.com/token, or ${word}`,
+    isList: false,
+    schema: text.transform((value, context) => {
+      if (value === word) return undefined;
+      const url = URL.parse(value);
+      if (url !== null && /^https?:$/.test(url.protocol) && url.hash === '' && url.username === '') return url.href;
+      context.addIssue({ code: 'custom', message: 'this is not a URL of HTTP' });
+      return z.NEVER;
+    }),
+  };
+}
+
 /** Addresses and networks: `none`, one text with commas, or in a file a list. */
 export const networks: SettingType<readonly string[]> = {
   placeholder: 'networks',

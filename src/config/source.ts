@@ -25,4 +25,6 @@ export interface SourceReading {
   readonly access?: PoliciesDocument;
   /** Who is in which group, the same. */
   readonly groups?: PoliciesDocument;
+  /** Whose tokens are believed, the same. */
+  readonly issuers?: PoliciesDocument;
 }

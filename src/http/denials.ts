@@ -42,11 +42,20 @@ export function loginProblem(call: Asked, { scheme, login }: FailedLogin): Probl
 }
 
 /** What a client is told that is to say who it is. */
-export function unauthenticated(call: Asked): Problem {
+export function unauthenticated(call: Asked, need?: 'catalog'): Problem {
   return {
     code: 'UNAUTHORIZED',
     message: 'log in first',
-    headers: challenge(call, { need: undefined, error: undefined }),
+    headers: challenge(call, { need, error: undefined }),
+  };
+}
+
+/** What a client is told that wants the list of repositories by a token that was issued for something else. */
+export function catalogDenial(call: Asked): Problem {
+  return {
+    code: 'UNAUTHORIZED',
+    message: 'the token of this request was not issued for the list of repositories: ask for one that is',
+    headers: challenge(call, { need: 'catalog', error: 'insufficient_scope' }),
   };
 }
 

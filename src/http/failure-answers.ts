@@ -1,3 +1,4 @@
+import type { IssuerUnreachableError } from '../credentials/issuers/unreachable.ts';
 import type { Log } from '../log/log.ts';
 import type { MachineFailure } from '../registry/failures.ts';
 import type { Problem } from './errors.ts';
@@ -11,6 +12,11 @@ export function logFailure(requestId: string, failed: MachineFailure | undefined
   } else if (failed.kind === 'busy') {
     log.warn({ requestId, cause: failed.message }, 'a request has to be tried again');
   }
+}
+
+/** What a client is told whose token nobody can tell to be genuine just now. */
+export function issuerUnreachable(error: IssuerUnreachableError): Problem {
+  return { code: 'UNAVAILABLE', message: `${error.message}: try again`, headers: { 'retry-after': '5' } };
 }
 
 /** What a client is told of a request that the machine, or a bug, kept from succeeding. */

@@ -1,5 +1,8 @@
 import type { AccessControl, Login } from '../access/access-control.ts';
+import type { Credentials } from '../access/authenticator.ts';
 import { anonymous, type Identity, identityText } from '../access/identity.ts';
+import { IssuerUnreachableError } from '../credentials/issuers/unreachable.ts';
+import type { TokenService } from '../credentials/tokens/token-service.ts';
 import type { Log } from '../log/log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { machineFailureOf } from '../registry/failures.ts';
@@ -11,9 +14,10 @@ import { type Call, refuse, type ServerSettings } from './call.ts';
 import { credentialsOf } from './credentials.ts';
 import { denial, loginProblem } from './denials.ts';
 import type { Problem } from './errors.ts';
-import { logFailure, problemOf } from './failure-answers.ts';
+import { issuerUnreachable, logFailure, problemOf } from './failure-answers.ts';
 import { clientAddressOf, originOf, TrustedProxies } from './forwarded.ts';
 import { answerTarget, type Target, targetOf } from './oci/routes.ts';
+import { answerToken, refuseTokenLogin } from './token.ts';
 import { answerOperational, type OperationalResource, operationalResourceOf } from './operational.ts';
 
 /** How answers leave. A test ends the process before or after one (test/crash). */
@@ -33,6 +37,8 @@ export interface HttpOptions {
   readonly settings: ServerSettings;
   readonly admin: AdminParts;
   readonly access: AccessControl;
+  /** Gives tokens at /token; undefined where the registry gives none. */
+  readonly tokens?: TokenService | undefined;
   readonly trustedProxies: readonly string[];
   readonly idleTimeoutMs: number;
   /** Which requests are logged. */
@@ -55,7 +61,7 @@ const drainLookMs = 10;
 
 /** Listens, and leads every request through its life: route, log in, authorise, answer, count, log. */
 export function startHttpServer(options: HttpOptions): HttpServer {
-  const { registry, metrics, log, settings, access, calls = httpCalls } = options;
+  const { registry, metrics, log, settings, access, tokens, calls = httpCalls } = options;
   const proxies = new TrustedProxies(options.trustedProxies);
   const nextRequestId = requestIds();
   let brokenBecause: string | undefined;
@@ -85,12 +91,13 @@ export function startHttpServer(options: HttpOptions): HttpServer {
     const { method } = request;
     // Who goes while sending has no address afterwards; who asks is still there, and needs none where nothing is logged.
     const isSending = method !== 'GET' && method !== 'HEAD';
-    const destination = destinationOf(method, path);
+    const destination = path === '/token' && tokens !== undefined ? tokenDestination : destinationOf(method, path);
     const needsLogin = asksWho(destination) && (!access.isOpen || destination.scope === 'admin');
     const peer = isSending || needsLogin ? bun.requestIP(request)?.address : undefined;
     const origin = (): string => originOf(request, proxies.trusts(bun.requestIP(request)?.address));
     // Before anything else is done with it: what somebody may not do costs the stores nothing.
-    const login = needsLogin ? await logIn(request, peer, origin) : nobody;
+    const requestId = nextRequestId();
+    const login = needsLogin ? await logIn({ request, requestId }, peer, origin) : nobody;
     const call: Call = {
       registry,
       settings,
@@ -98,7 +105,7 @@ export function startHttpServer(options: HttpOptions): HttpServer {
       identity: login.identity,
       rights: access.rightsOf(login.identity),
       access,
-      requestId: nextRequestId(),
+      requestId,
       queryText: queryStart === -1 ? '' : url.slice(queryStart + 1),
       origin,
       actor: () =>
@@ -111,7 +118,9 @@ export function startHttpServer(options: HttpOptions): HttpServer {
       allowSlowAnswer: () => bun.timeout(request, maxIdleSeconds),
     };
     const response =
-      login.problem === undefined ? await answered(call, path, destination) : refuse(call, login.problem);
+      login.problem === undefined
+        ? await answered(call, path, { destination, peer })
+        : (destination.scope === 'token' ? refuseTokenLogin : refuse)(call, login.problem);
     const durationMs = performance.now() - startedAt;
     metrics.answered(destination.resource, method, response.status, durationMs);
     if (isLogged(options.logRequests, method, response.status)) {
@@ -122,19 +131,34 @@ export function startHttpServer(options: HttpOptions): HttpServer {
   }
 
   /** Who asks, or why that cannot be told. */
-  async function logIn(request: Request, peer: string | undefined, origin: () => string): Promise<LoggedIn> {
+  async function logIn(
+    { request, requestId }: Pick<Call, 'request' | 'requestId'>,
+    peer: string | undefined,
+    origin: () => string,
+  ): Promise<LoggedIn> {
     const credentials = credentialsOf(request);
     if (credentials === undefined) return nobody;
     const isMalformed = credentials === 'malformed';
-    const login: Login = isMalformed
-      ? { outcome: 'refused' }
-      : await access.logIn(credentials, clientAddressOf(request, peer, proxies));
+    let login: Login;
+    try {
+      login = isMalformed ? { outcome: 'refused' } : await loggedIn(request, peer, credentials);
+    } catch (error) {
+      return { ...nobody, problem: failureProblem(requestId, error) };
+    }
     if (login.outcome === 'known') return { identity: login.identity, problem: undefined };
     const scheme = isMalformed ? undefined : credentials.scheme;
     return { ...nobody, problem: loginProblem({ access, origin }, { scheme, login }) };
   }
 
-  async function answered(call: Call, path: string, destination: Destination): Promise<Response> {
+  async function loggedIn(request: Request, peer: string | undefined, credentials: Credentials): Promise<Login> {
+    return await access.logIn(credentials, clientAddressOf(request, peer, proxies));
+  }
+
+  async function answered(
+    call: Call,
+    path: string,
+    { destination, peer }: { readonly destination: Destination; readonly peer: string | undefined },
+  ): Promise<Response> {
     try {
       switch (destination.scope) {
         case 'operation':
@@ -144,6 +168,13 @@ export function startHttpServer(options: HttpOptions): HttpServer {
           return await answerOperational(call, path, destination.resource, { metrics, brokenBecause });
         case 'admin':
           return await answerAdmin({ ...call, admin: options.admin }, path);
+        case 'token':
+          return tokens === undefined
+            ? await answerOperational(call, path, 'unknown', { metrics, brokenBecause })
+            : await answerToken(call, {
+                service: tokens,
+                logIn: async (credentials) => await loggedIn(call.request, peer, credentials),
+              });
         case 'registry':
         case 'repository':
           return await answerTarget(call, destination);
@@ -155,10 +186,18 @@ export function startHttpServer(options: HttpOptions): HttpServer {
 
   /** The answer to a request that the machine kept from succeeding. No stack trace ever leaves the process. */
   function failure(call: Pick<Call, 'requestId'>, error: unknown): Response {
+    return refuse(call, failureProblem(call.requestId, error));
+  }
+
+  function failureProblem(requestId: string, error: unknown): Problem {
+    if (error instanceof IssuerUnreachableError) {
+      log.warn({ requestId, err: error }, 'a token could not be checked');
+      return issuerUnreachable(error);
+    }
     const failed = machineFailureOf(error);
     if (failed?.kind === 'broken') brokenBecause = failed.message;
-    logFailure(call.requestId, failed, error, log);
-    return refuse(call, problemOf(failed));
+    logFailure(requestId, failed, error, log);
+    return problemOf(failed);
   }
 
   function logRequest(call: Call, path: string, response: Response, durationMs: number, client: string | undefined) {
@@ -211,7 +250,10 @@ function requestIds(): () => string {
 type Destination =
   | Target
   | { readonly scope: 'admin'; readonly resource: 'admin' }
+  | { readonly scope: 'token'; readonly resource: 'token' }
   | { readonly scope: 'operation'; readonly resource: OperationalResource };
+
+const tokenDestination: Destination = { scope: 'token', resource: 'token' };
 
 /** Who asks; `problem` is why that cannot be told. */
 interface LoggedIn {

@@ -15,10 +15,13 @@ import * as policyApprovals from './queries/policy-approvals.ts';
 import * as prunedHours from './queries/pruned-hours.ts';
 import * as pruningPause from './queries/pruning-pause.ts';
 import * as quotas from './queries/quotas.ts';
+import * as refreshTokens from './queries/refresh-tokens.ts';
 import * as removals from './queries/removals.ts';
 import * as repositories from './queries/repositories.ts';
 import * as retentionReviews from './queries/retention-reviews.ts';
 import * as retention from './queries/retention.ts';
+import * as robots from './queries/robots.ts';
+import * as signingKeys from './queries/signing-keys.ts';
 import * as storageSamples from './queries/storage-samples.ts';
 import * as store from './queries/store.ts';
 import * as stored from './queries/stored.ts';
@@ -56,10 +59,13 @@ const files = {
   'pruned-hours': prunedHours,
   'pruning-pause': pruningPause,
   quotas,
+  'refresh-tokens': refreshTokens,
   removals,
   repositories,
   retention,
   'retention-reviews': retentionReviews,
+  robots,
+  'signing-keys': signingKeys,
   'storage-samples': storageSamples,
   store,
   stored,

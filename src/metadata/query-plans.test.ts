@@ -287,6 +287,22 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'the last events of the registry as a whole, in the order of an index that holds few others',
     steps: ['SEARCH event USING INDEX event_repository (repo=?)'],
   },
+  'robots.robotsAfter': {
+    reason: 'a page of the robots, in the order of the key',
+    steps: ['SEARCH robot USING PRIMARY KEY (name>?)'],
+  },
+  'signing-keys.signingKeyInUse': {
+    reason: 'one row, in an index that holds nothing else',
+    steps: ['SCAN signing_key USING INDEX signing_key_in_use'],
+  },
+  'signing-keys.deleteOldSigningKeys': {
+    reason: 'all keys: the one that signs, and those whose last tokens end within minutes',
+    steps: ['SCAN signing_key'],
+  },
+  'refresh-tokens.deleteEndedRefreshTokens': {
+    reason: 'the first of those that are over, in the order of an index: its limit stands inside',
+    steps: ['SEARCH ended USING COVERING INDEX refresh_token_end (expires_at<?)'],
+  },
   'stored.storedByState': {
     reason: 'all of a table that has a row for each of four states',
     steps: ['SCAN stored'],

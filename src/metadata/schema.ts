@@ -34,6 +34,9 @@ export interface Schema {
   push_history: PushHistoryTable;
   stored: StoredTable;
   storage_sample: StorageSampleTable;
+  robot: RobotTable;
+  signing_key: SigningKeyTable;
+  refresh_token: RefreshTokenTable;
 }
 
 /** A column that the database computes from others. */
@@ -208,6 +211,9 @@ export type EventKind =
   | 'disk.reserve'
   | 'disk.room'
   | 'disk.stuck'
+  | 'robot.made'
+  | 'robot.rotated'
+  | 'robot.revoked'
   | 'login.refused';
 
 /** What has happened, on whose word and why: what is gone is explained from here. */
@@ -370,4 +376,47 @@ export interface StorageSampleTable {
   at: number;
   stored_bytes: number;
   disk_used_bytes: number;
+}
+
+/** An account of a program, made by an operator. */
+export interface RobotTable {
+  name: string;
+  /** SHA-256 of its secret, in hexadecimal digits. */
+  secret_hash: string;
+  description: string;
+  created_at: number;
+  created_by: string;
+  /** NULL where it does not end by itself. */
+  expires_at: number | null;
+  revoked_at: number | null;
+  /** To within some minutes; NULL for one that has never come. */
+  last_used_at: number | null;
+}
+
+/** A key that signs tokens, or has signed some that may still be in use. */
+export interface SigningKeyTable {
+  kid: string;
+  /** A JSON Web Key, with its private part. */
+  private_key: string;
+  created_at: number;
+  /** When it has signed its last token; NULL for the one that signs. */
+  retired_at: number | null;
+}
+
+/** What a client gets tokens with in place of a password. */
+export interface RefreshTokenTable {
+  /** SHA-256, in hexadecimal digits. */
+  token_hash: string;
+  kind: 'user' | 'robot';
+  name: string;
+  /** JSON: who it was issued to, as far as that cannot be looked up. */
+  identity: string;
+  /** Of what it was issued for: where the account has another password by now, it is worth nothing. */
+  credential: string;
+  service: string;
+  client_id: string;
+  created_at: number;
+  expires_at: number;
+  /** To within some minutes. */
+  last_used_at: number;
 }

@@ -21,10 +21,15 @@ export class WherryProcess {
   readonly origin: string;
   readonly dataDirectory: string;
   readonly #logFile: string;
+  readonly #flags: readonly string[];
   #process: Bun.Subprocess | undefined;
 
-  /** A registry whose data and log lie in `directory`; it has a port from now on, and runs once it is started. */
-  constructor(directory: string) {
+  /**
+   * A registry whose data and log lie in `directory`; it has a port from now on, and runs once it is started, with these
+   * flags besides.
+   */
+  constructor(directory: string, flags: readonly string[] = []) {
+    this.#flags = flags;
     this.host = `127.0.0.1:${findPort()}`;
     this.origin = `http://${this.host}`;
     this.dataDirectory = join(directory, 'data');
@@ -37,7 +42,7 @@ export class WherryProcess {
     const startedAt = performance.now();
     const log = openSync(this.#logFile, 'a');
     const spawned = Bun.spawn(
-      [process.execPath, 'src/main.ts', 'serve', '--listen', this.host, '--data', this.dataDirectory],
+      [process.execPath, 'src/main.ts', 'serve', '--listen', this.host, '--data', this.dataDirectory, ...this.#flags],
       { cwd: projectDirectory, env: plainEnvironment, stdin: 'ignore', stdout: log, stderr: log },
     );
     closeSync(log);

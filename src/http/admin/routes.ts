@@ -11,6 +11,7 @@ import { planTheRetention } from './retention-plan.ts';
 import { approvePolicies, resumePruning, retentionStatus } from './retention-control.ts';
 import { applyThePlan } from './retention-apply.ts';
 import { listUpcoming } from './retention-upcoming.ts';
+import { listRobots, makeRobot, removeRobot, renewRobot } from './robots.ts';
 import { simulateTheRetention } from './retention-simulate.ts';
 import { storageStatus } from './status.ts';
 import { emptyTheTrash, listTrash, restoreFromTrash } from './trash.ts';
@@ -44,6 +45,10 @@ export const adminEndpoints: readonly (Endpoint | LinesEndpoint)[] = [
   applyThePlan,
   listQuotas,
   simulateTheRetention,
+  listRobots,
+  makeRobot,
+  renewRobot,
+  removeRobot,
 ];
 
 const endpointsByPath = Map.groupBy(adminEndpoints, ({ path }) => path);

@@ -1,9 +1,9 @@
-import { hasShownNothing } from '../../access/identity.ts';
+import { forCatalog, hasShownNothing } from '../../access/identity.ts';
 import { sealedMark } from '../../access/sealed-places.ts';
 import type { RepositoryName } from '../../oci/names.ts';
 import { repositoryPage } from '../../registry/listing.ts';
 import { answer, answerJson, type Call, refuse } from '../call.ts';
-import { unauthenticated } from '../denials.ts';
+import { catalogDenial, unauthenticated } from '../denials.ts';
 import { nextLink, pageRequestOf } from './pages.ts';
 
 /**
@@ -22,9 +22,11 @@ export async function ping(call: Call): Promise<Response> {
  * may pull from. A page may have fewer than asked for, or none, and lead to another: so much is looked at for one.
  */
 export async function listCatalog(call: Call): Promise<Response> {
-  const { rights, identity, access } = call;
+  const { identity, access } = call;
+  if (identity.grants !== undefined && identity.seesCatalog !== true) return refuse(call, catalogDenial(call));
+  const rights = access.rightsOf(forCatalog(identity));
   if (!rights.maySomewhere('pull') && hasShownNothing(identity) && access.canLogIn) {
-    return refuse(call, unauthenticated(call));
+    return refuse(call, unauthenticated(call, 'catalog'));
   }
   const request = pageRequestOf(new URLSearchParams(call.queryText));
   if ('code' in request) return refuse(call, request);

@@ -1,0 +1,70 @@
+import { X509Certificate } from 'node:crypto';
+import { createLocalJWKSet, errors, exportJWK, importX509, type JWK } from 'jose';
+import type { FindKey } from './keys.ts';
+
+/** A longer chain is none that anybody made. */
+const longestChain = 5;
+
+/**
+ * The keys of certificates: a token is signed by one of them, or brings a chain of certificates (`x5c`) that leads to one
+ * of them. That is what distribution's `rootcertbundle` means.
+ */
+export function certificateKeys(pem: string): FindKey {
+  const bundle = pem
+    .split(/(?=-----BEGIN CERTIFICATE-----)/)
+    .filter((part) => part.includes('-----BEGIN CERTIFICATE-----'))
+    .map((part) => new X509Certificate(part));
+  if (bundle.length === 0) throw new Error('there is no certificate in it');
+  const own = Promise.all(bundle.map(async (one) => await exportJWK(one.publicKey))).then((keys: JWK[]) =>
+    createLocalJWKSet({ keys }),
+  );
+  // Whoever asks first sees it; nobody may before the process ends.
+  own.catch(() => undefined);
+  return async (header) => {
+    const { alg, x5c } = header ?? {};
+    if (x5c !== undefined && alg !== undefined) {
+      const leaf = leafOf(x5c, bundle);
+      if (leaf === undefined)
+        throw new errors.JWKSNoMatchingKey('the chain of certificates leads to none that is known');
+      return await importX509(leaf.toString(), alg);
+    }
+    // The names of keys are made in many ways, and there are few.
+    const { kid: _, ...unnamed } = header ?? {};
+    return await (
+      await own
+    )(unnamed);
+  };
+}
+
+/** The certificate that a token is signed with, where it is valid now and its chain leads to a known one. */
+function leafOf(x5c: unknown, bundle: readonly X509Certificate[]): X509Certificate | undefined {
+  if (!Array.isArray(x5c) || x5c.length === 0 || x5c.length > longestChain) return undefined;
+  const chain = x5c.map(certificateOf);
+  let below: X509Certificate | undefined;
+  for (const certificate of chain) {
+    if (certificate === undefined || !isInTime(certificate)) return undefined;
+    if (below !== undefined && !isIssuedBy(below, certificate)) return undefined;
+    const known = bundle.find((one) => one.raw.equals(certificate.raw) || isIssuedBy(certificate, one));
+    if (known !== undefined) return isInTime(known) ? chain[0] : undefined;
+    below = certificate;
+  }
+  return undefined;
+}
+
+function isIssuedBy(certificate: X509Certificate, by: X509Certificate): boolean {
+  return by.ca && certificate.checkIssued(by) && certificate.verify(by.publicKey);
+}
+
+function isInTime({ validFromDate, validToDate }: X509Certificate): boolean {
+  const now = new Date();
+  return validFromDate <= now && now <= validToDate;
+}
+
+function certificateOf(encoded: unknown): X509Certificate | undefined {
+  if (typeof encoded !== 'string') return undefined;
+  try {
+    return new X509Certificate(Buffer.from(encoded, 'base64'));
+  } catch {
+    return undefined;
+  }
+}
