@@ -91,6 +91,10 @@ const adminRoutes: Readonly<Record<string, { readonly action: Action; readonly o
   'GET /retention/upcoming': { action: 'admin' },
   'POST /retention/apply': { action: 'admin' },
   'POST /find': { action: 'admin' },
+  'GET /robots': { action: 'admin' },
+  'POST /robots': { action: 'admin' },
+  'POST /robots/rotate': { action: 'admin' },
+  'DELETE /robots': { action: 'admin' },
   'GET /quotas': { action: 'admin' },
   'POST /retention/simulate': { action: 'admin' },
 };

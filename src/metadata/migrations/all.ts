@@ -11,7 +11,7 @@ import { storedSizes } from './0010-stored-sizes.ts';
 import { quotas } from './0011-quotas.ts';
 import { history } from './0012-history.ts';
 import { storageBounds } from './0013-storage-bounds.ts';
-import { credentials } from './0015-credentials.ts';
+import { credentials } from './0014-credentials.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */

@@ -5,7 +5,7 @@ import type { Migration } from './migration.ts';
  * keys that sign tokens have to be there whole.
  */
 export const credentials: Migration = {
-  number: 15,
+  number: 14,
   name: 'credentials',
   statements: ({ integer, clustered }) => [
     `create table robot (
