@@ -9,10 +9,10 @@ const access = [
 ];
 
 /** One quota for the repositories of several, which is all but used up by a blob of others. */
-async function start() {
+async function start(hard = '150B') {
   const guarded = await GuardedRegistry.start(['owner', 'tenant'], { access });
   const { registry } = guarded;
-  const parsed = QuotaSet.parse([{ name: 'all', repositories: '**', bytes: { hard: '150B' } }]);
+  const parsed = QuotaSet.parse([{ name: 'all', repositories: '**', bytes: { hard } }]);
   if (!parsed.ok) throw new Error(parsed.problems.join('\n'));
   await registry.stop();
   registry.quotas = parsed.set;
@@ -54,4 +54,17 @@ test('who may see all of the quota pushes again what it has, and is told the fig
   const [refused] = await answers(guarded, 'owner', freshBytes(100));
   expect(refused).toContain('"used":100');
   for (const answer of await answers(guarded, 'owner', secret)) expect(answer).toStartWith('201 ');
+});
+
+test('a quota that is used up lets nobody begin what others have of it', async () => {
+  const { guarded, secret } = await start('100B');
+  await using _ = guarded;
+  const begun = async (sender: Sender, bytes: Uint8Array): Promise<string> => {
+    const path = `/v2/team/app/blobs/uploads/?digest=${digestOf(bytes)}`;
+    const answer = await guarded.send(sender, path, { method: 'POST' });
+    return `${answer.status} ${await answer.text()}`;
+  };
+  expect(await begun('tenant', secret)).toStartWith('403 ');
+  expect(await begun('tenant', secret)).toBe(await begun('tenant', freshBytes(100)));
+  expect(await begun('owner', secret)).toStartWith('202 ');
 });

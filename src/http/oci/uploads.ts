@@ -72,8 +72,6 @@ async function tryMount(
   const from = fromText === null ? undefined : parseRepositoryName(fromText);
   if (fromText !== null && from === undefined) return undefined;
   const maySee = (source: RepositoryName): boolean => call.rights.may('pull', source);
-  // As where it does not exist.
-  if (from !== undefined && !maySee(from)) return undefined;
   const mounted = await mountBlob(call.registry, {
     repo,
     digest,
