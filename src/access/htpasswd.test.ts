@@ -16,6 +16,7 @@ test('every line that is wrong is told, with the name of the user and without th
     'bob:$apr1$salt$hash',
     `carol:$2y$31$${rest}`,
     `dave:$2y$05$${rest.slice(1)}`,
+    `dan:$2y$05$${rest.slice(0, -1)}b`,
     'eve',
     `:$2y$05$${rest}`,
     `frank:$2y$05$${rest}`,
@@ -28,8 +29,9 @@ test('every line that is wrong is told, with the name of the user and without th
     'users:2: the hash of the user "bob" is not bcrypt ($2y$…): write it anew with htpasswd -B or wherry auth hash bob',
     'users:3: the hash of the user "carol" has a cost of 31, and 4 to 15 are possible: write it anew with htpasswd -B or wherry auth hash carol',
     'users:4: the hash of the user "dave" is not bcrypt ($2y$…): write it anew with htpasswd -B or wherry auth hash dave',
-    'users:5: this is not NAME:HASH, as htpasswd -B and wherry auth hash write it',
+    'users:5: the hash of the user "dan" is not bcrypt ($2y$…): write it anew with htpasswd -B or wherry auth hash dan',
     'users:6: this is not NAME:HASH, as htpasswd -B and wherry auth hash write it',
-    'users:8: the user "frank" stands in it a second time: remove one of the lines',
+    'users:7: this is not NAME:HASH, as htpasswd -B and wherry auth hash write it',
+    'users:9: the user "frank" stands in it a second time: remove one of the lines',
   ]);
 });

@@ -16,7 +16,8 @@ const highestCost = 15;
 
 const longestName = 200;
 
-const bcrypt = /^\$2[aby]\$(?<cost>\d\d)\$[./A-Za-z0-9]{53}$/;
+/** The last characters of salt and hash hold less than six bits, so that not every one can stand there. */
+const bcrypt = /^\$2[aby]\$(?<cost>\d\d)\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{30}[.CGKOSWaeimquy26]$/;
 
 /**
  * Parses a password file as `htpasswd -B` writes it: `name:hash` on each line, with empty lines and lines that begin with

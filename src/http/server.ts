@@ -97,7 +97,7 @@ export function startHttpServer(options: HttpOptions): HttpServer {
     const origin = (): string => originOf(request, proxies.trusts(bun.requestIP(request)?.address));
     // Before anything else is done with it: what somebody may not do costs the stores nothing.
     const requestId = nextRequestId();
-    const login = needsLogin ? await logIn({ request, requestId }, peer, origin) : nobody;
+    const login = needsLogin ? await logIn(request, { requestId, peer, origin }) : nobody;
     const call: Call = {
       registry,
       settings,
@@ -113,7 +113,7 @@ export function startHttpServer(options: HttpOptions): HttpServer {
           who: whoOf(login.identity, destination),
           address: clientAddressOf(request, peer, proxies),
           userAgent: request.headers.get('user-agent') ?? undefined,
-          requestId: call.requestId,
+          requestId,
         }),
       allowSlowAnswer: () => bun.timeout(request, maxIdleSeconds),
     };
@@ -131,23 +131,20 @@ export function startHttpServer(options: HttpOptions): HttpServer {
   }
 
   /** Who asks, or why that cannot be told. */
-  async function logIn(
-    { request, requestId }: Pick<Call, 'request' | 'requestId'>,
-    peer: string | undefined,
-    origin: () => string,
-  ): Promise<LoggedIn> {
+  async function logIn(request: Request, { requestId, peer, origin }: LoginCall): Promise<LoggedIn> {
     const credentials = credentialsOf(request);
     if (credentials === undefined) return nobody;
-    const isMalformed = credentials === 'malformed';
-    let login: Login;
     try {
-      login = isMalformed ? { outcome: 'refused' } : await loggedIn(request, peer, credentials);
+      const isMalformed = credentials === 'malformed';
+      const login: Login = isMalformed
+        ? { outcome: 'refused' }
+        : await access.logIn(credentials, clientAddressOf(request, peer, proxies));
+      if (login.outcome === 'known') return { identity: login.identity, problem: undefined };
+      const scheme = isMalformed ? undefined : credentials.scheme;
+      return { ...nobody, problem: loginProblem({ access, origin }, { scheme, login }) };
     } catch (error) {
       return { ...nobody, problem: failureProblem(requestId, error) };
     }
-    if (login.outcome === 'known') return { identity: login.identity, problem: undefined };
-    const scheme = isMalformed ? undefined : credentials.scheme;
-    return { ...nobody, problem: loginProblem({ access, origin }, { scheme, login }) };
   }
 
   async function loggedIn(request: Request, peer: string | undefined, credentials: Credentials): Promise<Login> {
@@ -259,6 +256,13 @@ const tokenDestination: Destination = { scope: 'token', resource: 'token' };
 interface LoggedIn {
   readonly identity: Identity;
   readonly problem: Problem | undefined;
+}
+
+/** What is known of a request before it is known who asks. */
+interface LoginCall {
+  readonly requestId: string;
+  readonly peer: string | undefined;
+  readonly origin: () => string;
 }
 
 const nobody: LoggedIn = { identity: anonymous, problem: undefined };

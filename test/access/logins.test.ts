@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test';
 import { utimes, writeFile } from 'node:fs/promises';
+import { parsePolicySet } from '../../src/retention/policy-set.ts';
 import { pushImage } from '../admin/pushed-images.ts';
 import { freshBytes } from '../http/content.ts';
 import { expectRefusal } from '../http/refusal.ts';
@@ -196,4 +197,21 @@ test.each([
   expect(pushed.status === 202 ? 201 : pushed.status).toBe(push);
   // To administer is for nobody who has not logged in.
   expect((await guarded.send(undefined, '/admin/v1/status')).status).toBe(401);
+});
+
+test('whose pulls count, by a policy of retention, is told by who has logged in', async () => {
+  const rules = [{ who: 'authenticated', repositories: '**', actions: ['pull', 'push'] }];
+  await using guarded = await GuardedRegistry.start(['alice', 'scan-nightly'], { access: rules });
+  const { registry, passwordFile } = guarded;
+  const policies = parsePolicySet([{ repositories: '**', default: 'keep', ignorePullsBy: { users: 'scan-*' } }]);
+  if (!policies.ok) throw new Error(policies.problems.join('\n'));
+  await registry.stop();
+  registry.policies = policies.set;
+  await registry.resume({ 'auth.htpasswd': passwordFile });
+  await pushImage(guarded.pusher('alice'), 'team/app', { tags: ['x', 'y'] });
+  expect((await guarded.send('scan-nightly', '/v2/team/app/manifests/x')).status).toBe(200);
+  expect((await guarded.send('alice', '/v2/team/app/manifests/y')).status).toBe(200);
+  // What is still in memory is written.
+  await registry.stop();
+  expect(registry.rows('select name from tag where last_pulled_at is not null')).toEqual([{ name: 'y' }]);
 });

@@ -13,11 +13,12 @@ export function openApiDocument(endpoints: readonly (Endpoint | LinesEndpoint)[]
   return {
     openapi: '3.1.0',
     info: { title: 'Wherry admin API', version: '1' },
-    security: [{ token: [] }],
+    security: [{ token: [] }, { password: [] }],
     paths,
     components: {
       securitySchemes: {
         token: { type: 'http', scheme: 'bearer', description: 'The file admin.token of the data directory.' },
+        password: { type: 'http', scheme: 'basic', description: 'Of a user whom an access rule allows it.' },
       },
       schemas: { Errors: schemaOf(errors, 'output') },
     },
