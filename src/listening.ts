@@ -1,9 +1,12 @@
 import type { AccessControl } from './access/access-control.ts';
 import type { TokenService } from './credentials/tokens/token-service.ts';
 import type { Config } from './config/schema.ts';
-import { formatListenAddress } from './config/listen-address.ts';
+import { formatListenAddress, type ListenAddress } from './config/listen-address.ts';
 import type { AdminParts } from './http/admin/endpoint.ts';
+import { type Door, DoorError } from './http/front/doors.ts';
+import type { TlsTerms } from './http/front/front.ts';
 import { type HttpCalls, type HttpServer, startHttpServer } from './http/server.ts';
+import type { ServerCertificate } from './http/tls/server-certificate.ts';
 import type { Log } from './log/log.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import type { Registry } from './registry/registry.ts';
@@ -19,19 +22,29 @@ export interface Served {
   /** Undefined where the registry gives no tokens. */
   readonly tokens: TokenService | undefined;
   readonly answer: HttpCalls['answer'] | undefined;
+  /** Undefined where the configuration asks for no TLS. */
+  readonly certificate: ServerCertificate | undefined;
 }
 
 /**
  * Serves a registry over HTTP where the configuration says.
  * @throws StartupError where nothing can be served there
  */
-export function listen(config: Config, { answer, ...served }: Served): HttpServer {
-  const { host, port } = config.listen;
+export async function listen(config: Config, { answer, certificate, ...served }: Served): Promise<HttpServer> {
+  const { listen: main, http, limits } = config;
+  const tls = certificate === undefined ? undefined : { ...config.tls, certificate };
+  const beside = http.plainListen === undefined ? [] : [doorAt(http.plainListen, undefined)];
   try {
-    return startHttpServer({
+    return await startHttpServer({
       ...served,
-      hostname: host,
-      port,
+      doors: [doorAt(main, tls), ...beside],
+      connectionLimits: { inAll: limits.connections, perClient: limits.connectionsPerClient },
+      clientLimits: {
+        uploads: limits.uploadsPerClient,
+        uploadBytesPerSecond: limits.uploadBytesPerSecondPerClient,
+        requestsPerSecond: limits.requestsPerSecondPerClient,
+        requestBurst: limits.requestBurstPerClient,
+      },
       settings: { maxManifestBytes: config.manifests.maxSizeBytes, location: config.http.location },
       trustedProxies: config.http.trustedProxies,
       idleTimeoutMs: config.http.idleTimeoutMs,
@@ -39,18 +52,24 @@ export function listen(config: Config, { answer, ...served }: Served): HttpServe
       ...(answer === undefined ? {} : { calls: { answer } }),
     });
   } catch (error) {
-    if (codeOf(error) === 'EADDRINUSE') {
-      throw new StartupError(`port ${port} of ${host} is in use: choose another one with --listen HOST:PORT`, {
+    const code = codeOf(error);
+    if (code === undefined || !(error instanceof DoorError)) throw error;
+    const { hostname: host, port } = error.door;
+    const flag = beside.includes(error.door) ? '--http-plain-listen' : '--listen';
+    if (code === 'EADDRINUSE') {
+      throw new StartupError(`port ${port} of ${host} is in use: choose another one with ${flag} HOST:PORT`, {
         cause: error,
       });
     }
-    const code = codeOf(error);
-    if (code === undefined) throw error;
     const reason =
       code === 'EADDRNOTAVAIL' ? 'which is not an address of this machine' : `which the system refuses (${code})`;
     throw new StartupError(
-      `cannot listen on ${formatListenAddress(config.listen)}, ${reason}: choose another with --listen HOST:PORT`,
+      `cannot listen on ${formatListenAddress({ host, port })}, ${reason}: choose another with ${flag} HOST:PORT`,
       { cause: error },
     );
   }
+}
+
+function doorAt({ host, port }: ListenAddress, tls: TlsTerms | undefined): Door {
+  return { hostname: host, port, tls };
 }

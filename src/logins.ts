@@ -25,7 +25,7 @@ export interface Logins {
 }
 
 export interface LoginParts {
-  readonly config: Pick<Config, 'auth' | 'listen'>;
+  readonly config: Pick<Config, 'auth' | 'listen' | 'tls'>;
   readonly log: Log;
   readonly clock: Clock;
   /** Undefined where the configuration has none. */
@@ -67,14 +67,15 @@ export async function openLogins({
     // Last, as it has an answer to every name.
     authenticators.push(new PasswordAuthenticator({ passwords, remembered: new RememberedLogins(now) }));
   }
-  const isConfigured = authenticators.length > 0 || rules !== undefined || hasIssuers;
+  const canLogIn = authenticators.length > 0 || hasIssuers || config.tls.clientCertificates !== 'none';
+  const isConfigured = canLogIn || rules !== undefined;
   if (!isConfigured && anonymous === 'none' && !isLoopback) {
     throw new StartupError(
       `whoever reaches ${formatListenAddress(config.listen)} could push and delete everything, as nobody can log in: name a file of users with --auth-htpasswd FILE and say under access in the configuration what they may do, or let everybody do everything with --anonymous, or listen on 127.0.0.1 only`,
     );
   }
   const policy = policyOf(config, rules);
-  if ((authenticators.length > 0 || hasIssuers) && policy.rules.length === 0) {
+  if (canLogIn && policy.rules.length === 0) {
     log.warn({}, 'users can log in, but no access rule allows anybody anything: add some under access');
   }
   return {

@@ -12,6 +12,8 @@ import { UploadRoom } from './bounds/upload-room.ts';
 import type { Config } from './config/schema.ts';
 import { databaseBytes, diskSpace } from './disk-space.ts';
 import type { HttpCalls } from './http/server.ts';
+import { CertificateWatch } from './http/tls/certificate-watch.ts';
+import { readServerCertificate } from './http/tls/server-certificate.ts';
 import { listen } from './listening.ts';
 import { accessControlOf, type Logins, openLogins } from './logins.ts';
 import type { Log } from './log/log.ts';
@@ -36,6 +38,7 @@ import type { PolicySet } from './retention/policy-set.ts';
 import { StartupError } from './startup-error.ts';
 import { checkListenHost } from './startup-failures.ts';
 import { openTokens } from './tokens.ts';
+import { certificateFilesOf } from './tls-settings.ts';
 import { openStores, registryOf, type Stores, type Syncs } from './stores.ts';
 
 export type { Syncs } from './stores.ts';
@@ -48,6 +51,8 @@ export interface RunningServer {
   readonly pruner: Pruner | undefined;
   readonly quotas: QuotaCounter;
   readonly storage: Storage;
+  /** Reads the files of the certificate again, where it speaks TLS; it does so by itself when they change. */
+  reloadCertificate(): Promise<void>;
   /** Drains, writes what is still in memory, and closes the stores. */
   stop(): Promise<void>;
 }
@@ -94,7 +99,9 @@ export async function startServer({
   measureDisk = diskSpace,
   prune,
 }: ServerParts): Promise<RunningServer> {
-  const { isLoopback } = await checkListenHost(config.listen.host);
+  const hosts = [config.listen, ...(config.http.plainListen === undefined ? [] : [config.http.plainListen])];
+  const checked = await Promise.all(hosts.map(({ host }) => checkListenHost(host)));
+  const isLoopback = checked.every((one) => one.isLoopback);
   const logins = await openLogins({ config, log, clock, rules: access, hasIssuers: issuers !== undefined, isLoopback });
   const stores = await openStores(config.data, log, { clock, syncs });
   try {
@@ -115,6 +122,8 @@ async function serve(
   answer: HttpCalls['answer'] | undefined,
 ): Promise<RunningServer> {
   const { directory, generation, metadata, reserve } = stores;
+  const files = certificateFilesOf(config);
+  const certificate = files === undefined ? undefined : await readServerCertificate(files);
   const metrics = new Metrics(() => measuredFigures({ registry, storage, reports, generation, collector, pruner }));
   await limit(metadata, quotas);
   if (policies === undefined) await forgetAllApprovals(metadata);
@@ -191,7 +200,7 @@ async function serve(
     quotas,
     storage: (onProgress: OnProgress) => storageReport(registry, storage, onProgress),
   };
-  const server = listen(config, {
+  const server = await listen(config, {
     registry,
     metrics,
     log,
@@ -199,8 +208,21 @@ async function serve(
     access,
     tokens: access.isOpen ? undefined : tokens.service,
     answer,
+    certificate,
   });
-  adminAccess.tell(server.url.origin, log);
+  const certificateWatch =
+    files === undefined || certificate === undefined
+      ? undefined
+      : new CertificateWatch({
+          files,
+          certificate,
+          log,
+          now: () => Date.now(),
+          exchange: (other) => server.exchangeCertificate(other),
+        });
+  if (certificateWatch !== undefined) metrics.watchCertificate(() => certificateWatch.secondsLeft());
+  certificateWatch?.start();
+  adminAccess.tell(server.adminOrigin, log);
   registry.pulls.start(config.pulls.flushMs);
   reserve.start();
   storage.start();
@@ -214,7 +236,11 @@ async function serve(
     pruner,
     quotas: quotaCounter,
     storage,
+    async reloadCertificate() {
+      await certificateWatch?.reload();
+    },
     async stop() {
+      await certificateWatch?.stop();
       const looked = Promise.all([checks.stop(), layers.stop()]);
       const collected = Promise.all([collector.stop(), pruner?.stop(), quotaCounter.stop()]);
       adminAccess.withdraw();

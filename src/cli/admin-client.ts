@@ -138,6 +138,7 @@ async function withinProcess(
       queryText: url.search.slice(1),
       origin: () => '',
       actor: () => requestActor({ who: 'admin', address: undefined, userAgent, requestId: undefined }),
+      onReceived: undefined,
       allowSlowAnswer: () => undefined,
       admin: {
         collector: undefined,

@@ -20,19 +20,20 @@ export function announcementOf(url: string, data: string): Announcement {
 /** The announcement for a terminal: lines that can be pasted after putting in the name of an image. */
 export function announcementText({ url, data }: Announcement): string {
   const host = referenceHost(url);
+  const isPlain = url.startsWith('http:');
   return `Wherry ${version} serves ${url}
 Its data is in ${data}
 
 Push an image that you have, say one named IMAGE, with one of
   docker tag IMAGE ${host}/IMAGE && docker push ${host}/IMAGE
-  podman push --tls-verify=false IMAGE ${host}/IMAGE
-  skopeo copy --dest-tls-verify=false docker-archive:IMAGE.tar docker://${host}/IMAGE
+  podman push ${isPlain ? '--tls-verify=false ' : ''}IMAGE ${host}/IMAGE
+  skopeo copy ${isPlain ? '--dest-tls-verify=false ' : ''}docker-archive:IMAGE.tar docker://${host}/IMAGE
 `;
 }
 
 /** What stands before the slash in a client's reference; a wildcard address is not one that can be called. */
 function referenceHost(url: string): string {
-  const { hostname, port } = new URL(url);
+  const { hostname, port, protocol } = new URL(url);
   const isWildcard = hostname === '0.0.0.0' || hostname === '[::]';
-  return `${isWildcard ? 'localhost' : hostname}:${port === '' ? '80' : port}`;
+  return `${isWildcard ? 'localhost' : hostname}:${port === '' ? (protocol === 'https:' ? '443' : '80') : port}`;
 }

@@ -65,6 +65,8 @@ async function serve(flags: ConfigFlags): Promise<number> {
     console.error(`wherry cannot start: ${error.message}`);
     return exitCodes.failure;
   }
+  // Without TLS it ends the process, as ever.
+  if (config.tls.certificate !== undefined) process.on('SIGHUP', () => void server.reloadCertificate());
   announce(server.url, config, log);
   const signal = await stop;
   log.info({ signal, drainMs: config.http.drainMs }, 'stopping: running transfers may finish');

@@ -52,6 +52,11 @@ const otherValues: Readonly<Record<string, string>> = {
   'auth.tokens.life': '10m',
   'auth.tokens.rotation': '7d',
   'auth.tokens.refreshLife': '0',
+  'tls.certificate': '/etc/wherry/tls.crt',
+  'tls.key': '/etc/wherry/tls.key',
+  'tls.clientCertificates': 'optional',
+  'tls.clientAuthorities': '/etc/wherry/clients.crt',
+  'tls.handshakeTimeout': '5s',
   'windows.lease': '200ms',
   'windows.neverTagged': '0',
   'windows.trash': '1h30m',
@@ -65,6 +70,13 @@ const otherValues: Readonly<Record<string, string>> = {
   'http.location': 'absolute',
   'http.idleTimeout': '0',
   'http.drain': '2m',
+  'http.plainListen': '127.0.0.1:5001',
+  'limits.connections': '5000',
+  'limits.connectionsPerClient': '100',
+  'limits.uploadsPerClient': '10',
+  'limits.uploadRatePerClient': '10MiB',
+  'limits.requestRatePerClient': '50',
+  'limits.requestBurstPerClient': '500',
   'pulls.flush': '100ms',
   'pulls.history': '30d',
   'collector.rate': '100',
@@ -108,6 +120,13 @@ test('without any source every setting has its default', async () => {
           refreshLifeMs: 90 * 86_400_000,
         },
       },
+      tls: {
+        certificate: undefined,
+        key: undefined,
+        clientCertificates: 'none',
+        clientAuthorities: undefined,
+        handshakeTimeoutMs: 10_000,
+      },
       windows: {
         leaseMs: 6 * 3_600_000,
         neverTaggedMs: 30 * 86_400_000,
@@ -116,7 +135,21 @@ test('without any source every setting has its default', async () => {
         uploadMs: 86_400_000,
       },
       manifests: { maxSizeBytes: 4 * 1024 * 1024, sparse: { images: false, indexes: false } },
-      http: { trustedProxies: [], location: 'relative', idleTimeoutMs: 120_000, drainMs: 30_000 },
+      http: {
+        trustedProxies: [],
+        location: 'relative',
+        idleTimeoutMs: 120_000,
+        drainMs: 30_000,
+        plainListen: undefined,
+      },
+      limits: {
+        connections: 0,
+        connectionsPerClient: 0,
+        uploadsPerClient: 1000,
+        uploadBytesPerSecondPerClient: undefined,
+        requestsPerSecondPerClient: 0,
+        requestBurstPerClient: 200,
+      },
       pulls: { flushMs: 30_000, historyMs: 90 * 86_400_000 },
       collector: { perSecond: 5000, batch: 16, shareBesideRequests: 0.01 },
       retention: { lookAfterMs: 10_000, noticeMs: 259_200_000, largestClockStepMs: 600_000, clockPauseMs: 86_400_000 },
@@ -157,8 +190,8 @@ describe.each(settable.map(({ name }) => name))('the setting %s', (name) => {
 
   test('is refused with its name, its origin, the value and what it takes', async () => {
     const accepts = settable.find((one) => one.name === name)?.type.accepts ?? '';
-    // Any text can be a directory or a file, but for none at all.
-    const bad = name === 'data' || name === 'auth.htpasswd' ? '' : '?';
+    // Any text can be a path, but for none at all.
+    const bad = accepts.startsWith('the path of a') ? '' : '?';
     for (const [origin, from] of [
       ['wherry.yaml:1', { file: fileWith(name, bad) }],
       [flagOf(name), { flags: { [name]: bad } }],

@@ -25,6 +25,14 @@ export interface Config {
       readonly refreshLifeMs: number;
     };
   };
+  readonly tls: {
+    /** The PEM files as they were given; undefined where there are none. */
+    readonly certificate: string | undefined;
+    readonly key: string | undefined;
+    readonly clientCertificates: 'none' | 'optional' | 'required';
+    readonly clientAuthorities: string | undefined;
+    readonly handshakeTimeoutMs: number;
+  };
   readonly windows: {
     readonly leaseMs: number;
     readonly neverTaggedMs: number;
@@ -44,6 +52,16 @@ export interface Config {
     /** 0: never; otherwise from 1 s to 255 s, the most that the runtime can do. */
     readonly idleTimeoutMs: number;
     readonly drainMs: number;
+    readonly plainListen: ListenAddress | undefined;
+  };
+  /** 0, or undefined for a size: no limit. */
+  readonly limits: {
+    readonly connections: number;
+    readonly connectionsPerClient: number;
+    readonly uploadsPerClient: number;
+    readonly uploadBytesPerSecondPerClient: number | undefined;
+    readonly requestsPerSecondPerClient: number;
+    readonly requestBurstPerClient: number;
   };
   readonly pulls: {
     readonly flushMs: number;
@@ -98,6 +116,13 @@ export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
         refreshLifeMs: valueOf(settings.authTokensRefreshLife),
       },
     },
+    tls: {
+      certificate: valueOf(settings.tlsCertificate),
+      key: valueOf(settings.tlsKey),
+      clientCertificates: valueOf(settings.tlsClientCertificates),
+      clientAuthorities: valueOf(settings.tlsClientAuthorities),
+      handshakeTimeoutMs: valueOf(settings.tlsHandshakeTimeout),
+    },
     windows: {
       leaseMs: valueOf(settings.windowsLease),
       neverTaggedMs: valueOf(settings.windowsNeverTagged),
@@ -117,6 +142,15 @@ export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
       location: valueOf(settings.httpLocation),
       idleTimeoutMs: valueOf(settings.httpIdleTimeout),
       drainMs: valueOf(settings.httpDrain),
+      plainListen: valueOf(settings.httpPlainListen),
+    },
+    limits: {
+      connections: valueOf(settings.limitsConnections),
+      connectionsPerClient: valueOf(settings.limitsConnectionsPerClient),
+      uploadsPerClient: valueOf(settings.limitsUploadsPerClient),
+      uploadBytesPerSecondPerClient: valueOf(settings.limitsUploadRatePerClient),
+      requestsPerSecondPerClient: valueOf(settings.limitsRequestRatePerClient),
+      requestBurstPerClient: valueOf(settings.limitsRequestBurstPerClient),
     },
     pulls: { flushMs: valueOf(settings.pullsFlush), historyMs: valueOf(settings.pullsHistory) },
     collector: {

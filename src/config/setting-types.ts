@@ -29,6 +29,17 @@ export const directory: SettingType<string> = {
   schema: text.min(1, { error: 'this is empty' }),
 };
 
+/** What a schema takes, or `none`, which gives undefined; with the schema's own words for what is neither. */
+function orNone<T>(schema: z.ZodType<T>): z.ZodType<T | undefined> {
+  return text.transform((value, context) => {
+    if (value === 'none') return undefined;
+    const parsed = schema.safeParse(value);
+    if (parsed.success) return parsed.data;
+    for (const { message } of parsed.error.issues) context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  });
+}
+
 /** A file, or `none`, which gives undefined. */
 export const fileOrNone: SettingType<string | undefined> = {
   placeholder: 'file',
@@ -47,6 +58,14 @@ export const listenAddress: SettingType<ListenAddress> = {
     context.addIssue({ code: 'custom', message: parsed.problem });
     return z.NEVER;
   }),
+};
+
+/** HOST:PORT, or `none`, which gives undefined. */
+export const listenAddressOrNone: SettingType<ListenAddress | undefined> = {
+  placeholder: listenAddress.placeholder,
+  accepts: 'a host and a port, such as 127.0.0.1:5001, or none',
+  isList: false,
+  schema: orNone(listenAddress.schema),
 };
 
 /** Durations between two bounds in ms, and 0 where `zeroMeans` says what that does. */
@@ -110,6 +129,17 @@ export function byteSize(bounds: { min: string; max: string }): SettingType<numb
       if (parsed.sizeBytes > max.sizeBytes) context.addIssue({ code: 'custom', message: 'this is too large' });
       return parsed.sizeBytes;
     }),
+  };
+}
+
+/** Sizes in bytes between two bounds, or `none`, which gives undefined. */
+export function byteSizeOrNone(bounds: { min: string; max: string }): SettingType<number | undefined> {
+  const { placeholder, accepts, schema } = byteSize(bounds);
+  return {
+    placeholder,
+    accepts: `${accepts}, or none`,
+    isList: false,
+    schema: orNone(schema),
   };
 }
 

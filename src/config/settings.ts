@@ -1,11 +1,13 @@
 import {
   byteSize,
+  byteSizeOrNone,
   choice,
   directory,
   duration,
   fileOrNone,
   httpUrl,
   listenAddress,
+  listenAddressOrNone,
   networks,
   serviceName,
   storageBound,
@@ -128,6 +130,43 @@ export const settings = {
       'How long a refresh token lasts, which clients such as docker keep in place of a password. It ends with the account, ' +
       'its password or its secret.',
   }),
+  tlsCertificate: setting({
+    name: 'tls.certificate',
+    type: fileOrNone,
+    default: 'none',
+    description:
+      "The server's certificate, a PEM file: its own first, then those of the authorities between it and the root. With " +
+      'it, listen speaks TLS and nothing else. The file is read again when it changes.',
+  }),
+  tlsKey: setting({
+    name: 'tls.key',
+    type: fileOrNone,
+    default: 'none',
+    description:
+      'The private key of tls.certificate, a PEM file without a passphrase. It is read again when it changes.',
+  }),
+  tlsClientCertificates: setting({
+    name: 'tls.clientCertificates',
+    type: choice(['none', 'optional', 'required']),
+    default: 'none',
+    description:
+      'Whether clients are asked for a certificate, which says who they are. With optional those without one may come ' +
+      'too; with required nobody else is let in. One that tls.clientAuthorities does not vouch for is refused in both.',
+  }),
+  tlsClientAuthorities: setting({
+    name: 'tls.clientAuthorities',
+    type: fileOrNone,
+    default: 'none',
+    description:
+      "The authorities that sign clients' certificates, a PEM file. Nobody else's are accepted, not those that the " +
+      'system trusts either. It is read again when it changes.',
+  }),
+  tlsHandshakeTimeout: setting({
+    name: 'tls.handshakeTimeout',
+    type: duration({ minMs: 100, maxMs: 600_000 }),
+    default: '10s',
+    description: 'How long a client may take for the handshake of TLS before its connection is closed.',
+  }),
   windowsLease: setting({
     name: 'windows.lease',
     type: window,
@@ -219,6 +258,62 @@ export const settings = {
     description:
       'How long running transfers may go on after SIGTERM or SIGINT. New connections are refused meanwhile. Keep it ' +
       'below the time after which your supervisor kills the process.',
+  }),
+  httpPlainListen: setting({
+    name: 'http.plainListen',
+    type: listenAddressOrNone,
+    default: 'none',
+    description:
+      'Where the registry answers plain HTTP beside TLS, such as 127.0.0.1:5001 for a probe or a proxy on this machine. ' +
+      'Without tls.certificate, listen is plain already.',
+  }),
+  limitsConnections: setting({
+    name: 'limits.connections',
+    type: wholeNumber({ min: 0, max: 1_000_000 }),
+    default: '0',
+    description:
+      'How many connections may be open at once; more are refused with 503, over TLS closed. 0: as many as the system ' +
+      'lets the process have files open. Counting them costs plain HTTP some speed: [tls.md](tls.md) says how much.',
+  }),
+  limitsConnectionsPerClient: setting({
+    name: 'limits.connectionsPerClient',
+    type: wholeNumber({ min: 0, max: 1_000_000 }),
+    default: '0',
+    description:
+      'How many connections one address may have open at once, an IPv6 network of 64 bits counting as one; more are ' +
+      'refused with 429, over TLS closed. 0: no limit. Addresses in http.trustedProxies have none.',
+  }),
+  limitsUploadsPerClient: setting({
+    name: 'limits.uploadsPerClient',
+    type: wholeNumber({ min: 0, max: 1_000_000 }),
+    default: '1000',
+    description:
+      'How many requests of one client may be sending blobs and manifests at once; more are refused with 429. 0: no ' +
+      'limit. A client is who has logged in or shown a certificate, else an address.',
+  }),
+  limitsUploadRatePerClient: setting({
+    name: 'limits.uploadRatePerClient',
+    type: byteSizeOrNone({ min: '1KiB', max: '1024GiB' }),
+    default: 'none',
+    description:
+      "How many bytes a client may send in a second, on average; once it has sent more than a minute's worth of that " +
+      'ahead, its next upload is refused with 429 until that is made up for. What is under way is never cut.',
+  }),
+  limitsRequestRatePerClient: setting({
+    name: 'limits.requestRatePerClient',
+    type: wholeNumber({ min: 0, max: 1_000_000 }),
+    default: '0',
+    description:
+      'How many requests a client may make in a second, on average; more are refused with 429. 0: no limit. Health, ' +
+      'metrics and the admin API have none.',
+  }),
+  limitsRequestBurstPerClient: setting({
+    name: 'limits.requestBurstPerClient',
+    type: wholeNumber({ min: 1, max: 1_000_000 }),
+    default: '200',
+    description:
+      'How many requests a client may make at once that was silent before, where limits.requestRatePerClient is set. An ' +
+      'image of ten layers is some 15 requests to pull, 50 to push.',
   }),
   pullsFlush: setting({
     name: 'pulls.flush',
@@ -365,12 +460,18 @@ export const sections: readonly Section[] = [
     description: 'Who may log in, and what is open to everybody. [access.md](access.md) has the rest: who may do what.',
   },
   {
+    name: 'tls',
+    title: 'TLS',
+    description: 'Certificates of the server and of clients; [tls.md](tls.md) says more.',
+  },
+  {
     name: 'windows',
     title: 'Windows',
     description: 'How long things stay that are unfinished, unused or deleted.',
   },
   { name: 'manifests', title: 'Manifests', description: 'Which manifests are accepted.' },
   { name: 'http', title: 'HTTP', description: 'How requests are answered.' },
+  { name: 'limits', title: 'Limits', description: 'What one client, and all together, may take.' },
   { name: 'pulls', title: 'Pulls', description: 'What is remembered about pulls.' },
   { name: 'collector', title: 'Collector', description: 'How fast the space of what nothing holds is given back.' },
   {

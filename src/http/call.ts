@@ -29,6 +29,8 @@ export interface Call {
   origin(): string;
   /** On whose word it changes something, for the log of what happened. */
   actor(): Actor;
+  /** To be told of the bytes of the request's body as they come; undefined where nobody counts them. */
+  readonly onReceived: ((bytes: number) => void) | undefined;
   /** Gives the answer more time than an idle connection has. */
   allowSlowAnswer(): void;
 }

@@ -29,10 +29,13 @@ const hostPattern = /^[A-Za-z0-9._[\]:-]{1,255}$/;
 /**
  * Scheme and host as the client sees them: from the headers of a trusted proxy, else from the request itself. Empty where
  * the request names no host, so that a location made with it is relative.
+ *
+ * @param isEncrypted whether TLS was ended before the request was read
  */
-export function originOf(request: Request, isFromTrustedProxy: boolean): string {
+export function originOf(request: Request, isFromTrustedProxy: boolean, isEncrypted = false): string {
   const url = URL.parse(request.url);
   if (url === null) return '';
+  if (isEncrypted) url.protocol = 'https:';
   if (!isFromTrustedProxy) return url.origin;
   const scheme = firstOf(request.headers.get('x-forwarded-proto'));
   const host = firstOf(request.headers.get('x-forwarded-host'));

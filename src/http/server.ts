@@ -16,8 +16,14 @@ import { denial, loginProblem } from './denials.ts';
 import type { Problem } from './errors.ts';
 import { issuerUnreachable, logFailure, problemOf } from './failure-answers.ts';
 import { clientAddressOf, originOf, TrustedProxies } from './forwarded.ts';
+import { type Door, openDoors } from './front/doors.ts';
+import { directPeer, type Peer, Peers } from './front/peers.ts';
+import { clientKeyOf } from './limits/client-key.ts';
+import { type Admitted, type ClientLimits, ClientTurnstile, unlimited } from './limits/client-limits.ts';
+import { type ConnectionLimits, OpenConnections } from './limits/open-connections.ts';
 import { answerTarget, type Target, targetOf } from './oci/routes.ts';
 import { answerToken, refuseTokenLogin } from './token.ts';
+import type { ServerCertificate } from './tls/server-certificate.ts';
 import { answerOperational, type OperationalResource, operationalResourceOf } from './operational.ts';
 
 /** How answers leave. A test ends the process before or after one (test/crash). */
@@ -32,8 +38,10 @@ export interface HttpOptions {
   readonly registry: Registry;
   readonly metrics: Metrics;
   readonly log: Log;
-  readonly hostname: string;
-  readonly port: number;
+  /** Where it is served; the first is the one that is announced. */
+  readonly doors: readonly [Door, ...Door[]];
+  readonly connectionLimits: ConnectionLimits;
+  readonly clientLimits: ClientLimits;
   readonly settings: ServerSettings;
   readonly admin: AdminParts;
   readonly access: AccessControl;
@@ -48,6 +56,10 @@ export interface HttpOptions {
 
 export interface HttpServer {
   readonly url: URL;
+  /** Where the operator's programs on this machine reach the admin API. */
+  readonly adminOrigin: string;
+  /** Shows another certificate to whoever connects from now on. */
+  exchangeCertificate(certificate: ServerCertificate): void;
   /** For how long no request has come or been under way, in ms. */
   quietMs(): number;
   /** Takes no more connections, lets running requests end for `drainMs`, then cuts them off. */
@@ -59,28 +71,55 @@ const maxIdleSeconds = 255;
 /** How often a server that is stopping looks whether requests are still running, in ms. */
 const drainLookMs = 10;
 
-/** Listens, and leads every request through its life: route, log in, authorise, answer, count, log. */
-export function startHttpServer(options: HttpOptions): HttpServer {
+/** What whoever finds the server behind the fronts is told: who does not come through a door may administer, by the token. */
+const strangerProblem: Problem = {
+  code: 'DENIED',
+  message: 'this port is for the registry itself: use the one where it listens',
+};
+
+/**
+ * Listens, and leads every request through its life: route, log in, authorise, answer, count, log.
+ * @throws DoorError where it cannot listen
+ */
+export async function startHttpServer(options: HttpOptions): Promise<HttpServer> {
   const { registry, metrics, log, settings, access, tokens, calls = httpCalls } = options;
   const proxies = new TrustedProxies(options.trustedProxies);
   const nextRequestId = requestIds();
   let brokenBecause: string | undefined;
   let lastRequestAt = -Infinity;
 
-  const server = Bun.serve({
-    hostname: options.hostname,
-    port: options.port,
-    development: false,
-    // Without this the runtime lets a second process share the port unnoticed.
-    reusePort: false,
-    idleTimeout: Math.min(Math.ceil(options.idleTimeoutMs / 1000), maxIdleSeconds),
-    // Blobs have no limit; manifests have their own.
-    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-    fetch: respond,
-    error: (error) => failure({ requestId: nextRequestId() }, error),
+  const turnstile = new ClientTurnstile(options.clientLimits, () => performance.now());
+  const peers = new Peers();
+  const doors = await openDoors(options.doors, {
+    connections: new OpenConnections(options.connectionLimits, (address) => proxies.trusts(address)),
+    peers,
+    log,
+    serveOn,
   });
 
-  async function respond(request: Request, bun: Bun.Server<undefined>): Promise<Response> {
+  /** A server of the runtime's. */
+  function serveOn(hostname: string, port: number, isFronted: boolean): Bun.Server<undefined> {
+    return Bun.serve({
+      hostname,
+      port,
+      development: false,
+      // Without this the runtime lets a second process share the port unnoticed.
+      reusePort: false,
+      idleTimeout: Math.min(Math.ceil(options.idleTimeoutMs / 1000), maxIdleSeconds),
+      // Blobs have no limit; manifests have their own.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+      fetch: (request, bun) => respond(request, bun, isFronted),
+      error: (error) => failure({ requestId: nextRequestId() }, error),
+    });
+  }
+
+  /** Who sends a request. */
+  function peerOf(request: Request, bun: Bun.Server<undefined>, isFronted: boolean): Peer {
+    const ip = bun.requestIP(request);
+    return isFronted ? peers.at(ip?.port) : directPeer(ip?.address);
+  }
+
+  async function respond(request: Request, bun: Bun.Server<undefined>, isFronted: boolean): Promise<Response> {
     const startedAt = performance.now();
     lastRequestAt = startedAt;
     const { url } = request;
@@ -93,11 +132,14 @@ export function startHttpServer(options: HttpOptions): HttpServer {
     const isSending = method !== 'GET' && method !== 'HEAD';
     const destination = path === '/token' && tokens !== undefined ? tokenDestination : destinationOf(method, path);
     const needsLogin = asksWho(destination) && (!access.isOpen || destination.scope === 'admin');
-    const peer = isSending || needsLogin ? bun.requestIP(request)?.address : undefined;
-    const origin = (): string => originOf(request, proxies.trusts(bun.requestIP(request)?.address));
+    const early =
+      isSending || needsLogin || isFronted || turnstile.countsAll ? peerOf(request, bun, isFronted) : undefined;
+    const peer = (): Peer => early ?? peerOf(request, bun, isFronted);
+    const origin = (): string => originOf(request, proxies.trusts(peer().address), peer().isEncrypted);
     // Before anything else is done with it: what somebody may not do costs the stores nothing.
     const requestId = nextRequestId();
-    const login = needsLogin ? await logIn(request, { requestId, peer, origin }) : nobody;
+    const login = needsLogin && early !== undefined ? await logIn(request, { requestId, peer: early, origin }) : nobody;
+    const admitted = admit(request, { destination, peer: early, identity: login.identity });
     const call: Call = {
       registry,
       settings,
@@ -111,21 +153,23 @@ export function startHttpServer(options: HttpOptions): HttpServer {
       actor: () =>
         requestActor({
           who: whoOf(login.identity, destination),
-          address: clientAddressOf(request, peer, proxies),
+          address: clientAddressOf(request, early?.address, proxies),
           userAgent: request.headers.get('user-agent') ?? undefined,
           requestId,
         }),
+      onReceived: 'end' in admitted ? admitted.onReceived : undefined,
       allowSlowAnswer: () => bun.timeout(request, maxIdleSeconds),
     };
+    const problem = 'end' in admitted ? login.problem : admitted;
     const response =
-      login.problem === undefined
-        ? await answered(call, path, { destination, peer })
-        : (destination.scope === 'token' ? refuseTokenLogin : refuse)(call, login.problem);
+      problem === undefined
+        ? await answered(call, path, { destination, peer: early })
+        : (destination.scope === 'token' ? refuseTokenLogin : refuse)(call, problem);
+    if ('end' in admitted) admitted.end();
     const durationMs = performance.now() - startedAt;
     metrics.answered(destination.resource, method, response.status, durationMs);
     if (isLogged(options.logRequests, method, response.status)) {
-      const address = isSending || needsLogin ? peer : bun.requestIP(request)?.address;
-      logRequest(call, path, response, durationMs, clientAddressOf(request, address, proxies));
+      logRequest(call, path, response, durationMs, clientAddressOf(request, peer().address, proxies));
     }
     return calls.answer(response);
   }
@@ -133,12 +177,12 @@ export function startHttpServer(options: HttpOptions): HttpServer {
   /** Who asks, or why that cannot be told. */
   async function logIn(request: Request, { requestId, peer, origin }: LoginCall): Promise<LoggedIn> {
     const credentials = credentialsOf(request);
-    if (credentials === undefined) return nobody;
+    if (credentials === undefined) {
+      return peer.certified === undefined ? nobody : { identity: peer.certified, problem: undefined };
+    }
     try {
       const isMalformed = credentials === 'malformed';
-      const login: Login = isMalformed
-        ? { outcome: 'refused' }
-        : await access.logIn(credentials, clientAddressOf(request, peer, proxies));
+      const login: Login = isMalformed ? { outcome: 'refused' } : await loggedIn(request, peer, credentials);
       if (login.outcome === 'known') return { identity: login.identity, problem: undefined };
       const scheme = isMalformed ? undefined : credentials.scheme;
       return { ...nobody, problem: loginProblem({ access, origin }, { scheme, login }) };
@@ -147,14 +191,24 @@ export function startHttpServer(options: HttpOptions): HttpServer {
     }
   }
 
-  async function loggedIn(request: Request, peer: string | undefined, credentials: Credentials): Promise<Login> {
-    return await access.logIn(credentials, clientAddressOf(request, peer, proxies));
+  async function loggedIn(request: Request, peer: Peer | undefined, credentials: Credentials): Promise<Login> {
+    return await access.logIn(credentials, clientAddressOf(request, peer?.address, proxies));
+  }
+
+  /** Lets a request in, or says why not, before anything of its body is read. */
+  function admit(request: Request, { destination, peer, identity }: Asking): Admitted | Problem {
+    if (destination.scope === 'admin') return unlimited;
+    if (peer?.isStranger === true) return strangerProblem;
+    if (peer === undefined || destination.scope === 'operation') return unlimited;
+    const address = clientAddressOf(request, peer.address, proxies);
+    // A proxy that does not say for whom it asks is not the one to be limited.
+    return turnstile.admit(clientKeyOf(identity, proxies.trusts(address) ? undefined : address), hasBody(request));
   }
 
   async function answered(
     call: Call,
     path: string,
-    { destination, peer }: { readonly destination: Destination; readonly peer: string | undefined },
+    { destination, peer }: { readonly destination: Destination; readonly peer: Peer | undefined },
   ): Promise<Response> {
     try {
       switch (destination.scope) {
@@ -213,11 +267,15 @@ export function startHttpServer(options: HttpOptions): HttpServer {
   }
 
   return {
-    url: server.url,
-    quietMs: () => (server.pendingRequests > 0 ? 0 : performance.now() - lastRequestAt),
+    url: doors.url,
+    adminOrigin: doors.adminOrigin,
+    exchangeCertificate: (certificate) => doors.exchangeCertificate(certificate),
+    quietMs: () => (pendingRequestsOf(doors.servers) > 0 ? 0 : performance.now() - lastRequestAt),
     async stop(drainMs) {
-      await Promise.race([server.stop(), requestsEnded(server, drainMs)]);
-      await server.stop(true);
+      doors.stopListening();
+      const stopped = Promise.all(doors.servers.map((server) => server.stop()));
+      await Promise.race([stopped, requestsEnded(doors.servers, drainMs)]);
+      await doors.close();
     },
   };
 }
@@ -226,15 +284,32 @@ export function startHttpServer(options: HttpOptions): HttpServer {
  * Resolves once no request is running, or after `limitMs`. The runtime's own stop() waits for connections: one that has
  * sent half a request, or has kept back the body of a refused one, would hold it up for ever.
  */
-async function requestsEnded(server: Bun.Server<undefined>, limitMs: number): Promise<void> {
+async function requestsEnded(servers: readonly Bun.Server<undefined>[], limitMs: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const limit = setTimeout(resolve, limitMs);
   const look = setInterval(() => {
-    if (server.pendingRequests === 0) resolve();
+    if (pendingRequestsOf(servers) === 0) resolve();
   }, drainLookMs);
   await promise;
   clearTimeout(limit);
   clearInterval(look);
+}
+
+function pendingRequestsOf(servers: readonly Bun.Server<undefined>[]): number {
+  return servers.reduce((sum, server) => sum + server.pendingRequests, 0);
+}
+
+/** Who asks for what. */
+interface Asking {
+  readonly destination: Destination;
+  /** Undefined where it makes no difference. */
+  readonly peer: Peer | undefined;
+  readonly identity: Identity;
+}
+
+function hasBody({ headers }: Request): boolean {
+  const length = headers.get('content-length');
+  return length === null ? headers.has('transfer-encoding') : length !== '0';
 }
 
 /** Unguessable in its first part, which is the process's, and counting in its second. */
@@ -261,7 +336,7 @@ interface LoggedIn {
 /** What is known of a request before it is known who asks. */
 interface LoginCall {
   readonly requestId: string;
-  readonly peer: string | undefined;
+  readonly peer: Peer;
   readonly origin: () => string;
 }
 

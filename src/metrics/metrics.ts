@@ -234,6 +234,19 @@ export class Metrics {
     addQuotaGauges(this.#registry, measure);
   }
 
+  /** Shows for how long the server's certificate is still valid, in seconds. */
+  watchCertificate(secondsLeft: () => number): void {
+    const gauge = new Gauge({
+      name: 'wherry_tls_certificate_expires_seconds',
+      help: 'Seconds until the certificate that is shown to clients expires; negative once it has.',
+      registers: [],
+      collect() {
+        this.set(secondsLeft());
+      },
+    });
+    this.#registry.registerMetric(gauge);
+  }
+
   /** All metrics in Prometheus's text format. */
   async text(): Promise<{ readonly contentType: string; readonly text: string }> {
     this.#setGauges(await this.#figures());

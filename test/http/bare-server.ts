@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { openAccess } from '../../src/access/open-access.ts';
 import { DirectoryBlobStore } from '../../src/blobs/directory/store.ts';
 import { type HttpServer, startHttpServer } from '../../src/http/server.ts';
+import { noClientLimits } from '../../src/http/limits/client-limits.ts';
 import type { Log } from '../../src/log/log.ts';
 import type { Operation } from '../../src/metadata/operation.ts';
 import { SqliteMetadataStore } from '../../src/metadata/sqlite/store.ts';
@@ -68,7 +69,7 @@ export class BareServer implements AsyncDisposable {
       const reviews = { dueReviews: due.count, oldestDueSeconds: due.oldestDueMs / 1000 };
       return { ...(await heldFigures({ metadata })), ...reviews, ...none };
     });
-    const server = startHttpServer({
+    const server = await startHttpServer({
       registry: {
         metadata,
         blobs,
@@ -105,8 +106,9 @@ export class BareServer implements AsyncDisposable {
       },
       access: openAccess('none'),
       log,
-      hostname: '127.0.0.1',
-      port: 0,
+      doors: [{ hostname: '127.0.0.1', port: 0, tls: undefined }],
+      connectionLimits: { inAll: 0, perClient: 0 },
+      clientLimits: noClientLimits,
       settings: { maxManifestBytes: 4 * 1024 * 1024, location: 'relative' },
       trustedProxies: [],
       idleTimeoutMs: 10_000,

@@ -71,6 +71,7 @@ export async function putManifestOf(call: Call, repo: RepositoryName, referenceT
       detail: { limit: maxBytes },
     });
   }
+  call.onReceived?.(body.byteLength);
   const outcome = await putManifest(call.registry, {
     repo,
     reference: parsed.reference,

@@ -10,6 +10,7 @@ import type { QuotaWarning } from '../../registry/quotas.ts';
 import { pushWholeBlob } from '../../registry/upload-whole.ts';
 import { answer, type Call, locationOf, refuse } from '../call.ts';
 import type { Problem } from '../errors.ts';
+import { countedBody } from '../limits/counted-body.ts';
 import { parseContentRange } from '../range.ts';
 import { malformedDigest } from './blobs.ts';
 import { overQuotaProblem, seesQuotaOf, warningHeaders } from './quotas.ts';
@@ -91,7 +92,7 @@ async function tryMount(
 async function pushWhole(call: Call, repo: RepositoryName, digestText: string): Promise<Response> {
   const digest = parseDigest(digestText);
   if (digest === undefined) return refuse(call, malformedDigest(digestText));
-  const chunk = chunkOf(call.request);
+  const chunk = chunkOf(call);
   if ('code' in chunk) return refuse(call, chunk);
   if (chunk.body === null) {
     // A client that names the digest without sending the blob wants a session.
@@ -115,7 +116,7 @@ async function pushWhole(call: Call, repo: RepositoryName, digestText: string): 
 
 /** `PATCH <session>` (end-5): a chunk, or a stream of unknown length. */
 export async function appendChunk(call: Call, repo: RepositoryName, id: string): Promise<Response> {
-  const chunk = chunkOf(call.request);
+  const chunk = chunkOf(call);
   if ('code' in chunk) return refuse(call, chunk);
   const appended = await appendToUpload(call.registry, { repo, id, ...chunk, isLast: false });
   switch (appended.outcome) {
@@ -140,7 +141,7 @@ export async function finishUpload(call: Call, repo: RepositoryName, id: string)
   }
   const digest = parseDigest(digestText);
   if (digest === undefined) return refuse(call, malformedDigest(digestText));
-  const chunk = chunkOf(call.request);
+  const chunk = chunkOf(call);
   if ('code' in chunk) return refuse(call, chunk);
   call.allowSlowAnswer();
   const outcome = await closeUpload(call.registry, {
@@ -304,7 +305,7 @@ function sessionHeaders(call: Call, repo: RepositoryName, id: string, offsetByte
   };
 }
 
-function chunkOf(request: Request): Chunk | Problem {
+function chunkOf({ request, onReceived }: Call): Chunk | Problem {
   const contentRange = parseContentRange(request.headers.get('content-range'));
   if (contentRange.kind === 'malformed') {
     return {
@@ -315,7 +316,7 @@ function chunkOf(request: Request): Chunk | Problem {
   }
   const length = request.headers.get('content-length');
   return {
-    body: length === '0' ? null : request.body,
+    body: length === '0' ? null : countedBody(request.body, onReceived),
     range: contentRange.kind === 'range' ? contentRange.range : undefined,
     lengthBytes: length === null ? undefined : Number(length),
   };

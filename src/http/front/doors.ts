@@ -1,0 +1,104 @@
+import type { Log } from '../../log/log.ts';
+import type { OpenConnections } from '../limits/open-connections.ts';
+import type { ServerCertificate } from '../tls/server-certificate.ts';
+import { Front, type TlsTerms } from './front.ts';
+import type { Peers } from './peers.ts';
+
+/** Where clients come in. */
+export interface Door {
+  readonly hostname: string;
+  readonly port: number;
+  /** Undefined for plain HTTP. */
+  readonly tls: TlsTerms | undefined;
+}
+
+/** Where it could not be listened; the cause is the system's error. */
+export class DoorError extends Error {
+  override readonly name = 'DoorError';
+  readonly door: Door;
+
+  constructor(door: Door, cause: unknown) {
+    super(`cannot listen on ${door.hostname}, port ${door.port}`, { cause });
+    this.door = door;
+  }
+}
+
+export interface DoorParts {
+  readonly connections: OpenConnections;
+  readonly peers: Peers;
+  readonly log: Log;
+  /** Starts a server of the runtime's, which clients reach by themselves or through fronts. */
+  readonly serveOn: (hostname: string, port: number, isFronted: boolean) => Bun.Server<undefined>;
+}
+
+/** All the places on which one registry is served. */
+export interface Doors {
+  /** Where the first door is. */
+  readonly url: URL;
+  /** Where the operator's programs on this machine find the admin API, whatever the doors ask of clients. */
+  readonly adminOrigin: string;
+  /** The runtime's servers: those that are doors themselves, and the one behind fronts. */
+  readonly servers: readonly Bun.Server<undefined>[];
+  exchangeCertificate(certificate: ServerCertificate): void;
+  stopListening(): void;
+  /** Cuts the connections that are still open. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens each door: on a server of the runtime's, or on a front before one where TLS is spoken or connections are counted.
+ * @throws DoorError where one cannot be opened; none is open then
+ */
+export async function openDoors([first, ...others]: readonly [Door, ...Door[]], parts: DoorParts): Promise<Doors> {
+  const { connections, peers, log, serveOn } = parts;
+  const doors = [first, ...others];
+  const isFronted = ({ tls }: Door): boolean => tls !== undefined || connections.areLimited;
+  const inner = doors.some(isFronted) ? serveOn('127.0.0.1', 0, true) : undefined;
+  const servers = inner === undefined ? [] : [inner];
+  const fronts: { readonly front: Front; readonly door: Door }[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(servers.map((server) => server.stop(true)));
+    for (const { front } of fronts) front.close();
+  };
+  const opened = async (door: Door): Promise<URL> => {
+    try {
+      return await open(door);
+    } catch (error) {
+      throw new DoorError(door, error);
+    }
+  };
+  const open = async (door: Door): Promise<URL> => {
+    if (!isFronted(door) || inner?.port === undefined) {
+      const server = serveOn(door.hostname, door.port, false);
+      servers.push(server);
+      return server.url;
+    }
+    const front = await Front.open({ ...door, connections, peers, log, innerPort: inner.port });
+    fronts.push({ front, door });
+    return urlOf(door, front.port);
+  };
+  try {
+    const url = await opened(first);
+    for (const door of others) await opened(door);
+    return {
+      url,
+      adminOrigin: inner === undefined ? url.origin : inner.url.origin,
+      servers,
+      exchangeCertificate(certificate) {
+        for (const { front, door } of fronts) if (door.tls !== undefined) front.exchangeCertificate(certificate);
+      },
+      stopListening() {
+        for (const { front } of fronts) front.stopListening();
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function urlOf({ hostname, tls }: Door, port: number): URL {
+  const host = hostname.includes(':') ? `[${hostname}]` : hostname;
+  return new URL(`${tls === undefined ? 'http' : 'https'}://${host}:${port}/`);
+}

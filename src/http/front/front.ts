@@ -1,0 +1,187 @@
+import { connect, createServer as createPlainServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls';
+import { identityOfCertificate } from '../../access/certificate-identity.ts';
+import type { Identity } from '../../access/identity.ts';
+import type { Log } from '../../log/log.ts';
+import type { OpenConnections } from '../limits/open-connections.ts';
+import type { ServerCertificate } from '../tls/server-certificate.ts';
+import { directPeer, type Peers } from './peers.ts';
+import { badCertificateAnswer, tooManyConnectionsAnswer } from './refusals.ts';
+
+/** How a front speaks TLS. */
+export interface TlsTerms {
+  readonly certificate: ServerCertificate;
+  readonly clientCertificates: 'none' | 'optional' | 'required';
+  readonly handshakeTimeoutMs: number;
+}
+
+export interface FrontOptions {
+  readonly hostname: string;
+  readonly port: number;
+  /** Undefined for plain HTTP. */
+  readonly tls: TlsTerms | undefined;
+  readonly connections: OpenConnections;
+  /** The port on loopback of the HTTP server behind it. */
+  readonly innerPort: number;
+  readonly peers: Peers;
+  readonly log: Log;
+}
+
+/** How many connections may wait to be accepted; the system may allow less. */
+const backlog = 4096;
+/** How long the last bytes of an answer may take to leave after the server behind has closed, in ms. */
+const flushLimitMs = 60_000;
+
+/**
+ * Accepts connections, ends TLS where it is spoken, and passes the bytes on to the HTTP server behind, which learns from
+ * `Peers` whose they are. The runtime's own HTTP server can do neither of what this is for: exchange its certificate
+ * while it runs, and tell who has shown which certificate (ADR 14).
+ */
+export class Front {
+  readonly #options: FrontOptions;
+  readonly #server: Server;
+  readonly #tlsServer: TlsServer | undefined;
+  readonly #sockets = new Set<Socket>();
+
+  private constructor(options: FrontOptions) {
+    this.#options = options;
+    const { tls } = options;
+    if (tls === undefined) {
+      this.#server = createPlainServer({ noDelay: true }, (socket) => {
+        if (this.#accepted(socket)) this.#passOn(socket, undefined);
+      });
+    } else {
+      this.#tlsServer = createTlsServer(
+        { noDelay: true, handshakeTimeout: tls.handshakeTimeoutMs, ...contextOf(tls) },
+        (socket) => this.#secured(socket),
+      );
+      this.#server = this.#tlsServer;
+      // The socket is that of the handshake to come.
+      this.#server.on('connection', (socket: Socket) => void this.#accepted(socket));
+      this.#tlsServer.on('tlsClientError', (error, socket) => {
+        this.#options.log.debug({ client: socket.remoteAddress, reason: error.message }, 'a TLS handshake failed');
+        socket.destroy();
+      });
+    }
+  }
+
+  /** Listens. @throws the system's error where it cannot */
+  static async open(options: FrontOptions): Promise<Front> {
+    const front = new Front(options);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    front.#server.once('error', reject);
+    front.#server.listen({ host: options.hostname, port: options.port, backlog, exclusive: true }, resolve);
+    await promise;
+    front.#server.removeListener('error', reject);
+    front.#server.on('error', (error) => options.log.error({ err: error }, 'a connection could not be accepted'));
+    return front;
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string') throw new Error('the front does not listen');
+    return address.port;
+  }
+
+  /** Every connection from now on is shown this certificate; those that are open go on as they are. */
+  exchangeCertificate(certificate: ServerCertificate): void {
+    const { tls } = this.#options;
+    if (tls === undefined || this.#tlsServer === undefined) throw new Error('this front does not speak TLS');
+    this.#tlsServer.setSecureContext(contextOf({ ...tls, certificate }));
+  }
+
+  /** Takes no more connections. */
+  stopListening(): void {
+    this.#server.close();
+  }
+
+  /** Cuts what is still open. */
+  close(): void {
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Counts a connection; false where it is one too many, and was refused. */
+  #accepted(socket: Socket): boolean {
+    socket.on('error', () => socket.destroy());
+    const counted = this.#options.connections.open(socket.remoteAddress ?? '');
+    if (counted.outcome !== 'open') {
+      // Over TLS there is nobody to talk to before the handshake, which is what a limit saves.
+      if (this.#tlsServer === undefined) socket.end(tooManyConnectionsAnswer(counted.outcome));
+      else socket.destroy();
+      return false;
+    }
+    this.#sockets.add(socket);
+    socket.once('close', () => {
+      counted.close();
+      this.#sockets.delete(socket);
+    });
+    return true;
+  }
+
+  #secured(socket: TLSSocket): void {
+    if (socket.destroyed) return;
+    if (this.#options.tls?.clientCertificates === 'none' || socket.getPeerX509Certificate() === undefined) {
+      this.#passOn(socket, undefined);
+      return;
+    }
+    const identity = socket.authorized ? identityOfCertificate(socket.getPeerCertificate()) : undefined;
+    if (identity === undefined) {
+      const reason = socket.authorized ? 'it names nobody' : String(socket.authorizationError);
+      this.#options.log.warn({ client: socket.remoteAddress, reason }, 'a client certificate was refused');
+      socket.once('data', () => socket.end(badCertificateAnswer(reason)));
+      setTimeout(() => socket.destroy(), this.#options.tls?.handshakeTimeoutMs).unref();
+      return;
+    }
+    this.#passOn(socket, identity);
+  }
+
+  /** Makes a connection to the server behind and joins the two, until either ends. */
+  #passOn(socket: Socket, certified: Identity | undefined): void {
+    const { innerPort, peers } = this.#options;
+    const peer = { ...directPeer(socket.remoteAddress), isEncrypted: this.#tlsServer !== undefined, certified };
+    const inner = connect({ host: '127.0.0.1', port: innerPort, noDelay: true });
+    let innerLocalPort: number | undefined;
+    const forget = (): void => {
+      if (innerLocalPort !== undefined) peers.forget(innerLocalPort);
+      innerLocalPort = undefined;
+    };
+    inner.once('connect', () => {
+      innerLocalPort = inner.localPort;
+      if (innerLocalPort === undefined || socket.destroyed) {
+        inner.destroy();
+        return;
+      }
+      peers.add(innerLocalPort, peer);
+      socket.pipe(inner);
+      inner.pipe(socket);
+    });
+    socket.once('close', () => {
+      forget();
+      inner.destroy();
+    });
+    inner.once('end', forget);
+    inner.once('error', () => {
+      forget();
+      // Cut, not ended: the client is not to take what came so far for the whole.
+      socket.destroy();
+    });
+    inner.once('close', () => {
+      forget();
+      socket.end();
+      const flushLimit = setTimeout(() => socket.destroy(), flushLimitMs);
+      socket.once('close', () => clearTimeout(flushLimit));
+    });
+  }
+}
+
+function contextOf({ certificate, clientCertificates }: TlsTerms) {
+  return {
+    cert: certificate.certificatePem,
+    key: certificate.keyPem,
+    minVersion: 'TLSv1.2',
+    requestCert: clientCertificates !== 'none',
+    rejectUnauthorized: clientCertificates === 'required',
+    ...(certificate.clientAuthoritiesPem === undefined ? {} : { ca: certificate.clientAuthoritiesPem }),
+  } as const;
+}
