@@ -6,10 +6,12 @@ export function tooManyConnectionsAnswer(outcome: 'too-many' | 'too-many-of-clie
     ? answerText('503 Service Unavailable', {
         code: 'UNAVAILABLE',
         message: 'the registry has as many connections as it takes: try again in a moment',
+        detail: { setting: 'limits.connections' },
       })
     : answerText('429 Too Many Requests', {
         code: 'TOOMANYREQUESTS',
         message: 'this address has as many connections open as it may: close some, or try again in a moment',
+        detail: { setting: 'limits.connectionsPerClient' },
       });
 }
 
@@ -18,6 +20,7 @@ export function badCertificateAnswer(reason: string): string {
   return answerText('403 Forbidden', {
     code: 'DENIED',
     message: `the client certificate is not accepted (${reason}): show one that the registry's authorities have signed, or none`,
+    detail: { reason },
   });
 }
 

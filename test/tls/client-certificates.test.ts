@@ -1,0 +1,144 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { digestOf, freshBytes } from '../http/content.ts';
+import { ServedRegistry, type Settings } from '../http/served-registry.ts';
+import { freePort, ServerProcess } from '../server/server-process.ts';
+import { until } from '../server/until.ts';
+import { pairOf, pathOf } from './certificates/certificates.ts';
+import { ask, TlsClient } from './tls-client.ts';
+
+const [runner, workload, nobody, intruder] = await Promise.all([
+  pairOf('runner'),
+  pairOf('workload'),
+  pairOf('nobody'),
+  pairOf('intruder'),
+]);
+
+const asking: Settings = {
+  'tls.certificate': pathOf('first.crt'),
+  'tls.key': pathOf('first.key'),
+  'tls.clientAuthorities': pathOf('authority.crt'),
+  'auth.anonymous': 'all',
+};
+
+describe('where client certificates are required', () => {
+  let registry: ServedRegistry;
+
+  beforeAll(async () => {
+    registry = await ServedRegistry.start({ ...asking, 'tls.clientCertificates': 'required' });
+  });
+
+  afterAll(async () => {
+    await registry[Symbol.asyncDispose]();
+  });
+
+  test('whoever shows one of the authorities is served', async () => {
+    expect((await ask(`${registry.origin}/v2/`, runner)).status).toBe(200);
+  });
+
+  test("nobody gets through the handshake without one, or with somebody else's", async () => {
+    for (const pair of [undefined, intruder]) {
+      using client = await TlsClient.connect(registry.port, { pair });
+      client.receive();
+      if (!client.isClosed) client.write('GET /v2/ HTTP/1.1\r\nHost: registry\r\n\r\n');
+      await until('the connection is closed', () => client.isClosed);
+      expect(client.received.toString()).toBe('');
+    }
+  });
+
+  test('one that names nobody is told so', async () => {
+    const refused = await ask(`${registry.origin}/v2/`, nobody);
+    expect(refused.status).toBe(403);
+    expect(await refused.text()).toContain('it names nobody');
+  });
+});
+
+describe('where client certificates are optional', () => {
+  let registry: ServedRegistry;
+
+  beforeAll(async () => {
+    registry = await ServedRegistry.start({ ...asking, 'tls.clientCertificates': 'optional' });
+  });
+
+  afterAll(async () => {
+    await registry[Symbol.asyncDispose]();
+  });
+
+  test('whoever shows none is served as anybody else', async () => {
+    expect((await ask(`${registry.origin}/v2/`)).status).toBe(200);
+  });
+
+  test('one that no authority here has signed is refused with the reason', async () => {
+    const refused = await ask(`${registry.origin}/v2/`, intruder);
+    expect(refused.status).toBe(403);
+    expect(await refused.text()).toContain('the client certificate is not accepted');
+  });
+
+  test('a session that is resumed is still that of whoever has begun it', async () => {
+    using first = await TlsClient.connect(registry.port, { pair: runner, maxVersion: 'TLSv1.2' });
+    await until('there is a session', () => first.session !== undefined);
+    using second = await TlsClient.connect(registry.port, { session: first.session, maxVersion: 'TLSv1.2' });
+    expect(second.socket.isSessionReused()).toBe(true);
+    second.receive();
+    second.write('DELETE /v2/app/manifests/absent HTTP/1.1\r\nHost: registry\r\n\r\n');
+    await until('it is answered', () => second.received.includes('HTTP/1.1 404'));
+  });
+});
+
+describe('access rules', () => {
+  let directory: string;
+  let server: ServerProcess;
+  let origin: string;
+
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'wherry-certificates-'));
+    const [port, plainPort] = [await freePort(), await freePort()];
+    origin = `https://127.0.0.1:${port}`;
+    await writeFile(
+      join(directory, 'wherry.yaml'),
+      `
+listen: 127.0.0.1:${port}
+data: ${join(directory, 'data')}
+tls:
+  certificate: ${pathOf('first.crt')}
+  key: ${pathOf('first.key')}
+  clientCertificates: optional
+  clientAuthorities: ${pathOf('authority.crt')}
+http: { plainListen: "127.0.0.1:${plainPort}" }
+access:
+  - who: { certificates: runner }
+    repositories: builds/**
+    actions: [pull, push]
+  - who: { claims: { uri: "spiffe://example/**" } }
+    repositories: builds/**
+    actions: pull
+`,
+    );
+    server = await ServerProcess.start(plainPort, join(directory, 'log'), {
+      command: [process.execPath, 'src/main.ts', 'serve', '--config', join(directory, 'wherry.yaml')],
+    });
+  });
+
+  afterAll(async () => {
+    await server[Symbol.asyncDispose]();
+    await rm(directory, { recursive: true });
+  });
+
+  test('give whoever a certificate names what they say, and others nothing', async () => {
+    const bytes = freshBytes();
+    const url = `${origin}/v2/builds/app/blobs/uploads/?digest=${digestOf(bytes)}`;
+    const push = { method: 'POST', body: bytes };
+    const blob = `${origin}/v2/builds/app/blobs/${digestOf(bytes)}`;
+    expect((await ask(url, workload, push)).status).toBe(403);
+    expect((await ask(url, undefined, push)).status).toBe(403);
+    expect((await ask(url, runner, push)).status).toBe(201);
+    expect((await ask(blob, runner)).status).toBe(200);
+    expect((await ask(blob, workload)).status).toBe(200);
+    expect((await ask(blob)).status).toBe(403);
+    expect((await ask(blob.replace('builds', 'others'), runner)).status).not.toBe(200);
+    expect((await fetch(blob.replace(origin, server.origin))).status).toBe(403);
+    expect(await readFile(join(directory, 'log'), 'utf8')).toContain('"user":"certificate runner"');
+  });
+});
