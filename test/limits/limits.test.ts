@@ -99,7 +99,7 @@ test('bytes count as they come, also where nobody has said how many there will b
 });
 
 /** Connects, asks, and keeps the connection. */
-async function open(registry: ServedRegistry): Promise<{ readonly socket: Socket; answer(): string }> {
+async function open(registry: ServedRegistry): Promise<{ readonly socket: Socket; readonly answer: () => string }> {
   let answer = '';
   const socket = connect(registry.port, '127.0.0.1');
   socket.on('error', () => undefined);

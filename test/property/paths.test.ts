@@ -28,7 +28,12 @@ beforeAll(async () => {
       process.execPath,
       'src/main.ts',
       'serve',
-      ...['--listen', `127.0.0.1:${port}`, '--data', join(directory, 'data'), '--log-level', 'error'],
+      '--listen',
+      `127.0.0.1:${port}`,
+      '--data',
+      join(directory, 'data'),
+      '--log-level',
+      'error',
     ],
   });
   const pushed = await fetch(`${server.origin}/v2/app/blobs/uploads/?digest=${digestOf(blob)}`, {
@@ -45,14 +50,23 @@ afterAll(async () => {
 
 /** What has led out of some server's directories, and what else paths are not made for. Bytes are written as latin1. */
 const nasty = fc.constantFrom(
-  ...['..', '.', '...', '/', '//', '\\', '\\..\\', '../../../../etc/passwd', '/etc/passwd', '..;', '..%00/'],
-  ...['%2e%2e', '%2E%2E%2F', '%2f', '%5c', '%252e%252e%252f', '%00', '%0a', '%0d%0a', '%', '%2', '%zz', '%u002e'],
-  // Overlong forms of a dot and a slash, half a character, surrogates, and no UTF-8 at all.
-  ...['%c0%ae%c0%ae', '%c0%af', '%e0%80%ae', '%f0%80%80%ae', '%c3', '%ed%a0%80', '%ff%fe', '\xc0\xae', '\xff\xfe'],
-  ...['~', '~root', '$HOME', '`id`', '|id', ';id', "' OR 1=1 --", '"', '<script>', '{}', '[]', '*', '?', '#', '@', ':'],
-  ...['CON', 'nul', 'aux.', 'a'.repeat(255), 'a'.repeat(256), 'a'.repeat(4096), '\u202e', '\u00e9', 'e\u0301', '💥'],
-  ...['wherry.db', 'admin.token', 'objects', 'lock.db', '__proto__', 'constructor', 'toString', 'hasOwnProperty'],
-  ...['manifests', 'blobs', 'uploads', 'tags', 'list', 'referrers', '_catalog', 'v2', 'admin', 'v1'],
+  ...String.raw`.. . ... / // \ \..\ ../../../../etc/passwd /etc/passwd ..; ..%00/ ~ ~root $HOME |id ;id ' " <script> {} []
+    %2e%2e %2E%2E%2F %2f %5c %252e%252e%252f %00 %0a %0d%0a % %2 %zz %u002e * ? # @ :
+    %c0%ae%c0%ae %c0%af %e0%80%ae %f0%80%80%ae %c3 %ed%a0%80 %ff%fe
+    wherry.db admin.token objects lock.db CON nul aux. __proto__ constructor toString hasOwnProperty
+    manifests blobs uploads tags list referrers _catalog v2 admin v1`.split(/\s+/),
+  ' ',
+  '`id`',
+  // Overlong forms of a dot, and no UTF-8 at all.
+  '\xc0\xae',
+  '\xff\xfe',
+  '\u202e',
+  '\u00e9',
+  'e\u0301',
+  '💥',
+  'a'.repeat(255),
+  'a'.repeat(256),
+  'a'.repeat(4096),
 );
 const piece = fc.oneof(
   { weight: 4, arbitrary: nasty },
@@ -105,7 +119,7 @@ const method = fc.constantFrom('GET', 'HEAD', 'PUT', 'POST', 'PATCH', 'DELETE', 
 
 /** What a server may answer to what no client should send. 505 is the runtime's, to a target with a blank in it. */
 const allowed: ReadonlySet<number> = new Set([
-  ...[200, 201, 202, 204, 206, 304, 400, 401, 403, 404, 405, 409, 412, 413, 414, 416, 429, 431, 505],
+  200, 201, 202, 204, 206, 304, 400, 401, 403, 404, 405, 409, 412, 413, 414, 416, 429, 431, 505,
 ]);
 
 /** All that comes back on a connection of its own until it is closed. */
@@ -136,7 +150,7 @@ test('whatever stands in a request for a path, it is answered as HTTP has it, an
       const oneLine = path.replaceAll(/[\r\n]/g, '');
       const head = `${verb} ${oneLine} HTTP/1.1\r\nHost: ${name}\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n`;
       // Some characters are sent as UTF-8, those below U+0100 as single bytes, which are no UTF-8.
-      const isLatin = !/[^\u0000-\u00ff]/u.test(head);
+      const isLatin = Buffer.from(head, 'latin1').toString('latin1') === head;
       const answer = await answerTo(Buffer.from(head + body, isLatin ? 'latin1' : 'utf8'));
       expect(answer).not.toContain(secret);
       expect(answer).not.toContain('root:');

@@ -47,10 +47,22 @@ test('10,000 connections that get nowhere keep nobody from pulling, and are clos
     command: withManyFiles(
       'src/main.ts',
       'serve',
-      ...['--data', join(directory, 'data'), '--log-requests', 'errors'],
-      ...['--listen', `127.0.0.1:${tlsPort}`, '--http-plain-listen', `127.0.0.1:${plainPort}`],
-      ...['--tls-certificate', pathOf('first.crt'), '--tls-key', pathOf('first.key')],
-      ...['--http-idle-timeout', '10s', '--tls-handshake-timeout', '10s'],
+      '--data',
+      join(directory, 'data'),
+      '--log-requests',
+      'errors',
+      '--listen',
+      `127.0.0.1:${tlsPort}`,
+      '--http-plain-listen',
+      `127.0.0.1:${plainPort}`,
+      '--tls-certificate',
+      pathOf('first.crt'),
+      '--tls-key',
+      pathOf('first.key'),
+      '--http-idle-timeout',
+      '10s',
+      '--tls-handshake-timeout',
+      '10s',
     ),
   });
   const blob = freshBytes(1_000_000);
@@ -66,7 +78,10 @@ test('10,000 connections that get nowhere keep nobody from pulling, and are clos
   const clients = Bun.spawn(
     withManyFiles(
       join(import.meta.dir, 'slow-clients.ts'),
-      ...[String(plainPort), String(tlsPort), pathOf('authority.crt'), session.headers.get('location') ?? ''],
+      String(plainPort),
+      String(tlsPort),
+      pathOf('authority.crt'),
+      session.headers.get('location') ?? '',
     ),
     { stdout: 'pipe', stderr: 'inherit' },
   );
