@@ -273,7 +273,7 @@ export const settings = {
     default: '0',
     description:
       'How many connections may be open at once; more are refused with 503, over TLS closed. 0: as many as the system ' +
-      'lets the process have files open. Counting them costs plain HTTP some speed: [tls.md](tls.md) says how much.',
+      'lets the process have files open. Counting them costs plain HTTP some speed: [performance.md](performance.md) says how much.',
   }),
   limitsConnectionsPerClient: setting({
     name: 'limits.connectionsPerClient',
