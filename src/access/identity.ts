@@ -51,6 +51,11 @@ export function hasShownNothing(identity: Identity): boolean {
   return identity.kind === 'anonymous' && identity.grants === undefined;
 }
 
+/** `user:alice`, `robot:ci`, for programs; `anonymous` and `operator` have no name. */
+export function identityKey({ kind, name }: Identity): string {
+  return kind === 'anonymous' || kind === 'operator' ? kind : `${kind}:${name}`;
+}
+
 /** `user alice`, `robot ci`; what has blanks or the like in it stands in quotes. */
 export function identityText({ kind, name }: Identity): string {
   if (kind === 'anonymous' || kind === 'operator') return kind;

@@ -63,7 +63,7 @@ export async function storageReport(
   const garbage = await garbageByAge(registry);
   const measured = await storage.measure();
   const levels = storage.levelsOf(measured);
-  const events = await registry.metadata.read(() => all(storageEvents, { actor: boundsActor, limit: toldEvents }));
+  const events = await registry.metadata.read(() => all(storageEvents, { actor: boundsActor.text, limit: toldEvents }));
   return {
     disk: measured.disk,
     levels,

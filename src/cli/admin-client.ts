@@ -137,7 +137,8 @@ async function withinProcess(
       requestId: 'command',
       queryText: url.search.slice(1),
       origin: () => '',
-      actor: () => requestActor({ who: 'admin', address: undefined, userAgent, requestId: undefined }),
+      actor: () =>
+        requestActor({ who: 'admin', identity: 'operator', address: undefined, userAgent, requestId: undefined }),
       onReceived: undefined,
       allowSlowAnswer: () => undefined,
       admin: {

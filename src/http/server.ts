@@ -1,6 +1,6 @@
 import type { AccessControl, Login } from '../access/access-control.ts';
 import type { Credentials } from '../access/authenticator.ts';
-import { anonymous, type Identity, identityText } from '../access/identity.ts';
+import { anonymous, type Identity, identityKey, identityText } from '../access/identity.ts';
 import { IssuerUnreachableError } from '../credentials/issuers/unreachable.ts';
 import type { TokenService } from '../credentials/tokens/token-service.ts';
 import type { Log } from '../log/log.ts';
@@ -153,6 +153,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
       actor: () =>
         requestActor({
           who: whoOf(login.identity, destination),
+          identity: identityKey(login.identity),
           address: clientAddressOf(request, early?.address, proxies),
           userAgent: request.headers.get('user-agent') ?? undefined,
           requestId,

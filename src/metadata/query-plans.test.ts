@@ -98,9 +98,22 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     steps: ['SEARCH task USING COVERING INDEX task_due (due_at<?)', 'SCAN due'],
   },
   'events.deleteOldEvents': {
-    reason: 'the first events, in the order of the key: its limit stands inside',
-    steps: ['SCAN event', 'SCAN oldest'],
+    reason: 'the oldest events, in the order of an index: its limit stands inside',
+    steps: ['SEARCH event USING COVERING INDEX event_at (at<?)', 'SEARCH event'],
   },
+  'events.eventsAfter': {
+    reason: 'a batch of what came last, in the order of the key',
+    steps: ['SEARCH event USING INTEGER PRIMARY KEY (rowid>?)'],
+  },
+  'events.eventsFrom': {
+    reason: 'a page, in the order of an index',
+    steps: ['SEARCH event USING INDEX event_at (at>?)'],
+  },
+  'events.eventsUntil': {
+    reason: 'a page, in the order of an index',
+    steps: ['SEARCH event USING INDEX event_at (at<?)'],
+  },
+  'events.lastEvent': { reason: 'the last row, in the order of the key', steps: ['SCAN event'] },
   'events.eventsOfRepository': {
     reason: 'the last events of a repository as a whole, in the order of an index that holds nothing else',
     steps: ['SEARCH event USING INDEX event_repository (repo=?)'],

@@ -37,6 +37,8 @@ export interface Schema {
   robot: RobotTable;
   signing_key: SigningKeyTable;
   refresh_token: RefreshTokenTable;
+  audit_mark: AuditMarkTable;
+  rules_in_force: RulesInForceTable;
 }
 
 /** A column that the database computes from others. */
@@ -180,6 +182,10 @@ export interface PinTable {
 }
 
 export type EventKind =
+  | 'manifest.pushed'
+  | 'tag.pushed'
+  | 'blob.pushed'
+  | 'blob.mounted'
   | 'tag.deleted'
   | 'tag.moved'
   | 'tag.restored'
@@ -214,7 +220,9 @@ export type EventKind =
   | 'robot.made'
   | 'robot.rotated'
   | 'robot.revoked'
-  | 'login.refused';
+  | 'login.refused'
+  | 'access.denied'
+  | 'policy.changed';
 
 /** What has happened, on whose word and why: what is gone is explained from here. */
 export interface EventTable {
@@ -225,9 +233,30 @@ export interface EventTable {
   repo: RepositoryName | null;
   digest: Digest | null;
   tag: TagName | null;
+  /** Who, from where and with what, in words. */
   actor: string;
   reason: string | null;
   bytes: number | null;
+  /** `KIND:NAME` of whoever asked; NULL in rows from before it was kept. */
+  identity: string | null;
+  address: string | null;
+  request_id: string | null;
+  user_agent: string | null;
+  result: 'done' | 'refused';
+}
+
+/** How far the log of events has been written to a file. */
+export interface AuditMarkTable {
+  name: 'file';
+  last_id: number;
+}
+
+/** Rules of the configuration as they were at the last start, by the key under which they stand. */
+export interface RulesInForceTable {
+  name: string;
+  hash: string;
+  /** JSON, for commands that have the registry without its server; NULL where those need not know them. */
+  settings: string | null;
 }
 
 /** One row while the collector is paused. */

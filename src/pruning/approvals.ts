@@ -132,7 +132,7 @@ export class PolicyApprovals {
     const hash = this.#hashOf(policy);
     const now = registry.clock.now();
     await registry.metadata.write(function* approve(): Operation<void> {
-      yield* change(approvePolicy, { policy: hash, now, approvedBy: actor });
+      yield* change(approvePolicy, { policy: hash, now, approvedBy: actor.text });
       yield* recordEvent({ at: now, kind: 'retention.approved', actor, reason: `${policy.name}: ${why}` });
     }, fromReserve);
     await this.#queue(policy);

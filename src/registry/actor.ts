@@ -1,5 +1,16 @@
-/** On whose word something happens, as the event log shows it. */
-export type Actor = string & { readonly __brand: 'Actor' };
+/** On whose word something happens, as the event log keeps it. */
+export interface Actor {
+  /** In words: `user alice 10.0.0.1 skopeo/1.2 (request 3f2a91bc-1)`. */
+  readonly text: ActorText;
+  /** `KIND:NAME`: `user:alice`, `robot:ci`, `anonymous`, `operator`, or `system:NAME` for what nobody asked for. */
+  readonly identity: string;
+  readonly address: string | null;
+  /** Under which the request is in the log. */
+  readonly requestId: string | null;
+  readonly userAgent: string | null;
+}
+
+type ActorText = string & { readonly __brand: 'ActorText' };
 
 /** What clients send is cut off here, in characters. */
 const longestActor = 200;
@@ -7,21 +18,26 @@ const longestActor = 200;
 const unprintable = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
 
 /** A client that nothing more is known of. */
-export const anyClient: Actor = actor('client');
+export const anyClient: Actor = named('client', 'anonymous');
 
 /** What nobody asked for: nothing held it any more. */
-export const collectorActor: Actor = actor('collector');
+export const collectorActor: Actor = named('collector', 'system:collector');
 
 /** What a retention policy says. */
-export const pruningActor: Actor = actor('retention');
+export const pruningActor: Actor = named('retention', 'system:retention');
 
 /** Makes room where a bound of storage is passed. */
-export const boundsActor: Actor = actor('storage bounds');
+export const boundsActor: Actor = named('storage bounds', 'system:storage-bounds');
+
+/** Whoever has started the server with another configuration. */
+export const startActor: Actor = named('start', 'system:start');
 
 /** Who asks for something, from where, with what. */
 export interface Asking {
   /** Such as `client`, `user alice` or `admin`. */
   readonly who: string;
+  /** As in `Actor`; `anonymous` where it is not given. */
+  readonly identity?: string;
   /** Of the connection, or what a trusted proxy says. */
   readonly address: string | undefined;
   readonly userAgent: string | undefined;
@@ -29,19 +45,33 @@ export interface Asking {
   readonly requestId: string | undefined;
 }
 
-/** `user alice 10.0.0.1 skopeo/1.2 (request 3f2a91bc-1)`. What is too long is taken from what the client calls itself. */
-export function requestActor({ who, address, userAgent, requestId }: Asking): Actor {
+/** What is too long is taken from what the client calls itself. */
+export function requestActor({ who, identity = 'anonymous', address, userAgent, requestId }: Asking): Actor {
   const end = requestId === undefined ? '' : ` (request ${requestId})`;
   const start = [who, address, userAgent].filter((part) => part !== undefined && part !== '').join(' ');
-  return actor(`${start.slice(0, longestActor - end.length)}${end}`);
+  return {
+    text: actorText(`${start.slice(0, longestActor - end.length)}${end}`),
+    identity: printable(identity),
+    address: address === undefined ? null : printable(address),
+    requestId: requestId ?? null,
+    userAgent: userAgent === undefined || userAgent === '' ? null : printable(userAgent),
+  };
 }
 
-function actor(text: string): Actor {
-  const cut = text.replaceAll(unprintable, '?').slice(0, longestActor);
-  if (!isActor(cut)) throw new Error('an actor has no name');
+function named(text: string, identity: string): Actor {
+  return { text: actorText(text), identity, address: null, requestId: null, userAgent: null };
+}
+
+function actorText(text: string): ActorText {
+  const cut = printable(text);
+  if (!isActorText(cut)) throw new Error('an actor has no name');
   return cut;
 }
 
-function isActor(text: string): text is Actor {
+function printable(text: string): string {
+  return text.replaceAll(unprintable, '?').slice(0, longestActor);
+}
+
+function isActorText(text: string): text is ActorText {
   return text !== '';
 }

@@ -24,7 +24,7 @@ export async function pauseCollector(
   const now = clock.now();
   await metadata.write(
     function* pause(): Operation<void> {
-      yield* change(insertCollectorPause, { reason, pausedBy: actor, now });
+      yield* change(insertCollectorPause, { reason, pausedBy: actor.text, now });
       yield* recordEvent({ at: now, kind: 'collector.paused', actor, reason });
     },
     { fromReserve: true },

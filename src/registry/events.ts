@@ -17,13 +17,15 @@ export interface RegistryEvent {
   readonly actor: Actor;
   /** Why, in words that follow "because". */
   readonly reason?: string;
-  /** What went, in bytes. */
+  /** What came or went, in bytes. */
   readonly bytes?: number;
+  /** Whether it came to be; `done` where it is not given. */
+  readonly result?: 'done' | 'refused';
 }
 
 /**
- * Writes down what happens, in the transaction in which it does: what is gone is explained from here. Pushes leave no
- * event, as what they bring explains itself.
+ * Writes down what happens, in the transaction in which it does: what is gone is explained from here, and
+ * nothing that is acknowledged lacks its event.
  */
 export function* recordEvent({ at, kind, actor, ...about }: RegistryEvent): Operation<void> {
   yield* change(insertEvent, {
@@ -32,8 +34,13 @@ export function* recordEvent({ at, kind, actor, ...about }: RegistryEvent): Oper
     repo: about.repo ?? null,
     digest: about.digest ?? null,
     tag: about.tag ?? null,
-    actor,
+    actor: actor.text,
     reason: about.reason ?? null,
     bytes: about.bytes ?? null,
+    identity: actor.identity,
+    address: actor.address,
+    requestId: actor.requestId,
+    userAgent: actor.userAgent,
+    result: about.result ?? 'done',
   });
 }

@@ -28,6 +28,9 @@ import type { Registry, SparsePolicy } from './registry.ts';
 import { type RepositoryChange, type RetentionScope, reviewRepository } from './retention-review.ts';
 import { reviewLink, reviewManifest } from './review.ts';
 
+/** The event of a push with many tags names some of them: each that is new or moved has an event of its own. */
+const longestReason = 1000;
+
 export interface PutManifestRequest {
   readonly repo: RepositoryName;
   /** What the client calls it; the bytes must agree with a digest. */
@@ -156,6 +159,7 @@ function* put(request: Put): Operation<PutManifestOutcome> {
     const reason = `it was pushed again, as ${digest}`;
     yield* recordEvent({ at: now, kind: 'tag.moved', repo, digest: before, tag: name, actor, reason });
   }
+  yield* recordPush(request, added, actor);
   if (request.tags.length > 0) yield* change(markManifestTagged, { repo, digest, now });
 
   yield* reviewManifest(repo, digest, leaseUntil);
@@ -168,6 +172,18 @@ function* put(request: Put): Operation<PutManifestOutcome> {
   }
   yield* reviewRepository(request.retention, repo, changeBy(request, moved), now);
   return { outcome: 'created', digest, subject: manifest.subject?.digest, warnings: admission.warnings };
+}
+
+/** A push has one event, and one more for each tag that is new; one for each that was moved is there already. */
+function* recordPush(
+  { repo, digest, tags, bytes, now: at }: Put,
+  added: readonly TagName[],
+  actor: Actor,
+): Operation<void> {
+  const reason = tags.length === 0 ? undefined : `with the tags ${tags.join(', ')}`.slice(0, longestReason);
+  const about = { at, repo, digest, actor };
+  yield* recordEvent({ ...about, kind: 'manifest.pushed', bytes: bytes.byteLength, ...(reason && { reason }) });
+  for (const tag of added) yield* recordEvent({ ...about, kind: 'tag.pushed', tag });
 }
 
 /** What is about a manifest may be its signature, for which a policy may keep it. */

@@ -4,6 +4,8 @@ import { blockedDigest, liveObject } from '../metadata/queries/objects.ts';
 import { insertRepository } from '../metadata/queries/repositories.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
+import { type Actor, anyClient } from './actor.ts';
+import { recordEvent } from './events.ts';
 import { admitLink } from './quota-usage.ts';
 import type { Admission, Quota } from './quotas.ts';
 import type { Registry } from './registry.ts';
@@ -16,6 +18,7 @@ export interface MountRequest {
   readonly from: RepositoryName | undefined;
   /** Which repositories it may come from; any where it is not given. */
   readonly maySee?: (repo: RepositoryName) => boolean;
+  readonly actor?: Actor;
 }
 
 /**
@@ -44,15 +47,17 @@ function* mount(
   now: number,
   leaseUntil: number,
 ): Operation<MountOutcome> {
-  const { repo, digest } = request;
+  const { repo, digest, from, actor = anyClient } = request;
   if (!(yield* isInSource(request))) return { outcome: 'impossible' };
   if ((yield* first(blockedDigest, { digest })) !== undefined) return { outcome: 'impossible' };
-  const object = quota === undefined ? undefined : yield* first(liveObject, { digest });
-  const admission = yield* admitLink(quota, { repo, digest, sizeBytes: object?.size_bytes ?? 0 }, { now });
+  const bytes = (yield* first(liveObject, { digest }))?.size_bytes ?? 0;
+  const admission = yield* admitLink(quota, { repo, digest, sizeBytes: bytes }, { now });
   if (admission.outcome === 'over-quota') return admission;
   yield* change(insertRepository, { repo, now });
   yield* change(upsertLink, { repo, digest, leaseUntil, now });
   yield* change(attachAbsentBlobEdges, { repo, digest });
+  const reason = from === undefined ? undefined : `from ${from}`;
+  yield* recordEvent({ at: now, kind: 'blob.mounted', repo, digest, actor, bytes, ...(reason && { reason }) });
   yield* reviewLink(repo, digest, leaseUntil);
   return admission;
 }

@@ -57,10 +57,10 @@ export async function pin(registry: Registry, { reason, actor, ...target }: PinR
   const now = registry.clock.now();
   return await registry.metadata.write(function* add(): Operation<PinOutcome> {
     if (!(yield* isThere(target))) return { outcome: 'unknown' };
-    yield* change(upsertPin, { ...keyOf(target), reason, pinnedBy: actor, now });
+    yield* change(upsertPin, { ...keyOf(target), reason, pinnedBy: actor.text, now });
     yield* recordEvent({ at: now, kind: 'pinned', ...eventTarget(target), actor, reason });
     yield* reviewRepository(registry.retention, target.repo, 'narrowed', now);
-    return { outcome: 'pinned', pin: { ...target, reason, pinnedBy: actor, pinnedAt: now } };
+    return { outcome: 'pinned', pin: { ...target, reason, pinnedBy: actor.text, pinnedAt: now } };
   });
 }
 

@@ -7,7 +7,9 @@ import type { ObjectId } from '../blobs/store.ts';
 import { MetadataFullError } from '../metadata/store.ts';
 import { algorithmOf, type Digest, DigestHasher } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
+import { type Actor, anyClient } from './actor.ts';
 import { renewLink } from './blob.ts';
+import { recordEvent } from './events.ts';
 import { admitLink } from './quota-usage.ts';
 import type { OverQuota, Quota, QuotaWarning } from './quotas.ts';
 import type { Registry } from './registry.ts';
@@ -20,6 +22,7 @@ export interface CloseRequest extends Chunk {
   readonly repo: RepositoryName;
   readonly id: string;
   readonly digest: Digest;
+  readonly actor?: Actor;
   /** Whether the client may be told that another repository of the quota has the blob; it may where it is not given. */
   readonly showsOthers?: boolean;
 }
@@ -67,7 +70,7 @@ async function close(
 /** Verifies a session's bytes, and publishes or drops them. */
 async function verifyAndCommit(
   registry: Registry,
-  { repo, id, digest, showsOthers = true }: CloseRequest,
+  { repo, id, digest, actor = anyClient, showsOthers = true }: CloseRequest,
   appended: Extract<AppendOutcome, { readonly outcome: 'appended' }>,
 ): Promise<CloseOutcome> {
   const algorithm = algorithmOf(digest);
@@ -102,6 +105,7 @@ async function verifyAndCommit(
         unhealthy,
         showsOthers,
         quota: registry.quotas.of(repo),
+        actor,
         now: registry.clock.now(),
         leaseMs: registry.windows.leaseMs,
       }),
@@ -175,6 +179,7 @@ interface Commit {
   readonly synced: boolean;
   readonly unhealthy: ObjectId | undefined;
   readonly quota: Quota | undefined;
+  readonly actor: Actor;
   readonly showsOthers: boolean;
   readonly now: number;
   readonly leaseMs: number;
@@ -233,6 +238,7 @@ export function* commitUpload(commit: Commit): Operation<Committed> {
   yield* change(upsertLink, { repo, digest, leaseUntil, now });
   yield* change(attachAbsentBlobEdges, { repo, digest });
   yield* change(finishUpload, { id, digest, now });
+  yield* recordEvent({ at: now, kind: 'blob.pushed', repo, digest, actor: commit.actor, bytes: sizeBytes });
   yield* reviewLink(repo, digest, leaseUntil);
   for (const each of dead) yield* reviewObject(each, now);
   return { outcome: 'committed', dead, warnings: admission.warnings };

@@ -1,5 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
+import type { Actor } from './actor.ts';
 import type { Registry } from './registry.ts';
 import type { Chunk } from './upload-append.ts';
 import { type CloseOutcome, closeUpload } from './upload-close.ts';
@@ -9,6 +10,7 @@ import { cancelUpload } from './upload-status.ts';
 export interface WholeBlob extends Chunk {
   readonly repo: RepositoryName;
   readonly digest: Digest;
+  readonly actor?: Actor;
   /** As in CloseRequest. */
   readonly showsOthers?: boolean;
 }

@@ -77,6 +77,7 @@ async function tryMount(
     repo,
     digest,
     from,
+    actor: call.actor(),
     ...(call.rights.mayEverywhere('pull') ? {} : { maySee }),
   });
   switch (mounted.outcome) {
@@ -107,7 +108,14 @@ async function pushWhole(call: Call, repo: RepositoryName, digestText: string): 
   const { incoming } = room;
   call.allowSlowAnswer();
   try {
-    const pushed = await pushWholeBlob(call.registry, { repo, digest, showsOthers, ...chunk, incoming });
+    const pushed = await pushWholeBlob(call.registry, {
+      repo,
+      digest,
+      actor: call.actor(),
+      showsOthers,
+      ...chunk,
+      incoming,
+    });
     return closed(call, repo, digest, pushed, wholeProblem);
   } finally {
     incoming.end();
@@ -148,6 +156,7 @@ export async function finishUpload(call: Call, repo: RepositoryName, id: string)
     repo,
     id,
     digest,
+    actor: call.actor(),
     showsOthers: seesQuotaOf(call, repo),
     ...chunk,
   });

@@ -12,6 +12,7 @@ import { quotas } from './0011-quotas.ts';
 import { history } from './0012-history.ts';
 import { storageBounds } from './0013-storage-bounds.ts';
 import { credentials } from './0014-credentials.ts';
+import { audit } from './0015-audit.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -30,4 +31,5 @@ export const migrations: readonly Migration[] = [
   history,
   storageBounds,
   credentials,
+  audit,
 ];

@@ -12,6 +12,11 @@ export const insertEvent = query<{
   actor: string;
   reason: string | null;
   bytes: number | null;
+  identity: string | null;
+  address: string | null;
+  requestId: string | null;
+  userAgent: string | null;
+  result: 'done' | 'refused';
 }>()(({ db, p }) =>
   db.insertInto('event').values({
     at: p('at'),
@@ -22,6 +27,11 @@ export const insertEvent = query<{
     actor: p('actor'),
     reason: p('reason'),
     bytes: p('bytes'),
+    identity: p('identity'),
+    address: p('address'),
+    request_id: p('requestId'),
+    user_agent: p('userAgent'),
+    result: p('result'),
   }),
 );
 
@@ -53,11 +63,47 @@ export const eventsOfRepository = query<{ repo: RepositoryName; limit: number }>
     .limit(p('limit')),
 );
 
-/** Of the first `limit` events, removes those from before `before`: they are numbered in the order of their time. */
+/** What happened at `at` or later, the oldest first, after the event `id` of that time. */
+export const eventsFrom = query<{ at: number; id: number; limit: number }>()(({ db, p }) =>
+  db
+    .selectFrom('event')
+    .selectAll()
+    .where(({ eb, refTuple, tuple }) => eb(refTuple('at', 'id'), '>', tuple(p('at'), p('id'))))
+    .orderBy('at')
+    .orderBy('id')
+    .limit(p('limit')),
+);
+
+/** What happened at `at` or earlier, the newest first, before the event `id` of that time. */
+export const eventsUntil = query<{ at: number; id: number; limit: number }>()(({ db, p }) =>
+  db
+    .selectFrom('event')
+    .selectAll()
+    .where(({ eb, refTuple, tuple }) => eb(refTuple('at', 'id'), '<', tuple(p('at'), p('id'))))
+    .orderBy('at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(p('limit')),
+);
+
+/** What was written down after an event, in the order in which it was committed. */
+export const eventsAfter = query<{ id: number; limit: number }>()(({ db, p }) =>
+  db.selectFrom('event').selectAll().where('id', '>', p('id')).orderBy('id').limit(p('limit')),
+);
+
+/** The last event, in the order in which they were committed. */
+export const lastEvent = query<object>()(({ db }) =>
+  db.selectFrom('event').select('id').orderBy('id', 'desc').limit(1),
+);
+
+/** Removes events from before `before`, the oldest first. The last one stays, so that its number is not given again. */
 export const deleteOldEvents = query<{ before: number; limit: number }>()(({ db, p }) =>
   db.deleteFrom('event').where('id', 'in', ({ selectFrom }) =>
-    selectFrom(selectFrom('event').select(['id', 'at']).orderBy('id').limit(p('limit')).as('oldest'))
-      .select('oldest.id')
-      .where('oldest.at', '<', p('before')),
+    selectFrom('event')
+      .select('id')
+      .where('at', '<', p('before'))
+      .where('id', '<', ({ selectFrom: from }) => from('event').select(({ fn }) => fn.max('id').as('last')))
+      .orderBy('at')
+      .orderBy('id')
+      .limit(p('limit')),
   ),
 );

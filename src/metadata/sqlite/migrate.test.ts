@@ -66,6 +66,7 @@ describe('a database', () => {
     expect(schemaNumber()).toBe(migrations.length);
     expect(tables()).toEqual([
       'announced_end',
+      'audit_mark',
       'blocked',
       'collector_pause',
       'event',
@@ -87,6 +88,7 @@ describe('a database', () => {
       'repository',
       'retention_review',
       'robot',
+      'rules_in_force',
       'signing_key',
       'storage_sample',
       'store',
