@@ -1,6 +1,11 @@
 import type { IssuerSet } from './credentials/issuers/issuer-set.ts';
+import { resolve } from 'node:path';
 import type { AccessRules } from './access/rule.ts';
 import { AdminAccess } from './admin-access.ts';
+import { AccessDenials } from './audit/access-denials.ts';
+import { AuditFile, type AuditFileParts } from './audit/audit-file.ts';
+import { EventFeed } from './audit/event-feed.ts';
+import { type ConfiguredRules, putRulesInForce } from './audit/rules-in-force.ts';
 import { Collector } from './collector/collector.ts';
 import { Pace } from './collector/pace.ts';
 import { beginCollecting, collectAgain, controlOf, mayCollect } from './collecting.ts';
@@ -53,6 +58,8 @@ export interface RunningServer {
   readonly storage: Storage;
   /** Reads the files of the certificate again, where it speaks TLS; it does so by itself when they change. */
   reloadCertificate(): Promise<void>;
+  /** Opens files anew that were moved away by whoever rotates them. */
+  reopenFiles(): void;
   /** Drains, writes what is still in memory, and closes the stores. */
   stop(): Promise<void>;
 }
@@ -68,6 +75,8 @@ export interface ServerParts {
   readonly access?: AccessRules | undefined;
   /** Whose tokens are believed; undefined where nobody's are but the registry's own. */
   readonly issuers?: IssuerSet | undefined;
+  /** All rules as they stand in the configuration, so that it is told where they are others than at the last start. */
+  readonly rules?: readonly ConfiguredRules[];
   readonly clock?: Clock;
   /** How things become durable, where it is not by the system's calls. */
   readonly syncs?: Syncs;
@@ -92,6 +101,7 @@ export async function startServer({
   quotas,
   access,
   issuers,
+  rules = [],
   clock = systemClock,
   syncs,
   wrapMetadata = (metadata) => metadata,
@@ -105,7 +115,7 @@ export async function startServer({
   const logins = await openLogins({ config, log, clock, rules: access, hasIssuers: issuers !== undefined, isLoopback });
   const stores = await openStores(config.data, log, { clock, syncs });
   try {
-    const parts = { config, log, policies, quotas, logins, issuers, clock, wrapPullRules, measureDisk, prune };
+    const parts = { config, log, policies, quotas, rules, logins, issuers, clock, wrapPullRules, measureDisk, prune };
     return await serve({ ...stores, metadata: wrapMetadata(stores.metadata) }, parts, syncs?.answer);
   } catch (error) {
     await stores.close();
@@ -114,18 +124,21 @@ export async function startServer({
 }
 
 type ServingParts = Pick<ServerParts, 'config' | 'log' | 'policies' | 'quotas' | 'issuers' | 'prune'> &
-  Required<Pick<ServerParts, 'clock' | 'wrapPullRules' | 'measureDisk'>> & { readonly logins: Logins };
+  Required<Pick<ServerParts, 'rules' | 'clock' | 'wrapPullRules' | 'measureDisk'>> & { readonly logins: Logins };
 
 async function serve(
   stores: Stores,
-  { config, log, policies, quotas, logins, issuers, clock, wrapPullRules, measureDisk, prune }: ServingParts,
+  { config, log, policies, quotas, rules, logins, issuers, clock, wrapPullRules, measureDisk, prune }: ServingParts,
   answer: HttpCalls['answer'] | undefined,
 ): Promise<RunningServer> {
   const { directory, generation, metadata, reserve } = stores;
   const files = certificateFilesOf(config);
   const certificate = files === undefined ? undefined : await readServerCertificate(files);
   const metrics = new Metrics(() => measuredFigures({ registry, storage, reports, generation, collector, pruner }));
+  const events = new EventFeed(metadata);
+  const auditFile = await openAuditFile({ path: config.audit.file, metadata, feed: events, log });
   await limit(metadata, quotas);
+  await putRulesInForce(metadata, [...rules, { name: 'auth', value: config.auth }], clock.now());
   if (policies === undefined) await forgetAllApprovals(metadata);
   const retention = policies === undefined ? undefined : await policyScope(policies, config);
   const room = new UploadRoom({
@@ -170,11 +183,13 @@ async function serve(
   metadata.watch(() => {
     collector.notice();
     pruner?.notice();
+    events.notice();
   });
   const adminAccess = new AdminAccess(directory);
   const refusals = new LoginRefusals({ metadata, clock, log });
   const { policy, passwords } = logins;
   const tokens = openTokens({ config, metadata, clock, log, policy, passwords, issuers });
+  const denials = new AccessDenials({ metadata, clock, log });
   const access = accessControlOf(logins, {
     // Where everything is open, there is nothing to log in for.
     authenticators: logins.isOpen ? [] : tokens.authenticators,
@@ -195,6 +210,7 @@ async function serve(
     collector: controlOf(collecting),
     checks,
     layers,
+    events,
     pruner,
     policies: () => Promise.resolve(policies === undefined ? undefined : ({ ok: true, set: policies } as const)),
     quotas,
@@ -206,6 +222,7 @@ async function serve(
     log,
     admin,
     access,
+    onDenied: denials.record.bind(denials),
     tokens: access.isOpen ? undefined : tokens.service,
     answer,
     certificate,
@@ -229,6 +246,7 @@ async function serve(
   await beginCollecting(collecting);
   pruner?.start();
   quotaCounter.start();
+  auditFile?.start();
 
   return {
     url: server.url.origin,
@@ -239,7 +257,9 @@ async function serve(
     async reloadCertificate() {
       await certificateWatch?.reload();
     },
+    reopenFiles: () => auditFile?.reopen(),
     async stop() {
+      events.stop();
       await certificateWatch?.stop();
       const looked = Promise.all([checks.stop(), layers.stop()]);
       const collected = Promise.all([collector.stop(), pruner?.stop(), quotaCounter.stop()]);
@@ -247,7 +267,8 @@ async function serve(
       await server.stop(config.http.drainMs);
       await Promise.all([looked, collected, storage.stop(), reports.stop()]);
       await registry.pulls.stop();
-      await Promise.all([registry.reclaimer.idle(), refusals.idle()]);
+      await Promise.all([registry.reclaimer.idle(), refusals.idle(), denials.stop()]);
+      await auditFile?.stop();
       await stores.close();
     },
   };
@@ -265,6 +286,23 @@ async function policyScope({ policies }: PolicySet, { retention }: Config): Prom
 async function newPruner(parts: PrunerParts): Promise<Pruner> {
   const { Pruner: One } = await import('./pruning/pruner.ts');
   return new One(parts);
+}
+
+/** @throws StartupError where it cannot be written */
+async function openAuditFile({
+  path,
+  ...parts
+}: Omit<AuditFileParts, 'path'> & { readonly path: string | undefined }): Promise<AuditFile | undefined> {
+  if (path === undefined) return undefined;
+  try {
+    return await AuditFile.open({ ...parts, path: resolve(path) });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new StartupError(
+      `cannot write the audit file ${path} (${reason}): choose another with --audit-file, or see that this user may write it`,
+      { cause: error },
+    );
+  }
 }
 
 /** @throws StartupError where there is no room to write down that quotas have changed */

@@ -140,11 +140,13 @@ async function withinProcess(
       actor: () =>
         requestActor({ who: 'admin', identity: 'operator', address: undefined, userAgent, requestId: undefined }),
       onReceived: undefined,
+      noteDenial: () => undefined,
       allowSlowAnswer: () => undefined,
       admin: {
         collector: undefined,
         checks: undefined,
         layers: { begin: (wanted) => new StoreLayerReader(stores.blobs, wanted) },
+        events: undefined,
         pruner: undefined,
         policies: () => configuredPolicies(policies),
         quotas,

@@ -31,6 +31,11 @@ const commands: readonly CommandEntry[] = [
     load: async () => (await import('./fsck.ts')).defineFsck,
   },
   {
+    name: 'events',
+    summary: 'show what has happened, who did it, and what happens',
+    load: async () => (await import('./events.ts')).defineEvents,
+  },
+  {
     name: 'trash',
     summary: 'list, restore or empty what was deleted',
     load: async () => (await import('./trash.ts')).defineTrash,

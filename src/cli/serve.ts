@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { loadConfig } from '../config/load.ts';
+import type { ConfiguredRules } from '../audit/rules-in-force.ts';
+import { loadConfig, type LoadResult } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { createLog } from '../log/log.ts';
 import type { Log } from '../log/log.ts';
@@ -16,6 +17,11 @@ import type { CommandDefinition } from './command-definition.ts';
 import { addSettingFlags } from './setting-flags.ts';
 import type { ConfigFlags } from './setting-flags.ts';
 import { stopRequested } from './stop-signals.ts';
+
+type ConfiguredDocuments = Pick<
+  Extract<LoadResult, { readonly ok: true }>,
+  'policies' | 'quotas' | 'access' | 'groups'
+>;
 
 /** `wherry serve`: runs the registry until it is asked to end. */
 export const defineServe: CommandDefinition = (command, end) => {
@@ -59,6 +65,7 @@ async function serve(flags: ConfigFlags): Promise<number> {
       quotas: quotas?.set,
       access: access?.rules,
       issuers: issuers?.set,
+      rules: rulesOf(loaded),
     });
   } catch (error) {
     if (!(error instanceof StartupError)) throw error;
@@ -68,11 +75,22 @@ async function serve(flags: ConfigFlags): Promise<number> {
   // Without TLS it ends the process, as ever.
   if (config.tls.certificate !== undefined) process.on('SIGHUP', () => void server.reloadCertificate());
   announce(server.url, config, log);
+  if (config.audit.file !== undefined) process.on('SIGHUP', () => server.reopenFiles());
   const signal = await stop;
   log.info({ signal, drainMs: config.http.drainMs }, 'stopping: running transfers may finish');
   await server.stop();
   log.info({}, 'stopped');
   return exitCodes.success;
+}
+
+/** What stands under those keys of the configuration that are no settings. */
+function rulesOf({ policies, quotas, access, groups }: ConfiguredDocuments): readonly ConfiguredRules[] {
+  return [
+    { name: 'policies', value: policies?.value },
+    { name: 'quotas', value: quotas?.value },
+    { name: 'access', value: access?.value },
+    { name: 'groups', value: groups?.value },
+  ];
 }
 
 /** Words for a person at a terminal; for everybody else a line in the log that holds the same. */

@@ -8,12 +8,12 @@ import type { FoundValue, SourceReading } from './source.ts';
 const names = settable.map(({ name }) => name);
 
 /** The keys that are no settings: what stands under each is a document of its own. */
-const documentKeys = ['policies', 'quotas', 'access', 'groups', 'issuers'] as const;
+const documentKeys = ['policies', 'quotas', 'access', 'groups', 'issuers', 'immutable'] as const;
 
 /**
  * Reads a configuration file's text (YAML). Each setting stands nested, as its name says: `windows.lease` is the key
- * `lease` under the key `windows`. Keys that are no setting are refused; `policies`, `quotas`, `access`, `groups`
- * and `issuers` are handed on as they stand.
+ * `lease` under the key `windows`. Keys that are no setting are refused; `policies`, `quotas`, `access`, `groups`,
+ * `issuers` and `immutable` are handed on as they stand.
  */
 export function readConfigFile(path: string, text: string): SourceReading {
   const lines = new LineCounter();

@@ -90,6 +90,7 @@ const otherValues: Readonly<Record<string, string>> = {
   'storage.low': '70%',
   'storage.reserve': '2GiB',
   'events.keep': '365d',
+  'audit.file': 'audit.jsonl',
   'log.level': 'debug',
   'log.format': 'json',
   'log.requests': 'all',
@@ -105,6 +106,7 @@ test('without any source every setting has its default', async () => {
     access: undefined,
     groups: undefined,
     issuers: undefined,
+    immutable: undefined,
     config: {
       data: './data',
       listen: { host: '127.0.0.1', port: 5000 },
@@ -155,6 +157,7 @@ test('without any source every setting has its default', async () => {
       retention: { lookAfterMs: 10_000, noticeMs: 259_200_000, largestClockStepMs: 600_000, clockPauseMs: 86_400_000 },
       storage: { high: { unit: 'percent', percent: 90 }, low: { unit: 'percent', percent: 81 }, reserve: undefined },
       events: { keepMs: 90 * 86_400_000 },
+      audit: { file: undefined },
       log: { level: 'info', format: 'auto', requests: 'changes' },
     },
   });

@@ -23,6 +23,8 @@ export type LoadResult =
       readonly groups: PoliciesDocument | undefined;
       /** The same of whose tokens are believed. */
       readonly issuers: PoliciesDocument | undefined;
+      /** The same of what cannot be overwritten or deleted: that is for src/immutability/. */
+      readonly immutable: PoliciesDocument | undefined;
     }
   | { readonly ok: false; readonly problems: readonly string[] };
 
@@ -54,8 +56,8 @@ export async function loadConfig(options: {
   if (between !== undefined) return { ok: false, problems: [between] };
   const sources = new Map(allSettings.map(({ name }) => [name, chosen.get(name)?.kind ?? 'default'] as const));
   // Only a file can hold them.
-  const { policies, quotas, access, groups, issuers }: SourceReading = readings[0];
-  return { ok: true, config, sources, policies, quotas, access, groups, issuers };
+  const { policies, quotas, access, groups, issuers, immutable }: SourceReading = readings[0];
+  return { ok: true, config, sources, policies, quotas, access, groups, issuers, immutable };
 }
 
 async function readFileOf(

@@ -1,8 +1,8 @@
 import { isAlias, isMap, isScalar, isSeq, type Document, type LineCounter } from 'yaml';
 
 /**
- * The retention policies of a configuration file, as they stand there; or its quotas, or who may do what. src/retention/,
- * src/quotas/ and src/access/ know what may stand in them.
+ * The retention policies of a configuration file, as they stand there; or its quotas, who may do what, or what is
+ * immutable. src/retention/, src/quotas/, src/access/ and src/immutability/ know what may stand in them.
  */
 export interface PoliciesDocument {
   /** Lists, groups and texts; null for what has no value. */

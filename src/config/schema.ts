@@ -91,6 +91,10 @@ export interface Config {
     readonly reserve: StorageBound | undefined;
   };
   readonly events: { readonly keepMs: number };
+  readonly audit: {
+    /** Undefined where events are written to no file. */
+    readonly file: string | undefined;
+  };
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error';
     readonly format: 'auto' | 'pretty' | 'json';
@@ -170,6 +174,7 @@ export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
       reserve: valueOf(settings.storageReserve),
     },
     events: { keepMs: valueOf(settings.eventsKeep) },
+    audit: { file: valueOf(settings.auditFile) },
     log: {
       level: valueOf(settings.logLevel),
       format: valueOf(settings.logFormat),

@@ -413,8 +413,17 @@ export const settings = {
     type: window,
     default: '90d',
     description:
-      'How long it is remembered what was deleted, collected, restored or pinned, when, why and on whose word. What ' +
-      'wherry explain says of things that are gone comes from there.',
+      'How long it is remembered what was pushed, deleted, collected, restored, denied and the like, when, why and on ' +
+      'whose word: [events.md](events.md) has all of it. What wherry explain says of things that are gone comes from there.',
+  }),
+  auditFile: setting({
+    name: 'audit.file',
+    type: fileOrNone,
+    default: 'none',
+    description:
+      'The file to which every event is appended too, as a line of JSON. It is made where it is not there, and opened anew ' +
+      'when it was moved away or the server gets SIGHUP. While it cannot be written, requests go on, and the file is ' +
+      'caught up with later. [events.md](events.md) says what the lines hold.',
   }),
   logLevel: setting({
     name: 'log.level',
@@ -485,6 +494,7 @@ export const sections: readonly Section[] = [
     description: 'How much may be stored, and what happens where that is passed; [disk.md](disk.md) says more.',
   },
   { name: 'events', title: 'Events', description: 'What is remembered about what happened.' },
+  { name: 'audit', title: 'Audit', description: 'Where else it is written what happened.' },
   { name: 'log', title: 'Log', description: 'What is logged, and how.' },
 ];
 

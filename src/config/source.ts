@@ -27,4 +27,6 @@ export interface SourceReading {
   readonly groups?: PoliciesDocument;
   /** Whose tokens are believed, the same. */
   readonly issuers?: PoliciesDocument;
+  /** What cannot be overwritten or deleted, the same. */
+  readonly immutable?: PoliciesDocument;
 }

@@ -60,7 +60,7 @@ export async function addRobot(
     const there = yield* first(findRobot, { name });
     if (there !== undefined && stateOf(there, now) === 'active') return { outcome: 'exists' };
     const secretHash = secretHashOf(secret);
-    yield* change(upsertRobot, { name, secretHash, description, now, createdBy: actor, expiresAt });
+    yield* change(upsertRobot, { name, secretHash, description, now, createdBy: actor.text, expiresAt });
     yield* recordEvent({ at: now, kind: 'robot.made', actor, reason: robotUserName(name) });
     return { outcome: 'made', robot: yield* robotNow(name, now), secret };
   });

@@ -1,8 +1,10 @@
 import type { AccessControl } from '../access/access-control.ts';
 import type { Identity } from '../access/identity.ts';
 import type { Rights } from '../access/rights.ts';
+import type { Action } from '../access/action.ts';
 import type { Actor } from '../registry/actor.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { RepositoryName } from '../oci/names.ts';
 import { errorBody, type Problem, statusOfCode } from './errors.ts';
 
 /** What the handlers need to know of the server that they answer for. */
@@ -31,6 +33,8 @@ export interface Call {
   actor(): Actor;
   /** To be told of the bytes of the request's body as they come; undefined where nobody counts them. */
   readonly onReceived: ((bytes: number) => void) | undefined;
+  /** Has it written down that it may not do something, and why. */
+  noteDenial(action: Action, repo: RepositoryName | undefined, reason: string): void;
   /** Gives the answer more time than an idle connection has. */
   allowSlowAnswer(): void;
 }

@@ -60,13 +60,13 @@ export function catalogDenial(call: Asked): Problem {
 }
 
 /**
- * What a client is told that may not do something. It is decided without a look at what there is, and says the same
- * whether the repository exists or not.
+ * What a client is told that may not do something, which is written down too. It is decided without a look at what there
+ * is, and says the same whether the repository exists or not.
  *
  * @param repo undefined for what is not about one repository
  */
 export function denial(
-  call: Asked & Pick<Call, 'identity' | 'rights'>,
+  call: Asked & Pick<Call, 'identity' | 'rights' | 'noteDenial'>,
   action: Action,
   repo: RepositoryName | undefined,
 ): Problem {
@@ -90,6 +90,7 @@ export function denial(
       headers: challenge(call, { need, error: undefined }),
     };
   }
+  call.noteDenial(action, repo, 'no access rule allows it');
   const who = identity.kind === 'anonymous' ? 'nobody' : identityText(identity);
   return {
     code: 'DENIED',

@@ -3,6 +3,7 @@ import type { Credentials } from '../access/authenticator.ts';
 import { anonymous, type Identity, identityKey, identityText } from '../access/identity.ts';
 import { IssuerUnreachableError } from '../credentials/issuers/unreachable.ts';
 import type { TokenService } from '../credentials/tokens/token-service.ts';
+import type { AccessDenial } from '../audit/access-denials.ts';
 import type { Log } from '../log/log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { machineFailureOf } from '../registry/failures.ts';
@@ -47,6 +48,8 @@ export interface HttpOptions {
   readonly access: AccessControl;
   /** Gives tokens at /token; undefined where the registry gives none. */
   readonly tokens?: TokenService | undefined;
+  /** Is told what somebody may not do; nobody is where it is left out. */
+  readonly onDenied?: ((denial: AccessDenial) => void) | undefined;
   readonly trustedProxies: readonly string[];
   readonly idleTimeoutMs: number;
   /** Which requests are logged. */
@@ -159,6 +162,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
           requestId,
         }),
       onReceived: 'end' in admitted ? admitted.onReceived : undefined,
+      noteDenial: (action, repo, reason) => options.onDenied?.({ actor: call.actor(), action, repo, reason }),
       allowSlowAnswer: () => bun.timeout(request, maxIdleSeconds),
     };
     const problem = 'end' in admitted ? login.problem : admitted;

@@ -1,5 +1,6 @@
 import type { Dialect } from './dialect.ts';
 import * as announcedEnds from './queries/announced-ends.ts';
+import * as auditMark from './queries/audit-mark.ts';
 import * as collectorPause from './queries/collector-pause.ts';
 import * as events from './queries/events.ts';
 import * as find from './queries/find.ts';
@@ -22,6 +23,7 @@ import * as retentionReviews from './queries/retention-reviews.ts';
 import * as retention from './queries/retention.ts';
 import * as robots from './queries/robots.ts';
 import * as signingKeys from './queries/signing-keys.ts';
+import * as rulesInForce from './queries/rules-in-force.ts';
 import * as storageSamples from './queries/storage-samples.ts';
 import * as store from './queries/store.ts';
 import * as stored from './queries/stored.ts';
@@ -44,6 +46,7 @@ interface Compiles {
 
 const files = {
   'announced-ends': announcedEnds,
+  'audit-mark': auditMark,
   'collector-pause': collectorPause,
   events,
   find,
@@ -66,6 +69,7 @@ const files = {
   'retention-reviews': retentionReviews,
   robots,
   'signing-keys': signingKeys,
+  'rules-in-force': rulesInForce,
   'storage-samples': storageSamples,
   store,
   stored,

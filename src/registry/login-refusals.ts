@@ -86,7 +86,7 @@ export class LoginRefusals {
     const at = this.#clock.now();
     const actor = requestActor({ who: 'client', address, userAgent: undefined, requestId: undefined });
     const write = function* write(): Operation<void> {
-      yield* recordEvent({ at, kind: 'login.refused', actor, reason });
+      yield* recordEvent({ at, kind: 'login.refused', actor, reason, result: 'refused' });
     };
     this.#log.warn({ client: address, reason }, 'a login was refused');
     this.#writing = Promise.all([this.#writing, this.#metadata.writeUnsynced(write)]).then(

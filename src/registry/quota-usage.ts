@@ -289,5 +289,13 @@ function* recordRefusal(
   });
   const more = wanted === undefined ? '' : `: there is no room for ${wanted} more`;
   const reason = `the quota ${quota.name} has ${used} ${kind}, and its hard limit is ${limit}${more}`;
-  yield* recordEvent({ at: now, kind: 'quota.hard', repo, actor, reason, bytes: standing.bytes ?? 0 });
+  yield* recordEvent({
+    at: now,
+    kind: 'quota.hard',
+    repo,
+    actor,
+    reason,
+    bytes: standing.bytes ?? 0,
+    result: 'refused',
+  });
 }

@@ -99,6 +99,7 @@ export class BareServer implements AsyncDisposable {
         collector: undefined,
         checks: undefined,
         layers: { begin: () => undefined },
+        events: undefined,
         pruner: undefined,
         policies: () => Promise.resolve(undefined),
         quotas: undefined,

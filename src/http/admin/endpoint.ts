@@ -3,6 +3,7 @@ import type { Action } from '../../access/action.ts';
 import type { RepositoryName } from '../../oci/names.ts';
 import { parseTarget, type Target } from '../../oci/target.ts';
 import type { LayerReaders } from '../../find/layer-reader.ts';
+import type { EventFeed } from '../../audit/event-feed.ts';
 import type { Pruner } from '../../pruning/pruner.ts';
 import type { QuotaSet } from '../../quotas/quota-set.ts';
 import type { StorageReport } from '../../bounds/report.ts';
@@ -31,6 +32,8 @@ export interface AdminParts {
   readonly checks: Checks | undefined;
   /** What looks into layers. */
   readonly layers: LayerReaders;
+  /** Tells of what happens; undefined where no server runs. */
+  readonly events: EventFeed | undefined;
   /** What carries out the policies; undefined where there are none, or no server runs. */
   readonly pruner: Pruner | undefined;
   /** The retention policies that the registry has been given; undefined where there are none. */

@@ -1,6 +1,7 @@
 import { answerJson, refuse } from '../call.ts';
 import { collectorStatus, pauseTheCollector, resumeTheCollector } from './collector.ts';
 import { type AdminCall, adminDenial, type Endpoint, type LinesEndpoint } from './endpoint.ts';
+import { followEvents, listEvents } from './events.ts';
 import { explain } from './explain.ts';
 import { findInLayers } from './find.ts';
 import { checkEverything } from './fsck.ts';
@@ -28,6 +29,8 @@ export const adminEndpoints: readonly (Endpoint | LinesEndpoint)[] = [
   addPin,
   removePin,
   explain,
+  listEvents,
+  followEvents,
   usageOfRegistry,
   usageOfPart,
   usageOfParts,

@@ -1,0 +1,98 @@
+import { all, first } from '../metadata/operation.ts';
+import { eventsAfter, lastEvent } from '../metadata/queries/events.ts';
+import type { MetadataStore } from '../metadata/store.ts';
+import type { EventRow } from './event-row.ts';
+
+/** Events that are read at once. */
+const readAtOnce = 500;
+/** Between two looks, in ms, so that following costs the same however much happens. */
+const lookEveryMs = 100;
+
+/**
+ * Tells of events once they are committed and on the disk. Nothing is kept for those who follow: each reads on from where
+ * it is, when it is ready for more, so a slow one costs no memory and misses nothing.
+ */
+export class EventFeed {
+  readonly #metadata: Pick<MetadataStore, 'read' | 'durable'>;
+  /** Who waits for events, and who only lets some time go by before the next look. */
+  readonly #waiting = new Set<() => void>();
+  readonly #pausing = new Set<() => void>();
+  /** Grows with every commit that may have brought events. */
+  #changes = 0;
+  #isStopped = false;
+
+  constructor(metadata: Pick<MetadataStore, 'read' | 'durable'>) {
+    this.#metadata = metadata;
+  }
+
+  /** Something was committed. */
+  notice(): void {
+    this.#changes++;
+    wake(this.#waiting);
+  }
+
+  /** Ends all who follow. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#wakeAll();
+  }
+
+  /** The number of the last event; 0 where there is none. */
+  async lastId(): Promise<number> {
+    return (await this.#metadata.read(() => first(lastEvent, {})))?.id ?? 0;
+  }
+
+  /** The next events after one, a batch at most. They are on the disk: no power cut takes back what is told of them. */
+  async next(id: number): Promise<readonly EventRow[]> {
+    const rows = await this.#metadata.read(() => all(eventsAfter, { id, limit: readAtOnce }));
+    if (rows.length > 0) await this.#metadata.durable();
+    return rows;
+  }
+
+  /**
+   * The events after one as they come, in batches; an empty one whenever there were none for `heartbeatMs`. It ends with
+   * the feed, or with the signal.
+   */
+  async *follow(
+    after: number,
+    { heartbeatMs, signal }: { readonly heartbeatMs: number; readonly signal?: AbortSignal },
+  ): AsyncGenerator<readonly EventRow[], void, undefined> {
+    const end = (): void => this.#wakeAll();
+    signal?.addEventListener('abort', end);
+    const isOver = (): boolean => this.#isStopped || signal?.aborted === true;
+    try {
+      for (let id = after; !isOver();) {
+        const changes = this.#changes;
+        const rows = await this.next(id);
+        id = rows.at(-1)?.id ?? id;
+        if (rows.length > 0) yield rows;
+        if (rows.length === readAtOnce || isOver()) continue;
+        await this.#woken(this.#pausing, lookEveryMs);
+        if (this.#changes !== changes || isOver()) continue;
+        await this.#woken(this.#waiting, heartbeatMs);
+        if (this.#changes === changes && !isOver()) yield [];
+      }
+    } finally {
+      signal?.removeEventListener('abort', end);
+    }
+  }
+
+  #wakeAll(): void {
+    wake(this.#waiting);
+    wake(this.#pausing);
+  }
+
+  /** Resolves after a time, or once those who wait in `waiting` are woken. */
+  async #woken(waiting: Set<() => void>, ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    waiting.add(resolve);
+    await promise;
+    clearTimeout(timer);
+    waiting.delete(resolve);
+  }
+}
+
+function wake(waiting: ReadonlySet<() => void>): void {
+  for (const resolve of waiting) resolve();
+}

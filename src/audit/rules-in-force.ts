@@ -1,0 +1,75 @@
+import { all, change, type Operation } from '../metadata/operation.ts';
+import { deleteRules, rulesInForce, upsertRules } from '../metadata/queries/rules-in-force.ts';
+import type { MetadataStore } from '../metadata/store.ts';
+import { digestOf } from '../oci/digest.ts';
+import { startActor } from '../registry/actor.ts';
+import { recordEvent } from '../registry/events.ts';
+
+/** Rules of a configuration. */
+export interface ConfiguredRules {
+  /** The key under which they stand, such as `access`. */
+  readonly name: string;
+  /** As they stand there: lists, groups and texts; undefined or null where there are none. */
+  readonly value: unknown;
+  /** JSON that commands read which have the registry without its server; left out where they need not know them. */
+  readonly settings?: string;
+}
+
+/**
+ * Remembers which rules are in force from this start on, and writes down where they are others than at the last one. The
+ * first start has nothing to compare them with.
+ */
+export async function putRulesInForce(
+  metadata: MetadataStore,
+  configured: readonly ConfiguredRules[],
+  now: number,
+): Promise<void> {
+  const rules = configured
+    .filter(({ value }) => value !== undefined && value !== null)
+    .map(({ name, value, settings = null }) => ({ name, hash: hashOf(value), settings }));
+  const stored = await metadata.read(() => all(rulesInForce, {}));
+  const isSame =
+    stored.length === rules.length &&
+    rules.every(({ name, hash, settings }) =>
+      stored.some((row) => row.name === name && row.hash === hash && row.settings === settings),
+    );
+  if (isSame) return;
+  const put = function* put(): Operation<void> {
+    const before = new Map((yield* all(rulesInForce, {})).map(({ name, hash }) => [name, hash]));
+    for (const { name, hash, settings } of rules) {
+      yield* change(upsertRules, { name, hash, settings });
+      const was = before.get(name);
+      if (before.size === 0 || was === hash) continue;
+      yield* changed(
+        name,
+        was === undefined ? `set, as ${short(hash)}` : `changed from ${short(was)} to ${short(hash)}`,
+      );
+    }
+    for (const [name, was] of before) {
+      if (rules.some((rule) => rule.name === name)) continue;
+      yield* change(deleteRules, { name });
+      yield* changed(name, `taken away, ${short(was)} before`);
+    }
+  };
+  await metadata.write(put, { fromReserve: true });
+
+  function* changed(name: string, how: string): Operation<void> {
+    const reason = `${name}: ${how} since the last start`;
+    yield* recordEvent({ at: now, kind: 'policy.changed', actor: startActor, reason });
+  }
+}
+
+/** What commands are to know of rules that are in force; undefined where there is none. */
+export async function settingsInForce(metadata: MetadataStore, name: string): Promise<unknown> {
+  const stored = await metadata.read(() => all(rulesInForce, {}));
+  const settings = stored.find((row) => row.name === name)?.settings ?? undefined;
+  return settings === undefined ? undefined : JSON.parse(settings);
+}
+
+function hashOf(value: unknown): string {
+  return digestOf('sha256', new TextEncoder().encode(JSON.stringify(value)));
+}
+
+function short(hash: string): string {
+  return hash.slice(0, 'sha256:'.length + 12);
+}
