@@ -21,6 +21,8 @@ import { CertificateWatch } from './http/tls/certificate-watch.ts';
 import { readServerCertificate } from './http/tls/server-certificate.ts';
 import { listen } from './listening.ts';
 import { accessControlOf, type Logins, openLogins } from './logins.ts';
+import { immutableKey } from './immutability/in-force.ts';
+import type { ImmutabilitySet } from './immutability/immutability-set.ts';
 import type { Log } from './log/log.ts';
 import { MetadataFullError, type MetadataStore } from './metadata/store.ts';
 import { measuredFigures } from './measured-figures.ts';
@@ -71,12 +73,14 @@ export interface ServerParts {
   readonly policies?: PolicySet | undefined;
   /** What is limited; undefined where nothing is. */
   readonly quotas?: QuotaSet | undefined;
+  /** What can be neither overwritten nor deleted; undefined where everything can. */
+  readonly immutability?: ImmutabilitySet | undefined;
   /** Who may do what; undefined where nobody has said. */
   readonly access?: AccessRules | undefined;
   /** Whose tokens are believed; undefined where nobody's are but the registry's own. */
   readonly issuers?: IssuerSet | undefined;
   /** All rules as they stand in the configuration, so that it is told where they are others than at the last start. */
-  readonly rules?: readonly ConfiguredRules[];
+  readonly configuredRules?: readonly ConfiguredRules[];
   readonly clock?: Clock;
   /** How things become durable, where it is not by the system's calls. */
   readonly syncs?: Syncs;
@@ -99,9 +103,10 @@ export async function startServer({
   log,
   policies,
   quotas,
+  immutability,
   access,
   issuers,
-  rules = [],
+  configuredRules = [],
   clock = systemClock,
   syncs,
   wrapMetadata = (metadata) => metadata,
@@ -115,7 +120,20 @@ export async function startServer({
   const logins = await openLogins({ config, log, clock, rules: access, hasIssuers: issuers !== undefined, isLoopback });
   const stores = await openStores(config.data, log, { clock, syncs });
   try {
-    const parts = { config, log, policies, quotas, rules, logins, issuers, clock, wrapPullRules, measureDisk, prune };
+    const parts = {
+      config,
+      log,
+      policies,
+      quotas,
+      immutability,
+      configuredRules,
+      logins,
+      issuers,
+      clock,
+      wrapPullRules,
+      measureDisk,
+      prune,
+    };
     return await serve({ ...stores, metadata: wrapMetadata(stores.metadata) }, parts, syncs?.answer);
   } catch (error) {
     await stores.close();
@@ -123,12 +141,27 @@ export async function startServer({
   }
 }
 
-type ServingParts = Pick<ServerParts, 'config' | 'log' | 'policies' | 'quotas' | 'issuers' | 'prune'> &
-  Required<Pick<ServerParts, 'rules' | 'clock' | 'wrapPullRules' | 'measureDisk'>> & { readonly logins: Logins };
+type ServingParts = Pick<ServerParts, 'config' | 'log' | 'policies' | 'quotas' | 'issuers' | 'immutability' | 'prune'> &
+  Required<Pick<ServerParts, 'configuredRules' | 'clock' | 'wrapPullRules' | 'measureDisk'>> & {
+    readonly logins: Logins;
+  };
 
 async function serve(
   stores: Stores,
-  { config, log, policies, quotas, rules, logins, issuers, clock, wrapPullRules, measureDisk, prune }: ServingParts,
+  {
+    config,
+    log,
+    policies,
+    quotas,
+    immutability,
+    configuredRules,
+    logins,
+    issuers,
+    clock,
+    wrapPullRules,
+    measureDisk,
+    prune,
+  }: ServingParts,
   answer: HttpCalls['answer'] | undefined,
 ): Promise<RunningServer> {
   const { directory, generation, metadata, reserve } = stores;
@@ -138,7 +171,13 @@ async function serve(
   const events = new EventFeed(metadata);
   const auditFile = await openAuditFile({ path: config.audit.file, metadata, feed: events, log });
   await limit(metadata, quotas);
-  await putRulesInForce(metadata, [...rules, { name: 'auth', value: config.auth }], clock.now());
+  const settings = immutability?.settings;
+  const rules: readonly ConfiguredRules[] = [
+    ...configuredRules,
+    { name: 'auth', value: config.auth },
+    { name: immutableKey, value: settings, ...(settings !== undefined && { settings }) },
+  ];
+  await putRulesInForce(metadata, rules, clock.now());
   if (policies === undefined) await forgetAllApprovals(metadata);
   const retention = policies === undefined ? undefined : await policyScope(policies, config);
   const room = new UploadRoom({
@@ -147,7 +186,18 @@ async function serve(
     isBeingMade: () => storage.maker.isMakingRoom,
     onCome: (bytes) => storage.came(bytes),
   });
-  const made = registryOf({ stores, config, clock, log, traffic: metrics, policies, quotas, retention, room });
+  const made = registryOf({
+    stores,
+    config,
+    clock,
+    log,
+    traffic: metrics,
+    policies,
+    quotas,
+    immutability,
+    retention,
+    room,
+  });
   const registry: Registry = { ...made, pullRules: wrapPullRules(made.pullRules) };
   const quotaCounter = new QuotaCounter({ metadata, set: quotas, log });
   if (quotas !== undefined) metrics.watchQuotas(() => quotaFigures(metadata, quotas));

@@ -15,6 +15,7 @@ import { type Clock, systemClock } from './registry/clock.ts';
 import { randomIds } from './registry/id-generator.ts';
 import { PolicyPullRules } from './pruning/pull-rules.ts';
 import { everyGet } from './registry/puller.ts';
+import { type Immutability, noImmutability } from './registry/immutability.ts';
 import { PullRecorder } from './registry/pull-recorder.ts';
 import { RecentManifests } from './registry/recent-manifests.ts';
 import { Reclaimer } from './registry/reclaimer.ts';
@@ -105,6 +106,7 @@ export interface RegistryParts {
   /** By which it is decided whose pulls count; undefined where everybody's do. */
   readonly policies?: PolicySet | undefined;
   readonly quotas?: Quotas | undefined;
+  readonly immutability?: Immutability | undefined;
   /** Unbounded where it is not given: nothing is uploaded. */
   readonly room?: Room;
 }
@@ -118,6 +120,7 @@ export function registryOf({
   traffic,
   policies,
   quotas = noQuotas,
+  immutability = noImmutability,
   retention = noRetention,
   room = unboundedRoom,
 }: RegistryParts): Registry {
@@ -130,6 +133,7 @@ export function registryOf({
     windows: { ...config.windows, historyMs: config.pulls.historyMs },
     sparse: config.manifests.sparse,
     quotas,
+    immutability,
     log,
     traffic,
     room,

@@ -2,6 +2,7 @@ import { all } from '../../src/metadata/operation.ts';
 import { repositoriesAfter } from '../../src/metadata/queries/usage.ts';
 import { repositoryFacts } from '../../src/pruning/item-facts.ts';
 import { RepositoryGraph } from '../../src/pruning/repository-graph.ts';
+import { noImmutability } from '../../src/registry/immutability.ts';
 import { evaluate } from '../../src/retention/evaluate.ts';
 import type { Bar } from '../collect/bars.ts';
 import { openRegistry } from './opened-registry.ts';
@@ -26,7 +27,7 @@ export async function reviewBar(directory: string, changes: number, now: number)
     if (repo === undefined) throw new Error('there is no repository');
     const cpu = process.cpuUsage();
     const startedAt = performance.now();
-    const graph = await RepositoryGraph.read(metadata, repo);
+    const graph = await RepositoryGraph.read(metadata, repo, noImmutability);
     const { facts } = repositoryFacts(graph, { descriptions: new Map(), now, leaseMs: windows.leaseMs });
     const readAt = performance.now();
     evaluate(policy, facts, now);

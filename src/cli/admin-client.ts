@@ -20,6 +20,7 @@ import { linesMediaType, type Progress, progress } from '../http/admin/lines.ts'
 import { adminPrefix, answerAdmin } from '../http/admin/routes.ts';
 import { jsonLines } from '../json-lines.ts';
 import { createLog } from '../log/log.ts';
+import { immutabilityOf } from '../immutability/in-force.ts';
 import { quotasOf } from '../quotas/in-force.ts';
 import { requestActor } from '../registry/actor.ts';
 import { systemClock } from '../registry/clock.ts';
@@ -111,7 +112,9 @@ async function withinProcess(
   const log = await quietLog();
   const traffic = { pulled: () => undefined, pushed: () => undefined };
   const quotas = await quotasOf(stores.metadata);
-  const registry = registryOf({ stores, config, clock: systemClock, log, traffic, quotas, retention: anyRetention });
+  const immutability = await immutabilityOf(stores.metadata);
+  const parts = { stores, config, clock: systemClock, log, traffic, quotas, immutability };
+  const registry = registryOf({ ...parts, retention: anyRetention });
   const measureDisk = () => diskSpace(stores.directory);
   const storage = new Storage({
     registry,

@@ -23,6 +23,7 @@ export const defineExplain: CommandDefinition = (command, end) => {
 function textOf(found: Explanation): string {
   const lines = [`${found.target} ${found.exists ? 'is here.' : 'is not here.'}`];
   if (found.pin !== undefined) lines.push(`It is pinned by ${found.pin.pinnedBy}: ${found.pin.reason}`);
+  if (found.immutable !== undefined) lines.push(immutableText(found.kind, found.immutable.rule));
   for (const manifest of found.manifests) lines.push(...manifestLines(manifest));
   if (found.wouldFree !== undefined) lines.push(`Deleting the tag would free ${freedText(found.wouldFree)}.`);
   for (const { state, sizeBytes, dueAt } of found.objects ?? []) {
@@ -47,6 +48,12 @@ function textOf(found: Explanation): string {
     lines.push(`  ${timeText(event.at)}  ${event.kind}  ${about}  by ${event.actor}${reason}${frees}`);
   }
   return lines.join('\n');
+}
+
+function immutableText(kind: Explanation['kind'], rule: string): string {
+  const what =
+    kind === 'repository' ? 'Nothing of it can be overwritten or deleted' : 'It can be neither overwritten nor deleted';
+  return `${what}: it is immutable by the rule ${rule}.`;
 }
 
 function manifestLines({ repository, digest, state, held, holds, nextReview, wouldFree }: Manifest): string[] {

@@ -96,5 +96,6 @@ const outcomeText: Readonly<Record<Outcome, string>> = {
   pulled: 'stays: it was pulled since',
   pinned: 'stays: it is pinned',
   held: 'stays: a tag, an index or a subject holds it by now',
+  immutable: 'stays: a rule says that it is immutable',
   'last-tag': 'stays: it would be the last tag of the repository',
 };

@@ -10,6 +10,7 @@ import { StartupError } from '../startup-error.ts';
 import { announcementOf, announcementText } from './announcement.ts';
 import { configuredAccess } from './configured-access.ts';
 import { configuredIssuers } from './configured-issuers.ts';
+import { configuredImmutability } from './configured-immutability.ts';
 import { configuredPolicies } from './configured-policies.ts';
 import { configuredQuotas } from './configured-quotas.ts';
 import { exitCodes } from './exit-codes.ts';
@@ -44,8 +45,15 @@ async function serve(flags: ConfigFlags): Promise<number> {
   const quotas = await configuredQuotas(loaded.quotas);
   const access = await configuredAccess(loaded.access, loaded.groups);
   const issuers = await configuredIssuers(loaded.issuers);
-  if (policies?.ok === false || quotas?.ok === false || access?.ok === false || issuers?.ok === false) {
-    const problems = [policies, quotas, access, issuers].flatMap((result) =>
+  const immutability = await configuredImmutability(loaded.immutable);
+  if (
+    policies?.ok === false ||
+    quotas?.ok === false ||
+    access?.ok === false ||
+    issuers?.ok === false ||
+    immutability?.ok === false
+  ) {
+    const problems = [policies, quotas, access, issuers, immutability].flatMap((result) =>
       result?.ok === false ? result.problems : [],
     );
     console.error(['wherry cannot start with this configuration:', ...problems].join('\n  '));
@@ -65,7 +73,8 @@ async function serve(flags: ConfigFlags): Promise<number> {
       quotas: quotas?.set,
       access: access?.rules,
       issuers: issuers?.set,
-      rules: rulesOf(loaded),
+      immutability: immutability?.set,
+      configuredRules: rulesOf(loaded),
     });
   } catch (error) {
     if (!(error instanceof StartupError)) throw error;

@@ -237,9 +237,9 @@ export class Collector {
   }
 
   async #handle(task: Task): Promise<void> {
-    const { clock, metadata, quotas, reclaimer, sessions, windows } = this.#registry;
+    const { clock, immutability, metadata, quotas, reclaimer, sessions, windows } = this.#registry;
     try {
-      const time = { now: clock.now(), windows, quotas };
+      const time = { now: clock.now(), windows, quotas, immutability };
       const isWriting = () => task.kind === 'upload' && sessions.isWriting(task.key1);
       // Bytes go only once it is on the disk that they may (R4, R37); nothing else that a review does must outlast a power cut.
       const outcome = await (mayReclaim(task)

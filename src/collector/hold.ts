@@ -4,6 +4,7 @@ import { findPin } from '../metadata/queries/pins.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import { leaseEnd } from '../registry/lease-end.ts';
+import type { Immutability } from '../registry/immutability.ts';
 import type { Quotas } from '../registry/quotas.ts';
 import type { Windows } from '../registry/registry.ts';
 
@@ -15,6 +16,7 @@ export interface ReviewTime {
   readonly now: number;
   readonly windows: Windows;
   readonly quotas: Quotas;
+  readonly immutability: Immutability;
 }
 
 /** How often it is looked whether a repository is still pinned, for what nothing else holds in it, in ms. */

@@ -122,16 +122,17 @@ function* remove(repo: RepositoryName, row: ManifestRow, { digest, time }: Remov
   yield* forgetIfEmpty(repo, now);
 }
 
-/** Removes the tags by which older clients keep what belongs to a manifest, but for pinned ones. @returns what they pointed at */
+/** Removes the tags by which older clients keep what belongs to a manifest, but for pinned and immutable ones. @returns what they pointed at */
 function* removeTagsAbout(
   repo: RepositoryName,
   digest: Digest,
-  { now, windows, quotas }: ReviewTime,
+  { now, windows, quotas, immutability }: ReviewTime,
 ): Operation<Digest[]> {
   const pointedAt: Digest[] = [];
   for (const name of tagsAbout(digest)) {
     if ((yield* first(tagTarget, { repo, name })) === undefined) continue;
     if ((yield* pinOfTag(repo, name)) !== undefined) continue;
+    if (immutability.ofTag(repo, name) !== undefined) continue;
     const removed = yield* first(deleteTag, { repo, name });
     if (removed === undefined) continue;
     yield* uncountTags(quotas.of(repo), repo, [name]);

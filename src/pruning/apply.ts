@@ -154,6 +154,7 @@ async function becameOf(
 function changeOf(item: Item, planned: PlannedItem): Retirement | undefined {
   if (item.digest !== planned.digest) return 'pushed';
   if (item.isPinned) return 'pinned';
+  if (item.immutableBy !== undefined) return 'immutable';
   if (item.follows !== null) return 'held';
   if ((item.pushedAt ?? Infinity) > planned.pushedAt) return 'pushed';
   if (item.kind === 'tag' && (item.taggedAt ?? Infinity) > (planned.taggedAt ?? planned.pushedAt)) return 'pushed';

@@ -120,6 +120,7 @@ class TagNodeFacts extends NodeFacts implements TagFacts {
   readonly taggedAt: number;
   readonly pulledAt: number | null;
   readonly isPinned: boolean;
+  readonly immutableBy: string | undefined;
   /** What a tag leads to may be a child or a referrer: the tag itself is still one that somebody has given. */
   readonly follows: 'subject' | null;
 
@@ -131,6 +132,7 @@ class TagNodeFacts extends NodeFacts implements TagFacts {
     this.taggedAt = tag.movedAt;
     this.pulledAt = later(tag.lastPulledAt, pulledAt(manifest));
     this.isPinned = tag.isPinned || manifest.isPinned || maker.graph.isPinned;
+    this.immutableBy = tag.immutableBy;
     this.follows = tag.about === undefined ? null : 'subject';
   }
 }
@@ -142,6 +144,7 @@ class UntaggedNodeFacts extends NodeFacts implements UntaggedFacts {
   readonly untaggedAt: number | null;
   readonly pulledAt: number | null;
   readonly isPinned: boolean;
+  readonly immutableBy: string | undefined;
   readonly follows: 'index' | 'subject' | null;
 
   constructor(maker: FactsMaker, manifest: ManifestNode) {
@@ -151,6 +154,7 @@ class UntaggedNodeFacts extends NodeFacts implements UntaggedFacts {
     this.untaggedAt = manifest.releasedAt;
     this.pulledAt = pulledAt(manifest);
     this.isPinned = manifest.isPinned || maker.graph.isPinned;
+    this.immutableBy = maker.graph.immutableBy;
     this.follows = followed(manifest);
   }
 }

@@ -163,7 +163,7 @@ export async function planRepository(
 ): Promise<RepositoryPlan> {
   const { metadata, windows } = registry;
   const changes = await metadata.read(() => changesNow(repo));
-  const graph = await RepositoryGraph.read(metadata, repo);
+  const graph = await RepositoryGraph.read(metadata, repo, registry.immutability);
   if (asksForContents(policy)) await graph.readBlobs(metadata);
   const descriptions = await readDescriptions(registry, graph, policy);
   const { facts, nodes } = repositoryFacts(graph, { descriptions, now, leaseMs: windows.leaseMs });

@@ -60,10 +60,10 @@ export async function readHistory(
   repo: RepositoryName,
   policy: Policy | undefined,
 ): Promise<RepositoryHistory> {
-  const { metadata, clock } = registry;
+  const { metadata, clock, immutability } = registry;
   const now = clock.now();
   const rows = await readPushes(metadata, repo);
-  const graph = await RepositoryGraph.read(metadata, repo);
+  const graph = await RepositoryGraph.read(metadata, repo, registry.immutability);
   await graph.readBlobs(metadata);
   const descriptions = policy === undefined ? new Map<never, never>() : await readDescriptions(registry, graph, policy);
   const pulls = await readPulls(metadata, repo, now);
@@ -81,13 +81,20 @@ export async function readHistory(
   for (const { digest, was } of rows) {
     for (const each of [digest, was]) if (each !== null && !manifests.has(each)) manifests.set(each, unknown(each));
   }
+  const happenings = happeningsOf(rows, graph, now);
   return {
     repo,
     manifests,
-    happenings: happeningsOf(rows, graph, now),
+    happenings,
     pulls: [...pulls, ...pullsBefore(graph, pulls)].sort((one, other) => one.lastAt - other.lastAt),
     isPinned: graph.isPinned,
-    pinnedTags: new Set(graph.tags.filter(({ isPinned }) => isPinned).map(({ name }) => name)),
+    pinnedTags: new Set([
+      ...graph.tags.filter(({ isPinned }) => isPinned).map(({ name }) => name),
+      // What a rule would have kept too, had it been there.
+      ...happenings.flatMap(({ tag }) =>
+        tag !== undefined && immutability.ofTag(repo, tag) !== undefined ? [tag] : [],
+      ),
+    ]),
   };
 }
 

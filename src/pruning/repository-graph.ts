@@ -10,6 +10,7 @@ import {
 import type { MetadataStore } from '../metadata/store.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
+import type { Immutability } from '../registry/immutability.ts';
 import { subjectOfTag } from '../oci/tags-about.ts';
 import type { Content } from '../retention/facts.ts';
 
@@ -51,6 +52,8 @@ export interface TagNode {
   readonly touchedAt: number;
   readonly lastPulledAt: number | null;
   readonly isPinned: boolean;
+  /** The rule by which it can be neither overwritten nor deleted. */
+  readonly immutableBy: string | undefined;
   /** The manifest that it is about, if that is here. */
   readonly about: ManifestNode | undefined;
 }
@@ -69,22 +72,34 @@ export class RepositoryGraph {
   readonly manifests: ReadonlyMap<Digest, ManifestNode>;
   readonly tags: readonly TagNode[];
   readonly isPinned: boolean;
+  /** The rule by which nothing of it is deleted. */
+  readonly immutableBy: string | undefined;
   readonly #tagsAbout: readonly TagNode[];
   #hasBlobs = false;
 
   private constructor(
     repo: RepositoryName,
-    { manifests, tags, isPinned }: Pick<RepositoryGraph, 'manifests' | 'tags' | 'isPinned'>,
+    {
+      manifests,
+      tags,
+      isPinned,
+      immutableBy,
+    }: Pick<RepositoryGraph, 'manifests' | 'tags' | 'isPinned' | 'immutableBy'>,
   ) {
     this.repo = repo;
     this.manifests = manifests;
     this.tags = tags;
     this.isPinned = isPinned;
+    this.immutableBy = immutableBy;
     this.#tagsAbout = tags.filter(({ about }) => about !== undefined);
   }
 
   /** Reads a repository, in steps: what changes meanwhile may be there as it was or as it is. */
-  static async read(metadata: MetadataStore, repo: RepositoryName): Promise<RepositoryGraph> {
+  static async read(
+    metadata: MetadataStore,
+    repo: RepositoryName,
+    immutability: Immutability,
+  ): Promise<RepositoryGraph> {
     const pins = await metadata.read(() => all(pinsOfRepository, { repo }));
     const pinnedTags = new Set<string>(pins.filter(({ kind }) => kind === 'tag').map(({ name }) => name));
     const pinnedManifests = new Set<string>(pins.filter(({ kind }) => kind === 'manifest').map(({ name }) => name));
@@ -151,13 +166,15 @@ export class RepositoryGraph {
         touchedAt: row.touched_at,
         lastPulledAt: row.last_pulled_at,
         isPinned: pinnedTags.has(row.name),
+        immutableBy: immutability.ofTag(repo, row.name),
         about,
       };
       tags.push(tag);
       manifest.tags = withOne(manifest.tags, tag);
       if (about !== undefined) about.tagsAbout = withOne(about.tagsAbout, tag);
     }
-    return new RepositoryGraph(repo, { manifests, tags, isPinned });
+    const immutableBy = immutability.ofRepository(repo);
+    return new RepositoryGraph(repo, { manifests, tags, isPinned, immutableBy });
   }
 
   /** Whether the blobs have been read. */
@@ -184,7 +201,7 @@ export class RepositoryGraph {
   /**
    * The manifests that stay for good once something is gone and the windows of all that nothing holds are over, by the
    * rules of the collector: those below a tag, a pin, or what stays without either. A tag about a manifest goes with it,
-   * unless it is pinned.
+   * unless it is pinned or immutable.
    *
    * @param staysByItself whether a manifest stays, though no tag, pin, index or subject holds it
    */
@@ -202,7 +219,8 @@ export class RepositoryGraph {
       );
       const before = gone.size;
       for (const tag of this.#tagsAbout) {
-        if (!tag.isPinned && tag.about !== undefined && !held.has(tag.about)) gone.add(tag);
+        if (!tag.isPinned && tag.immutableBy === undefined && tag.about !== undefined && !held.has(tag.about))
+          gone.add(tag);
       }
       if (gone.size === before) return held;
     }

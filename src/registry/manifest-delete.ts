@@ -7,6 +7,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
 import { type Actor, anyClient } from './actor.ts';
 import { recordEvent } from './events.ts';
+import { type ImmutabilityRefusal, refusalOfManifest, refusalOfTag } from './immutability.ts';
 import { pinAgainstDelete, pinAgainstTagDelete, type PinRefusal } from './pin.ts';
 import { keepsHistory, rememberManifestGone, rememberTagGone } from './history.ts';
 import { failedPrecondition, type Precondition, type PreconditionFailure } from './precondition.ts';
@@ -25,12 +26,13 @@ export type DeleteManifestOutcome =
   | { readonly outcome: 'unknown' }
   | { readonly outcome: 'referenced'; readonly indexes: readonly Digest[] }
   | PinRefusal
+  | ImmutabilityRefusal
   | PreconditionFailure;
 
 /**
  * T_manifest_delete: hides a manifest at once and takes the tags along that point at it in this transaction, no others
  * (R12). Its edges stay for the trash window, so that everything it needs stays too. Refused while a visible index
- * lists it (R17), or while it or one of the tags is pinned.
+ * lists it (R17), or while it or one of the tags is pinned or immutable.
  */
 export async function deleteManifest(
   registry: Registry,
@@ -48,6 +50,8 @@ export async function deleteManifest(
       if (parents.length > 0) return { outcome: 'referenced', indexes: parents.map((parent) => parent.digest) };
       const pin = yield* pinAgainstDelete(repo, digest);
       if (pin !== undefined) return { outcome: 'pinned', pin };
+      const immutable = yield* refusalOfManifest(registry.immutability, repo, digest);
+      if (immutable !== undefined) return immutable;
       const unmet = yield* failedPrecondition(repo, { kind: 'digest', digest }, precondition);
       if (unmet !== undefined) return unmet;
       const removed = yield* all(deleteTagsOf, { repo, manifest: digest });
@@ -79,11 +83,12 @@ export type DeleteTagOutcome =
   | { readonly outcome: 'deleted'; readonly manifest: Digest }
   | { readonly outcome: 'unknown' }
   | PinRefusal
+  | ImmutabilityRefusal
   | PreconditionFailure;
 
 /**
  * T_tag_delete: removes a tag; what it pointed at is remembered for the trash window (R23) and reviewed after it. With a
- * precondition, a tag that was moved meanwhile stays; so does one that is pinned, or whose repository is.
+ * precondition, a tag that was moved meanwhile stays; so does one that is pinned or immutable, or whose repository is.
  */
 export async function removeTag(
   registry: Registry,
@@ -100,6 +105,8 @@ export async function removeTag(
       if ((yield* first(tagTarget, { repo, name })) === undefined) return { outcome: 'unknown' };
       const pin = yield* pinAgainstTagDelete(repo, name);
       if (pin !== undefined) return { outcome: 'pinned', pin };
+      const immutable = refusalOfTag(registry.immutability, repo, name);
+      if (immutable !== undefined) return immutable;
       const unmet = yield* failedPrecondition(repo, { kind: 'tag', tag: name }, precondition);
       if (unmet !== undefined) return unmet;
       const removed = yield* first(deleteTag, { repo, name });

@@ -19,6 +19,7 @@ import type { Reference } from '../oci/reference.ts';
 import { subjectOfTag } from '../oci/tags-about.ts';
 import { type Actor, anyClient } from './actor.ts';
 import { recordEvent } from './events.ts';
+import { type Immutability, type ImmutabilityRefusal, refusalOfTag } from './immutability.ts';
 import { pinOfTag, type PinRefusal } from './pin.ts';
 import { keepsHistory, rememberManifest, rememberTag, type TagBefore } from './history.ts';
 import { failedPrecondition, type Precondition, type PreconditionFailure } from './precondition.ts';
@@ -60,6 +61,7 @@ export type PutManifestOutcome =
   | { readonly outcome: 'blocked'; readonly digest: Digest; readonly reason: string }
   | { readonly outcome: 'overwrite-denied'; readonly tag: TagName }
   | PinRefusal
+  | ImmutabilityRefusal
   | PreconditionFailure;
 
 /**
@@ -82,6 +84,7 @@ export async function putManifest(registry: Registry, request: PutManifestReques
       sparse: registry.sparse,
       retention: registry.retention,
       quota: registry.quotas.of(request.repo),
+      immutability: registry.immutability,
       now,
       leaseUntil: now + registry.windows.leaseMs,
       trashUntil: now + registry.windows.trashMs,
@@ -96,6 +99,7 @@ interface Put extends PutManifestRequest {
   readonly sparse: SparsePolicy;
   readonly retention: RetentionScope;
   readonly quota: Quota | undefined;
+  readonly immutability: Immutability;
   readonly now: number;
   readonly leaseUntil: number;
   readonly trashUntil: number;
@@ -122,6 +126,8 @@ function* put(request: Put): Operation<PutManifestOutcome> {
   for (const { name } of moved) {
     const pin = yield* pinOfTag(repo, name);
     if (pin !== undefined) return { outcome: 'pinned', pin };
+    const immutable = refusalOfTag(request.immutability, repo, name);
+    if (immutable !== undefined) return immutable;
   }
   // Last of the refusals: a condition counts only where the push would succeed without it (RFC 9110, 13.2.1).
   const unmet = yield* failedPrecondition(repo, request.reference, request.precondition);

@@ -3,6 +3,7 @@ import type { Log } from '../log/log.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import type { Clock } from './clock.ts';
 import type { IdGenerator } from './id-generator.ts';
+import type { Immutability } from './immutability.ts';
 import type { PullRules } from './puller.ts';
 import type { PullRecorder } from './pull-recorder.ts';
 import type { Quotas } from './quotas.ts';
@@ -47,6 +48,7 @@ export interface Registry {
   readonly windows: Windows;
   readonly sparse: SparsePolicy;
   readonly quotas: Quotas;
+  readonly immutability: Immutability;
   readonly log: Log;
   readonly traffic: Traffic;
   readonly room: Room;

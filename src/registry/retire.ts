@@ -11,6 +11,7 @@ import type { RepositoryName, TagName } from '../oci/names.ts';
 import type { Actor } from './actor.ts';
 import { recordEvent } from './events.ts';
 import { keepsHistory, rememberManifestGone, rememberTagGone } from './history.ts';
+import type { Immutability } from './immutability.ts';
 import { pinAgainstTagDelete, pinOfManifest, pinOfRepository } from './pin.ts';
 import { uncountTags } from './quota-usage.ts';
 import type { Quota } from './quotas.ts';
@@ -49,6 +50,8 @@ export type Retirement =
   | 'pushed'
   | 'pulled'
   | 'pinned'
+  /** A rule says that it can be neither overwritten nor deleted. */
+  | 'immutable'
   /** A manifest that a tag or an index holds by now. */
   | 'held'
   /** There would be no tag left that is not about something. */
@@ -105,6 +108,7 @@ export async function retire(registry: Registry, request: RetireRequest): Promis
         leaseMs: windows.leaseMs,
         waiting: pulls.waitingIn(repo),
         quota: quotas.of(repo),
+        immutability: registry.immutability,
         keepsHistory: keepsHistory(windows),
       };
       const retirements: Retirement[] = [];
@@ -153,6 +157,7 @@ interface Retiring extends RetireRequest {
   readonly trashUntil: number;
   readonly leaseUntil: number;
   readonly quota: Quota | undefined;
+  readonly immutability: Immutability;
   readonly keepsHistory: boolean;
   /** Pulled, but only noted in memory. */
   readonly waiting: ReadonlySet<Digest>;
@@ -166,6 +171,7 @@ function* retireOneTag(retiring: Retiring, item: Retirable, name: TagName): Oper
   if (current.manifest !== digest) return 'pushed';
   if ((yield* pinAgainstTagDelete(repo, name)) !== undefined) return 'pinned';
   if ((yield* pinOfManifest(repo, digest)) !== undefined) return 'pinned';
+  if (retiring.immutability.ofTag(repo, name) !== undefined) return 'immutable';
   if (yield* isPulledSince(retiring, item)) return 'pulled';
   if (retiring.keepsLastTag === true && !(yield* hasAnotherTag(repo, name))) return 'last-tag';
   const judged = { pushedAt, taggedAt: taggedAt ?? pushedAt, pulledAt: pulledAt ?? 0 };
@@ -205,6 +211,7 @@ function* retireManifest(retiring: Retiring, item: Retirable): Operation<Retirem
   if (row.subject !== null && (yield* first(manifestTimes, { repo, digest: row.subject })) !== undefined) return 'held';
   if ((yield* pinOfManifest(repo, digest)) !== undefined) return 'pinned';
   if ((yield* pinOfRepository(repo)) !== undefined) return 'pinned';
+  if (retiring.immutability.ofRepository(repo) !== undefined) return 'immutable';
   if (row.pushed_at > pushedAt || Math.min(now, row.lease_until - leaseMs) > pushedAt) return 'pushed';
   if (yield* isPulledSince(retiring, item)) return 'pulled';
   if (retiring.keepsHistory) yield* rememberManifestGone({ at: now, repo, digest }, row);

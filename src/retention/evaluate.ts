@@ -20,6 +20,7 @@ export interface Verdict {
 /** Why something is kept or pruned; reason.ts puts it into words. */
 export type Cause =
   | { readonly kind: 'pinned' }
+  | { readonly kind: 'immutable'; readonly by: string }
   | { readonly kind: 'follows'; readonly what: 'index' | 'subject' }
   | { readonly kind: 'rule'; readonly rule: Rule }
   | { readonly kind: 'default' }
@@ -40,7 +41,7 @@ export interface Evaluation {
 /**
  * Decides what of a repository stays and what goes by a policy, at a time. The same facts always give the same verdicts.
  *
- * In this order: what is pinned, or follows an index or a subject, stays. What a rule that keeps names stays. What a rule
+ * In this order: what is pinned or immutable, or follows an index or a subject, stays. What a rule that keeps names stays. What a rule
  * that prunes names goes, and else the policy's default says. But nothing goes of which nobody knows when it was pushed,
  * nothing within its grace, and, unless the policy allows it, not the last tag.
  */
@@ -107,6 +108,9 @@ class RepositoryEvaluation {
 
   #decision(item: Item, place: number): Pick<Verdict, 'action' | 'cause'> {
     if (item.isPinned) return pinned;
+    if (item.immutableBy !== undefined) {
+      return { action: 'keep', cause: { kind: 'immutable', by: item.immutableBy } };
+    }
     if (item.follows !== null) return { action: 'keep', cause: { kind: 'follows', what: item.follows } };
     const keeping = findApplying(this.#keeping, place, this.#now);
     if (keeping !== undefined) return { action: 'keep', cause: { kind: 'rule', rule: keeping.rule } };

@@ -55,6 +55,8 @@ interface ItemFacts {
   readonly contents: readonly Content[];
   /** Whether the tag, the manifest or the repository is pinned. */
   readonly isPinned: boolean;
+  /** The rule by which it can be neither overwritten nor deleted; undefined where there is none. */
+  readonly immutableBy?: string | undefined;
   /** What it goes with, so that no rule selects it: an index that lists it, or the subject that it is about. */
   readonly follows: 'index' | 'subject' | null;
 }

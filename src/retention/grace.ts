@@ -14,5 +14,6 @@ export function graceUntil(
   const grace = bornAt + graceMs;
   const until =
     item.kind === 'tag' ? grace : Math.max(grace, Math.max(usedAt, item.untaggedAt ?? -Infinity) + untaggedGraceMs);
-  return item.isPinned || item.follows !== null || Number.isNaN(until) ? Infinity : until;
+  const isHeld = item.isPinned || item.immutableBy !== undefined || item.follows !== null;
+  return isHeld || Number.isNaN(until) ? Infinity : until;
 }

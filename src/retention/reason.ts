@@ -13,6 +13,8 @@ export function reasonText(policy: Policy, { item, action, cause }: Verdict, now
   switch (cause.kind) {
     case 'pinned':
       return 'it is pinned';
+    case 'immutable':
+      return `it is immutable: rule ${cause.by}`;
     case 'follows':
       return cause.what === 'index' ? 'an index lists it, and it stays as long' : 'it goes with its subject';
     case 'rule':

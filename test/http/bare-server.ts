@@ -13,6 +13,7 @@ import { Metrics } from '../../src/metrics/metrics.ts';
 import type { Clock } from '../../src/registry/clock.ts';
 import { dueReviews } from '../../src/registry/collector-pause.ts';
 import { randomIds } from '../../src/registry/id-generator.ts';
+import { noImmutability } from '../../src/registry/immutability.ts';
 import { everyGet } from '../../src/registry/puller.ts';
 import { PullRecorder } from '../../src/registry/pull-recorder.ts';
 import { noQuotas } from '../../src/registry/quotas.ts';
@@ -93,6 +94,7 @@ export class BareServer implements AsyncDisposable {
         reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
         retention: noRetention,
         quotas: noQuotas,
+        immutability: noImmutability,
       },
       metrics,
       admin: {

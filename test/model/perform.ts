@@ -160,7 +160,7 @@ const actor = anyClient;
 /** A tag as a retention policy sees it, which writes the pulls first. */
 async function seenTag(registry: Registry, repo: RepositoryName, tag: TagName): Promise<Retirable | undefined> {
   await registry.pulls.flush();
-  const graph = await RepositoryGraph.read(registry.metadata, repo);
+  const graph = await RepositoryGraph.read(registry.metadata, repo, registry.immutability);
   const context = { descriptions: new Map(), now: registry.clock.now(), leaseMs: registry.windows.leaseMs };
   const found = repositoryFacts(graph, context).facts.tags.find(({ name }) => name === tag);
   if (found === undefined || found.pushedAt === null) return undefined;

@@ -23,6 +23,7 @@ import type { Log } from '../../src/log/log.ts';
 import { SqliteMetadataStore } from '../../src/metadata/sqlite/store.ts';
 import type { MetadataStore } from '../../src/metadata/store.ts';
 import { randomIds } from '../../src/registry/id-generator.ts';
+import { type Immutability, noImmutability } from '../../src/registry/immutability.ts';
 import { everyGet } from '../../src/registry/puller.ts';
 import { PullRecorder } from '../../src/registry/pull-recorder.ts';
 import { putInForce } from '../../src/quotas/in-force.ts';
@@ -46,6 +47,8 @@ export interface WorldSettings {
   readonly windows: Windows;
   readonly sparse: SparsePolicy;
   readonly mutation?: Mutation;
+  /** What can be neither overwritten nor deleted. */
+  readonly immutability?: Immutability;
   /** What is limited from the next start on. */
   readonly quotas?: () => QuotaSet | undefined;
 }
@@ -296,6 +299,7 @@ export class World implements AsyncDisposable {
       reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
       retention: noRetention,
       quotas: set ?? noQuotas,
+      immutability: this.#settings.immutability ?? noImmutability,
     };
     const pace = new Pace({
       batch: 4,

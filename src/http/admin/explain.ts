@@ -73,6 +73,8 @@ const explanation = z.object({
   exists: z.boolean(),
   /** Pins of the tag or the repository itself. */
   pin: z.object({ target: z.string(), reason: z.string(), pinnedBy: z.string(), pinnedAt: time }).optional(),
+  /** The rule by which the tag can be neither overwritten nor deleted, or nothing of the repository deleted. */
+  immutable: z.object({ rule: z.string() }).optional(),
   manifests: z.array(manifest),
   /** What deleting the tag alone would free. */
   wouldFree: wouldFree.optional(),
@@ -155,6 +157,7 @@ async function ofTarget({ registry }: AdminCall, { repo, tag, digest }: Target):
       kind: 'tag',
       exists: found.manifest !== undefined,
       ...(found.pin !== undefined && { pin: shownPin(found.pin) }),
+      ...shownRule(registry.immutability.ofTag(repo, tag)),
       manifests: found.manifest === undefined ? [] : [shownManifest(found.manifest)],
       ...(found.wouldFree !== undefined && { wouldFree: shownRelease(found.wouldFree) }),
       inTrash: found.inTrash.map((row) => ({ digest: row.manifest, until: timeText(row.purge_after) })),
@@ -167,9 +170,14 @@ async function ofTarget({ registry }: AdminCall, { repo, tag, digest }: Target):
     kind: 'repository',
     exists: found.exists,
     ...(found.pin !== undefined && { pin: shownPin(found.pin) }),
+    ...shownRule(registry.immutability.ofRepository(repo)),
     manifests: [],
     events: found.events.map(shownEvent),
   };
+}
+
+function shownRule(rule: string | undefined): Pick<Explanation, 'immutable'> {
+  return rule === undefined ? {} : { immutable: { rule } };
 }
 
 function shownManifest(one: ManifestExplanation): z.input<typeof manifest> {

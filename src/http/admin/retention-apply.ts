@@ -38,7 +38,7 @@ export const applyThePlan = endpoint({
     items: z.array(
       z.object({
         /** What became of it; all but `pruned` says why it stays, or that it is not there any more. */
-        outcome: z.enum(['pruned', 'gone', 'pushed', 'pulled', 'pinned', 'held', 'last-tag']),
+        outcome: z.enum(['pruned', 'gone', 'pushed', 'pulled', 'pinned', 'immutable', 'held', 'last-tag']),
         /** What its going frees after all before it, once the time in the trash is over. */
         freesBytes: z.number().int(),
       }),

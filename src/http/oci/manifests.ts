@@ -5,6 +5,7 @@ import { parseReference, type Reference } from '../../oci/reference.ts';
 import { deleteManifest, removeTag } from '../../registry/manifest-delete.ts';
 import { getManifest, headManifestForPull, headManifestForPush } from '../../registry/manifest-get.ts';
 import { putManifest, type PutManifestOutcome } from '../../registry/manifest-put.ts';
+import type { ImmutabilityRefusal } from '../../registry/immutability.ts';
 import { type Pin, pinTargetText } from '../../registry/pin.ts';
 import type { PreconditionFailure } from '../../registry/precondition.ts';
 import type { FoundManifest } from '../../registry/recent-manifests.ts';
@@ -109,6 +110,8 @@ export async function deleteManifestOf(call: Call, repo: RepositoryName, referen
         return refuse(call, manifestUnknown(repo, reference));
       case 'pinned':
         return refuse(call, pinProblem(removed.pin));
+      case 'immutable':
+        return refuse(call, deleteImmutable(call, repo, removed));
       case 'precondition-failed':
         return refuse(call, preconditionProblem(call, repo, reference, removed));
     }
@@ -119,6 +122,8 @@ export async function deleteManifestOf(call: Call, repo: RepositoryName, referen
       return answer(call, 202, { 'docker-content-digest': reference.digest });
     case 'pinned':
       return refuse(call, pinProblem(deleted.pin));
+    case 'immutable':
+      return refuse(call, deleteImmutable(call, repo, deleted));
     case 'precondition-failed':
       return refuse(call, preconditionProblem(call, repo, reference, deleted));
     case 'unknown':
@@ -176,6 +181,8 @@ function putProblem(
       return preconditionProblem(call, repo, reference, outcome);
     case 'pinned':
       return pinProblem(outcome.pin);
+    case 'immutable':
+      return overwriteImmutable(call, repo, outcome);
     case 'over-quota':
       return overQuotaProblem(call, repo, outcome.over);
     case 'invalid':
@@ -218,6 +225,27 @@ function pinProblem(pin: Pin): Problem {
     code: 'DENIED',
     message: `${target} is pinned (${pin.reason}), so nothing was changed: an operator can take the pin away with "wherry unpin ${target}"`,
     detail: { pin: target, reason: pin.reason, pinnedBy: pin.pinnedBy, pinnedAt: new Date(pin.pinnedAt).toISOString() },
+  };
+}
+
+/** Another tag would be taken, so this is a conflict. Where the tag leads is not said, as in `overwriteDenial`. */
+function overwriteImmutable(call: Call, repo: RepositoryName, { rule, tag }: ImmutabilityRefusal): Problem {
+  call.noteDenial('tag-overwrite', repo, `${tag ?? 'a manifest'} is immutable, by the rule ${rule}`);
+  return {
+    code: 'DENIED',
+    status: 409,
+    message: `the tag ${tag} of ${repo} is immutable (rule ${rule}) and leads to another manifest: nothing was changed, push under another tag`,
+    detail: { repository: repo, tag, rule },
+  };
+}
+
+function deleteImmutable(call: Call, repo: RepositoryName, { rule, tag }: ImmutabilityRefusal): Problem {
+  const what = tag === undefined ? `everything in ${repo}` : `the tag ${tag} of ${repo}`;
+  call.noteDenial('delete', repo, `${tag ?? 'the repository'} is immutable, by the rule ${rule}`);
+  return {
+    code: 'DENIED',
+    message: `${what} is immutable (rule ${rule}): nothing was deleted`,
+    detail: { repository: repo, ...(tag !== undefined && { tag }), rule },
   };
 }
 
