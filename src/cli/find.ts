@@ -2,6 +2,7 @@ import { InvalidArgumentError } from 'commander';
 import type { z } from 'zod';
 import { parseByteSize } from '../config/byte-size.ts';
 import { findInLayers } from '../http/admin/find.ts';
+import { printable } from '../oci/quote.ts';
 import { adminCommand } from './admin-command.ts';
 import type { Listener } from './admin-client.ts';
 import type { CommandDefinition } from './command-definition.ts';
@@ -100,6 +101,7 @@ function found(admin: Listener, patterns: readonly string[], flags: FindFlags, p
   };
 }
 
+/** Names in layers are anybody's. */
 function rowOf({ path, type, entrySizeBytes, linkTarget, isWhiteout, digest, ...uses }: Hit): readonly string[] {
   const target = linkTarget === undefined ? '' : ` -> ${printable(linkTarget)}`;
   const shown = `${printable(path)}${type === 'directory' ? '/' : ''}${target}`;
@@ -137,14 +139,6 @@ function progressText({ blobs, bytes, totalBlobs, totalBytes }: Progress): strin
   const ofBlobs = totalBlobs === undefined ? '' : ` of ${totalBlobs.toLocaleString('en')}`;
   const ofBytes = totalBytes === undefined ? '' : ` of ${bytesText(totalBytes)}`;
   return `${blobs.toLocaleString('en')}${ofBlobs} blobs, ${bytesText(bytes)}${ofBytes}`;
-}
-
-/** Names in layers are anybody's: one must not steer a terminal. */
-function printable(text: string): string {
-  return text.replaceAll(
-    /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }
 
 function collect(text: string, before: readonly string[] = []): readonly string[] {

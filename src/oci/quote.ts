@@ -9,8 +9,13 @@ const unprintable = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
  */
 export function quote(text: string): string {
   const cut = text.length <= longestQuote ? text : text.slice(0, longestQuote);
-  const quoted = JSON.stringify(cut).replace(unprintable, escaped);
+  const quoted = printable(JSON.stringify(cut));
   return cut === text ? quoted : `${quoted}…`;
+}
+
+/** What a client sent, whole and as it is, but for what would break a line or steer a terminal, which is escaped. */
+export function printable(text: string): string {
+  return text.replace(unprintable, escaped);
 }
 
 function escaped(character: string): string {
