@@ -276,7 +276,11 @@ describe('a bomb', () => {
     ['zstd', zstdCompressSync],
   ])('of %s takes no memory', async (_, compress) => {
     const zeros = compress(mib);
-    const bytes = Buffer.concat([compress(start), ...Array.from({ length: 1024 }, () => zeros), compress(file('.env'))]);
+    const bytes = Buffer.concat([
+      compress(start),
+      ...Array.from({ length: 1024 }, () => zeros),
+      compress(file('.env')),
+    ]);
     Bun.gc(true);
     const before = process.memoryUsage.rss();
     const { entries } = await readLayer(bytes);
