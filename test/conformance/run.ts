@@ -1,9 +1,10 @@
 // npm run conformance: the conformance suite of the OCI distribution specification, every option on, against a fresh
 // `wherry serve` for each run. With `-- --registry HOST:PORT`, against a registry that runs already.
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { passwordLines, passwordOf } from '../access/guarded-registry.ts';
 import { goTool } from '../install/go-tools.ts';
 import { freePort, ServerProcess } from '../server/server-process.ts';
 import { runSuite, type SpecVersion } from './suite.ts';
@@ -14,6 +15,8 @@ interface Variant {
   readonly name: string;
   readonly version: SpecVersion;
   readonly sparse: boolean;
+  /** Whether the registry wants a name and a password. */
+  readonly guarded?: boolean;
 }
 
 const variants: readonly Variant[] = [
@@ -21,6 +24,7 @@ const variants: readonly Variant[] = [
   { name: 'dev', version: 'dev', sparse: false },
   { name: '1.1 sparse', version: '1.1', sparse: true },
   { name: 'dev sparse', version: 'dev', sparse: true },
+  { name: '1.1 guarded', version: '1.1', sparse: false, guarded: true },
 ];
 
 const projectDirectory = path.join(import.meta.dir, '..', '..');
@@ -30,8 +34,20 @@ function resultsDirectory(variant: Variant): string {
 }
 
 async function runAgainst(variant: Variant, registry: string, program: string): Promise<SuiteReport> {
-  const { version, sparse } = variant;
-  return await runSuite({ program, registry, version, sparse, resultsDirectory: resultsDirectory(variant) });
+  const { version, sparse, guarded = false } = variant;
+  const login = guarded ? { name: user, password: passwordOf(user) } : undefined;
+  return await runSuite({ program, registry, version, sparse, login, resultsDirectory: resultsDirectory(variant) });
+}
+
+const user = 'suite';
+
+/** A configuration by which only one user may do something, and no more than the suite asks for. */
+async function guardedConfiguration(directory: string): Promise<string> {
+  const [users, config] = [path.join(directory, 'htpasswd'), path.join(directory, 'wherry.yaml')];
+  await writeFile(users, await passwordLines([user]));
+  const rule = { who: { users: [user] }, repositories: '**', actions: ['pull', 'push', 'tag-overwrite', 'delete'] };
+  await writeFile(config, JSON.stringify({ auth: { htpasswd: users }, access: [rule] }));
+  return config;
 }
 
 async function runAgainstWherry(variant: Variant, program: string): Promise<SuiteReport> {
@@ -42,7 +58,10 @@ async function runAgainstWherry(variant: Variant, program: string): Promise<Suit
     const main = path.join(projectDirectory, 'src', 'main.ts');
     await using server = await ServerProcess.start(port, path.join(directory, 'server.log'), {
       command: [process.execPath, main, 'serve', '--listen', address, '--data', path.join(directory, 'data')],
-      environment: variant.sparse ? { WHERRY_MANIFESTS_SPARSE: 'allow' } : {},
+      environment: {
+        ...(variant.sparse && { WHERRY_MANIFESTS_SPARSE: 'allow' }),
+        ...(variant.guarded && { WHERRY_CONFIG: await guardedConfiguration(directory) }),
+      },
     });
     const report = await runAgainst(variant, address, program);
     const exitCode = await server.stop();
@@ -79,7 +98,7 @@ function judge(variant: Variant, { counts, findings }: SuiteReport): { passed: n
 
 const { values: options } = parseArgs({ options: { registry: { type: 'string' } } });
 const total = { passed: 0, failed: 0 };
-for (const variant of variants) {
+for (const variant of variants.filter(({ guarded }) => options.registry === undefined || !guarded)) {
   try {
     const program = await goTool('conformance');
     const report =

@@ -15,6 +15,8 @@ export interface SuiteRun {
   readonly version: SpecVersion;
   /** Whether manifests are pushed whose blobs were not. */
   readonly sparse: boolean;
+  /** As whom it logs in; undefined: it does not. */
+  readonly login?: { readonly name: string; readonly password: string } | undefined;
   /** Where the suite leaves its reports; made anew. */
   readonly resultsDirectory: string;
 }
@@ -95,6 +97,7 @@ function environmentOf(run: SuiteRun): Record<string, string | undefined> {
     OCI_RESULTS_DIR: run.resultsDirectory,
     OCI_LOG: 'error',
     OCI_DATA_SPARSE: String(run.sparse),
+    ...(run.login === undefined ? {} : { OCI_USERNAME: run.login.name, OCI_PASSWORD: run.login.password }),
     ...Object.fromEntries(on.map((name) => [name, 'true'])),
   };
 }
