@@ -278,8 +278,15 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
     quietMs: () => (pendingRequestsOf(doors.servers) > 0 ? 0 : performance.now() - lastRequestAt),
     async stop(drainMs) {
       doors.stopListening();
+      const until = performance.now() + drainMs;
       const stopped = Promise.all(doors.servers.map((server) => server.stop()));
       await Promise.race([stopped, requestsEnded(doors.servers, drainMs)]);
+      // What the servers have sent may wait here for a slow client; of what is still on its way through loopback, a part
+      // comes within a look.
+      for (let quietLooks = 0; quietLooks < 2 && doors.isFronted && performance.now() < until;) {
+        await Bun.sleep(drainLookMs);
+        quietLooks = doors.isBusy() ? 0 : quietLooks + 1;
+      }
       await doors.close();
     },
   };

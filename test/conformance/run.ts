@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { passwordLines, passwordOf } from '../access/guarded-registry.ts';
 import { goTool } from '../install/go-tools.ts';
 import { freePort, ServerProcess } from '../server/server-process.ts';
+import { pathOf } from '../tls/certificates/certificates.ts';
 import { runSuite, type SpecVersion } from './suite.ts';
 import type { SuiteReport } from './suite-report.ts';
 import { unavoidableSkips } from './unavoidable-skips.ts';
@@ -17,6 +18,8 @@ interface Variant {
   readonly sparse: boolean;
   /** Whether the registry wants a name and a password. */
   readonly guarded?: boolean;
+  /** Whether the suite comes over TLS. */
+  readonly tls?: boolean;
 }
 
 const variants: readonly Variant[] = [
@@ -25,6 +28,7 @@ const variants: readonly Variant[] = [
   { name: '1.1 sparse', version: '1.1', sparse: true },
   { name: 'dev sparse', version: 'dev', sparse: true },
   { name: '1.1 guarded', version: '1.1', sparse: false, guarded: true },
+  { name: 'dev guarded TLS', version: 'dev', sparse: false, guarded: true, tls: true },
 ];
 
 const projectDirectory = path.join(import.meta.dir, '..', '..');
@@ -34,9 +38,16 @@ function resultsDirectory(variant: Variant): string {
 }
 
 async function runAgainst(variant: Variant, registry: string, program: string): Promise<SuiteReport> {
-  const { version, sparse, guarded = false } = variant;
-  const login = guarded ? { name: user, password: passwordOf(user) } : undefined;
-  return await runSuite({ program, registry, version, sparse, login, resultsDirectory: resultsDirectory(variant) });
+  const { version, sparse, guarded = false, tls = false } = variant;
+  return await runSuite({
+    program,
+    registry,
+    version,
+    sparse,
+    login: guarded ? { name: user, password: passwordOf(user) } : undefined,
+    tlsAuthority: tls ? pathOf('authority.crt') : undefined,
+    resultsDirectory: resultsDirectory(variant),
+  });
 }
 
 const user = 'suite';
@@ -54,10 +65,16 @@ async function runAgainstWherry(variant: Variant, program: string): Promise<Suit
   const directory = await mkdtemp(path.join(tmpdir(), 'wherry-conformance-'));
   try {
     const port = await freePort();
-    const address = `127.0.0.1:${port}`;
+    const plain = `127.0.0.1:${port}`;
+    const address = variant.tls === true ? `localhost:${await freePort()}` : plain;
+    const flags = ['--listen', address, '--data', path.join(directory, 'data')];
+    if (variant.tls === true) {
+      flags.push('--tls-certificate', pathOf('first.crt'), '--tls-key', pathOf('first.key'));
+      flags.push('--http-plain-listen', plain);
+    }
     const main = path.join(projectDirectory, 'src', 'main.ts');
     await using server = await ServerProcess.start(port, path.join(directory, 'server.log'), {
-      command: [process.execPath, main, 'serve', '--listen', address, '--data', path.join(directory, 'data')],
+      command: [process.execPath, main, 'serve', ...flags],
       environment: {
         ...(variant.sparse && { WHERRY_MANIFESTS_SPARSE: 'allow' }),
         ...(variant.guarded && { WHERRY_CONFIG: await guardedConfiguration(directory) }),
@@ -98,7 +115,9 @@ function judge(variant: Variant, { counts, findings }: SuiteReport): { passed: n
 
 const { values: options } = parseArgs({ options: { registry: { type: 'string' } } });
 const total = { passed: 0, failed: 0 };
-for (const variant of variants.filter(({ guarded }) => options.registry === undefined || !guarded)) {
+// Of a registry that runs already, nobody knows who may do what, nor whether it speaks TLS, and with whose certificate.
+const isOwn = options.registry === undefined;
+for (const variant of variants.filter(({ guarded, tls }) => isOwn || (guarded !== true && tls !== true))) {
   try {
     const program = await goTool('conformance');
     const report =

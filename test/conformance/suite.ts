@@ -10,8 +10,10 @@ export type SpecVersion = '1.1' | 'dev';
 export interface SuiteRun {
   /** Path of the suite's program. */
   readonly program: string;
-  /** `HOST:PORT` of the registry, which speaks plain HTTP. */
+  /** `HOST:PORT` of the registry. */
   readonly registry: string;
+  /** The file of the authority that has signed the registry's certificate; undefined where it speaks plain HTTP. */
+  readonly tlsAuthority: string | undefined;
   readonly version: SpecVersion;
   /** Whether manifests are pushed whose blobs were not. */
   readonly sparse: boolean;
@@ -92,7 +94,9 @@ function environmentOf(run: SuiteRun): Record<string, string | undefined> {
   return {
     PATH: process.env['PATH'],
     OCI_REGISTRY: run.registry,
-    OCI_TLS: 'disabled',
+    ...(run.tlsAuthority === undefined
+      ? { OCI_TLS: 'disabled' }
+      : { OCI_TLS: 'enabled', SSL_CERT_FILE: run.tlsAuthority }),
     OCI_VERSION: run.version,
     OCI_RESULTS_DIR: run.resultsDirectory,
     OCI_LOG: 'error',

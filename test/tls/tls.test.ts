@@ -83,6 +83,23 @@ test('an exchange of the certificate drops no connection: a pull under way goes 
   expect(digestOf(new Uint8Array(received.subarray(received.indexOf('\r\n\r\n') + 4)))).toBe(digestOf(bytes));
 });
 
+test('a registry that is stopped lets a pull over TLS come to its end', async () => {
+  await using registry = await ServedRegistry.start({ ...withTls, 'http.drain': '20s' });
+  const bytes = freshBytes(40_000_000);
+  const path = await push(registry, bytes);
+  using pulling = await TlsClient.connect(registry.port);
+  pulling.write(`GET ${path} HTTP/1.1\r\nHost: registry\r\n\r\n`);
+  const { promise: begun, resolve } = Promise.withResolvers<void>();
+  pulling.socket.once('readable', resolve);
+  await begun;
+  const stopped = registry.stop();
+  pulling.receive();
+  await until('the pull has ended', () => pulling.isClosed);
+  const { received } = pulling;
+  expect(digestOf(new Uint8Array(received.subarray(received.indexOf('\r\n\r\n') + 4)))).toBe(digestOf(bytes));
+  await stopped;
+});
+
 test('a new certificate that cannot be used leaves the old one in its place', async () => {
   await using files = await ChangingFiles.with('first');
   await using registry = await ServedRegistry.start({ 'tls.certificate': files.certificate, 'tls.key': files.key });

@@ -41,6 +41,10 @@ export interface Doors {
   readonly servers: readonly Bun.Server<undefined>[];
   exchangeCertificate(certificate: ServerCertificate): void;
   stopListening(): void;
+  /** Whether clients come to any of the servers through a front. */
+  readonly isFronted: boolean;
+  /** Whether any bytes of an answer wait in a front until their client takes them. */
+  readonly isBusy: () => boolean;
   /** Cuts the connections that are still open. */
   close(): Promise<void>;
 }
@@ -87,6 +91,8 @@ export async function openDoors([first, ...others]: readonly [Door, ...Door[]], 
       exchangeCertificate(certificate) {
         for (const { front, door } of fronts) if (door.tls !== undefined) front.exchangeCertificate(certificate);
       },
+      isFronted: inner !== undefined,
+      isBusy: () => fronts.some(({ front }) => front.isBusy),
       stopListening() {
         for (const { front } of fronts) front.stopListening();
       },

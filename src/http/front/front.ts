@@ -42,6 +42,8 @@ export class Front {
   readonly #server: Server;
   readonly #tlsServer: TlsServer | undefined;
   readonly #sockets = new Set<Socket>();
+  /** The ends here of the connections to the server behind. */
+  readonly #inner = new Set<Socket>();
 
   private constructor(options: FrontOptions) {
     this.#options = options;
@@ -88,6 +90,13 @@ export class Front {
     const { tls } = this.#options;
     if (tls === undefined || this.#tlsServer === undefined) throw new Error('this front does not speak TLS');
     this.#tlsServer.setSecureContext(contextOf({ ...tls, certificate }));
+  }
+
+  /** Whether any bytes of an answer are here that no client has taken yet. */
+  get isBusy(): boolean {
+    for (const socket of this.#sockets) if (socket.writableLength > 0 && !socket.destroyed) return true;
+    for (const inner of this.#inner) if (inner.readableLength > 0) return true;
+    return false;
   }
 
   /** Takes no more connections. */
@@ -141,6 +150,7 @@ export class Front {
     const { innerPort, peers } = this.#options;
     const peer = { ...directPeer(socket.remoteAddress), isEncrypted: this.#tlsServer !== undefined, certified };
     const inner = connect({ host: '127.0.0.1', port: innerPort, noDelay: true });
+    this.#inner.add(inner);
     let innerLocalPort: number | undefined;
     const forget = (): void => {
       if (innerLocalPort !== undefined) peers.forget(innerLocalPort);
@@ -168,6 +178,7 @@ export class Front {
     });
     inner.once('close', () => {
       forget();
+      this.#inner.delete(inner);
       socket.end();
       const flushLimit = setTimeout(() => socket.destroy(), flushLimitMs);
       socket.once('close', () => clearTimeout(flushLimit));
