@@ -266,6 +266,8 @@ async function serve(
     quotas,
     storage: (onProgress: OnProgress) => storageReport(registry, storage, onProgress),
   };
+  // Before anything is served: what is being purged must not be.
+  await registry.purges.resume();
   const server = await listen(config, {
     registry,
     metrics,
@@ -317,6 +319,7 @@ async function serve(
       await server.stop(config.http.drainMs);
       await Promise.all([looked, collected, storage.stop(), reports.stop()]);
       await registry.pulls.stop();
+      await registry.purges.stop();
       await Promise.all([registry.reclaimer.idle(), refusals.idle(), denials.stop()]);
       await auditFile?.stop();
       await stores.close();

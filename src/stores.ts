@@ -17,11 +17,13 @@ import { PolicyPullRules } from './pruning/pull-rules.ts';
 import { everyGet } from './registry/puller.ts';
 import { type Immutability, noImmutability } from './registry/immutability.ts';
 import { PullRecorder } from './registry/pull-recorder.ts';
+import { PurgeFinisher } from './registry/purge-finisher.ts';
 import { RecentManifests } from './registry/recent-manifests.ts';
 import { Reclaimer } from './registry/reclaimer.ts';
 import { noQuotas, type Quotas } from './registry/quotas.ts';
 import type { Registry, Traffic } from './registry/registry.ts';
 import { noRetention, type RetentionScope } from './registry/retention-review.ts';
+import { Responses } from './registry/responses.ts';
 import { type Room, unboundedRoom } from './registry/room.ts';
 import { StoreGeneration } from './registry/store-generation.ts';
 import { UploadSessions } from './registry/upload-sessions.ts';
@@ -125,6 +127,8 @@ export function registryOf({
   room = unboundedRoom,
 }: RegistryParts): Registry {
   const { metadata, blobs, generation } = stores;
+  const responses = new Responses();
+  const pulls = new PullRecorder({ metadata, clock, log, retention, keepsHistory: config.pulls.historyMs > 0 });
   return {
     metadata,
     blobs,
@@ -139,9 +143,11 @@ export function registryOf({
     room,
     sessions: new UploadSessions(),
     recentManifests: new RecentManifests(metadata),
-    pulls: new PullRecorder({ metadata, clock, log, retention, keepsHistory: config.pulls.historyMs > 0 }),
+    pulls,
     pullRules: policies === undefined ? everyGet : new PolicyPullRules(policies),
     reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
+    responses,
+    purges: new PurgeFinisher({ metadata, blobs, clock, log, generation, responses, pulls }),
     retention,
   };
 }

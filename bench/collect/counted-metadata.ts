@@ -42,6 +42,10 @@ export class CountedMetadata implements MetadataStore {
     await this.#inner.durable();
   }
 
+  async forgetOldPages(): Promise<boolean> {
+    return await this.#inner.forgetOldPages();
+  }
+
   get commits(): number | undefined {
     return this.#inner.commits;
   }

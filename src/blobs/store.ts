@@ -36,6 +36,18 @@ export interface BlobStore {
   /** Removes an object durably; quietly where there is none (I12). */
   remove(oid: ObjectId): Promise<void>;
 
+  /**
+   * Writes random bytes over all of an object's bytes, durably, where that means that they cannot be found on the disk any
+   * more; quietly where there is none. Says what came of it.
+   */
+  shred(oid: ObjectId): Promise<Shredding>;
+
+  /** Removes a copy of an object that a check has put aside because it was damaged, durably; quietly where there is none. */
+  removeQuarantined(oid: ObjectId): Promise<void>;
+
+  /** How many damaged copies have been put aside, of whatever objects. */
+  quarantinedCount(): Promise<number>;
+
   /** The number that was last set; undefined where none ever was. */
   generation(): Promise<number | undefined>;
 
@@ -44,6 +56,12 @@ export interface BlobStore {
 
   /** Whether the store answers. */
   isReady(): Promise<boolean>;
+}
+
+/** Whether bytes were overwritten, and in words what that means where they lie, or why it would mean nothing. */
+export interface Shredding {
+  readonly isDone: boolean;
+  readonly words: string;
 }
 
 /** Appends to one object. Exactly one of its two ends must be called. */

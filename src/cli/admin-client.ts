@@ -115,6 +115,7 @@ async function withinProcess(
   const immutability = await immutabilityOf(stores.metadata);
   const parts = { stores, config, clock: systemClock, log, traffic, quotas, immutability };
   const registry = registryOf({ ...parts, retention: anyRetention });
+  await registry.purges.resume();
   const measureDisk = () => diskSpace(stores.directory);
   const storage = new Storage({
     registry,
@@ -144,6 +145,7 @@ async function withinProcess(
         requestActor({ who: 'admin', identity: 'operator', address: undefined, userAgent, requestId: undefined }),
       onReceived: undefined,
       noteDenial: () => undefined,
+      sends: () => undefined,
       allowSlowAnswer: () => undefined,
       admin: {
         collector: undefined,
@@ -158,7 +160,10 @@ async function withinProcess(
     };
     return await answerAdmin(call, url.pathname);
   };
-  return clientOf(send, token, () => stores.close());
+  return clientOf(send, token, async () => {
+    await registry.purges.stop();
+    await stores.close();
+  });
 }
 
 /** Who asks, for the log of what happened. */

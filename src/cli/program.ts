@@ -41,6 +41,11 @@ const commands: readonly CommandEntry[] = [
     load: async () => (await import('./trash.ts')).defineTrash,
   },
   {
+    name: 'purge',
+    summary: 'remove a content from everywhere at once, and keep it out; show, list and lift purges',
+    load: async () => (await import('./purge.ts')).definePurge,
+  },
+  {
     name: 'pin',
     summary: 'keep a repository, a tag or a manifest from being deleted',
     load: async () => (await import('./pin.ts')).definePin,
@@ -122,6 +127,8 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     .helpCommand('help [command]', 'show the flags of a command')
     .showHelpAfterError(false)
     .configureHelp({ showGlobalOptions: false })
+    // The flags behind a command's name are its own, also where one above it has the same.
+    .enablePositionalOptions()
     .exitOverride();
   const asked = given[0] === 'help' ? given[1] : given[0];
   for (const { name, summary, isHidden = false, load } of commands) {

@@ -10,7 +10,7 @@ import { recordEvent } from '../registry/events.ts';
 import { uncountLink } from '../registry/quota-usage.ts';
 import { leaseEnd } from '../registry/lease-end.ts';
 import { reviewObject } from '../registry/review.ts';
-import { forgetIfEmpty } from './forget-repository.ts';
+import { forgetIfEmpty } from '../registry/forget-repository.ts';
 import type { ReviewTime } from './hold.ts';
 import { done, type ReviewOutcome, reviewAgainAt } from './review.ts';
 

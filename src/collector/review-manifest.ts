@@ -11,17 +11,14 @@ import {
   releaseManifest,
   trashedTagsOf,
 } from '../metadata/queries/removals.ts';
-import { deleteTag, tagTarget } from '../metadata/queries/tags.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
-import { tagsAbout } from '../oci/tags-about.ts';
 import { collectorActor } from '../registry/actor.ts';
 import { recordEvent } from '../registry/events.ts';
-import { pinOfTag } from '../registry/pin.ts';
-import { keepsHistory, type ManifestBefore, rememberRemains, rememberTagGone } from '../registry/history.ts';
-import { uncountTags } from '../registry/quota-usage.ts';
+import { keepsHistory, type ManifestBefore, rememberRemains } from '../registry/history.ts';
+import { removeTagsAbout } from '../registry/remove-tags-about.ts';
 import { reviewLink, reviewManifest as enqueueManifest } from '../registry/review.ts';
-import { forgetIfEmpty } from './forget-repository.ts';
+import { forgetIfEmpty } from '../registry/forget-repository.ts';
 import { type ReviewTime, searchHold } from './hold.ts';
 import { done, type ReviewOutcome, reviewAgainAt } from './review.ts';
 
@@ -120,34 +117,4 @@ function* remove(repo: RepositoryName, row: ManifestRow, { digest, time }: Remov
   for (const blob of blobs) yield* reviewLink(repo, blob.digest, now);
   // Where the manifest held no blob, no link's review will see to it.
   yield* forgetIfEmpty(repo, now);
-}
-
-/** Removes the tags by which older clients keep what belongs to a manifest, but for pinned and immutable ones. @returns what they pointed at */
-function* removeTagsAbout(
-  repo: RepositoryName,
-  digest: Digest,
-  { now, windows, quotas, immutability }: ReviewTime,
-): Operation<Digest[]> {
-  const pointedAt: Digest[] = [];
-  for (const name of tagsAbout(digest)) {
-    if ((yield* first(tagTarget, { repo, name })) === undefined) continue;
-    if ((yield* pinOfTag(repo, name)) !== undefined) continue;
-    if (immutability.ofTag(repo, name) !== undefined) continue;
-    const removed = yield* first(deleteTag, { repo, name });
-    if (removed === undefined) continue;
-    yield* uncountTags(quotas.of(repo), repo, [name]);
-    pointedAt.push(removed.manifest);
-    if (keepsHistory(windows)) yield* rememberTagGone({ at: now, repo }, name, removed);
-    const reason = `it is about ${digest}, which is gone`;
-    yield* recordEvent({
-      at: now,
-      kind: 'tag.collected',
-      repo,
-      digest: removed.manifest,
-      tag: name,
-      actor: collectorActor,
-      reason,
-    });
-  }
-  return pointedAt;
 }

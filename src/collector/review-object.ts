@@ -1,10 +1,15 @@
 import { change, first, type Operation } from '../metadata/operation.ts';
 import { anyLinkOf } from '../metadata/queries/holds.ts';
-import { condemnObject, killObject, objectState } from '../metadata/queries/objects.ts';
+import { blockedDigest, condemnObject, killObject, objectState } from '../metadata/queries/objects.ts';
+import { anyUnfinishedPurge } from '../metadata/queries/purges.ts';
+import type { Digest } from '../oci/digest.ts';
 import { collectorActor } from '../registry/actor.ts';
 import { recordEvent } from '../registry/events.ts';
 import type { ReviewTime } from './hold.ts';
 import { done, type ReviewOutcome, reviewAgainAt } from './review.ts';
+
+/** How often it is looked whether a purge has removed an object, in ms. */
+const purgeLookMs = 60_000;
 
 /**
  * T_condemn and T_kill: an object that no repository links is condemned; when the delay is over it is dead, and its
@@ -43,6 +48,13 @@ export function* reviewObject(oid: string, { now, windows }: ReviewTime): Operat
       return { ...reviewAgainAt(now), reclaim: { oid, sizeBytes: object.size_bytes } };
     }
     case 'dead':
+      // A purge breaks off those who read it before it removes it, and may have to overwrite it.
+      if (object.digest !== null && (yield* isBeingPurged(object.digest))) return reviewAgainAt(now + purgeLookMs);
       return { ...reviewAgainAt(now), reclaim: { oid, sizeBytes: object.size_bytes } };
   }
+}
+
+function* isBeingPurged(digest: Digest): Operation<boolean> {
+  if ((yield* first(blockedDigest, { digest })) === undefined) return false;
+  return (yield* first(anyUnfinishedPurge, {})) !== undefined;
 }

@@ -71,6 +71,11 @@ export interface HttpServer {
 
 /** The longest time that the runtime lets a connection be silent, in seconds. */
 const maxIdleSeconds = 255;
+/**
+ * The shortest, in seconds: how a connection is closed before its answer has been sent. The runtime looks every four
+ * seconds; until then nothing more comes of a file that has become empty.
+ */
+const shortestIdleSeconds = 1;
 /** How often a server that is stopping looks whether requests are still running, in ms. */
 const drainLookMs = 10;
 
@@ -163,6 +168,12 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
         }),
       onReceived: 'end' in admitted ? admitted.onReceived : undefined,
       noteDenial: (action, repo, reason) => options.onDenied?.({ actor: call.actor(), action, repo, reason }),
+      sends(oid) {
+        registry.responses.begin(oid, {
+          isOver: () => bun.requestIP(request) === null,
+          cut: () => bun.timeout(request, shortestIdleSeconds),
+        });
+      },
       allowSlowAnswer: () => bun.timeout(request, maxIdleSeconds),
     };
     const problem = 'end' in admitted ? login.problem : admitted;

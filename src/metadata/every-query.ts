@@ -15,6 +15,11 @@ import * as pins from './queries/pins.ts';
 import * as policyApprovals from './queries/policy-approvals.ts';
 import * as prunedHours from './queries/pruned-hours.ts';
 import * as pruningPause from './queries/pruning-pause.ts';
+import * as purgeCheck from './queries/purge-check.ts';
+import * as purgePlaces from './queries/purge-places.ts';
+import * as purgePlan from './queries/purge-plan.ts';
+import * as purgeRemovals from './queries/purge-removals.ts';
+import * as purges from './queries/purges.ts';
 import * as quotas from './queries/quotas.ts';
 import * as refreshTokens from './queries/refresh-tokens.ts';
 import * as removals from './queries/removals.ts';
@@ -61,6 +66,11 @@ const files = {
   'policy-approvals': policyApprovals,
   'pruned-hours': prunedHours,
   'pruning-pause': pruningPause,
+  'purge-check': purgeCheck,
+  'purge-places': purgePlaces,
+  'purge-plan': purgePlan,
+  'purge-removals': purgeRemovals,
+  purges,
   quotas,
   'refresh-tokens': refreshTokens,
   removals,

@@ -320,6 +320,42 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'all of a table that has a row for each of four states',
     steps: ['SCAN stored'],
   },
+  'purges.anyUnfinishedPurge': {
+    reason: 'the first row of an index that holds nothing else',
+    steps: ['SCAN purge USING INDEX purge_unfinished'],
+  },
+  'purges.unfinishedPurges': {
+    reason: 'all rows of an index that holds nothing else: what was interrupted',
+    steps: ['SCAN purge USING INDEX purge_unfinished'],
+  },
+  'purges.purgesBefore': {
+    reason: 'a page of the purges, in the order of the key',
+    steps: ['SEARCH purge USING INTEGER PRIMARY KEY (rowid<?)'],
+  },
+  'purge-places.placeUploads': {
+    reason: 'every open upload is a place in which a purge may have to look',
+    steps: ['SEARCH upload USING INDEX upload_object (oid>?)'],
+  },
+  'purge-places.placesAfter': {
+    reason: 'a page of the places of a purge, in the order of the key',
+    steps: ['SEARCH purge_place USING PRIMARY KEY (purge=? AND (kind,repo,digest,name)>(?,?,?,?))'],
+  },
+  'purge-places.pullsOnDays': {
+    reason: 'reads through a list of days that was passed in',
+    steps: ['SCAN wanted VIRTUAL TABLE INDEX 1:'],
+  },
+  'purge-plan.manifestsHoldingAfter': {
+    reason: 'a page of the manifests that hold a blob, in the order of the index',
+    steps: ['SEARCH manifest_blob USING COVERING INDEX manifest_blob_held (link_digest=? AND (repo,manifest)>(?,?))'],
+  },
+  'purge-plan.manifestsLackingAfter': {
+    reason: 'a page of the manifests that lack a blob, in the order of the index',
+    steps: ['SEARCH manifest_blob USING INDEX manifest_blob_absent (digest=? AND (repo,manifest)>(?,?))'],
+  },
+  'purge-plan.uploadsUnderWayAfter': {
+    reason: 'a page of the open uploads, in the order of an index that holds nothing else',
+    steps: ['SEARCH upload USING INDEX upload_object (oid>?)'],
+  },
   'stored.openUploadsAfter': {
     reason: 'a page of the open uploads, in the order of an index that holds nothing else',
     steps: ['SEARCH upload USING INDEX upload_object (oid>?)'],
@@ -334,8 +370,10 @@ describe.each(everyQuery)('$name', (query) => {
     expect(steps).toEqual([...(exception?.steps ?? [])]);
   });
 
+  // A purge looks at each link once, by whichever of its images it finds it.
+  const sorted = query.name === 'purge-removals.reviewLinksOfPurge' ? ['USE TEMP B-TREE FOR DISTINCT'] : [];
   test('sorts nothing: rows come in the order of an index', () => {
-    expect(planOfQuery(query).filter((step) => step.includes('TEMP B-TREE'))).toEqual([]);
+    expect(planOfQuery(query).filter((step) => step.includes('TEMP B-TREE'))).toEqual(sorted);
   });
 });
 
@@ -362,6 +400,8 @@ describe('a foreign key', () => {
       'manifest_blob(repo,manifest)',
       'manifest_child(repo,parent)',
       'manifest_child(repo,present_child)',
+      'purge_digest(purge)',
+      'purge_place(purge)',
       'tag(repo,manifest)',
       'tag_trash(repo,manifest)',
       'upload(oid)',

@@ -39,6 +39,9 @@ export interface Schema {
   refresh_token: RefreshTokenTable;
   audit_mark: AuditMarkTable;
   rules_in_force: RulesInForceTable;
+  purge: PurgeTable;
+  purge_digest: PurgeDigestTable;
+  purge_place: PurgePlaceTable;
 }
 
 /** A column that the database computes from others. */
@@ -222,7 +225,13 @@ export type EventKind =
   | 'robot.revoked'
   | 'login.refused'
   | 'access.denied'
-  | 'policy.changed';
+  | 'policy.changed'
+  | 'purged'
+  | 'purge.checked'
+  | 'purge.lifted'
+  | 'manifest.purged'
+  | 'tag.purged'
+  | 'link.purged';
 
 /** What has happened, on whose word and why: what is gone is explained from here. */
 export interface EventTable {
@@ -448,4 +457,53 @@ export interface RefreshTokenTable {
   expires_at: number;
   /** To within some minutes. */
   last_used_at: number;
+}
+
+/** The record of a purge, kept for ever. */
+export interface PurgeTable {
+  id: Generated<number>;
+  at: number;
+  actor: string;
+  reason: string;
+  /** Whether the bytes are overwritten before they are removed, where that means anything. */
+  is_shredding: 0 | 1;
+  /** When the last byte was removed; NULL until then. */
+  removed_at: number | null;
+  /** When it was looked whether anything is left; NULL until then: the purge is not finished. */
+  checked_at: number | null;
+  /** JSON: what came of shredding, and what was found by the check. */
+  result: string | null;
+}
+
+/** A digest that a purge keeps out until somebody lifts that. */
+export interface PurgeDigestTable {
+  purge: number;
+  digest: Digest;
+  lifted_at: number | null;
+  lifted_by: string | null;
+  lift_reason: string | null;
+}
+
+export type PurgePlaceKind = 'object' | 'link' | 'manifest' | 'tag' | 'trashed-tag' | 'upload';
+
+/** Where a purge has found what it was for. */
+export interface PurgePlaceTable {
+  purge: number;
+  kind: PurgePlaceKind;
+  /** Empty for an object. */
+  repo: RepositoryName | '';
+  /** Empty for an upload. */
+  digest: Digest | '';
+  /** Of a tag; the id of an object or an upload; else empty. */
+  name: string;
+  /** Of a manifest. */
+  type: ManifestTable['kind'] | null;
+  /** How an object or a manifest stood then. */
+  state: ObjectState | ManifestTable['state'] | null;
+  size_bytes: number | null;
+  last_pulled_at: number | null;
+  /** How often it was pulled, as far as the history of pulls reaches. */
+  pulls: number | null;
+  /** The repository while whoever pulls a manifest or a tag is told of the purge. */
+  quarantined_repo: RepositoryName | null;
 }

@@ -6,6 +6,8 @@ export interface WriteOptions {
    * such as a delete, and for what reads depend on.
    */
   readonly fromReserve?: boolean;
+  /** Whether the bytes of what it deletes are overwritten in the database, which costs more pages. */
+  readonly erases?: boolean;
 }
 
 /** The only truth: rows in a database that has transactions. Its forms: sqlite/ (embedded), postgres/ (shared). */
@@ -34,6 +36,14 @@ export interface MetadataStore {
    * @throws MetadataBrokenError where that will never be
    */
   durable(): Promise<void>;
+
+  /**
+   * Gives up what the database keeps of older states of its pages, so that what an operation has erased is not in its
+   * log either. Keeps everybody waiting for the disk: for a purge.
+   *
+   * @returns whether all could be given up; not while somebody reads an older state, such as fsck
+   */
+  forgetOldPages(): Promise<boolean>;
 
   /**
    * Grows with every transaction: while it stays the same, what was read before is what a read would give now. Undefined

@@ -29,6 +29,9 @@ export const pruningActor: Actor = named('retention', 'system:retention');
 /** Makes room where a bound of storage is passed. */
 export const boundsActor: Actor = named('storage bounds', 'system:storage-bounds');
 
+/** Brings a purge to its end that somebody has begun. */
+export const purgeActor: Actor = named('purge', 'system:purge');
+
 /** Whoever has started the server with another configuration. */
 export const startActor: Actor = named('start', 'system:start');
 

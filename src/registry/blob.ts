@@ -6,6 +6,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import { type Actor, anyClient } from './actor.ts';
 import { recordEvent } from './events.ts';
+import { type Purged, purgedDigest } from './purged.ts';
 import type { Registry } from './registry.ts';
 import { reviewLink } from './review.ts';
 
@@ -20,6 +21,7 @@ export type FoundBlob =
       /** In ms since 1970. */
       readonly leaseUntil: number;
     }
+  | { readonly outcome: 'purged'; readonly purged: Purged }
   | { readonly outcome: 'unknown' };
 
 /**
@@ -28,18 +30,24 @@ export type FoundBlob =
  */
 export async function findBlob(registry: Registry, repo: RepositoryName, digest: Digest): Promise<FoundBlob> {
   const row = await registry.metadata.read(() => first(visibleBlob, { repo, digest }));
-  if (row === undefined) return { outcome: 'unknown' };
+  if (row === undefined) return await missingBlob(registry, digest);
   const onDisk = await registry.blobs.size(row.oid);
   if (onDisk === row.size_bytes) return foundBlob(row);
   // The file may have gone with its row since the row was read (R46).
   const again = await registry.metadata.read(() => first(visibleBlob, { repo, digest }));
-  if (again === undefined) return { outcome: 'unknown' };
+  if (again === undefined) return await missingBlob(registry, digest);
   if (again.oid !== row.oid) return foundBlob(again);
   registry.log.error(
     { repo, digest, oid: row.oid, expectedBytes: row.size_bytes, onDiskBytes: onDisk },
     'a blob is damaged on the disk and is not served; pushing it again repairs it',
   );
   return { outcome: 'unknown' };
+}
+
+/** What was purged is kept out of every repository: whoever asks is told so, lest it be pushed again. */
+async function missingBlob({ metadata }: Registry, digest: Digest): Promise<FoundBlob> {
+  const purged = await metadata.read(() => purgedDigest(digest));
+  return purged === undefined ? { outcome: 'unknown' } : { outcome: 'purged', purged };
 }
 
 interface VisibleBlob {
@@ -58,7 +66,7 @@ function foundBlob({ oid, size_bytes, lease_until }: VisibleBlob): FoundBlob {
  */
 export async function headBlobForPush(registry: Registry, repo: RepositoryName, digest: Digest): Promise<FoundBlob> {
   const found = await findBlob(registry, repo, digest);
-  if (found.outcome === 'unknown') return found;
+  if (found.outcome !== 'found') return found;
   const now = registry.clock.now();
   const { leaseMs } = registry.windows;
   if (found.leaseUntil >= now + leaseMs / 2) {
@@ -66,7 +74,7 @@ export async function headBlobForPush(registry: Registry, repo: RepositoryName, 
     return found;
   }
   const renewed = await registry.metadata.write(() => renewLink(repo, digest, now + leaseMs), { fromReserve: true });
-  return renewed ? found : { outcome: 'unknown' };
+  return renewed ? found : await missingBlob(registry, digest);
 }
 
 /** Renews a visible blob's lease; false where there is no such blob. */

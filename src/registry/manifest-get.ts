@@ -10,11 +10,21 @@ import { touchTag } from '../metadata/queries/tags.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Reference } from '../oci/reference.ts';
+import { type Purged, purgedReference } from './purged.ts';
 import { anyPuller, type Puller } from './puller.ts';
 import type { FoundManifest } from './recent-manifests.ts';
 import type { Registry } from './registry.ts';
 import { reviewRepository } from './retention-review.ts';
 import { reviewManifest } from './review.ts';
+
+/** Why there is no manifest for a pull: what it would lead to was purged; undefined where it is just not there. */
+export async function whyNoManifest(
+  { metadata }: Registry,
+  repo: RepositoryName,
+  reference: Reference,
+): Promise<Purged | undefined> {
+  return await metadata.read(() => purgedReference(repo, reference));
+}
 
 /** A visible manifest, for a pull; the pull's time is recorded where it counts. */
 export async function getManifest(

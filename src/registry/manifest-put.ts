@@ -9,6 +9,7 @@ import {
   upsertManifest,
 } from '../metadata/queries/manifests.ts';
 import { blockedAmong } from '../metadata/queries/objects.ts';
+import { releaseManifestFromQuarantine, releaseTagFromQuarantine } from '../metadata/queries/purge-places.ts';
 import { releaseManifest } from '../metadata/queries/removals.ts';
 import { insertRepository } from '../metadata/queries/repositories.ts';
 import { insertTagTrash, markManifestTagged, tagTarget, upsertTag } from '../metadata/queries/tags.ts';
@@ -23,6 +24,7 @@ import { type Immutability, type ImmutabilityRefusal, refusalOfTag } from './imm
 import { pinOfTag, type PinRefusal } from './pin.ts';
 import { keepsHistory, rememberManifest, rememberTag, type TagBefore } from './history.ts';
 import { failedPrecondition, type Precondition, type PreconditionFailure } from './precondition.ts';
+import { type Purged, purgedBy } from './purged.ts';
 import { admitTags } from './quota-usage.ts';
 import type { OverQuota, Quota, QuotaWarning } from './quotas.ts';
 import type { Registry, SparsePolicy } from './registry.ts';
@@ -58,7 +60,7 @@ export type PutManifestOutcome =
   | { readonly outcome: 'invalid'; readonly message: string; readonly detail: Readonly<Record<string, unknown>> }
   | { readonly outcome: 'digest-mismatch'; readonly actual: Digest }
   | { readonly outcome: 'missing'; readonly blobs: readonly Digest[]; readonly manifests: readonly Digest[] }
-  | { readonly outcome: 'blocked'; readonly digest: Digest; readonly reason: string }
+  | { readonly outcome: 'blocked'; readonly purged: Purged }
   | { readonly outcome: 'overwrite-denied'; readonly tag: TagName }
   | PinRefusal
   | ImmutabilityRefusal
@@ -110,7 +112,7 @@ function* put(request: Put): Operation<PutManifestOutcome> {
   const { repo, digest, manifest, now, leaseUntil } = request;
   const referenced = [...manifest.blobs, ...manifest.children].map((reference) => reference.digest);
   const blocked = yield* first(blockedAmong, { digests: [digest, ...referenced] });
-  if (blocked !== undefined) return { outcome: 'blocked', digest: blocked.digest, reason: blocked.reason };
+  if (blocked !== undefined) return { outcome: 'blocked', purged: purgedBy(blocked) };
 
   const edges = yield* resolveEdges(request);
   if (edges.missingBlobs.length > 0 || edges.missingManifests.length > 0) {
@@ -154,11 +156,15 @@ function* put(request: Put): Operation<PutManifestOutcome> {
     size: request.bytes.byteLength,
     bytes: request.bytes,
   });
+  yield* change(releaseManifestFromQuarantine, { repo, digest });
   for (const edge of edges.blobs) yield* change(upsertBlobEdge, { repo, manifest: digest, ...edge });
   for (const edge of edges.children) yield* change(upsertChildEdge, { repo, parent: digest, ...edge });
   yield* change(attachAbsentChildEdges, { repo, child: digest });
 
-  for (const name of request.tags) yield* change(upsertTag, { repo, name, manifest: digest, now });
+  for (const name of request.tags) {
+    yield* change(upsertTag, { repo, name, manifest: digest, now });
+    if (!tagsBefore.has(name)) yield* change(releaseTagFromQuarantine, { repo, tag: name });
+  }
   for (const { name, manifest: before } of moved) {
     yield* change(insertTagTrash, { repo, name, manifest: before, now, purgeAfter: request.trashUntil });
     yield* change(releaseManifest, { repo, digest: before, now, leaseUntil });

@@ -1,11 +1,12 @@
 import { all, change, first, type Operation } from '../metadata/operation.ts';
 import { attachAbsentBlobEdges, upsertLink, visibleBlob, visibleLinks } from '../metadata/queries/links.ts';
-import { blockedDigest, liveObject } from '../metadata/queries/objects.ts';
+import { liveObject } from '../metadata/queries/objects.ts';
 import { insertRepository } from '../metadata/queries/repositories.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import { type Actor, anyClient } from './actor.ts';
 import { recordEvent } from './events.ts';
+import { type Purged, purgedDigest } from './purged.ts';
 import { admitLink } from './quota-usage.ts';
 import type { Admission, Quota } from './quotas.ts';
 import type { Registry } from './registry.ts';
@@ -27,7 +28,8 @@ export interface MountRequest {
  */
 const mostHolders = 100;
 
-export type MountOutcome = Admission | { readonly outcome: 'impossible' };
+export type MountOutcome =
+  Admission | { readonly outcome: 'blocked'; readonly purged: Purged } | { readonly outcome: 'impossible' };
 
 /**
  * T_mount: makes a blob of one repository visible in another without moving a byte. The source is looked up in the
@@ -48,8 +50,9 @@ function* mount(
   leaseUntil: number,
 ): Operation<MountOutcome> {
   const { repo, digest, from, actor = anyClient } = request;
+  const purged = yield* purgedDigest(digest);
+  if (purged !== undefined) return { outcome: 'blocked', purged };
   if (!(yield* isInSource(request))) return { outcome: 'impossible' };
-  if ((yield* first(blockedDigest, { digest })) !== undefined) return { outcome: 'impossible' };
   const bytes = (yield* first(liveObject, { digest }))?.size_bytes ?? 0;
   const admission = yield* admitLink(quota, { repo, digest, sizeBytes: bytes }, { now });
   if (admission.outcome === 'over-quota') return admission;

@@ -6,9 +6,11 @@ import type { IdGenerator } from './id-generator.ts';
 import type { Immutability } from './immutability.ts';
 import type { PullRules } from './puller.ts';
 import type { PullRecorder } from './pull-recorder.ts';
+import type { PurgeFinisher } from './purge-finisher.ts';
 import type { Quotas } from './quotas.ts';
 import type { RecentManifests } from './recent-manifests.ts';
 import type { Reclaimer } from './reclaimer.ts';
+import type { Responses } from './responses.ts';
 import type { RetentionScope } from './retention-review.ts';
 import type { Room } from './room.ts';
 import type { UploadSessions } from './upload-sessions.ts';
@@ -57,5 +59,7 @@ export interface Registry {
   readonly pulls: PullRecorder;
   readonly pullRules: PullRules;
   readonly reclaimer: Reclaimer;
+  readonly responses: Responses;
+  readonly purges: PurgeFinisher;
   readonly retention: RetentionScope;
 }

@@ -3,6 +3,7 @@ import { manifestTimes } from '../metadata/queries/holds.ts';
 import { attachAbsentBlobEdges } from '../metadata/queries/links.ts';
 import { attachAbsentChildEdges } from '../metadata/queries/manifests.ts';
 import { blockedAmong } from '../metadata/queries/objects.ts';
+import { releaseTagFromQuarantine } from '../metadata/queries/purge-places.ts';
 import { deleteTrashedTag, heldBlobsOf, presentChildrenOf, trashedTagsOf } from '../metadata/queries/removals.ts';
 import { markManifestTagged, tagTarget, upsertTag } from '../metadata/queries/tags.ts';
 import { reviveManifest, showBlobsOf, trashedTag } from '../metadata/queries/trash.ts';
@@ -13,6 +14,7 @@ import type { Target } from '../oci/target.ts';
 import type { Actor } from './actor.ts';
 import { recordEvent } from './events.ts';
 import { keepsHistory, rememberManifest, rememberTag } from './history.ts';
+import { type Purged, purgedBy, purgedReference } from './purged.ts';
 import { countTags } from './quota-usage.ts';
 import type { Quota } from './quotas.ts';
 import type { Registry } from './registry.ts';
@@ -44,7 +46,7 @@ export type RestoreOutcome =
   | { readonly outcome: 'not-in-trash' }
   /** Nothing was changed: the one tag that was asked for leads to something else by now. */
   | { readonly outcome: 'moved-on'; readonly tag: TagName; readonly current: Digest; readonly digest: Digest }
-  | { readonly outcome: 'blocked'; readonly digest: Digest; readonly reason: string };
+  | { readonly outcome: 'blocked'; readonly purged: Purged };
 
 /**
  * T_undo: brings a deleted manifest or tag back with all that it needs, any time before the collector has taken it
@@ -74,11 +76,14 @@ function* undo({ repo, tag, digest }: Target, by: Undo): Operation<RestoreOutcom
     tag === undefined
       ? yield* manifestInTrash(repo, digest)
       : lastOf((yield* all(trashedTag, { repo, name: tag })).filter(isOf(digest)));
-  if (found === undefined) return { outcome: 'not-in-trash' };
+  if (found === undefined) {
+    const purged = yield* purgedTarget(repo, tag, digest);
+    return purged === undefined ? { outcome: 'not-in-trash' } : { outcome: 'blocked', purged };
+  }
 
   const deleted = yield* deletedWithin(repo, found.digest);
   const blocked = yield* firstBlocked(repo, found.digest, deleted);
-  if (blocked !== undefined) return { outcome: 'blocked', digest: blocked.digest, reason: blocked.reason };
+  if (blocked !== undefined) return { outcome: 'blocked', purged: purgedBy(blocked) };
   const movedOn: MovedOn[] = [];
   const free: TagName[] = [];
   const added: TagName[] = [];
@@ -113,6 +118,7 @@ function* undo({ repo, tag, digest }: Target, by: Undo): Operation<RestoreOutcom
       yield* rememberTag(about, name, yield* first(tagTarget, { repo, name }));
     }
     yield* change(upsertTag, { repo, name, manifest: found.digest, now });
+    yield* change(releaseTagFromQuarantine, { repo, tag: name });
     yield* change(deleteTrashedTag, { repo, name, manifest: found.digest });
     yield* recordEvent({ at: now, kind: 'tag.restored', repo, digest: found.digest, tag: name, actor });
   }
@@ -175,6 +181,12 @@ function* showBlobs(repo: RepositoryName, manifest: Digest): Operation<void> {
   for (const { digest } of yield* all(heldBlobsOf, { repo, manifest })) {
     yield* change(attachAbsentBlobEdges, { repo, digest });
   }
+}
+
+/** What was purged is in no trash. */
+function* purgedTarget(repo: RepositoryName, tag: TagName | undefined, digest: Digest | undefined) {
+  if (digest !== undefined) return yield* purgedReference(repo, { kind: 'digest', digest });
+  return tag === undefined ? undefined : yield* purgedReference(repo, { kind: 'tag', tag });
 }
 
 /** What was purged meanwhile does not come back. */

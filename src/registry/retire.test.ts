@@ -116,6 +116,7 @@ function justBeforeTheTransaction(happen: () => void): void {
       },
       writeUnsynced: (operation, options) => metadata.writeUnsynced(operation, options),
       durable: () => metadata.durable(),
+      forgetOldPages: () => metadata.forgetOldPages(),
       commits: undefined,
       watch: (committed) => metadata.watch(committed),
       isReady: () => metadata.isReady(),

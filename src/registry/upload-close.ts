@@ -1,6 +1,6 @@
 import { change, first, type Operation } from '../metadata/operation.ts';
 import { attachAbsentBlobEdges, upsertLink } from '../metadata/queries/links.ts';
-import { blockedDigest, liveObject, makeObjectDead, makeObjectLive } from '../metadata/queries/objects.ts';
+import { liveObject, makeObjectDead, makeObjectLive } from '../metadata/queries/objects.ts';
 import { insertRepository } from '../metadata/queries/repositories.ts';
 import { findUpload, finishUpload } from '../metadata/queries/uploads.ts';
 import type { ObjectId } from '../blobs/store.ts';
@@ -10,6 +10,7 @@ import type { RepositoryName } from '../oci/names.ts';
 import { type Actor, anyClient } from './actor.ts';
 import { renewLink } from './blob.ts';
 import { recordEvent } from './events.ts';
+import { type Purged, purgedDigest } from './purged.ts';
 import { admitLink } from './quota-usage.ts';
 import type { OverQuota, Quota, QuotaWarning } from './quotas.ts';
 import type { Registry } from './registry.ts';
@@ -31,7 +32,7 @@ export type CloseOutcome =
   | { readonly outcome: 'created'; readonly warnings: readonly QuotaWarning[] }
   | { readonly outcome: 'over-quota'; readonly over: OverQuota }
   | { readonly outcome: 'digest-mismatch'; readonly actual: Digest; readonly sizeBytes: number }
-  | { readonly outcome: 'blocked'; readonly reason: string }
+  | { readonly outcome: 'blocked'; readonly purged: Purged }
   | Exclude<AppendOutcome, { readonly outcome: 'appended' } | { readonly outcome: 'done' }>;
 
 type TurnOutcome = CloseOutcome | { readonly outcome: 'done'; readonly digest: Digest };
@@ -48,7 +49,9 @@ export async function closeUpload(registry: Registry, request: CloseRequest): Pr
   // The blob may have been deleted since; where it has not, this answer promises as much as the lost one did (I7).
   const leaseUntil = registry.clock.now() + registry.windows.leaseMs;
   const isThere = await registry.metadata.write(() => renewLink(request.repo, request.digest, leaseUntil));
-  return isThere ? { outcome: 'created', warnings: [] } : { outcome: 'unknown' };
+  if (isThere) return { outcome: 'created', warnings: [] };
+  const purged = await registry.metadata.read(() => purgedDigest(request.digest));
+  return purged === undefined ? { outcome: 'unknown' } : { outcome: 'blocked', purged };
 }
 
 async function close(
@@ -187,7 +190,7 @@ interface Commit {
 
 type Committed =
   | { readonly outcome: 'committed'; readonly dead: readonly ObjectId[]; readonly warnings: readonly QuotaWarning[] }
-  | { readonly outcome: 'blocked'; readonly reason: string }
+  | { readonly outcome: 'blocked'; readonly purged: Purged }
   | { readonly outcome: 'over-quota'; readonly over: OverQuota }
   | { readonly outcome: 'needs-sync' }
   | { readonly outcome: 'created'; readonly warnings: readonly QuotaWarning[] }
@@ -208,10 +211,10 @@ export function* commitUpload(commit: Commit): Operation<Committed> {
   }
   if (upload.epoch !== commit.epoch) return { outcome: 'superseded', offsetBytes: upload.offset_bytes };
 
-  const blocked = yield* first(blockedDigest, { digest });
-  if (blocked !== undefined) {
+  const purged = yield* purgedDigest(digest);
+  if (purged !== undefined) {
     yield* markDropped(id, oid, now);
-    return { outcome: 'blocked', reason: blocked.reason };
+    return { outcome: 'blocked', purged };
   }
 
   const live = yield* first(liveObject, { digest });

@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Actor } from './actor.ts';
+import { purgedDigest } from './purged.ts';
 import type { Registry } from './registry.ts';
 import type { Chunk } from './upload-append.ts';
 import { type CloseOutcome, closeUpload } from './upload-close.ts';
@@ -20,6 +21,9 @@ export interface WholeBlob extends Chunk {
  * received, because nobody was told where it is.
  */
 export async function pushWholeBlob(registry: Registry, { repo, ...request }: WholeBlob): Promise<CloseOutcome> {
+  // What would be refused at its end need not come.
+  const purged = await registry.metadata.read(() => purgedDigest(request.digest));
+  if (purged !== undefined) return { outcome: 'blocked', purged };
   const id = await openUpload(registry, repo, 'sha256');
   let isCreated = false;
   try {

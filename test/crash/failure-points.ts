@@ -58,6 +58,8 @@ export function callsThatReach(reach: (point: FailurePoint) => void): Syncs {
     flush: (sink) => either('flush', () => directoryCalls.flush(sink)),
     end: (sink) => either('end', () => directoryCalls.end(sink)),
     unlink: (path) => later('unlink', () => directoryCalls.unlink(path)),
+    overwrite: (descriptor, bytes, position) =>
+      later('overwrite', () => directoryCalls.overwrite(descriptor, bytes, position)),
     writeSynced: (path, text) => later('writeSynced', () => directoryCalls.writeSynced(path, text)),
     syncObject: (descriptor) => later('syncObject', () => directoryCalls.syncObject(descriptor)),
     syncShard: (descriptor) => later('syncShard', () => directoryCalls.syncShard(descriptor)),
@@ -87,6 +89,7 @@ export function callsThatReach(reach: (point: FailurePoint) => void): Syncs {
     commit,
     syncLog: sync('syncLog'),
     checkpoint: (pass) => later('checkpoint', () => databaseCalls.checkpoint(pass)),
+    emptyLog: (run) => during('emptyLog', () => databaseCalls.emptyLog(run)),
     syncDatabase: sync('syncDatabase'),
   };
   const http: HttpCalls = { answer };

@@ -17,8 +17,10 @@ import { noImmutability } from '../../src/registry/immutability.ts';
 import { everyGet } from '../../src/registry/puller.ts';
 import { PullRecorder } from '../../src/registry/pull-recorder.ts';
 import { noQuotas } from '../../src/registry/quotas.ts';
+import { PurgeFinisher } from '../../src/registry/purge-finisher.ts';
 import { RecentManifests } from '../../src/registry/recent-manifests.ts';
 import { Reclaimer } from '../../src/registry/reclaimer.ts';
+import { Responses } from '../../src/registry/responses.ts';
 import { unboundedRoom } from '../../src/registry/room.ts';
 import { StoreGeneration } from '../../src/registry/store-generation.ts';
 import { heldFigures } from '../../src/registry/store-figures.ts';
@@ -70,6 +72,8 @@ export class BareServer implements AsyncDisposable {
       const reviews = { dueReviews: due.count, oldestDueSeconds: due.oldestDueMs / 1000 };
       return { ...(await heldFigures({ metadata })), ...reviews, ...none };
     });
+    const responses = new Responses();
+    const pulls = new PullRecorder({ metadata, clock, log });
     const server = await startHttpServer({
       registry: {
         metadata,
@@ -89,9 +93,11 @@ export class BareServer implements AsyncDisposable {
         room: unboundedRoom,
         sessions: new UploadSessions(),
         recentManifests: new RecentManifests(metadata),
-        pulls: new PullRecorder({ metadata, clock, log }),
+        pulls,
         pullRules: everyGet,
         reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
+        responses,
+        purges: new PurgeFinisher({ metadata, blobs, clock, log, generation, responses, pulls }),
         retention: noRetention,
         quotas: noQuotas,
         immutability: noImmutability,
@@ -162,6 +168,9 @@ class UnwritableStore implements MetadataStore {
   }
   async durable(): Promise<void> {
     await this.#real.durable();
+  }
+  async forgetOldPages(): Promise<boolean> {
+    return await this.#real.forgetOldPages();
   }
   get commits(): number | undefined {
     return this.#real.commits;

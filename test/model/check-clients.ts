@@ -27,7 +27,7 @@ export async function checkClients(world: World, model: Reference): Promise<void
       if ((found.outcome === 'found') !== model.seesBlob(repo, digest)) {
         throw new Broken(`${name} is ${found.outcome} in ${repo}`);
       }
-      if (found.outcome === 'unknown') continue;
+      if (found.outcome !== 'found') continue;
       const bytes = await onlooker.blobs.read(found.oid).bytes();
       if (digestOf('sha256', bytes) !== digest) throw new Broken(`${name} has other bytes in ${repo}`);
     }

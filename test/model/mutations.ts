@@ -94,6 +94,10 @@ class DeafStore implements MetadataStore {
     await this.#store.durable();
   }
 
+  async forgetOldPages(): Promise<boolean> {
+    return await this.#store.forgetOldPages();
+  }
+
   get commits(): number | undefined {
     return this.#store.commits;
   }

@@ -29,8 +29,10 @@ import { PullRecorder } from '../../src/registry/pull-recorder.ts';
 import { putInForce } from '../../src/quotas/in-force.ts';
 import type { QuotaSet } from '../../src/quotas/quota-set.ts';
 import { noQuotas } from '../../src/registry/quotas.ts';
+import { PurgeFinisher } from '../../src/registry/purge-finisher.ts';
 import { RecentManifests } from '../../src/registry/recent-manifests.ts';
 import { Reclaimer } from '../../src/registry/reclaimer.ts';
+import { Responses } from '../../src/registry/responses.ts';
 import { unboundedRoom } from '../../src/registry/room.ts';
 import { StoreGeneration } from '../../src/registry/store-generation.ts';
 import type { Registry, SparsePolicy, Windows } from '../../src/registry/registry.ts';
@@ -282,6 +284,8 @@ export class World implements AsyncDisposable {
     if (quotas !== undefined) await putInForce(metadata, set);
     const log = logInto(this.errors);
     const generation = await StoreGeneration.open({ metadata, blobs, clock });
+    const responses = new Responses();
+    const pulls = new PullRecorder({ metadata, clock, log });
     const registry: Registry = {
       metadata,
       blobs,
@@ -294,9 +298,11 @@ export class World implements AsyncDisposable {
       room: unboundedRoom,
       sessions: new UploadSessions(),
       recentManifests: new RecentManifests(metadata),
-      pulls: new PullRecorder({ metadata, clock, log }),
+      pulls,
       pullRules: everyGet,
       reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
+      responses,
+      purges: new PurgeFinisher({ metadata, blobs, clock, log, generation, responses, pulls }),
       retention: noRetention,
       quotas: set ?? noQuotas,
       immutability: this.#settings.immutability ?? noImmutability,
@@ -311,6 +317,7 @@ export class World implements AsyncDisposable {
     const counts = { collected: () => {}, reclaimed: () => {}, failed: () => {} };
     const collector = new Collector({ registry, pace, counts, log });
     const database = new Database(join(directory, 'wherry.db'), { readonly: true });
+    await registry.purges.resume();
     await registry.reclaimer.resume();
     return { directory, metadata: sqlite, registry, collector, database, directories };
   }

@@ -52,6 +52,10 @@ class CountingStore implements MetadataStore {
     await this.#store.durable();
   }
 
+  async forgetOldPages(): Promise<boolean> {
+    return await this.#store.forgetOldPages();
+  }
+
   get commits(): number | undefined {
     return this.#store.commits;
   }

@@ -68,6 +68,7 @@ async function makePruner(policy: Omit<PolicyDefinition, 'repositories'>): Promi
       },
       writeUnsynced: (operation, options) => metadata.writeUnsynced(operation, options),
       durable: () => metadata.durable(),
+      forgetOldPages: () => metadata.forgetOldPages(),
       commits: undefined,
       watch: (committed) => metadata.watch(committed),
       isReady: () => metadata.isReady(),

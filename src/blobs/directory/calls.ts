@@ -8,9 +8,12 @@ import {
   mkdirSync,
   openSync,
   type Stats,
+  write,
 } from 'node:fs';
-import { access, open, readFile, stat, truncate, unlink } from 'node:fs/promises';
+import { access, open, readdir, readFile, stat, statfs, truncate, unlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
+
+const writeAt = promisify(write);
 
 /**
  * All calls by which objects come about, change and go: nothing else in this room may touch the disk, which
@@ -34,6 +37,8 @@ export interface DirectoryCalls {
   /** Writes what is left and closes. */
   end(sink: Bun.FileSink): number | Promise<number>;
   unlink(path: string): Promise<void>;
+  /** Writes over what stands in a file that is open. */
+  overwrite(descriptor: number, bytes: Uint8Array, position: number): Promise<void>;
   /** Writes a short text at the beginning of a file, made where there is none, and syncs it. Needs no room but the first time. */
   writeSynced(path: string, text: string): Promise<void>;
   /** Makes an object's bytes durable. */
@@ -56,6 +61,11 @@ export const directoryCalls: DirectoryCalls = {
   flush: (sink) => sink.flush(),
   end: (sink) => sink.end(),
   unlink,
+  overwrite: async (descriptor, bytes, position) => {
+    for (let done = 0; done < bytes.byteLength;) {
+      done += (await writeAt(descriptor, bytes, done, bytes.byteLength - done, position + done)).bytesWritten;
+    }
+  },
   writeSynced: async (path, text) => {
     await using file = await open(path, constants.O_WRONLY | constants.O_CREAT, 0o640);
     await file.write(text, 0);
@@ -65,6 +75,8 @@ export const directoryCalls: DirectoryCalls = {
   syncShard: promisify(fsync),
 };
 
+/** Writes over what is there. */
+export const writeOnly = constants.O_WRONLY;
 /** Reads, creates nothing. */
 export const readOnly = constants.O_RDONLY;
 /** Writes at the end of a file that is there. */
@@ -77,6 +89,21 @@ export async function statIfThere(path: string): Promise<Stats | undefined> {
     if (isMissing(error)) return undefined;
     throw error;
   }
+}
+
+/** How many files a directory has; none where it is not there. */
+export async function countFiles(path: string): Promise<number> {
+  try {
+    return (await readdir(path)).length;
+  } catch (error) {
+    if (isMissing(error)) return 0;
+    throw error;
+  }
+}
+
+/** The number by which the system knows the kind of a file system. */
+export async function fileSystemKind(path: string): Promise<number> {
+  return (await statfs(path)).type;
 }
 
 export async function textIfThere(path: string): Promise<string | undefined> {

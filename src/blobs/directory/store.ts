@@ -1,21 +1,35 @@
 import { join } from 'node:path';
-import { BlobMissingError, type BlobStore, type BlobWriter, type ByteRange, type ObjectId } from '../store.ts';
+import {
+  BlobMissingError,
+  type BlobStore,
+  type BlobWriter,
+  type ByteRange,
+  type ObjectId,
+  type Shredding,
+} from '../store.ts';
 import {
   appendOnly,
+  countFiles,
   type DirectoryCalls,
   directoryCalls,
+  fileSystemKind,
   isMissing,
   isUsable,
   readOnly,
   sizeOfOpen,
   statIfThere,
   textIfThere,
+  writeOnly,
 } from './calls.ts';
 import { translated } from './full-disk.ts';
+import { overwriting } from './overwriting.ts';
 import { FileWriter } from './writer.ts';
 
 /** How many digits the file `generation` has. */
 const generationDigits = 16;
+
+/** So many bytes are overwritten with one call. */
+const shreddedAtOnceBytes = 1024 * 1024;
 
 /** Objects as files: `objects/ab/<oid>`, where `ab` are the oid's first two digits. */
 export class DirectoryBlobStore implements BlobStore {
@@ -97,6 +111,40 @@ export class DirectoryBlobStore implements BlobStore {
     await this.#syncShard(oid);
   }
 
+  async shred(oid: ObjectId): Promise<Shredding> {
+    const meaning = overwriting(await fileSystemKind(this.#root));
+    if (!meaning.isDone) return meaning;
+    const path = this.#path(oid);
+    const stats = await statIfThere(path);
+    if (stats === undefined) return meaning;
+    const descriptor = this.#calls.open(path, writeOnly);
+    try {
+      const piece = new Uint8Array(shreddedAtOnceBytes);
+      for (let position = 0; position < stats.size; position += piece.byteLength) {
+        // As many random bytes as a call gives.
+        for (let at = 0; at < piece.byteLength; at += 65_536) crypto.getRandomValues(piece.subarray(at, at + 65_536));
+        const length = Math.min(piece.byteLength, stats.size - position);
+        await this.#calls.overwrite(descriptor, piece.subarray(0, length), position);
+      }
+      await this.#calls.syncObject(descriptor);
+    } finally {
+      this.#calls.close(descriptor);
+    }
+    return meaning;
+  }
+
+  async removeQuarantined(oid: ObjectId): Promise<void> {
+    const path = join(this.#quarantine, oid);
+    if ((await statIfThere(path)) === undefined) return;
+    await this.#calls.truncate(path, 0);
+    await this.#calls.unlink(path);
+    await this.#calls.syncDirectory(this.#quarantine);
+  }
+
+  async quarantinedCount(): Promise<number> {
+    return await countFiles(this.#quarantine);
+  }
+
   async generation(): Promise<number | undefined> {
     const text = await textIfThere(this.#generationPath);
     return text === undefined ? undefined : Number(/^\d+/.exec(text)?.[0] ?? 0);
@@ -110,6 +158,11 @@ export class DirectoryBlobStore implements BlobStore {
     } catch (error) {
       throw translated(error);
     }
+  }
+
+  /** Where fsck puts what is damaged. */
+  get #quarantine(): string {
+    return join(this.#directory, 'quarantine');
   }
 
   get #generationPath(): string {

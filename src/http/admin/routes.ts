@@ -7,6 +7,7 @@ import { findInLayers } from './find.ts';
 import { checkEverything } from './fsck.ts';
 import { openApiDocument } from './openapi.ts';
 import { addPin, listPins, removePin } from './pins.ts';
+import { liftThePurge, listPurges, planThePurge, purgeNow, showPlaces, showPurge } from './purge.ts';
 import { listQuotas } from './quotas.ts';
 import { planTheRetention } from './retention-plan.ts';
 import { approvePolicies, resumePruning, retentionStatus } from './retention-control.ts';
@@ -52,6 +53,12 @@ export const adminEndpoints: readonly (Endpoint | LinesEndpoint)[] = [
   makeRobot,
   renewRobot,
   removeRobot,
+  planThePurge,
+  purgeNow,
+  liftThePurge,
+  listPurges,
+  showPurge,
+  showPlaces,
 ];
 
 const endpointsByPath = Map.groupBy(adminEndpoints, ({ path }) => path);

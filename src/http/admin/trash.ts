@@ -4,6 +4,7 @@ import { restore, type RestoreOutcome } from '../../registry/restore.ts';
 import { emptyTrash, positionOf, type TrashEntry, trashPage } from '../../registry/trash.ts';
 import { freedByEmptying } from '../../usage/emptying.ts';
 import type { Problem } from '../errors.ts';
+import { purgedProblem } from '../purged.ts';
 import { endpoint, nothing, type Outcome, pageLength, target, time, timeText } from './endpoint.ts';
 
 const entry = z.object({
@@ -111,14 +112,10 @@ function restoreAnswer(outcome: RestoreOutcome, asked: string, repo: string): Ou
           detail: { tag: outcome.tag, current: outcome.current, digest: outcome.digest },
         },
       };
-    case 'blocked':
-      return {
-        problem: {
-          code: 'DENIED',
-          message: `nothing was restored: ${outcome.digest} has been purged and is kept out: ${outcome.reason}`,
-          detail: { digest: outcome.digest, reason: outcome.reason },
-        },
-      };
+    case 'blocked': {
+      const problem = purgedProblem(outcome.purged);
+      return { problem: { ...problem, message: `nothing was restored: ${problem.message}` } };
+    }
   }
 }
 

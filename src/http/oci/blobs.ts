@@ -5,12 +5,14 @@ import { answer, type Call, refuse } from '../call.ts';
 import { entityTagOf, matchesEntity } from '../conditions.ts';
 import type { Problem } from '../errors.ts';
 import { parseRange } from '../range.ts';
+import { purgedProblem } from '../purged.ts';
 
 /** `GET /v2/<name>/blobs/<digest>` (end-2): the blob, whole or a range. */
 export async function getBlob(call: Call, repo: RepositoryName, digestText: string): Promise<Response> {
   const digest = parseDigest(digestText);
   if (digest === undefined) return refuse(call, malformedDigest(digestText));
   const found = await findBlob(call.registry, repo, digest);
+  if (found.outcome === 'purged') return refuse(call, purgedProblem(found.purged));
   if (found.outcome === 'unknown') return refuse(call, blobUnknown(repo, digest));
   const headers = blobHeaders(digest);
   if (matchesEntity(call.request, headers.etag)) return answer(call, 304, headers);
@@ -28,11 +30,13 @@ export async function getBlob(call: Call, repo: RepositoryName, digestText: stri
     case 'part': {
       const { first, last } = wanted.range;
       call.registry.traffic.pulled(last - first + 1);
+      call.sends(found.oid);
       const contentRange = `bytes ${first}-${last}/${found.sizeBytes}`;
       const body = call.registry.blobs.read(found.oid, wanted.range);
       return answer(call, 206, { ...headers, 'content-range': contentRange }, body);
     }
     case 'whole':
+      call.sends(found.oid);
       call.registry.traffic.pulled(found.sizeBytes);
       return answer(call, 200, headers, call.registry.blobs.read(found.oid));
   }
@@ -45,6 +49,7 @@ export async function headBlob(call: Call, repo: RepositoryName, digestText: str
   // Only who may push builds on the answer.
   const find = call.rights.may('push', repo) ? headBlobForPush : findBlob;
   const found = await find(call.registry, repo, digest);
+  if (found.outcome === 'purged') return refuse(call, purgedProblem(found.purged));
   if (found.outcome === 'unknown') return refuse(call, blobUnknown(repo, digest));
   const headers = blobHeaders(digest);
   if (matchesEntity(call.request, headers.etag)) return answer(call, 304, headers);

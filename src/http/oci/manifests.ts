@@ -3,7 +3,7 @@ import type { Digest } from '../../oci/digest.ts';
 import { describeTagNameProblem, parseTagName, type RepositoryName, type TagName } from '../../oci/names.ts';
 import { parseReference, type Reference } from '../../oci/reference.ts';
 import { deleteManifest, removeTag } from '../../registry/manifest-delete.ts';
-import { getManifest, headManifestForPull, headManifestForPush } from '../../registry/manifest-get.ts';
+import { getManifest, headManifestForPull, headManifestForPush, whyNoManifest } from '../../registry/manifest-get.ts';
 import { putManifest, type PutManifestOutcome } from '../../registry/manifest-put.ts';
 import type { ImmutabilityRefusal } from '../../registry/immutability.ts';
 import { type Pin, pinTargetText } from '../../registry/pin.ts';
@@ -15,6 +15,7 @@ import { answer, answerPrepared, type Call, locationOf, preparedHeaders, refuse 
 import { entityTagOf, matchesEntity, preconditionOf } from '../conditions.ts';
 import { denial } from '../denials.ts';
 import type { Problem } from '../errors.ts';
+import { purgedProblem, quarantineProblem } from '../purged.ts';
 import { overQuotaProblem, warningHeaders } from './quotas.ts';
 
 /** More `tag` parameters than this are refused with 414; the specification asks for at least 10. */
@@ -25,11 +26,18 @@ export async function getManifestOf(call: Call, repo: RepositoryName, referenceT
   const parsed = parseReference(referenceText);
   if (!parsed.ok) return refuse(call, malformedReference(referenceText, parsed));
   const found = await getManifest(call.registry, repo, parsed.reference, new RequestPuller(call));
-  if (found === undefined) return refuse(call, manifestUnknown(repo, parsed.reference));
+  if (found === undefined) return await refuseMissing(call, repo, parsed.reference);
   if (matchesEntity(call.request, entityTagOf(found.digest))) {
     return answer(call, 304, manifestHeaders(found.digest, found.mediaType));
   }
   return answerPrepared(call, headersOf(found), found.bytes);
+}
+
+/** Tells of a purge where that is why there is no manifest. */
+async function refuseMissing(call: Call, repo: RepositoryName, reference: Reference): Promise<Response> {
+  const purged = await whyNoManifest(call.registry, repo, reference);
+  if (purged === undefined) return refuse(call, manifestUnknown(repo, reference));
+  return refuse(call, quarantineProblem(purged, `${nameOf(reference)} of ${repo}`));
 }
 
 /** Those of manifests that are pulled time and again, as long as the registry remembers them. */
@@ -50,7 +58,7 @@ export async function headManifest(call: Call, repo: RepositoryName, referenceTe
   // Only who may push builds on the answer.
   const find = call.rights.may('push', repo) ? headManifestForPush : headManifestForPull;
   const found = await find(call.registry, repo, parsed.reference, new RequestPuller(call));
-  if (found === undefined) return refuse(call, manifestUnknown(repo, parsed.reference));
+  if (found === undefined) return await refuseMissing(call, repo, parsed.reference);
   const headers = manifestHeaders(found.digest, found.mediaType);
   if (matchesEntity(call.request, headers.etag)) return answer(call, 304, headers);
   return answer(call, 200, { ...headers, 'content-length': String(found.sizeBytes) });
@@ -202,11 +210,7 @@ function putProblem(
       };
     }
     case 'blocked':
-      return {
-        code: 'DENIED',
-        message: `${outcome.digest} has been purged from this registry and is kept out: ${outcome.reason}`,
-        detail: { digest: outcome.digest, reason: outcome.reason },
-      };
+      return purgedProblem(outcome.purged);
   }
 }
 

@@ -13,6 +13,7 @@ import type { Problem } from '../errors.ts';
 import { countedBody } from '../limits/counted-body.ts';
 import { parseContentRange } from '../range.ts';
 import { malformedDigest } from './blobs.ts';
+import { purgedProblem } from '../purged.ts';
 import { overQuotaProblem, seesQuotaOf, warningHeaders } from './quotas.ts';
 import { noRoomProblem } from './no-room.ts';
 
@@ -85,6 +86,8 @@ async function tryMount(
       return created(call, repo, digest, mounted.warnings);
     case 'over-quota':
       return refuse(call, overQuotaProblem(call, repo, mounted.over));
+    case 'blocked':
+      return refuse(call, purgedProblem(mounted.purged));
     case 'impossible':
       return undefined;
   }
@@ -196,11 +199,7 @@ function closed(
         detail: { expected: digest, actual: outcome.actual, sizeBytes: outcome.sizeBytes },
       });
     case 'blocked':
-      return refuse(call, {
-        code: 'DENIED',
-        message: `${digest} has been purged from this registry and is kept out: ${outcome.reason}`,
-        detail: { digest, reason: outcome.reason },
-      });
+      return refuse(call, purgedProblem(outcome.purged));
     default:
       return refuse(call, problemOf(outcome));
   }

@@ -13,6 +13,7 @@ import { history } from './0012-history.ts';
 import { storageBounds } from './0013-storage-bounds.ts';
 import { credentials } from './0014-credentials.ts';
 import { audit } from './0015-audit.ts';
+import { purges } from './0016-purge.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -32,4 +33,5 @@ export const migrations: readonly Migration[] = [
   storageBounds,
   credentials,
   audit,
+  purges,
 ];

@@ -54,14 +54,32 @@ export const deadObjects = query<{ after: string; limit: number }>()(({ db, p })
     .limit(p('limit')),
 );
 
+/** Whether a digest is kept out, why, and by which purge. */
 export const blockedDigest = query<{ digest: Digest }>()(({ db, p }) =>
-  db.selectFrom('blocked').select(['digest', 'reason', 'blocked_at']).where('digest', '=', p('digest')),
+  db
+    .selectFrom('blocked')
+    .select(['digest', 'reason', 'blocked_at'])
+    .select(({ selectFrom }) =>
+      selectFrom('purge_digest')
+        .select(({ fn }) => fn.max('purge').as('purge'))
+        .whereRef('purge_digest.digest', '=', 'blocked.digest')
+        .where('lifted_at', 'is', null)
+        .as('purge'),
+    )
+    .where('digest', '=', p('digest')),
 );
 
 export const blockedAmong = query<{ digests: readonly Digest[] }>()(({ db, p, dialect }) =>
   db
     .selectFrom('blocked')
     .select(['digest', 'reason', 'blocked_at'])
+    .select(({ selectFrom }) =>
+      selectFrom('purge_digest')
+        .select(({ fn }) => fn.max('purge').as('purge'))
+        .whereRef('purge_digest.digest', '=', 'blocked.digest')
+        .where('lifted_at', 'is', null)
+        .as('purge'),
+    )
     .where(({ ref }) => dialect.isOneOf(ref('digest'), p('digests'))),
 );
 

@@ -15,6 +15,8 @@ export interface DatabaseCalls {
   readonly syncLog: SyncFile;
   /** Moves commits from the log into the database file. */
   checkpoint(pass: () => Promise<CheckpointState>): Promise<CheckpointState>;
+  /** Moves all commits and makes the log empty. */
+  emptyLog(run: () => boolean): boolean;
   /** Writes to the disk what the database file has been given. */
   readonly syncDatabase: SyncFile;
 }
@@ -23,6 +25,7 @@ export const databaseCalls: DatabaseCalls = {
   commit: (run) => run(),
   syncLog: fdatasync,
   checkpoint: async (pass) => await pass(),
+  emptyLog: (run) => run(),
   syncDatabase: fdatasync,
 };
 

@@ -17,3 +17,18 @@ export function checkpoint(database: Database, mode: 'noop' | 'passive'): Checkp
   if (state === null) throw new Error('SQLite said nothing about its log');
   return state;
 }
+
+/**
+ * Moves all of the log and makes it empty, unless somebody reads what is in it, or moves it at the same time: it waits
+ * for nobody. @returns whether it is empty
+ */
+export function emptyLog(database: Database): boolean {
+  const timeout = database.query<{ timeout: number }, []>('pragma busy_timeout').get()?.timeout ?? 0;
+  database.run('pragma busy_timeout = 0');
+  try {
+    const state = database.query<{ busy: number }, []>('pragma wal_checkpoint(truncate)').get();
+    return state?.busy === 0;
+  } finally {
+    database.run(`pragma busy_timeout = ${timeout}`);
+  }
+}

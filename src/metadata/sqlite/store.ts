@@ -4,7 +4,7 @@ import type { Operation } from '../operation.ts';
 import { MetadataBusyError, MetadataFullError, type MetadataStore, type WriteOptions } from '../store.ts';
 import { BackgroundCheckpoints } from './background-checkpoints.ts';
 import { closeAfterSync, type DatabaseCalls, databaseCalls, openForSync, syncDirectory } from './calls.ts';
-import { checkpoint } from './checkpoint.ts';
+import { checkpoint, emptyLog } from './checkpoint.ts';
 import { CommitSync } from './commit-sync.ts';
 import { SqliteConnection } from './connection.ts';
 import { GroupCommit } from './group-commit.ts';
@@ -18,6 +18,8 @@ const busyTimeoutMs = 5000;
 const longLogPages = 4000;
 /** SQLite does so itself, which keeps everything waiting, where the log gets so long all the same. */
 const farTooLongLogPages = 64_000;
+/** How often it is tried to make the log empty. */
+const emptyingTries = 20;
 /** Memory for cached pages, in KiB, of each of the two connections. */
 const cacheKib = 8 * 1024;
 
@@ -52,11 +54,13 @@ export class SqliteMetadataStore implements MetadataStore {
   /** Of the database file. To close it drops SQLite's locks on that: only when SQLite has closed it. */
   readonly #file: number;
   readonly #reserve: GivenUp;
+  readonly #calls: DatabaseCalls;
   #commitCount = 0;
   #watcher: () => void = () => undefined;
 
   private constructor({ writer, reader }: Connections, path: string, parts: SqliteParts) {
     const calls: DatabaseCalls = { ...databaseCalls, ...parts.calls };
+    this.#calls = calls;
     const log = new CommitSync(`${path}-wal`, calls.syncLog);
     this.#writer = writer;
     this.#reader = reader;
@@ -127,6 +131,25 @@ export class SqliteMetadataStore implements MetadataStore {
     await this.#log.durable();
   }
 
+  async forgetOldPages(): Promise<boolean> {
+    for (let tries = 0; tries < emptyingTries; tries++) {
+      await this.#checkpoints.idle();
+      await this.#log.durable();
+      this.#group.flush();
+      this.#snapshot.end();
+      try {
+        if (this.#calls.emptyLog(() => emptyLog(this.#writer))) return true;
+      } catch (error) {
+        if (error instanceof SQLiteError && error.code === 'SQLITE_IOERR_FSYNC')
+          this.#log.breakOff('the database', error);
+        if (!(error instanceof SQLiteError && error.code?.startsWith('SQLITE_BUSY') === true)) throw translated(error);
+      }
+      // Others may be about to end their reads.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return false;
+  }
+
   /** No other process writes, by the lock on the directory. */
   get commits(): number {
     return this.#commitCount;
@@ -159,31 +182,42 @@ export class SqliteMetadataStore implements MetadataStore {
   async #withRoom<T>(
     operation: () => Operation<T>,
     mustLast: boolean,
-    { fromReserve = false }: WriteOptions,
+    { fromReserve = false, erases = false }: WriteOptions,
   ): Promise<T> {
     try {
-      return await this.#run(operation, mustLast);
+      return await this.#run(operation, mustLast, erases);
     } catch (error) {
       if (!(error instanceof MetadataFullError)) throw error;
     }
     await this.#emptyLog();
     try {
-      return await this.#run(operation, mustLast);
+      return await this.#run(operation, mustLast, erases);
     } catch (error) {
       if (!(error instanceof MetadataFullError && fromReserve && this.#reserve.release())) throw error;
     }
     await this.#emptyLog();
-    return await this.#run(operation, mustLast);
+    return await this.#run(operation, mustLast, erases);
   }
 
-  async #run<T>(operation: () => Operation<T>, mustLast: boolean): Promise<T> {
+  async #run<T>(operation: () => Operation<T>, mustLast: boolean, erases: boolean): Promise<T> {
     while (this.#checkpoints.finishing !== undefined) await this.#checkpoints.finishing;
     // What could never be acknowledged should not be done either.
     if (this.#log.broken !== undefined) throw this.#log.broken;
     try {
-      return await this.#group.run(() => drive(operation(), this.#writing), mustLast);
+      const run = (): T => drive(operation(), this.#writing);
+      return await this.#group.run(erases ? () => this.#erasing(run) : run, mustLast);
     } catch (error) {
       throw translated(error);
+    }
+  }
+
+  /** Has SQLite write zeros over what is deleted meanwhile, and over pages that become free. */
+  #erasing<T>(run: () => T): T {
+    this.#writer.run('pragma secure_delete = on');
+    try {
+      return run();
+    } finally {
+      this.#writer.run('pragma secure_delete = off');
     }
   }
 

@@ -1,0 +1,78 @@
+import type { PlanLine, ShownPlace, ShownRecord } from '../http/admin/purge.ts';
+import { bytesText, timeText } from './table.ts';
+
+type Content = Extract<PlanLine, { readonly content: unknown }>['content'];
+type Summary = Extract<PlanLine, { readonly summary: unknown }>['summary'];
+
+/** What is to be purged of an image, or was named. */
+export function contentText({ digest, kind, sharedWith, isTaken }: Content): string {
+  const what = kind === 'digest' ? digest : `${kind} ${digest}`;
+  if (sharedWith === undefined) return `to be purged: ${what}`;
+  return isTaken
+    ? `to be purged: ${what}, which ${sharedWith} needs too`
+    : `kept: ${what}, which ${sharedWith} needs too (--shared takes it)`;
+}
+
+export function placeText({
+  kind,
+  repository,
+  digest,
+  tag,
+  id,
+  type,
+  state,
+  subject,
+  sizeBytes,
+  ...rest
+}: ShownPlace): string {
+  const size = sizeBytes === undefined ? '' : `, ${bytesText(sizeBytes)}`;
+  const pulled = rest.lastPulledAt === undefined ? '' : `, last pulled ${timeText(rest.lastPulledAt)}`;
+  const pulls = rest.pulls === undefined ? '' : `, pulled ${rest.pulls} times`;
+  switch (kind) {
+    case 'object':
+      return `  object ${id} of ${digest} (${state}${size})`;
+    case 'link':
+      return `  ${repository} has ${digest}`;
+    case 'manifest':
+      return `  ${repository}@${digest} (${type}${state === 'trashed' ? ' in the trash' : ''}${size}${pulls}${pulled})`;
+    case 'tag':
+      return `  ${repository}:${tag} leads to ${digest}${pulled}`;
+    case 'trashed-tag':
+      return `  ${repository}:${tag} in the trash led to ${digest}`;
+    case 'referrer':
+      return `  ${repository}@${digest} refers to ${subject}; it stays until nothing holds it`;
+    case 'upload':
+      return `  upload ${id} to ${repository} (checked at its end${size})`;
+  }
+}
+
+export function summaryText({ manifests, tags, links, objects, uploads, repositories, bytes }: Summary): string {
+  return `In all ${manifests} manifests and ${tags} tags in ${repositories} repositories, ${links} links, ${objects} objects, ${bytesText(bytes)}; ${uploads} uploads are checked at their end.`;
+}
+
+export function recordText(record: ShownRecord): string {
+  const { id, at, by, reason, digests, places, removedAt, checkedAt, isClean, checks = [], unreached = [] } = record;
+  return [
+    `Purge ${id}, ${timeText(at)} (UTC), by ${by}: ${reason}`,
+    ...digests.map(({ digest, lifted }) =>
+      lifted === undefined
+        ? `  ${digest} is kept out`
+        : `  ${digest} may come again since ${timeText(lifted.at)}, by ${lifted.by}: ${lifted.reason}`,
+    ),
+    `It was found in ${places.map(({ kind, count }) => `${count} ${kind}s`).join(', ') || 'no place'}.`,
+    removedAt === undefined
+      ? 'Its bytes are not removed yet: that is tried again until it is done.'
+      : `The last byte was removed at ${removedAt}.`,
+    ...(record.responsesCut ? [`${record.responsesCut} downloads of it were broken off.`] : []),
+    ...(record.shredding === undefined ? [] : [`Shredding: ${record.shredding.words}`]),
+    ...(checkedAt === undefined
+      ? []
+      : [
+          isClean === true
+            ? `At ${checkedAt} nothing was left of it in ${checks.map(({ where }) => where).join(', ')}.`
+            : `At ${checkedAt} this was left:`,
+        ]),
+    ...checks.flatMap(({ where, found }) => found.map((each) => `  ${where}: ${each}`)),
+    ...(unreached.length === 0 ? [] : ['What it could not reach:', ...unreached.map((each) => `  ${each}`)]),
+  ].join('\n');
+}

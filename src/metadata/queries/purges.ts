@@ -1,0 +1,95 @@
+import type { Digest } from '../../oci/digest.ts';
+import { query } from '../query.ts';
+
+// The records of purges, and the digests that they keep out.
+
+export const insertPurge = query<{ at: number; actor: string; reason: string; shredding: 0 | 1 }>()(({ db, p }) =>
+  db
+    .insertInto('purge')
+    .values({ at: p('at'), actor: p('actor'), reason: p('reason'), is_shredding: p('shredding') })
+    .returning('id'),
+);
+
+export const insertPurgeDigest = query<{ purge: number; digest: Digest }>()(({ db, p }) =>
+  db.insertInto('purge_digest').values({ purge: p('purge'), digest: p('digest') }),
+);
+
+/** Keeps a digest out; what was said first of one that is kept out already stays. */
+export const blockDigest = query<{ digest: Digest; at: number; reason: string }>()(({ db, p }) =>
+  db
+    .insertInto('blocked')
+    .values({ digest: p('digest'), blocked_at: p('at'), reason: p('reason') })
+    .onConflict((conflict) => conflict.column('digest').doNothing()),
+);
+
+export const unblockDigest = query<{ digest: Digest }>()(({ db, p }) =>
+  db.deleteFrom('blocked').where('digest', '=', p('digest')),
+);
+
+export const findPurge = query<{ purge: number }>()(({ db, p }) =>
+  db.selectFrom('purge').selectAll().where('id', '=', p('purge')),
+);
+
+export const digestsOfPurge = query<{ purge: number }>()(({ db, p }) =>
+  db.selectFrom('purge_digest').selectAll().where('purge', '=', p('purge')).orderBy('digest'),
+);
+
+/** The purges of a digest, lifted or not, the newest first. */
+export const purgesOfDigest = query<{ digest: Digest }>()(({ db, p }) =>
+  db
+    .selectFrom('purge_digest')
+    .innerJoin('purge', 'purge.id', 'purge_digest.purge')
+    .select(['purge.id', 'purge.at', 'purge.reason', 'purge_digest.lifted_at'])
+    .where('purge_digest.digest', '=', p('digest'))
+    .orderBy('purge_digest.purge', 'desc'),
+);
+
+/** Purges before one of them, the newest first. */
+export const purgesBefore = query<{ before: number; limit: number }>()(({ db, p }) =>
+  db.selectFrom('purge').selectAll().where('id', '<', p('before')).orderBy('id', 'desc').limit(p('limit')),
+);
+
+/** Those whose bytes are not removed yet, or that were not checked. */
+export const unfinishedPurges = query<Record<never, never>>()(({ db }) =>
+  db.selectFrom('purge').selectAll().where('checked_at', 'is', null).orderBy('id'),
+);
+
+/** Whether any purge is not finished. */
+export const anyUnfinishedPurge = query<Record<never, never>>()(({ db }) =>
+  db.selectFrom('purge').select('id').where('checked_at', 'is', null).limit(1),
+);
+
+export const markPurgeRemoved = query<{ purge: number; at: number }>()(({ db, p }) =>
+  db
+    .updateTable('purge')
+    .set({ removed_at: p('at') })
+    .where('id', '=', p('purge'))
+    .where('removed_at', 'is', null),
+);
+
+export const markPurgeChecked = query<{ purge: number; at: number; result: string }>()(({ db, p }) =>
+  db
+    .updateTable('purge')
+    .set({ checked_at: p('at'), result: p('result') })
+    .where('id', '=', p('purge')),
+);
+
+/** Of every purge that keeps the digest out. */
+export const liftDigest = query<{ digest: Digest; at: number; actor: string; reason: string }>()(({ db, p }) =>
+  db
+    .updateTable('purge_digest')
+    .set({ lifted_at: p('at'), lifted_by: p('actor'), lift_reason: p('reason') })
+    .where('digest', '=', p('digest'))
+    .where('lifted_at', 'is', null)
+    .returning('purge'),
+);
+
+/** Whether a purge still keeps anything out. */
+export const anyDigestKeptOut = query<{ purge: number }>()(({ db, p }) =>
+  db
+    .selectFrom('purge_digest')
+    .select('digest')
+    .where('purge', '=', p('purge'))
+    .where('lifted_at', 'is', null)
+    .limit(1),
+);

@@ -1,0 +1,174 @@
+import { all, first, type Operation } from '../metadata/operation.ts';
+import { parentsOf } from '../metadata/queries/holds.ts';
+import {
+  indexesLacking,
+  linksAfter,
+  manifestsHoldingAfter,
+  manifestsLackingAfter,
+  plannedManifest,
+  uploadsUnderWayAfter,
+} from '../metadata/queries/purge-plan.ts';
+import { allReferrersOf, trashedTagsOf } from '../metadata/queries/removals.ts';
+import {
+  leavingObjectsOfDigest,
+  manifestAmong,
+  objectsOfDigest,
+  repositoriesAfter,
+  tagsOf,
+} from '../metadata/queries/usage.ts';
+import type { ObjectState } from '../metadata/schema.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { RepositoryName, TagName } from '../oci/names.ts';
+import type { Registry } from './registry.ts';
+
+/** Rows that one step reads. */
+const rowsPerStep = 200;
+
+/** Something that a purge would hit. Sizes are bytes, times ms since 1970. */
+export type PlannedPlace =
+  | {
+      readonly kind: 'object';
+      readonly digest: Digest;
+      readonly oid: string;
+      readonly state: ObjectState;
+      readonly sizeBytes: number;
+    }
+  | { readonly kind: 'link'; readonly digest: Digest; readonly repo: RepositoryName }
+  | {
+      readonly kind: 'manifest';
+      readonly repo: RepositoryName;
+      readonly digest: Digest;
+      readonly type: 'image' | 'index';
+      readonly isInTrash: boolean;
+      readonly sizeBytes: number;
+      readonly lastPulledAt: number | undefined;
+    }
+  | {
+      readonly kind: 'tag';
+      readonly repo: RepositoryName;
+      readonly tag: TagName;
+      readonly digest: Digest;
+      readonly isInTrash: boolean;
+    }
+  /** It refers to one of the manifests and is not hit itself: it goes by itself, as nothing holds it then. */
+  | { readonly kind: 'referrer'; readonly repo: RepositoryName; readonly digest: Digest; readonly subject: Digest }
+  /** Its content is compared when it ends. */
+  | { readonly kind: 'upload'; readonly repo: RepositoryName; readonly id: string; readonly sizeBytes: number };
+
+/**
+ * All that a purge of some digests would hit, as it stands now, a few at a time. Nothing is written. It costs what is
+ * hit, and a probe of each repository for manifests of the digests; of the manifests that it has told of it remembers
+ * the names, so as to tell of each once.
+ */
+export async function* purgePlan(
+  { metadata }: Registry,
+  digests: readonly Digest[],
+): AsyncGenerator<readonly PlannedPlace[], void, undefined> {
+  const seen = new Set<string>();
+  const read = <T>(operation: () => Operation<T>): Promise<T> => metadata.read(operation);
+
+  async function* manifests(found: readonly Manifest[]): AsyncGenerator<readonly PlannedPlace[], void, undefined> {
+    const waiting = [...found];
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      const one = next;
+      const key = `${one.repo}@${one.manifest}`;
+      if (seen.has(key)) continue;
+      seen.add(key);
+      const { places, parents } = await read(() => ofManifest(one));
+      yield places;
+      waiting.push(...parents);
+    }
+  }
+
+  for (const digest of new Set(digests)) {
+    yield await read(() => objectPlaces(digest));
+    for await (const page of pages(
+      (after) => read(() => all(linksAfter, { digest, after, limit: rowsPerStep })),
+      ({ repo }) => repo,
+      '',
+    )) {
+      yield page.map(({ repo }) => ({
+        kind: 'link',
+        digest,
+        repo,
+      }));
+    }
+    for (const needing of [manifestsHoldingAfter, manifestsLackingAfter]) {
+      const start: { readonly repo: string; readonly manifest: string } = { repo: '', manifest: '' };
+      const from = (after: typeof start) => read(() => all(needing, { digest, ...after, limit: rowsPerStep }));
+      for await (const page of pages(from, ({ repo, manifest }): typeof start => ({ repo, manifest }), start))
+        yield* manifests(page);
+    }
+    yield* manifests(await read(() => all(indexesLacking, { child: digest })));
+    for await (const page of pages(
+      (after) => read(() => all(repositoriesAfter, { after, limit: rowsPerStep })),
+      ({ name }) => name,
+      '',
+    )) {
+      const repos = page.map(({ name }) => name);
+      const here = await read(() => all(manifestAmong, { digest, repos }));
+      yield* manifests(here.map(({ repo }) => ({ repo, manifest: digest })));
+    }
+  }
+  for await (const page of pages(
+    (after) => read(() => all(uploadsUnderWayAfter, { after, limit: rowsPerStep })),
+    ({ oid }) => oid ?? '',
+    '',
+  )) {
+    yield page.map(({ id, repo, offset_bytes: sizeBytes }) => ({ kind: 'upload', repo, id, sizeBytes }));
+  }
+}
+
+interface Manifest {
+  readonly repo: RepositoryName;
+  readonly manifest: Digest;
+}
+
+function* objectPlaces(digest: Digest): Operation<readonly PlannedPlace[]> {
+  const rows = [...(yield* all(objectsOfDigest, { digest })), ...(yield* all(leavingObjectsOfDigest, { digest }))];
+  return rows.map(({ oid, state, size_bytes: sizeBytes }) => ({ kind: 'object', digest, oid, state, sizeBytes }));
+}
+
+function* ofManifest({
+  repo,
+  manifest: digest,
+}: Manifest): Operation<{ readonly places: readonly PlannedPlace[]; readonly parents: readonly Manifest[] }> {
+  const row = yield* first(plannedManifest, { repo, digest });
+  if (row === undefined) return { places: [], parents: [] };
+  const tags = yield* all(tagsOf, { repo, manifest: digest });
+  const trashed = yield* all(trashedTagsOf, { repo, manifest: digest });
+  const referrers = yield* all(allReferrersOf, { repo, subject: digest });
+  const parents = yield* all(parentsOf, { repo, child: digest });
+  return {
+    places: [
+      {
+        kind: 'manifest',
+        repo,
+        digest,
+        type: row.kind,
+        isInTrash: row.state === 'trashed',
+        sizeBytes: row.size_bytes,
+        lastPulledAt: row.last_pulled_at ?? undefined,
+      },
+      ...tags.map(({ name: tag }) => ({ kind: 'tag', repo, tag, digest, isInTrash: false }) as const),
+      ...trashed.map(({ name: tag }) => ({ kind: 'tag', repo, tag, digest, isInTrash: true }) as const),
+      ...referrers.map((referrer) => ({ kind: 'referrer', repo, digest: referrer.digest, subject: digest }) as const),
+    ],
+    parents: parents.map(({ parent }) => ({ repo, manifest: parent })),
+  };
+}
+
+/** The pages of something, each read after the last item of the one before. */
+async function* pages<Row, Key>(
+  readAfter: (after: Key) => Promise<readonly Row[]>,
+  keyOf: (row: Row) => Key,
+  start: Key,
+): AsyncGenerator<readonly Row[], void, undefined> {
+  for (let after = start; ;) {
+    const page = await readAfter(after);
+    if (page.length > 0) yield page;
+    const last = page.at(-1);
+    if (last === undefined || page.length < rowsPerStep) return;
+    after = keyOf(last);
+  }
+}

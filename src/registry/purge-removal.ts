@@ -1,0 +1,124 @@
+import { all, change, type Operation } from '../metadata/operation.ts';
+import {
+  deleteBlobEdgesOfPurge,
+  deleteChildEdgesOfPurge,
+  deleteLinksOfDigest,
+  deleteManifestsOfPurge,
+  deleteTagsOfPurge,
+  deleteTrashedTagsOfPurge,
+  killLeavingObjects,
+  killLiveObject,
+  linksOfPurge,
+  manifestsOfPurge,
+  recordPlaceEvents,
+  releasedByPurge,
+  reviewLinksOfPurge,
+  tagsOfPurge,
+} from '../metadata/queries/purge-removals.ts';
+import { heldBlobsOf, presentChildrenOf, releaseManifest } from '../metadata/queries/removals.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { RepositoryName, TagName } from '../oci/names.ts';
+import type { Actor } from './actor.ts';
+import { forgetIfEmpty } from './forget-repository.ts';
+import { keepsHistory, type ManifestBefore, rememberRemains, rememberTagGone } from './history.ts';
+import { uncountLink, uncountTags } from './quota-usage.ts';
+import type { Registry } from './registry.ts';
+import { removeTagsAbout } from './remove-tags-about.ts';
+import { reviewRepository } from './retention-review.ts';
+import { reviewManifest } from './review.ts';
+
+interface Removal {
+  /** The purge. */
+  readonly id: number;
+  readonly digests: readonly Digest[];
+  readonly actor: Actor;
+  readonly now: number;
+  readonly reason: string;
+}
+
+interface GoneManifest extends ManifestBefore {
+  readonly repo: RepositoryName;
+  readonly digest: Digest;
+  readonly media_type: string;
+  readonly artifact_type: string | null;
+  readonly subject: Digest | null;
+}
+
+/**
+ * The part of T_purge that takes its places away. What the images needed beside, what their indexes listed and what
+ * refers to them goes by the review queue, where nothing else holds it.
+ */
+export function* takeAwayPlaces(registry: Registry, { id, digests, actor, now, reason }: Removal): Operation<void> {
+  const { quotas, immutability, retention, windows } = registry;
+  const manifests = yield* all(manifestsOfPurge, { purge: id });
+  const tags = yield* all(tagsOfPurge, { purge: id });
+  const links = yield* all(linksOfPurge, { purge: id });
+  const released = yield* all(releasedByPurge, { purge: id });
+  if (keepsHistory(windows)) {
+    for (const tag of tags) yield* rememberTagGone({ at: now, repo: tag.repo }, tag.name, tag);
+    for (const manifest of manifests) yield* remember(manifest, now);
+  }
+  const { text, ...who } = actor;
+  const about = { purge: id, at: now, actor: text, reason, ...who };
+  yield* change(recordPlaceEvents, { ...about, place: 'tag', kind: 'tag.purged' });
+  yield* change(recordPlaceEvents, { ...about, place: 'manifest', kind: 'manifest.purged' });
+  yield* change(recordPlaceEvents, { ...about, place: 'link', kind: 'link.purged' });
+  yield* change(reviewLinksOfPurge, { purge: id, now });
+
+  yield* change(deleteTagsOfPurge, { purge: id });
+  yield* change(deleteTrashedTagsOfPurge, { purge: id });
+  yield* change(deleteBlobEdgesOfPurge, { purge: id });
+  yield* change(deleteChildEdgesOfPurge, { purge: id });
+  yield* change(deleteManifestsOfPurge, { purge: id });
+  for (const digest of digests) {
+    yield* change(deleteLinksOfDigest, { digest });
+    yield* change(killLiveObject, { digest });
+    yield* change(killLeavingObjects, { digest });
+  }
+  for (const { repo, digest } of links) {
+    if (repo !== '' && digest !== '') yield* uncountLink(quotas.of(repo), repo, digest);
+  }
+  for (const [repo, ofRepository] of Map.groupBy(tags, (tag) => tag.repo)) {
+    yield* uncountTags(
+      quotas.of(repo),
+      repo,
+      ofRepository.map(({ name }): TagName => name),
+    );
+  }
+
+  const gone = new Set(manifests.map(keyOf));
+  const freed = new Map(released.map((each) => [keyOf(each), each]));
+  for (const { repo, digest } of manifests) {
+    for (const each of yield* removeTagsAbout(repo, digest, { now, windows, quotas, immutability })) {
+      freed.set(keyOf({ repo, digest: each }), { repo, digest: each });
+    }
+  }
+  for (const [key, { repo, digest }] of freed) {
+    if (gone.has(key)) continue;
+    yield* change(releaseManifest, { repo, digest, now, leaseUntil: now + windows.leaseMs });
+    yield* reviewManifest(repo, digest, now);
+  }
+  for (const repo of new Set([...links, ...manifests].map((place) => place.repo))) {
+    if (repo === '') continue;
+    yield* reviewRepository(retention, repo, 'narrowed', now);
+    yield* forgetIfEmpty(repo, now);
+  }
+}
+
+/** For a replay of retention, in which the manifest was there until now. */
+function* remember(manifest: GoneManifest, now: number): Operation<void> {
+  const { repo, digest, media_type: mediaType, artifact_type: artifactType, subject } = manifest;
+  const children = yield* all(presentChildrenOf, { repo, parent: digest });
+  const blobs = yield* all(heldBlobsOf, { repo, manifest: digest });
+  yield* rememberRemains({ at: now, repo, digest }, manifest, {
+    mediaType,
+    ...(artifactType !== null && { artifactType }),
+    ...(subject !== null && { subject }),
+    children: children.map(({ child }) => child),
+    blobs: blobs.map((blob) => [blob.digest, blob.size_bytes]),
+  });
+}
+
+function keyOf({ repo, digest }: { readonly repo: RepositoryName; readonly digest: Digest }): string {
+  return `${repo}@${digest}`;
+}

@@ -1,0 +1,112 @@
+import { all, change, first, type Operation } from '../metadata/operation.ts';
+import {
+  objectsLeftOf,
+  placeIndexesLacking,
+  placeLinks,
+  placeManifest,
+  placeManifestsOfBlob,
+  placeObjects,
+  placeParents,
+  placeTags,
+  placeTrashedTags,
+  placeUploads,
+} from '../metadata/queries/purge-places.ts';
+import { blockDigest, insertPurge, insertPurgeDigest } from '../metadata/queries/purges.ts';
+import { deleteTask } from '../metadata/queries/tasks.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { Target } from '../oci/target.ts';
+import type { Actor } from './actor.ts';
+import { recordEvent } from './events.ts';
+import { repositoriesWithManifest } from './manifest-places.ts';
+import { contentsOfImages } from './purge-images.ts';
+import { takeAwayPlaces } from './purge-removal.ts';
+import type { Registry } from './registry.ts';
+import { reviewObject } from './review.ts';
+
+/** When the review queue looks at the object of a purge, should the purge itself not come to an end, in ms. */
+const objectReviewMs = 60_000;
+
+export interface PurgeRequest {
+  readonly digests: readonly Digest[];
+  /** Images of which everything is purged that no other image needs. */
+  readonly images: readonly Target[];
+  /** Also what other images need. */
+  readonly withShared: boolean;
+  readonly reason: string;
+  /** Whether bytes are overwritten before they are removed, where that means anything. */
+  readonly isShredding: boolean;
+  readonly actor: Actor;
+}
+
+export type PurgeOutcome =
+  | { readonly outcome: 'purged'; readonly purge: number }
+  /** Nothing was changed. */
+  | { readonly outcome: 'unknown-image'; readonly target: Target }
+  | { readonly outcome: 'nothing-named' };
+
+/**
+ * Removes contents from everywhere at once, without any window, and keeps them out from here on (I11, R47): T_purge, which
+ * makes it effective, and then the removal of the bytes. Resolves when that is done; where it cannot be done yet, the
+ * purge is effective all the same, and it is tried again.
+ */
+export async function purge(registry: Registry, request: PurgeRequest): Promise<PurgeOutcome> {
+  const begun = await registry.metadata.write(() => beginPurge(registry, request), { fromReserve: true, erases: true });
+  if (begun.outcome === 'purged') await registry.purges.finish(begun.purge);
+  return begun;
+}
+
+/**
+ * T_purge. One transaction: the digests are kept out; their objects are dead, and their links gone; the manifests that
+ * need them, and the indexes above those, go with their tags, and whoever pulls one is told why. What was found where is
+ * written down by the statements that find it.
+ */
+function* beginPurge(registry: Registry, request: PurgeRequest): Operation<PurgeOutcome> {
+  const named = yield* digestsOf(request);
+  if ('outcome' in named) return named;
+  if (named.length === 0) return { outcome: 'nothing-named' };
+  const { reason, actor, isShredding } = request;
+  const now = registry.clock.now();
+  const row = yield* first(insertPurge, { at: now, actor: actor.text, reason, shredding: isShredding ? 1 : 0 });
+  if (row === undefined) throw new Error('the record of a purge got no number');
+  const { id } = row;
+  for (const digest of named) {
+    yield* change(insertPurgeDigest, { purge: id, digest });
+    yield* change(blockDigest, { digest, at: now, reason });
+    yield* change(placeObjects, { purge: id, digest });
+    yield* change(placeLinks, { purge: id, digest });
+    yield* change(placeManifestsOfBlob, { purge: id, digest });
+    yield* change(placeIndexesLacking, { purge: id, digest });
+    for (const repo of yield* repositoriesWithManifest(digest)) {
+      yield* change(placeManifest, { purge: id, repo, digest });
+    }
+  }
+  for (let found = 1; found > 0;) found = yield* change(placeParents, { purge: id });
+  yield* change(placeTags, { purge: id });
+  yield* change(placeTrashedTags, { purge: id });
+  yield* change(placeUploads, { purge: id });
+
+  yield* takeAwayPlaces(registry, { id, digests: named, actor, now, reason: `purge ${id}: ${reason}` });
+
+  for (const digest of named) {
+    yield* recordEvent({ at: now, kind: 'purged', digest, actor, reason: `${reason} (purge ${id})` });
+  }
+  const oids = (yield* all(objectsLeftOf, { purge: id })).map(({ oid }) => oid);
+  for (const oid of oids.toSorted()) {
+    // The collector would unlink it without breaking off those who read it.
+    yield* change(deleteTask, { kind: 'object', key1: oid, key2: '' });
+    yield* reviewObject(oid, now + objectReviewMs);
+  }
+  return { outcome: 'purged', purge: id };
+}
+
+function* digestsOf({ digests, images, withShared }: PurgeRequest): Operation<readonly Digest[] | PurgeOutcome> {
+  const wanted = new Set(digests);
+  if (images.length > 0) {
+    const found = yield* contentsOfImages(images);
+    if (found.outcome === 'unknown') return { outcome: 'unknown-image', target: found.target };
+    for (const { digest, sharedWith } of found.contents) {
+      if (withShared || sharedWith === undefined) wanted.add(digest);
+    }
+  }
+  return [...wanted].toSorted();
+}
