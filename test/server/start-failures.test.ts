@@ -80,7 +80,7 @@ test('a data directory that is a file, or in one, is told to be no directory', a
 
 test('a host that is not this machine is told to be none of its addresses', async () => {
   for (const host of ['nosuchhost.invalid', '999.1.1.1', '192.0.2.1']) {
-    const refusal = await refusalOf({ listen: `${host}:0` });
+    const refusal = await refusalOf({ listen: `${host}:0`, 'auth.anonymous': 'all' });
     expect(refusal).toContain(host);
     expect(refusal).toContain('not an address of this machine');
     expect(refusal).not.toContain('in use');
