@@ -31,6 +31,9 @@ const forgottenAfterMs = 15 * 60_000;
 /** Of addresses, and of users, that are remembered. When there are more, those go that have been quiet for longest. */
 const mostRemembered = 10_000;
 
+/** No user of a password file has a longer name, in characters. */
+const longestName = 200;
+
 /** Slows those down who try passwords: by their address, and by the user whose password they try. */
 export class FailedLogins {
   readonly #now: () => number;
@@ -45,25 +48,25 @@ export class FailedLogins {
   /** How long it is until a login is looked at, in ms; 0 where it is at once. */
   waitMs(address: string | undefined, user: string): number {
     const now = this.#now();
-    const next = Math.max(this.#nextAt(this.#byAddress, networkOf(address)), this.#nextAt(this.#byUser, user));
+    const next = Math.max(this.#nextAt(this.#byAddress, networkOf(address)), this.#nextAt(this.#byUser, userKey(user)));
     return Math.max(next - now, 0);
   }
 
   /** A login is about to be looked at. It counts as failed until it succeeds, so that no more are tried meanwhile. */
   begin(address: string | undefined, user: string): void {
     this.#add(this.#byAddress, networkOf(address), ofAddresses);
-    this.#add(this.#byUser, user, ofUsers);
+    this.#add(this.#byUser, userKey(user), ofUsers);
   }
 
   /** It was not looked at after all. */
   takeBack(address: string | undefined, user: string): void {
     takeBack(this.#byAddress.get(networkOf(address)));
-    takeBack(this.#byUser.get(user));
+    takeBack(this.#byUser.get(userKey(user)));
   }
 
   succeeded(address: string | undefined, user: string): void {
     this.#byAddress.delete(networkOf(address));
-    this.#byUser.delete(user);
+    this.#byUser.delete(userKey(user));
   }
 
   #nextAt(failures: Map<string, Failures>, key: string): number {
@@ -92,6 +95,11 @@ function takeBack(failures: Failures | undefined): void {
   if (failures === undefined) return;
   failures.count -= 1;
   failures.nextAt = failures.lastAt;
+}
+
+/** What is sent as a name may be long. */
+function userKey(user: string): string {
+  return user.slice(0, longestName);
 }
 
 /** An IPv6 address stands for its /64, all of which one customer of a provider has. */

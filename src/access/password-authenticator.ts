@@ -33,8 +33,9 @@ export class PasswordAuthenticator implements Authenticator {
   async recall(credentials: Credentials): Promise<Identity | undefined> {
     if (credentials.scheme !== 'basic') return undefined;
     const { name, secret } = credentials;
-    const hash = (await this.#passwords.hashes()).get(name);
-    return hash === undefined ? undefined : this.#remembered.get(this.#remembered.keyOf(name, secret, hash));
+    // Nothing is remembered of who is no user; that is found out in the same way.
+    const hash = (await this.#passwords.hashes()).get(name) ?? '';
+    return this.#remembered.get(this.#remembered.keyOf(name, secret, hash));
   }
 
   async authenticate(credentials: Credentials): Promise<Authentication> {
