@@ -122,8 +122,12 @@ describe('a manifest is explained', () => {
     }
     expect((await registry.putManifest('other', 'x', image.manifest)).status).toBe(201);
     await remove(registry, 'other', 'x');
-    expect((await explain(registry, `${repo}@${image.digest}`)).events).toEqual([]);
-    expect((await explain(registry, `other@${image.digest}`)).events.map(({ kind }) => kind)).toEqual(['tag.deleted']);
+    expect((await explain(registry, `${repo}@${image.digest}`)).events.map(({ kind }) => kind)).toEqual([
+      'tag.pushed',
+      'manifest.pushed',
+    ]);
+    const other = await explain(registry, `other@${image.digest}`);
+    expect(other.events.map(({ kind }) => kind)).toEqual(['tag.deleted', 'tag.pushed', 'manifest.pushed']);
     expect((await explain(registry, image.digest)).manifests).toHaveLength(2);
   });
 });
@@ -184,19 +188,24 @@ describe('what is gone is explained', () => {
     await remove(registry, repo, 'x');
     const tag = await explain(registry, `${repo}:x`);
     expect(tag).toMatchObject({ kind: 'tag', exists: false, manifests: [] });
-    expect(tag.events.map(({ kind }) => kind)).toEqual(['tag.deleted']);
+    expect(tag.events.map(({ kind }) => kind)).toEqual(['tag.deleted', 'tag.pushed']);
     expect(tag.events[0]?.actor).toStartWith('client 127.0.0.1 ');
     registry.clock.advance(72 * hour);
     await registry.collected();
     const manifest = await explain(registry, `${repo}@${image.digest}`);
     expect(manifest.exists).toBe(false);
-    expect(manifest.events.map(({ kind }) => kind)).toEqual(['manifest.collected', 'tag.deleted']);
+    expect(manifest.events.map(({ kind }) => kind)).toEqual([
+      'manifest.collected',
+      'tag.deleted',
+      'tag.pushed',
+      'manifest.pushed',
+    ]);
     expect(manifest.events[0]?.actor).toBe('collector');
     expect(manifest.events[0]?.reason).toStartWith('nothing holds it since ');
     const leaving = await explain(registry, blob);
     expect(leaving.exists).toBe(true);
     expect(leaving.objects).toEqual([{ state: 'condemned', dueAt: at(registry.clock.now() + 600_000) }]);
-    expect(leaving.events.map(({ kind }) => kind)).toEqual(['blob.collected', 'link.collected']);
+    expect(leaving.events.map(({ kind }) => kind)).toEqual(['blob.collected', 'link.collected', 'blob.pushed']);
     registry.clock.advance(600_000);
     await registry.collected();
     expect(await explain(registry, blob)).toMatchObject({ exists: false, objects: [], links: [] });

@@ -3,9 +3,11 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AccessRules } from '../../src/access/rule.ts';
+import type { ConfiguredRules } from '../../src/audit/rules-in-force.ts';
 import type { DiskSpace } from '../../src/bounds/levels.ts';
 import { pruneNothing, type PruneLeastRecentlyUsed } from '../../src/bounds/pruner.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { ImmutabilitySet } from '../../src/immutability/immutability-set.ts';
 import { createLog } from '../../src/log/log.ts';
 import type { MetadataStore } from '../../src/metadata/store.ts';
 import type { Pruned } from '../../src/pruning/prune-repository.ts';
@@ -36,6 +38,9 @@ export class ServedRegistry implements AsyncDisposable {
   access: AccessRules | undefined;
   /** Puts something between the registry and its metadata, from the next start on. */
   wrapMetadata: ((metadata: MetadataStore) => MetadataStore) | undefined;
+  immutability: ImmutabilitySet | undefined;
+  /** What is told of the configuration beside them. */
+  configuredRules: readonly ConfiguredRules[] = [];
   #server: RunningServer | undefined;
 
   readonly #syncs: Syncs | undefined;
@@ -81,7 +86,7 @@ export class ServedRegistry implements AsyncDisposable {
     if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
     const stream = { write: (line: string) => void this.logged.push(line) };
     const log = await createLog({ level: loaded.config.log.level, format: 'json', stream });
-    const { clock, policies, quotas, access, wrapMetadata } = this;
+    const { clock, policies, quotas, access, wrapMetadata, immutability, configuredRules } = this;
     const syncs = this.#syncs === undefined ? {} : { syncs: this.#syncs };
     this.#server = await startServer({
       config: loaded.config,
@@ -89,6 +94,8 @@ export class ServedRegistry implements AsyncDisposable {
       policies,
       quotas,
       access,
+      immutability,
+      configuredRules,
       clock,
       measureDisk: async () => this.disk,
       prune: async (neededBytes) => await this.prune(neededBytes),
@@ -154,6 +161,20 @@ export class ServedRegistry implements AsyncDisposable {
     this.quotas = parsed?.set;
     await this.resume(settings);
     await this.counted();
+  }
+
+  /** Serves the same data with these rules of what can be neither overwritten nor deleted. */
+  async protect(rules: unknown, settings: Settings = {}): Promise<void> {
+    await this.stop();
+    const parsed = rules === undefined ? undefined : ImmutabilitySet.parse(rules);
+    if (parsed?.ok === false) throw new Error(parsed.problems.join('\n'));
+    this.immutability = parsed?.set;
+    await this.resume(settings);
+  }
+
+  /** Opens files anew, as on SIGHUP. */
+  reopenFiles(): void {
+    this.#server?.reopenFiles();
   }
 
   /** Resolves once all that quotas limit is counted. */
