@@ -15,13 +15,18 @@ export const defineExplain: CommandDefinition = (command, end) => {
   command.argument('<target>', 'REPO, REPO:TAG, REPO@DIGEST, or the DIGEST of a blob or a manifest');
   adminCommand(command, end, async (admin, { args: [target] }) => {
     const found = await admin.ask(explain, { query: { target } });
-    const isKnown = found.exists || found.events.length > 0;
+    const isKnown = found.exists || found.events.length > 0 || found.purges !== undefined;
     return printed(found, textOf(found), isKnown ? exitCodes.success : exitCodes.failure);
   });
 };
 
 function textOf(found: Explanation): string {
   const lines = [`${found.target} ${found.exists ? 'is here.' : 'is not here.'}`];
+  for (const { id, at, reason, digest, keptOut } of found.purges ?? []) {
+    const record = id === undefined ? '' : ` (wherry purge show ${id})`;
+    const now = keptOut ? 'is kept out' : 'may come again by now';
+    lines.push(`It was purged ${timeText(at)} with ${digest}, and ${now}: ${reason}${record}`);
+  }
   if (found.pin !== undefined) lines.push(`It is pinned by ${found.pin.pinnedBy}: ${found.pin.reason}`);
   if (found.immutable !== undefined) lines.push(immutableText(found.kind, found.immutable.rule));
   for (const manifest of found.manifests) lines.push(...manifestLines(manifest));

@@ -6,8 +6,6 @@ export interface WriteOptions {
    * such as a delete, and for what reads depend on.
    */
   readonly fromReserve?: boolean;
-  /** Whether the bytes of what it deletes are overwritten in the database, which costs more pages. */
-  readonly erases?: boolean;
 }
 
 /** The only truth: rows in a database that has transactions. Its forms: sqlite/ (embedded), postgres/ (shared). */
@@ -38,7 +36,7 @@ export interface MetadataStore {
   durable(): Promise<void>;
 
   /**
-   * Gives up what the database keeps of older states of its pages, so that what an operation has erased is not in its
+   * Gives up what the database keeps of older states of its pages, so that what an operation has deleted is not in its
    * log either. Keeps everybody waiting for the disk: for a purge.
    *
    * @returns whether all could be given up; not while somebody reads an older state, such as fsck

@@ -4,6 +4,7 @@ import { all, change, first, type Operation } from '../metadata/operation.ts';
 import { nextDayOfPulls } from '../metadata/queries/history.ts';
 import { deleteDeadObject } from '../metadata/queries/objects.ts';
 import {
+  anyManifestPurged,
   countPlaces,
   objectsLeftOf,
   placesAfter,
@@ -102,7 +103,9 @@ export class PurgeFinisher {
       const shredded = await this.#remove(oid, row.is_shredding === 1);
       shredding = shredding?.isDone === false ? shredding : shredded;
     }
-    const isLogEmptied = await metadata.forgetOldPages();
+    // Only where manifests were purged themselves: those that needed something hold no more than its digest.
+    const isOfManifest = await metadata.read(() => first(anyManifestPurged, { purge: id }));
+    const isLogEmptied = isOfManifest === undefined || (await metadata.forgetOldPages());
     const removedAt = clock.now();
     await metadata.write(() => change(markPurgeRemoved, { purge: id, at: removedAt }), { fromReserve: true });
 
@@ -141,7 +144,7 @@ export class PurgeFinisher {
   async #remove(oid: ObjectId, isShredding: boolean): Promise<Shredding | undefined> {
     const { metadata, blobs } = this.#parts;
     await this.#beforeRemoval();
-    const shredding = isShredding ? await blobs.shred(oid) : undefined;
+    const shredding = isShredding ? await this.#shred(oid) : undefined;
     await blobs.truncate(oid, 0);
     await blobs.remove(oid);
     await blobs.removeQuarantined(oid);
@@ -153,6 +156,16 @@ export class PurgeFinisher {
       { fromReserve: true },
     );
     return shredding;
+  }
+
+  /** What cannot be overwritten is removed all the same. */
+  async #shred(oid: ObjectId): Promise<Shredding> {
+    try {
+      return await this.#parts.blobs.shred(oid);
+    } catch (error) {
+      this.#parts.log.error({ err: error, oid }, 'an object could not be overwritten before it is removed');
+      return { isDone: false, words: `the bytes could not be overwritten: ${String(error)}` };
+    }
   }
 
   /** A database that is older than the blobs may not know what needs an object, but does know what this one is. */

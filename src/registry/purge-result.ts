@@ -6,7 +6,7 @@ export const purgeResult = z.object({
   responsesCut: z.int(),
   /** Whether bytes were overwritten before they were removed, and what that means; undefined where nobody asked for it. */
   shredding: z.object({ isDone: z.boolean(), words: z.string() }).optional(),
-  /** Whether the database has given up the older states of its pages, in which manifests may have been. */
+  /** Whether the database has given up the older states of its pages, where manifests were purged that may be in them. */
   isLogEmptied: z.boolean(),
   checks: z.array(z.object({ where: z.string(), found: z.array(z.string()) })),
   /** What the purge could not reach, in words. */

@@ -50,7 +50,7 @@ export type PurgeOutcome =
  * purge is effective all the same, and it is tried again.
  */
 export async function purge(registry: Registry, request: PurgeRequest): Promise<PurgeOutcome> {
-  const begun = await registry.metadata.write(() => beginPurge(registry, request), { fromReserve: true, erases: true });
+  const begun = await registry.metadata.write(() => beginPurge(registry, request), { fromReserve: true });
   if (begun.outcome === 'purged') await registry.purges.finish(begun.purge);
   return begun;
 }

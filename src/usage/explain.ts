@@ -1,6 +1,7 @@
 import { all, first, type Operation } from '../metadata/operation.ts';
 import { eventsOfDigest, eventsOfRepository, eventsOfTag } from '../metadata/queries/events.ts';
 import { manifestTimes, parentsOf } from '../metadata/queries/holds.ts';
+import { purgesOfDigest } from '../metadata/queries/purges.ts';
 import { trashedTagsOf } from '../metadata/queries/removals.ts';
 import { findRepository } from '../metadata/queries/repositories.ts';
 import { findTask } from '../metadata/queries/tasks.ts';
@@ -19,6 +20,7 @@ import type { EventTable, ObjectState, TagTrashTable } from '../metadata/schema.
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
 import { type Pin, pinOfManifest, pinOfRepository, pinOfTag } from '../registry/pin.ts';
+import { type Purged, purgedReference } from '../registry/purged.ts';
 import type { Registry, Windows } from '../registry/registry.ts';
 import { released, type Released } from './released.ts';
 import { Standings } from './standing.ts';
@@ -81,6 +83,8 @@ export interface TagExplanation {
   readonly wouldFree: Released | undefined;
   /** What it led to before, and can be restored to. */
   readonly inTrash: readonly TagTrashTable[];
+  /** Why it leads nowhere, where a purge has taken what it led to. */
+  readonly purged: Purged | undefined;
   readonly events: readonly PastEvent[];
 }
 
@@ -93,6 +97,7 @@ export async function explainTag(registry: Registry, repo: RepositoryName, tag: 
       pin: yield* pinOfTag(repo, tag),
       wouldFree: target === undefined ? undefined : yield* released(repo, target.manifest, [{ repo, name: tag }]),
       inTrash: yield* all(trashedTag, { repo, name: tag }),
+      purged: target === undefined ? yield* purgedReference(repo, { kind: 'tag', tag }) : undefined,
       events: yield* all(eventsOfTag, { repo, tag, limit: mostTold }),
     };
   });
@@ -100,6 +105,8 @@ export async function explainTag(registry: Registry, repo: RepositoryName, tag: 
 
 export interface ManifestHistory {
   readonly manifest: ManifestExplanation | undefined;
+  /** Why it is not here, where a purge has taken it. */
+  readonly purged: Purged | undefined;
   readonly events: readonly PastEvent[];
 }
 
@@ -111,8 +118,10 @@ export async function explainManifest(
 ): Promise<ManifestHistory> {
   return await registry.metadata.read(function* explain(): Operation<ManifestHistory> {
     const events = yield* all(eventsOfDigest, { digest, limit: mostTold });
+    const manifest = yield* manifestExplanation(registry, repo, digest);
     return {
-      manifest: yield* manifestExplanation(registry, repo, digest),
+      manifest,
+      purged: manifest === undefined ? yield* purgedReference(repo, { kind: 'digest', digest }) : undefined,
       events: events.filter((event) => event.repo === repo || event.repo === null),
     };
   });
@@ -188,7 +197,17 @@ export interface ExplainedObject {
   readonly dueAt: number | undefined;
 }
 
+/** A purge of a digest, lifted since or not. */
+export interface PurgeOfDigest {
+  readonly id: number;
+  readonly at: number;
+  readonly reason: string;
+  readonly lifted_at: number | null;
+}
+
 export interface DigestExplanation {
+  /** The newest first. */
+  readonly purges: readonly PurgeOfDigest[];
   readonly objects: readonly ExplainedObject[];
   readonly links: readonly ExplainedLink[];
   /** What is known of manifests that have this digest. */
@@ -213,6 +232,7 @@ export async function explainDigest(registry: Registry, digest: Digest): Promise
       });
     }
     return {
+      purges: yield* all(purgesOfDigest, { digest }),
       objects: objects.map(({ oid, state, size_bytes, due_at }) => ({
         oid,
         state,

@@ -16,6 +16,10 @@ const tablesThatStay = new Set([
   'policy_approval',
   'pruned_hour',
   'pull_history',
+  'purge',
+  'purge_digest',
+  'purge_place',
+  'blocked',
   'push_history',
   'storage_sample',
   'store',
@@ -69,9 +73,9 @@ export class CrashingRegistry implements AsyncDisposable {
   }
 
   /** Asks the admin API for something under /admin/v1. */
-  async admin(method: string, path: string, body: object): Promise<Response> {
+  async admin(method: string, path: string, body?: object): Promise<Response> {
     const authorization = `Bearer ${readFileSync(join(this.data, 'admin.token'), 'utf8').trim()}`;
-    const init = { method, headers: { authorization }, body: JSON.stringify(body) };
+    const init = { method, headers: { authorization }, ...(body && { body: JSON.stringify(body) }) };
     return await fetch(`${this.origin}/admin/v1${path}`, init);
   }
 

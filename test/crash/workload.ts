@@ -86,6 +86,8 @@ export class Workload {
       { name: 'an index deleted by its digest', run: () => this.#removeByDigest('app', digestOf(index), 'multi') },
       { name: 'an image that a policy is to prune', run: () => this.#pushImage('scratch', 'old') },
       { name: 'an image that it keeps', run: () => this.#pushImage('scratch', 'new') },
+      { name: 'an image with a secret', run: () => this.#pushImage('leaky', 'secret') },
+      { name: 'a purge', run: () => this.#purge('leaky:secret') },
       { name: 'pruning', run: () => this.#prune('scratch:old') },
       { name: 'collecting', run: () => this.#hoursPass(2) },
       { name: 'a blob that was collected', run: () => this.#push('app', this.#base) },
@@ -98,6 +100,14 @@ export class Workload {
     await this.#push(repo, config);
     await this.#push(repo, layer);
     await this.#put(repo, tag, JSON.stringify(imageOf(config, layer)));
+  }
+
+  /** Nobody is promised it from here on, whether the purge is answered or not. */
+  async #purge(image: string): Promise<void> {
+    this.images.delete(image);
+    this.blobs.clear();
+    const body = { images: [image], reason: 'it has a secret', shred: true };
+    await this.#expect(await this.#registry.admin('POST', '/purge', body), 200);
   }
 
   /** A policy keeps the newest only: the other may go from now on, if both are there. */

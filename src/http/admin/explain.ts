@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { parseDigest } from '../../oci/digest.ts';
 import { parseTarget, type Target } from '../../oci/target.ts';
 import { pinTargetText, type Pin } from '../../registry/pin.ts';
+import type { Purged } from '../../registry/purged.ts';
 import {
   explainDigest,
   explainManifest,
@@ -95,6 +96,10 @@ const explanation = z.object({
       }),
     )
     .optional(),
+  /** The purges that have taken it, or what it led to, the newest first; `keptOut` until that is lifted. */
+  purges: z
+    .array(z.object({ id: z.int().optional(), at: time, reason: z.string(), digest: z.string(), keptOut: z.boolean() }))
+    .optional(),
   /** What happened to it, the newest first. */
   events: z.array(event),
 });
@@ -133,6 +138,15 @@ export const explain = endpoint({
           manifests: [...manifests],
           manifestCount,
         })),
+        ...(found.purges.length > 0 && {
+          purges: found.purges.map(({ id, at, reason, lifted_at: liftedAt }) => ({
+            id,
+            at: timeText(at),
+            reason,
+            digest,
+            keptOut: liftedAt === null,
+          })),
+        }),
         events: found.events.map(shownEvent),
       },
     };
@@ -147,6 +161,7 @@ async function ofTarget({ registry }: AdminCall, { repo, tag, digest }: Target):
       kind: 'manifest',
       exists: found.manifest !== undefined,
       manifests: found.manifest === undefined ? [] : [shownManifest(found.manifest)],
+      ...purgesOf(found.purged),
       events: found.events.map(shownEvent),
     };
   }
@@ -161,6 +176,7 @@ async function ofTarget({ registry }: AdminCall, { repo, tag, digest }: Target):
       manifests: found.manifest === undefined ? [] : [shownManifest(found.manifest)],
       ...(found.wouldFree !== undefined && { wouldFree: shownRelease(found.wouldFree) }),
       inTrash: found.inTrash.map((row) => ({ digest: row.manifest, until: timeText(row.purge_after) })),
+      ...purgesOf(found.purged),
       events: found.events.map(shownEvent),
     };
   }
@@ -178,6 +194,12 @@ async function ofTarget({ registry }: AdminCall, { repo, tag, digest }: Target):
 
 function shownRule(rule: string | undefined): Pick<Explanation, 'immutable'> {
   return rule === undefined ? {} : { immutable: { rule } };
+}
+
+function purgesOf(purged: Purged | undefined): Pick<Explanation, 'purges'> {
+  if (purged === undefined) return {};
+  const { purge: id, at, reason, digest } = purged;
+  return { purges: [{ ...(id !== undefined && { id }), at: timeText(at), reason, digest, keptOut: true }] };
 }
 
 function shownManifest(one: ManifestExplanation): z.input<typeof manifest> {

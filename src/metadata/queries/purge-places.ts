@@ -271,6 +271,21 @@ export const objectsLeftOf = query<{ purge: number }>()(({ db, p }) =>
     .where('place.kind', '=', 'object'),
 );
 
+/** Whether a manifest was purged itself, not for what it needs. */
+export const anyManifestPurged = query<{ purge: number }>()(({ db, p }) =>
+  db
+    .selectFrom('purge_digest as named')
+    .innerJoin('purge_place as place', (join) =>
+      join
+        .onRef('place.purge', '=', 'named.purge')
+        .on('place.kind', '=', 'manifest')
+        .onRef('place.digest', '=', 'named.digest'),
+    )
+    .select('place.digest')
+    .where('named.purge', '=', p('purge'))
+    .limit(1),
+);
+
 /** Which purge has taken a manifest; undefined where it may be pushed, or is here. */
 export const quarantineOfManifest = query<{ repo: RepositoryName; digest: Digest }>()(({ db, p }) =>
   db

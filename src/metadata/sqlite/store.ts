@@ -182,42 +182,31 @@ export class SqliteMetadataStore implements MetadataStore {
   async #withRoom<T>(
     operation: () => Operation<T>,
     mustLast: boolean,
-    { fromReserve = false, erases = false }: WriteOptions,
+    { fromReserve = false }: WriteOptions,
   ): Promise<T> {
     try {
-      return await this.#run(operation, mustLast, erases);
+      return await this.#run(operation, mustLast);
     } catch (error) {
       if (!(error instanceof MetadataFullError)) throw error;
     }
     await this.#emptyLog();
     try {
-      return await this.#run(operation, mustLast, erases);
+      return await this.#run(operation, mustLast);
     } catch (error) {
       if (!(error instanceof MetadataFullError && fromReserve && this.#reserve.release())) throw error;
     }
     await this.#emptyLog();
-    return await this.#run(operation, mustLast, erases);
+    return await this.#run(operation, mustLast);
   }
 
-  async #run<T>(operation: () => Operation<T>, mustLast: boolean, erases: boolean): Promise<T> {
+  async #run<T>(operation: () => Operation<T>, mustLast: boolean): Promise<T> {
     while (this.#checkpoints.finishing !== undefined) await this.#checkpoints.finishing;
     // What could never be acknowledged should not be done either.
     if (this.#log.broken !== undefined) throw this.#log.broken;
     try {
-      const run = (): T => drive(operation(), this.#writing);
-      return await this.#group.run(erases ? () => this.#erasing(run) : run, mustLast);
+      return await this.#group.run(() => drive(operation(), this.#writing), mustLast);
     } catch (error) {
       throw translated(error);
-    }
-  }
-
-  /** Has SQLite write zeros over what is deleted meanwhile, and over pages that become free. */
-  #erasing<T>(run: () => T): T {
-    this.#writer.run('pragma secure_delete = on');
-    try {
-      return run();
-    } finally {
-      this.#writer.run('pragma secure_delete = off');
     }
   }
 
@@ -288,6 +277,8 @@ function openWriter(path: string, lockingMode: 'normal' | 'exclusive'): Database
       writer.run('pragma journal_mode = wal');
       writer.run('pragma synchronous = normal');
       writer.run('pragma foreign_keys = on');
+      // What is deleted or moved is overwritten with zeros: else older states of a row that is purged would lie about.
+      writer.run('pragma secure_delete = on');
       writer.run('pragma trusted_schema = off');
       // A thread of its own would not get at a database that is locked.
       const longPages = lockingMode === 'normal' ? farTooLongLogPages : longLogPages;

@@ -1,0 +1,150 @@
+import { expect, setDefaultTimeout, test } from 'bun:test';
+import { z } from 'zod';
+import { CrashingRegistry, type Fault } from '../crash/crashing-registry.ts';
+import { failurePoints } from '../crash/failure-points.ts';
+import { pullWhole } from '../crash/pull-whole.ts';
+import { digestOf, freshBytes, imageOf, ociManifest } from '../http/content.ts';
+
+setDefaultTimeout(15 * 60_000);
+
+/** How many registries are killed at the same time. */
+const atOnce = 2;
+const repo = 'team/app';
+const reason = 'a key was in it';
+
+const records = z.object({
+  purges: z.array(z.object({ id: z.number(), checkedAt: z.string().optional(), isClean: z.boolean().optional() })),
+});
+
+/** A registry with an image that has a secret, and one that shares all but the secret with it. */
+class Story {
+  readonly #registry: CrashingRegistry;
+  readonly #config = freshBytes();
+  readonly #layer = freshBytes();
+  readonly #secret = freshBytes(3 * 1024 * 1024);
+  readonly secret = digestOf(this.#secret);
+  readonly clean = JSON.stringify(imageOf(this.#config, this.#layer));
+
+  constructor(registry: CrashingRegistry) {
+    this.#registry = registry;
+  }
+
+  async push(): Promise<void> {
+    const { origin } = this.#registry;
+    for (const body of [this.#config, this.#layer, this.#secret]) {
+      const path = `${origin}/v2/${repo}/blobs/uploads/?digest=${digestOf(body)}`;
+      expect((await fetch(path, { method: 'POST', body })).status).toBe(201);
+    }
+    const images = [
+      ['clean', this.clean],
+      ['leaking', JSON.stringify(imageOf(this.#config, this.#layer, this.#secret))],
+    ];
+    for (const [tag, body] of images) {
+      const headers = { 'content-type': ociManifest };
+      const put = await fetch(`${origin}/v2/${repo}/manifests/${tag}`, { method: 'PUT', headers, body: body ?? '' });
+      expect(put.status).toBe(201);
+    }
+  }
+
+  /** @returns whether it was acknowledged */
+  async purge(): Promise<boolean> {
+    try {
+      const answer = await this.#registry.admin('POST', '/purge', { digests: [this.secret], reason, shred: true });
+      return answer.status === 200;
+    } catch {
+      return false;
+    }
+  }
+
+  async blobStatus(): Promise<number> {
+    return (await fetch(`${this.#registry.origin}/v2/${repo}/blobs/${this.secret}`)).status;
+  }
+
+  async imageStatus(): Promise<number> {
+    return (await fetch(`${this.#registry.origin}/v2/${repo}/manifests/leaking`)).status;
+  }
+
+  async records(): Promise<z.output<typeof records>['purges']> {
+    return records.parse(await (await this.#registry.admin('GET', '/purges')).json()).purges;
+  }
+}
+
+let reachedByPurge: readonly Fault[] = [];
+
+test('a purge reaches the failure points of all that it does', async () => {
+  await using registry = new CrashingRegistry();
+  await registry.start();
+  const story = new Story(registry);
+  await story.push();
+  await registry.settled();
+  const before = registry.reached();
+  expect(await story.purge()).toBe(true);
+  const counts = new Map<string, number>();
+  for (const point of before) counts.set(point, (counts.get(point) ?? 0) + 1);
+  const faults: Fault[] = [];
+  for (const point of registry.reached().slice(before.length)) {
+    const nth = (counts.get(point) ?? 0) + 1;
+    counts.set(point, nth);
+    if (failurePoints.includes(point)) faults.push({ kind: 'kill', point, nth });
+  }
+  reachedByPurge = faults;
+  const points = new Set(faults.map(({ point }) => point));
+  // X1 and X2 among them.
+  for (const call of ['commit', 'syncLog', 'overwrite', 'syncObject', 'truncate', 'unlink', 'syncShard', 'emptyLog']) {
+    expect([call, points.has(`before ${call}`), points.has(`after ${call}`)]).toEqual([call, true, true]);
+  }
+});
+
+test('killed with -9 at any of them, a purge is finished before the first request is answered, or has never begun', async () => {
+  const waiting = [...reachedByPurge];
+  const problems: string[] = [];
+  const killed = new Set<string>();
+  const work = async (): Promise<void> => {
+    for (let fault = waiting.shift(); fault !== undefined; fault = waiting.shift()) {
+      try {
+        if (await survives(fault)) killed.add(fault.point);
+      } catch (error) {
+        problems.push(`${fault.point}, time ${fault.nth}: ${String(error)}`);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+  expect(problems).toEqual([]);
+  expect(['after commit', 'after truncate', 'before unlink'].filter((point) => !killed.has(point))).toEqual([]);
+});
+
+/** @returns whether the fault has happened @throws where the purge is half done, or something else is lost */
+async function survives(fault: Fault): Promise<boolean> {
+  await using registry = new CrashingRegistry();
+  const story = new Story(registry);
+  if (!(await registry.start(fault))) return false;
+  try {
+    await story.push();
+  } catch (error) {
+    // It came to the point before the purge, as the disk was synced at other times.
+    if (await registry.hasEnded()) return false;
+    throw error;
+  }
+  const isAcknowledged = await story.purge();
+  const hasEnded = await registry.hasEnded();
+  if (!hasEnded) await registry.stop();
+  expect(await registry.findings()).toEqual([]);
+  await registry.start();
+  const status = await story.blobStatus();
+  if (isAcknowledged) expect(status).toBe(403);
+  const purges = await story.records();
+  if (status === 200) {
+    // Nothing of it is committed.
+    expect(purges).toEqual([]);
+    expect(await pullWhole(registry.origin, repo, 'leaking')).toStartWith('sha256:');
+    expect(await story.purge()).toBe(true);
+  } else {
+    expect(purges).toEqual([expect.objectContaining({ isClean: true })]);
+  }
+  expect([await story.blobStatus(), await story.imageStatus()]).toEqual([403, 403]);
+  expect(await pullWhole(registry.origin, repo, 'clean')).toBe(digestOf(story.clean));
+  await registry.settled();
+  expect(await registry.stop()).toBe(0);
+  expect(await registry.findings()).toEqual([]);
+  return hasEnded;
+}
