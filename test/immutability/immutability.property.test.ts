@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { ImmutabilitySet } from '../../src/immutability/immutability-set.ts';
 import { first } from '../../src/metadata/operation.ts';
 import { tagTarget } from '../../src/metadata/queries/tags.ts';

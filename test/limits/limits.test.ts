@@ -120,6 +120,7 @@ test('connections of one client are limited, and the next is told so', async () 
   expect(third.answer()).toStartWith('HTTP/1.1 429 Too Many Requests\r\n');
   expect(third.answer()).toContain('\r\nRetry-After: 1\r\n');
   expect(third.answer()).toContain('"code":"TOOMANYREQUESTS"');
+  await until('it is closed, though the client has not closed it', () => third.socket.destroyed);
   first.socket.destroy();
   await until('there is room again', async () => {
     const { socket, answer } = await open(registry);

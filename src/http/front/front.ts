@@ -31,6 +31,8 @@ export interface FrontOptions {
 const backlog = 4096;
 /** How long the last bytes of an answer may take to leave after the server behind has closed, in ms. */
 const flushLimitMs = 60_000;
+/** How long whoever is refused may take to read why, in ms. */
+const refusalLimitMs = 1000;
 
 /**
  * Accepts connections, ends TLS where it is spoken, and passes the bytes on to the HTTP server behind, which learns from
@@ -116,7 +118,7 @@ export class Front {
     const counted = this.#options.connections.open(socket.remoteAddress ?? '');
     if (counted.outcome !== 'open') {
       // Over TLS there is nobody to talk to before the handshake, which is what a limit saves.
-      if (this.#tlsServer === undefined) socket.end(tooManyConnectionsAnswer(counted.outcome));
+      if (this.#tlsServer === undefined) refuse(socket, tooManyConnectionsAnswer(counted.outcome));
       else socket.destroy();
       return false;
     }
@@ -138,7 +140,7 @@ export class Front {
     if (identity === undefined) {
       const reason = socket.authorized ? 'it names nobody' : String(socket.authorizationError);
       this.#options.log.warn({ client: socket.remoteAddress, reason }, 'a client certificate was refused');
-      socket.once('data', () => socket.end(badCertificateAnswer(reason)));
+      socket.once('data', () => refuse(socket, badCertificateAnswer(reason)));
       setTimeout(() => socket.destroy(), this.#options.tls?.handshakeTimeoutMs).unref();
       return;
     }
@@ -184,6 +186,13 @@ export class Front {
       socket.once('close', () => clearTimeout(flushLimit));
     });
   }
+}
+
+/** Sends an answer and closes, without waiting for a client that does not. */
+function refuse(socket: Socket, answer: string): void {
+  socket.end(answer);
+  const limit = setTimeout(() => socket.destroy(), refusalLimitMs);
+  socket.once('close', () => clearTimeout(limit));
 }
 
 function contextOf({ certificate, clientCertificates }: TlsTerms) {

@@ -1,6 +1,5 @@
 import { stat } from 'node:fs/promises';
 import type { Log } from '../../log/log.ts';
-import { StartupError } from '../../startup-error.ts';
 import { type CertificateFiles, readServerCertificate, type ServerCertificate } from './server-certificate.ts';
 
 /** How often the files are looked at, in ms. Renewals come weeks before the end; whoever tests one waits. */
@@ -25,6 +24,8 @@ export class CertificateWatch {
   #certificate: ServerCertificate;
   /** The state in which the files were read last; undefined until the first look. */
   #seen: string | undefined;
+  /** Why they could not be used then; undefined where they could. */
+  #failure: string | undefined;
   #timer: Timer | undefined;
   #looking: Promise<void> | undefined;
 
@@ -66,17 +67,22 @@ export class CertificateWatch {
     const state = await this.#stateOfFiles();
     const isChanged = state !== this.#seen;
     this.#seen = state;
-    if (!isChanged && !always) return;
+    // What could not be read is tried again: files may have been too many for a moment.
+    if (!isChanged && this.#failure === undefined && !always) return;
     const { files, log, exchange } = this.#parts;
     let read: ServerCertificate;
     try {
       read = await readServerCertificate(files);
       if (!isSame(read, this.#certificate)) exchange(read);
     } catch (error) {
-      const reason = error instanceof StartupError ? error.message : error;
-      log.warn({ reason }, 'the certificate of before is kept, as the new files cannot be used');
+      const reason = error instanceof Error ? error.message : String(error);
+      if (reason !== this.#failure) {
+        log.warn({ reason }, 'the certificate of before is kept, as the new files cannot be used');
+      }
+      this.#failure = reason;
       return;
     }
+    this.#failure = undefined;
     if (isSame(read, this.#certificate)) return;
     this.#certificate = read;
     const { subject, fingerprint, expiresAt } = read;

@@ -80,7 +80,9 @@ async function textOf(path: string, setting: string): Promise<string> {
         ? 'there is no such file, name the right one'
         : code === 'EISDIR'
           ? 'it is a directory, name the file in it'
-          : `give this user the right to read it (${code})`;
+          : code === 'EMFILE' || code === 'ENFILE'
+            ? 'too many files are open'
+            : `give this user the right to read it (${code})`;
     throw new StartupError(`cannot read ${path} (${setting}): ${advice}`, { cause: error });
   }
 }
