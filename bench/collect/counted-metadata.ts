@@ -8,14 +8,19 @@ export interface Work {
   readonly rows: number;
 }
 
+/** Which statements are not counted, by what is bound to them. */
+type IsLeftOut = (parameters: Parameters<SyncConnection['run']>[1]) => boolean;
+
 /** A metadata store that counts the statements of its operations, and the rows that they touch. */
 export class CountedMetadata implements MetadataStore {
   readonly #inner: MetadataStore;
+  readonly #isLeftOut: IsLeftOut;
   #statements = 0;
   #rows = 0;
 
-  constructor(inner: MetadataStore) {
+  constructor(inner: MetadataStore, isLeftOut: IsLeftOut = () => false) {
     this.#inner = inner;
+    this.#isLeftOut = isLeftOut;
   }
 
   /** What was done since this was called last. */
@@ -76,13 +81,13 @@ export class CountedMetadata implements MetadataStore {
       this.#rows += rows;
     };
     return {
-      execute: (connection) => step.execute(counting(connection, count)),
+      execute: (connection) => step.execute(counting(connection, count, this.#isLeftOut)),
       executeLater: async (connection) => await step.executeLater(connection),
     };
   }
 }
 
-function counting(connection: SyncConnection, count: (rows: number) => void): SyncConnection {
+function counting(connection: SyncConnection, count: (rows: number) => void, isLeftOut: IsLeftOut): SyncConnection {
   return {
     all(query, parameters) {
       const rows = connection.all(query, parameters);
@@ -96,7 +101,7 @@ function counting(connection: SyncConnection, count: (rows: number) => void): Sy
     },
     run(query, parameters) {
       const changes = connection.run(query, parameters);
-      count(changes);
+      if (!isLeftOut(parameters)) count(changes);
       return changes;
     },
   };

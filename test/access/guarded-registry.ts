@@ -16,6 +16,11 @@ export interface Rules {
 /** Who sends a request: a user by name, `operator`, or nobody that is known. */
 export type Sender = string | undefined;
 
+/** That somebody was denied something is written down afterwards, whatever is there. */
+function isDenialWrittenDown(parameters: object): boolean {
+  return Object.values(parameters).includes('access.denied');
+}
+
 /** A registry where users log in, each with `password of NAME`, and the statements that its requests cost. */
 export class GuardedRegistry implements AsyncDisposable {
   readonly registry: ServedRegistry;
@@ -32,7 +37,7 @@ export class GuardedRegistry implements AsyncDisposable {
     await writeFile(guarded.passwordFile, await passwordLines(users));
     registry.access = rulesOf(rules);
     registry.wrapMetadata = (metadata) => {
-      guarded.#counted = new CountedMetadata(metadata);
+      guarded.#counted = new CountedMetadata(metadata, isDenialWrittenDown);
       return guarded.#counted;
     };
     await registry.resume({ 'auth.htpasswd': guarded.passwordFile, ...settings });
