@@ -249,7 +249,8 @@ export class Pruner {
       const startedAt = clock.monotonic();
       const restMs = (this.#restedUntil.get(repo) ?? startedAt) - startedAt;
       if (restMs > 0) {
-        await this.#putAway(review, clock.now() + restMs);
+        // The clock that only goes on has parts of milliseconds, which a time in the database has not.
+        await this.#putAway(review, clock.now() + Math.ceil(restMs));
         return nothingPruned;
       }
       const { pruned, againAt, isEmpty } = await pruneRepository(registry, {
