@@ -49,6 +49,10 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'counts the index of open uploads, which holds nothing else; for the metrics only',
     steps: ['SEARCH upload USING COVERING INDEX upload_object (oid>?)'],
   },
+  'rules-in-force.rulesInForce': {
+    reason: 'a row for each kind of rule of the configuration; at the start only',
+    steps: ['SCAN rules_in_force'],
+  },
   'tags.anotherTagBetween': {
     reason: 'no more than two of the tags in the order of the key',
     steps: ['SEARCH tag USING PRIMARY KEY (repo=? AND name>? AND name<?)'],

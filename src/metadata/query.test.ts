@@ -46,6 +46,7 @@ const knownConstants = new Set<unknown>([
   'trashed-tag',
   'links',
   'stale',
+  'file',
   1,
   null,
 ]);

@@ -1,7 +1,9 @@
 import { query } from '../query.ts';
 
 /** The last event that was written to the audit file. */
-export const auditMark = query<object>()(({ db }) => db.selectFrom('audit_mark').select('last_id').limit(1));
+export const auditMark = query<object>()(({ db }) =>
+  db.selectFrom('audit_mark').select('last_id').where('name', '=', 'file'),
+);
 
 export const upsertAuditMark = query<{ lastId: number }>()(({ db, p }) =>
   db
