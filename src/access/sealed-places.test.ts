@@ -17,7 +17,7 @@ test('what another process has sealed, or nobody has, is no place', () => {
     '~',
     '~x',
     new SealedPlaces().seal('team/app'),
-    `${sealed.slice(0, -2)}AA`,
+    `${sealed.slice(0, 20)}${sealed[20] === 'A' ? 'B' : 'A'}${sealed.slice(21)}`,
     sealed.slice(0, 60),
   ]) {
     expect(places.unseal(text)).toBeUndefined();

@@ -84,7 +84,11 @@ function* recordOf(row: Omit<PurgeTable, 'id'> & { readonly id: number }): Opera
       digest,
       lifted: liftedAt === null ? undefined : { at: liftedAt, by: by ?? '', reason: why ?? '' },
     })),
-    places: yield* all(countPlaces, { purge: id }),
+    places: (yield* all(countPlaces, { purge: id })).map(({ kind, count, bytes }) => ({
+      kind,
+      count,
+      bytes: bytes ?? 0,
+    })),
     isShredding: row.is_shredding === 1,
     removedAt: row.removed_at ?? undefined,
     checkedAt: row.checked_at ?? undefined,

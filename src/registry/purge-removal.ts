@@ -1,5 +1,7 @@
 import { all, change, type Operation } from '../metadata/operation.ts';
 import {
+  blobsOfPurge,
+  childrenOfPurge,
   deleteBlobEdgesOfPurge,
   deleteChildEdgesOfPurge,
   deleteLinksOfDigest,
@@ -11,13 +13,15 @@ import {
   linksOfPurge,
   manifestsOfPurge,
   recordPlaceEvents,
-  releasedByPurge,
+  referrersOfPurge,
   reviewLinksOfPurge,
   tagsOfPurge,
 } from '../metadata/queries/purge-removals.ts';
-import { heldBlobsOf, presentChildrenOf, releaseManifest } from '../metadata/queries/removals.ts';
+import { releaseManifest } from '../metadata/queries/removals.ts';
+import { tagsAmong } from '../metadata/queries/tags.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
+import { subjectOfTag, tagsAbout } from '../oci/tags-about.ts';
 import type { Actor } from './actor.ts';
 import { forgetIfEmpty } from './forget-repository.ts';
 import { keepsHistory, type ManifestBefore, rememberRemains, rememberTagGone } from './history.ts';
@@ -36,9 +40,12 @@ interface Removal {
   readonly reason: string;
 }
 
-interface GoneManifest extends ManifestBefore {
+interface Place {
   readonly repo: RepositoryName;
   readonly digest: Digest;
+}
+
+interface GoneManifest extends ManifestBefore, Place {
   readonly media_type: string;
   readonly artifact_type: string | null;
   readonly subject: Digest | null;
@@ -53,10 +60,14 @@ export function* takeAwayPlaces(registry: Registry, { id, digests, actor, now, r
   const manifests = yield* all(manifestsOfPurge, { purge: id });
   const tags = yield* all(tagsOfPurge, { purge: id });
   const links = yield* all(linksOfPurge, { purge: id });
-  const released = yield* all(releasedByPurge, { purge: id });
+  const children = yield* all(childrenOfPurge, { purge: id });
+  const released: readonly Place[] = [
+    ...children.map(({ repo, child }) => ({ repo, digest: child })),
+    ...(yield* all(referrersOfPurge, { purge: id })),
+  ];
   if (keepsHistory(windows)) {
     for (const tag of tags) yield* rememberTagGone({ at: now, repo: tag.repo }, tag.name, tag);
-    for (const manifest of manifests) yield* remember(manifest, now);
+    yield* rememberAll(manifests, { blobs: yield* all(blobsOfPurge, { purge: id }), children, now });
   }
   const { text, ...who } = actor;
   const about = { purge: id, at: now, actor: text, reason, ...who };
@@ -88,9 +99,11 @@ export function* takeAwayPlaces(registry: Registry, { id, digests, actor, now, r
 
   const gone = new Set(manifests.map(keyOf));
   const freed = new Map(released.map((each) => [keyOf(each), each]));
-  for (const { repo, digest } of manifests) {
-    for (const each of yield* removeTagsAbout(repo, digest, { now, windows, quotas, immutability })) {
-      freed.set(keyOf({ repo, digest: each }), { repo, digest: each });
+  for (const [repo, ofRepository] of Map.groupBy(manifests, (manifest) => manifest.repo)) {
+    for (const digest of yield* subjectsOfTags(repo, ofRepository)) {
+      for (const each of yield* removeTagsAbout(repo, digest, { now, windows, quotas, immutability })) {
+        freed.set(keyOf({ repo, digest: each }), { repo, digest: each });
+      }
     }
   }
   for (const [key, { repo, digest }] of freed) {
@@ -105,20 +118,41 @@ export function* takeAwayPlaces(registry: Registry, { id, digests, actor, now, r
   }
 }
 
-/** For a replay of retention, in which the manifest was there until now. */
-function* remember(manifest: GoneManifest, now: number): Operation<void> {
-  const { repo, digest, media_type: mediaType, artifact_type: artifactType, subject } = manifest;
-  const children = yield* all(presentChildrenOf, { repo, parent: digest });
-  const blobs = yield* all(heldBlobsOf, { repo, manifest: digest });
-  yield* rememberRemains({ at: now, repo, digest }, manifest, {
-    mediaType,
-    ...(artifactType !== null && { artifactType }),
-    ...(subject !== null && { subject }),
-    children: children.map(({ child }) => child),
-    blobs: blobs.map((blob) => [blob.digest, blob.size_bytes]),
-  });
+/** Those of some manifests of a repository that older clients keep something about, by tags. */
+function* subjectsOfTags(repo: RepositoryName, manifests: readonly Place[]): Operation<readonly Digest[]> {
+  const names = manifests.flatMap(({ digest }) => tagsAbout(digest));
+  const found = yield* all(tagsAmong, { repo, names });
+  return [...new Set(found.flatMap(({ name }) => subjectOfTag(name) ?? []))];
 }
 
-function keyOf({ repo, digest }: { readonly repo: RepositoryName; readonly digest: Digest }): string {
+interface Contents {
+  readonly blobs: readonly {
+    readonly repo: RepositoryName;
+    readonly manifest: Digest;
+    readonly digest: Digest;
+    readonly size_bytes: number;
+  }[];
+  readonly children: readonly { readonly repo: RepositoryName; readonly parent: Digest; readonly child: Digest }[];
+  readonly now: number;
+}
+
+/** For a replay of retention, in which the manifests were there until now. */
+function* rememberAll(manifests: readonly GoneManifest[], { blobs, children, now }: Contents): Operation<void> {
+  const blobsOf = Map.groupBy(blobs, ({ repo, manifest }) => keyOf({ repo, digest: manifest }));
+  const childrenOf = Map.groupBy(children, ({ repo, parent }) => keyOf({ repo, digest: parent }));
+  for (const manifest of manifests) {
+    const { repo, digest, media_type: mediaType, artifact_type: artifactType, subject } = manifest;
+    const key = keyOf(manifest);
+    yield* rememberRemains({ at: now, repo, digest }, manifest, {
+      mediaType,
+      ...(artifactType !== null && { artifactType }),
+      ...(subject !== null && { subject }),
+      children: (childrenOf.get(key) ?? []).map(({ child }) => child),
+      blobs: (blobsOf.get(key) ?? []).map((blob) => [blob.digest, blob.size_bytes]),
+    });
+  }
+}
+
+function keyOf({ repo, digest }: Place): string {
   return `${repo}@${digest}`;
 }

@@ -192,9 +192,13 @@ describe('a leak is found:', () => {
   });
 
   test('F10, what is kept out is here', async () => {
-    await withContent(async ({ registry, layer, layerOid, sql }) => {
+    await withContent(async ({ registry, image, layer, layerOid, sql }) => {
       sql(`insert into blocked values (?, 1, 'secret')`, layer);
-      expect(await found(registry)).toEqual([`leak F10 object ${layerOid}`, `leak F10 ${repo}@${layer}`]);
+      expect(await found(registry)).toEqual([
+        `leak F10 object ${layerOid}`,
+        `leak F10 ${repo}@${layer}`,
+        `leak F10 ${repo}@${image}`,
+      ]);
     });
   });
 

@@ -1,9 +1,11 @@
-import { expect, test } from 'bun:test';
+import { expect, setDefaultTimeout, test } from 'bun:test';
 import { connect } from 'node:net';
 import { pushImage } from '../admin/pushed-images.ts';
 import { freshBytes } from '../http/content.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
 import { until } from '../server/until.ts';
+
+setDefaultTimeout(60_000);
 
 const repo = 'team/app';
 const mebibyte = 1024 * 1024;

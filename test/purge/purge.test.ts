@@ -100,7 +100,7 @@ describe('after a purge of a blob', () => {
     expect(await findings(registry)).toEqual([]);
   });
 
-  test('no way of pushing brings it back', async () => {
+  test('no way of pushing brings it back: not as a blob, by a mount, or in a manifest (R47)', async () => {
     const { registry, bytes, secret, image } = await prepared();
     await using _ = registry;
     await purge(registry, { digests: [secret] });
@@ -122,7 +122,7 @@ describe('after a purge of a blob', () => {
     const session = opened.headers.get('location') ?? '';
     expect((await registry.send(session, { method: 'PATCH', body: bytes })).status).toBe(202);
     const { places, unreached } = await purge(registry, { digests: [secret] });
-    expect(places).toContainEqual(expect.objectContaining({ kind: 'upload', count: 1 }));
+    expect(places.map(({ kind, count }) => `${count} ${kind}`)).toContain('1 upload');
     expect(unreached.join('\n')).toContain('1 uploads under way');
     const before = await registry.objectFiles();
     await expectRefusal(await registry.send(`${session}?digest=${secret}`, { method: 'PUT' }), 403, 'DENIED');
@@ -282,7 +282,7 @@ describe('a purge', () => {
     await registry.collected();
     expect(bytes.byteLength).toBe(5000);
     const { places } = await purge(registry, { digests: [blob, secret] });
-    expect(places).toContainEqual(expect.objectContaining({ kind: 'object', count: 2 }));
+    expect(places.map(({ kind, count }) => `${count} ${kind}`)).toContain('2 object');
     expect(await findings(registry)).toEqual([]);
   });
 
@@ -292,8 +292,8 @@ describe('a purge', () => {
     const opened = await registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' });
     expect(opened.status).toBe(202);
     const plan = await linesOf(await registry.admin('POST', '/purge/plan', { digests: [secret] }));
-    expect(plan.at(-1)).toEqual({
-      summary: expect.objectContaining({
+    expect(plan.at(-1)).toMatchObject({
+      summary: {
         digests: 1,
         objects: 1,
         links: 2,
@@ -301,15 +301,14 @@ describe('a purge', () => {
         tags: 3,
         uploads: 1,
         repositories: 2,
-      }),
+      },
     });
     expect(JSON.stringify(plan)).toContain(index.digest);
     expect((await registry.send(`/v2/${repo}/manifests/${image.digest}`, { method: 'HEAD' })).status).toBe(200);
     const { id } = await purge(registry, { digests: [secret] });
     const places = await linesOf(await registry.admin('GET', `/purges/places?id=${id}`));
     const named = plan.flatMap((line) => z.object({ place: z.unknown() }).safeParse(line).data?.place ?? []);
-    const byText = (each: readonly unknown[]) =>
-      each.map((place) => JSON.stringify(place, Object.keys(Object(place)).sort())).sort();
+    const byText = (each: readonly unknown[]) => each.map((one) => sortedText(one)).sort();
     expect(byText(places)).toEqual(byText(named));
   });
 
@@ -321,7 +320,7 @@ describe('a purge', () => {
     registry.clock.advance(1000 * 86_400_000);
     await registry.collected();
     const places = await linesOf(await registry.admin('GET', `/purges/places?id=${id}`));
-    expect(places).toContainEqual(expect.objectContaining({ kind: 'manifest', digest: image.digest, pulls: 3 }));
+    expect(JSON.stringify(places)).toMatch(new RegExp(`"digest":"${image.digest}"[^}]*"pulls":3`));
     const listed = z.object({ purges: z.array(record) }).parse(await (await registry.admin('GET', '/purges')).json());
     expect(listed.purges.map((each) => each.id)).toEqual([id]);
   });
@@ -348,6 +347,12 @@ describe('a purge', () => {
     expect(await findings(registry)).toEqual([]);
   });
 });
+
+/** The fields of something in the order of their names. */
+function sortedText(one: unknown): string {
+  const fields = Object.entries(z.record(z.string(), z.unknown()).parse(one));
+  return JSON.stringify(fields.sort(([a], [b]) => a.localeCompare(b)));
+}
 
 /** Whether a text is in the database's files. */
 async function isInDatabase(registry: ServedRegistry, text: string): Promise<boolean> {

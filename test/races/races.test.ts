@@ -4,10 +4,7 @@ import { join } from 'node:path';
 const projectDirectory = join(import.meta.dir, '..', '..');
 const races = Array.from({ length: 50 }, (_, index) => `R${index + 1}`);
 /** Those of what is not there yet, and what they come with. */
-const laterRaces = new Map([
-  ['R11', 'with PostgreSQL and S3'],
-  ['R47', 'with the emergency purge'],
-]);
+const laterRaces = new Map([['R11', 'with PostgreSQL and S3']]);
 
 interface ListedRace {
   readonly number: string;

@@ -255,7 +255,7 @@ export const placesAfter = query<{
 export const countPlaces = query<{ purge: number }>()(({ db, p }) =>
   db
     .selectFrom('purge_place')
-    .select(({ fn }) => ['kind', fn.countAll<number>().as('count'), fn.sum<number>('size_bytes').as('bytes')])
+    .select(({ fn }) => ['kind', fn.countAll<number>().as('count'), fn.sum<number | null>('size_bytes').as('bytes')])
     .where('purge', '=', p('purge'))
     .groupBy('kind')
     .orderBy('kind'),

@@ -26,6 +26,32 @@ export const manifestsOfPurge = query<{ purge: number }>()(({ db, p }) =>
     .where('place.kind', '=', 'manifest'),
 );
 
+/** What those manifests hold. */
+export const blobsOfPurge = query<{ purge: number }>()(({ db, p }) =>
+  db
+    .selectFrom('purge_place as place')
+    .innerJoin('manifest_blob as edge', (join) =>
+      join.onRef('edge.repo', '=', 'place.repo').onRef('edge.manifest', '=', 'place.digest'),
+    )
+    .select(['edge.repo', 'edge.manifest', 'edge.digest', 'edge.size_bytes'])
+    .where('place.purge', '=', p('purge'))
+    .where('place.kind', '=', 'manifest')
+    .where('edge.link_digest', 'is not', null),
+);
+
+/** What those of them that are indexes list. */
+export const childrenOfPurge = query<{ purge: number }>()(({ db, p }) =>
+  db
+    .selectFrom('purge_place as place')
+    .innerJoin('manifest_child as edge', (join) =>
+      join.onRef('edge.repo', '=', 'place.repo').onRef('edge.parent', '=', 'place.digest'),
+    )
+    .select(['edge.repo', 'edge.parent', 'edge.child'])
+    .where('place.purge', '=', p('purge'))
+    .where('place.kind', '=', 'manifest')
+    .where('edge.present_child', 'is not', null),
+);
+
 /** The tags that it takes away. */
 export const tagsOfPurge = query<{ purge: number }>()(({ db, p }) =>
   db
@@ -118,27 +144,16 @@ export const reviewLinksOfPurge = query<{ purge: number; now: number }>()(({ db,
     ),
 );
 
-/** What the indexes among them list, and what refers to them: to be released, where it is not taken away itself. */
-export const releasedByPurge = query<{ purge: number }>()(({ db, p }) =>
+/** What refers to them. */
+export const referrersOfPurge = query<{ purge: number }>()(({ db, p }) =>
   db
     .selectFrom('purge_place as place')
-    .innerJoin('manifest_child as edge', (join) =>
-      join.onRef('edge.repo', '=', 'place.repo').onRef('edge.parent', '=', 'place.digest'),
+    .innerJoin('manifest', (join) =>
+      join.onRef('manifest.repo', '=', 'place.repo').onRef('manifest.subject', '=', 'place.digest'),
     )
-    .select(['edge.repo', 'edge.child as digest'])
+    .select(['manifest.repo', 'manifest.digest'])
     .where('place.purge', '=', p('purge'))
-    .where('place.kind', '=', 'manifest')
-    .where('edge.present_child', 'is not', null)
-    .unionAll(
-      db
-        .selectFrom('purge_place as place')
-        .innerJoin('manifest', (join) =>
-          join.onRef('manifest.repo', '=', 'place.repo').onRef('manifest.subject', '=', 'place.digest'),
-        )
-        .select(['manifest.repo', 'manifest.digest'])
-        .where('place.purge', '=', p('purge'))
-        .where('place.kind', '=', 'manifest'),
-    ),
+    .where('place.kind', '=', 'manifest'),
 );
 
 export const deleteTagsOfPurge = query<{ purge: number }>()(({ db, p }) =>

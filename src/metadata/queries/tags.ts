@@ -38,6 +38,15 @@ export const upsertTag = query<{ repo: RepositoryName; name: TagName; manifest: 
     ),
 );
 
+/** Which of some tags there are in a repository. */
+export const tagsAmong = query<{ repo: RepositoryName; names: readonly TagName[] }>()(({ db, p, dialect }) =>
+  db
+    .selectFrom('tag')
+    .select('name')
+    .where('repo', '=', p('repo'))
+    .where(({ ref }) => dialect.isOneOf(ref('name'), p('names'))),
+);
+
 export const markManifestTagged = query<{ repo: RepositoryName; digest: Digest; now: number }>()(({ db, p }) =>
   db
     .updateTable('manifest')

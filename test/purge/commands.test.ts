@@ -1,0 +1,95 @@
+import { describe, expect, setDefaultTimeout, test } from 'bun:test';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { pushImage } from '../admin/pushed-images.ts';
+import { digestOf, freshBytes } from '../http/content.ts';
+import { ServedRegistry } from '../http/served-registry.ts';
+
+setDefaultTimeout(60_000);
+
+const main = join(import.meta.dir, '..', '..', 'src', 'main.ts');
+const repo = 'team/app';
+
+async function wherry(data: string, ...args: readonly string[]) {
+  const environment = Object.entries(process.env).filter(([name]) => !name.startsWith('WHERRY_'));
+  const child = Bun.spawn([process.execPath, main, ...args, '--data', data], {
+    env: Object.fromEntries(environment),
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: 'pipe',
+  });
+  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  return { out, err, code };
+}
+
+describe.each(['a server that runs', 'no server'])('wherry purge, with %s,', (kind) => {
+  async function prepared() {
+    const registry = await ServedRegistry.start();
+    const bytes = freshBytes(3000);
+    const image = await pushImage(registry, repo, { tags: ['leaking'], layers: [bytes] });
+    if (kind === 'no server') await registry.stop();
+    const run = async (...args: readonly string[]) => await wherry(registry.dataDirectory, 'purge', ...args);
+    return { registry, image, secret: digestOf(bytes), run };
+  }
+
+  test('lists what it would hit and does no more, or acts, shows its record, and lifts it', async () => {
+    const { registry, image, secret, run } = await prepared();
+    await using _ = registry;
+    const dry = await run(secret, '--dry-run');
+    expect(dry).toMatchObject({ err: '', code: 0 });
+    expect(dry.out).toContain(`${repo}:leaking leads to ${image.digest}`);
+    expect(dry.out).not.toContain('Purge 1');
+    expect(await run('list')).toMatchObject({ out: 'Nothing was ever purged.\n', code: 0 });
+
+    const purged = await run(secret, '--why', 'a key', '--yes');
+    expect(purged).toMatchObject({ err: '', code: 0 });
+    expect(purged.out.indexOf(`${repo}:leaking leads to`)).toBeLessThan(purged.out.indexOf('Purge 1'));
+    expect(purged.out).toContain('nothing was left of it');
+
+    const shown = await run('show', '1', '--json');
+    expect(shown.code).toBe(0);
+    expect(JSON.parse(shown.out)).toMatchObject({
+      id: 1,
+      reason: 'a key',
+      isClean: true,
+      digests: [{ digest: secret }],
+    });
+    expect(shown.out).toContain('"kind":"tag"');
+    expect((await run('show', '1')).out).toContain(`${repo}:leaking`);
+    expect((await run('list')).out).toContain('a key');
+    expect(await run('show', '2')).toMatchObject({ out: '', code: 1 });
+
+    expect(await run('lift', secret)).toMatchObject({ code: 2 });
+    expect(await run('lift', secret, '--why', 'revoked')).toMatchObject({
+      out: `${secret} may be pushed again\n`,
+      code: 0,
+    });
+    if (kind === 'no server') await registry.resume();
+    expect((await registry.send(`/v2/${repo}/blobs/${secret}`)).status).toBe(404);
+  });
+
+  test('needs a reason and something to purge', async () => {
+    const { registry, secret, run } = await prepared();
+    await using _ = registry;
+    for (const args of [[secret], [secret, '--why', ' '], ['--why', 'x']]) {
+      const refused = await run(...args);
+      expect(refused.code).toBe(2);
+      expect(refused.out).toStartWith('nothing was purged: ');
+    }
+    expect(await run('nothing', '--why', 'x')).toMatchObject({ code: 1, out: '' });
+    expect(await run('--manifest', `${repo}:missing`, '--why', 'x')).toMatchObject({ code: 1 });
+    expect(await run('list')).toMatchObject({ out: 'Nothing was ever purged.\n' });
+  });
+
+  test('takes an image, and says so to a program', async () => {
+    const { registry, image, run } = await prepared();
+    await using _ = registry;
+    const purged = await run('--manifest', `${repo}:leaking`, '--why', 'all of it', '--shred', '--json');
+    expect(purged).toMatchObject({ err: '', code: 0 });
+    const answer = z
+      .object({ plan: z.array(z.unknown()), purge: z.object({ digests: z.array(z.object({ digest: z.string() })) }) })
+      .parse(JSON.parse(purged.out));
+    expect(answer.purge.digests.map(({ digest }) => digest).sort()).toEqual([image.digest, ...image.blobs].sort());
+    expect(answer.plan.length).toBeGreaterThan(image.blobs.length);
+  });
+});
