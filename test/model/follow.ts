@@ -3,6 +3,7 @@ import { forgetTrashedTags, wrongTrashAndPins } from './follow-trash.ts';
 import { pushedBlob, pushedManifest } from './places.ts';
 import { linkWent, manifestsWent } from './reference/gone.ts';
 import { isBlobHeld } from './reference/holds.ts';
+import { purgedNames } from './reference/purges.ts';
 import type { Reference } from './reference/reference.ts';
 import type { ModelRepository, TrashedTag } from './reference/repository.ts';
 import { mayBeForgotten } from './reference/uploads.ts';
@@ -13,6 +14,7 @@ import type { Seen } from './world.ts';
 export function goneFrom(model: Reference, seen: Seen, now: number): readonly string[] {
   const problems = forgetGone(model, seen, now);
   problems.push(...forgetTrashedTags(model, seen, now, () => false), ...wrongTrashAndPins(model, seen));
+  problems.push(...wrongPurges(model, seen));
   for (const repo of repositories) {
     const there = model.in(repo);
     for (const row of seen.manifests.filter((each) => each.repo === repo)) {
@@ -35,6 +37,16 @@ export function goneFrom(model: Reference, seen: Seen, now: number): readonly st
     }
   }
   return problems;
+}
+
+/** What is kept out, or names a purge, and should not; or the other way round. */
+function wrongPurges(model: Reference, seen: Seen): readonly string[] {
+  const expected = purgedNames(model);
+  const found = new Set(seen.purged.map(({ name }) => name));
+  return [
+    ...[...expected].filter((name) => !found.has(name)).map((name) => `${name} is not purged`),
+    ...[...found].filter((name) => !expected.has(name)).map((name) => `${name} is purged in vain`),
+  ];
 }
 
 /** What holds something, and should not; or the other way round. */

@@ -1,10 +1,11 @@
 import type { Answer } from './answers.ts';
 import { nextChunk, restOf } from './chunks.ts';
 import type { Opened } from './perform.ts';
-import { blobAt, manifestAt, reasonOf, referenceOf, repositoryAt, tagAt } from './places.ts';
+import { blobAt, digestAt, manifestAt, reasonOf, referenceOf, repositoryAt, tagAt } from './places.ts';
 import { deleteBlob, deleteManifest, deleteTag } from './reference/deletes.ts';
 import { pin, unpin } from './reference/pins.ts';
 import { pulled, pullsEnd } from './reference/pulls.ts';
+import { isKeptOut, lift, purge } from './reference/purges.ts';
 import { linkBlob, promiseBlob, promiseManifest, put } from './reference/pushes.ts';
 import type { Reference } from './reference/reference.ts';
 import { judgeTag, retireTag, tagAskedFor } from './reference/retire.ts';
@@ -15,6 +16,7 @@ import type { Action } from './schedule.ts';
 export function judge(model: Reference, action: Action, opened: Opened, now: number): Answer {
   switch (action.do) {
     case 'push blob':
+      if (isKeptOut(model, blobAt(action.blob).digest)) return 'blocked';
       linkBlob(model, repositoryAt(action.repo), blobAt(action.blob).digest, now);
       return 'created';
     case 'open upload':
@@ -51,12 +53,13 @@ export function judge(model: Reference, action: Action, opened: Opened, now: num
     }
     case 'head blob': {
       const [repo, { digest }] = [repositoryAt(action.repo), blobAt(action.blob)];
-      if (!model.seesBlob(repo, digest)) return 'unknown';
+      if (!model.seesBlob(repo, digest)) return isKeptOut(model, digest) ? 'purged' : 'unknown';
       promiseBlob(model, repo, digest, now);
       return 'found';
     }
     case 'mount': {
       const [repo, from, { digest }] = [repositoryAt(action.repo), repositoryAt(action.from), blobAt(action.blob)];
+      if (isKeptOut(model, digest)) return 'blocked';
       if (!model.seesBlob(from, digest)) return 'unknown';
       linkBlob(model, repo, digest, now);
       return 'mounted';
@@ -119,6 +122,10 @@ export function judge(model: Reference, action: Action, opened: Opened, now: num
       return pin(model, repositoryAt(action.repo), referenceOf(action), reasonOf(action.reason));
     case 'unpin':
       return unpin(model, repositoryAt(action.repo), referenceOf(action));
+    case 'purge':
+      return purge(model, digestAt(action), now);
+    case 'lift':
+      return lift(model, digestAt(action));
     case 'collect':
       return 'collected';
     case 'let time pass':
@@ -131,13 +138,18 @@ function judgeClose(model: Reference, slot: number, blob: number, now: number): 
   if (upload === undefined) return 'nothing to do';
   const { digest, bytes } = blobAt(blob);
   if (upload.done !== undefined) {
-    if (upload.done !== digest || !model.seesBlob(upload.repo, digest)) return 'unknown';
+    if (upload.done !== digest) return 'unknown';
+    if (!model.seesBlob(upload.repo, digest)) return isKeptOut(model, digest) ? 'blocked' : 'unknown';
     linkBlob(model, upload.repo, digest, now);
     return 'created';
   }
   if (restOf(bytes, upload.bytes) === undefined) {
     model.uploads.delete(slot);
     return 'digest-mismatch';
+  }
+  if (isKeptOut(model, digest)) {
+    model.uploads.delete(slot);
+    return 'blocked';
   }
   upload.done = digest;
   upload.touchedAt = now;

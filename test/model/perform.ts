@@ -11,6 +11,8 @@ import { putManifest } from '../../src/registry/manifest-put.ts';
 import { mountBlob } from '../../src/registry/mount.ts';
 import { type Pin, pin, unpin } from '../../src/registry/pin.ts';
 import { unconditional } from '../../src/registry/precondition.ts';
+import { purge } from '../../src/registry/purge.ts';
+import { liftPurge } from '../../src/registry/purge-lift.ts';
 import type { Registry } from '../../src/registry/registry.ts';
 import { restore } from '../../src/registry/restore.ts';
 import { type Retirable, retire } from '../../src/registry/retire.ts';
@@ -22,7 +24,7 @@ import { cancelUpload } from '../../src/registry/upload-status.ts';
 import { pushWholeBlob } from '../../src/registry/upload-whole.ts';
 import { type Answer, emptiedAnswer, movedOnAnswer, restoredAnswer } from './answers.ts';
 import { chunkOf, nextChunk, restOf } from './chunks.ts';
-import { blobAt, manifestAt, reasonOf, referenceOf, repositoryAt, tagAt } from './places.ts';
+import { blobAt, digestAt, manifestAt, reasonOf, referenceOf, repositoryAt, tagAt } from './places.ts';
 import type { Reference } from './reference/reference.ts';
 import { judgementKey } from './reference/retire.ts';
 import type { Action, Place } from './schedule.ts';
@@ -75,6 +77,7 @@ export async function perform(world: World, model: Reference, action: Action, op
     case 'mount': {
       const [repo, from] = [repositoryAt(action.repo), repositoryAt(action.from)];
       const mounted = await mountBlob(registry, { repo, from, digest: blobAt(action.blob).digest });
+      if (mounted.outcome === 'blocked') return mounted.outcome;
       return mounted.outcome === 'admitted' ? 'mounted' : 'unknown';
     }
     case 'delete blob':
@@ -146,6 +149,12 @@ export async function perform(world: World, model: Reference, action: Action, op
       });
       return isUnpinned ? 'unpinned' : 'unknown';
     }
+    case 'purge': {
+      const named = { digests: [digestAt(action)], images: [], withShared: false, isShredding: false };
+      return (await purge(registry, { ...named, reason: 'it is a secret', actor })).outcome;
+    }
+    case 'lift':
+      return (await liftPurge(registry, { digests: [digestAt(action)], reason: 'it is none', actor })).outcome;
     case 'collect':
       await world.collectSome(action.reviews);
       return 'collected';

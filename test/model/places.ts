@@ -20,6 +20,11 @@ export function manifestAt(place: number): KnownManifest {
   return at(manifests, place);
 }
 
+/** Of a blob or a manifest. */
+export function digestAt({ kind, place }: { readonly kind: 'blob' | 'manifest'; readonly place: number }): Digest {
+  return kind === 'blob' ? blobAt(place).digest : manifestAt(place).digest;
+}
+
 export function tagAt(place: number): TagName {
   return at(tags, place);
 }

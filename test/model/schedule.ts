@@ -40,6 +40,8 @@ export type Action =
       readonly reason: number;
     }
   | { readonly do: 'unpin'; readonly repo: number; readonly tag: Place; readonly manifest: Place }
+  /** Of a blob or a manifest, by its place among those. */
+  | { readonly do: 'purge' | 'lift'; readonly kind: 'blob' | 'manifest'; readonly place: number }
   | { readonly do: 'collect'; readonly reviews: number }
   | { readonly do: 'let time pass'; readonly ms: number };
 
@@ -140,6 +142,10 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('empty trash'), isTrial: fc.boolean(), ...partOfTrash }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('pin'), repo, ...pinned, reason: fc.nat(1) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('unpin'), repo, ...pinned }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('purge'), kind: fc.constant('blob'), place: blob }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('purge'), kind: fc.constant('manifest'), place: manifest }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('lift'), kind: fc.constant('blob'), place: blob }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('lift'), kind: fc.constant('manifest'), place: manifest }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('collect'), reviews: fc.integer({ min: 1, max: 5 }) }) },
   {
     weight: 5,

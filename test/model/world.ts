@@ -83,6 +83,7 @@ const trashedTagRows = z.array(
 const pinRows = z.array(
   z.object({ repo: z.string(), kind: z.enum(['repository', 'tag', 'manifest']), name: z.string(), reason: z.string() }),
 );
+const purgedRows = z.array(z.object({ name: z.string() }));
 const edgeRows = z.array(z.object({ repo: z.string(), manifest: z.string(), held: z.string() }));
 const objectRows = z.array(z.object({ oid: z.string(), digest: z.string().nullable(), state: z.string() }));
 const uploadRows = z.array(z.object({ id: z.string(), repo: z.string(), oid: z.string().nullable() }));
@@ -104,6 +105,8 @@ export interface Seen {
   readonly tags: z.infer<typeof tagRows>;
   readonly trashedTags: z.infer<typeof trashedTagRows>;
   readonly pins: z.infer<typeof pinRows>;
+  /** What is kept out, and what names a purge when it is pulled. */
+  readonly purged: z.infer<typeof purgedRows>;
   /** The blobs, and the manifests, that a manifest holds. */
   readonly blobEdges: z.infer<typeof edgeRows>;
   readonly childEdges: z.infer<typeof edgeRows>;
@@ -223,6 +226,13 @@ export class World implements AsyncDisposable {
       tags: tagRows.parse(read('select repo, name, manifest from tag')),
       trashedTags: trashedTagRows.parse(read('select repo, name, manifest, purge_after from tag_trash')),
       pins: pinRows.parse(read('select repo, kind, name, reason from pin')),
+      purged: purgedRows.parse(
+        read(
+          `select digest as name from blocked union all
+           select quarantined_repo || ' ' || case name when '' then digest else name end
+           from purge_place where quarantined_repo is not null`,
+        ),
+      ),
       blobEdges: edgeRows.parse(
         read('select repo, manifest, link_digest as held from manifest_blob where link_digest is not null'),
       ),
@@ -337,6 +347,7 @@ async function buried(process: Process, unfinished: Promise<unknown>): Promise<v
 }
 
 async function ended({ registry, metadata, directories }: Process): Promise<void> {
+  await registry.purges.stop();
   await registry.reclaimer.idle();
   await metadata.close();
   for (const descriptor of directories) closeSync(descriptor);

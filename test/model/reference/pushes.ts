@@ -4,11 +4,12 @@ import type { KnownManifest } from '../universe.ts';
 import { untag } from './deletes.ts';
 import { promiseLease, renewLease } from './lease.ts';
 import { pinAgainstMove, type PinnedBy } from './pins.ts';
+import { leavesQuarantine, refersToPurged } from './purges.ts';
 import type { Reference } from './reference.ts';
 import type { ModelManifest, ModelRepository } from './repository.ts';
 import { tagPushed } from './retire.ts';
 
-export type PutAnswer = 'created' | 'missing' | PinnedBy;
+export type PutAnswer = 'created' | 'missing' | 'blocked' | PinnedBy;
 
 /** An upload or a mount makes a blob visible, for a lease at least. */
 export function linkBlob(model: Reference, repo: RepositoryName, digest: Digest, now: number): void {
@@ -56,6 +57,7 @@ export function put(
   now: number,
 ): PutAnswer {
   const there = model.in(repo);
+  if (refersToPurged(model, known)) return 'blocked';
   const lacksBlobs = known.blobs.some((digest) => !model.seesBlob(repo, digest));
   const lacksChildren = known.children.some((digest) => !model.sees(repo, digest));
   if ((lacksBlobs && !model.sparse.images) || (lacksChildren && !model.sparse.indexes)) return 'missing';
@@ -83,6 +85,7 @@ export function put(
   renewLease(manifest, now, model.windows.leaseMs);
   there.manifests.set(known.digest, manifest);
   manifestComes(there, known.digest);
+  for (const name of [known.digest, ...tags]) leavesQuarantine(model, repo, name);
   for (const tag of tags) {
     const target = there.tags.get(tag);
     tagPushed(there, tag, known.digest, now);

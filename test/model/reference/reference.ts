@@ -2,6 +2,7 @@ import type { Digest } from '../../../src/oci/digest.ts';
 import type { RepositoryName, TagName } from '../../../src/oci/names.ts';
 import type { SparsePolicy, Windows } from '../../../src/registry/registry.ts';
 import type { Retirable } from '../../../src/registry/retire.ts';
+import type { ModelPurge } from './purges.ts';
 import { ModelRepository } from './repository.ts';
 import type { ModelUpload } from './uploads.ts';
 
@@ -17,6 +18,8 @@ export class Reference {
   readonly uploads = new Map<number, ModelUpload>();
   /** What tags were seen to be, for their pruning. */
   readonly judgements = new Map<string, Retirable>();
+  /** Those that keep something out. */
+  purges: ModelPurge[] = [];
   /** Until when something may be held by what a client was not answered any more. */
   vagueUntil = 0;
 
@@ -31,6 +34,10 @@ export class Reference {
     for (const [name, repository] of this.repositories) copy.repositories.set(name, repository.copy());
     for (const [slot, upload] of this.uploads) copy.uploads.set(slot, { ...upload });
     for (const [key, judged] of this.judgements) copy.judgements.set(key, judged);
+    copy.purges = this.purges.map(({ keptOut, quarantined }) => ({
+      keptOut: new Set(keptOut),
+      quarantined: new Set(quarantined),
+    }));
     copy.vagueUntil = this.vagueUntil;
     return copy;
   }

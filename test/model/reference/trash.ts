@@ -2,6 +2,7 @@ import { type Answer, emptiedAnswer, movedOnAnswer, restoredAnswer } from '../an
 import type { Digest } from '../../../src/oci/digest.ts';
 import type { RepositoryName, TagName } from '../../../src/oci/names.ts';
 import { renewLease } from './lease.ts';
+import { isKeptOut, isQuarantined, leavesQuarantine } from './purges.ts';
 import { blobComes, manifestComes } from './pushes.ts';
 import type { Reference } from './reference.ts';
 import type { ModelRepository, TrashedTag } from './repository.ts';
@@ -19,7 +20,7 @@ export function restoreTag(
   const trashed = [...trashedTags.values()].findLast(
     (each) => each.tag === tag && (digest === undefined || each.manifest === digest),
   );
-  if (trashed === undefined) return 'not-in-trash';
+  if (trashed === undefined) return whyNotInTrash(model, repo, digest ?? tag);
   const current = tags.get(tag);
   if (current !== undefined && current !== trashed.manifest) return movedOnAnswer(trashed.manifest, current);
   return bringBack(model, repo, trashed.manifest, [trashed], now);
@@ -30,8 +31,13 @@ export function restoreManifest(model: Reference, repo: RepositoryName, digest: 
   const { manifests, trashedTags } = model.in(repo);
   const itsTags = [...trashedTags.values()].filter(({ manifest }) => manifest === digest);
   const isDeleted = manifests.get(digest)?.trashUntil !== undefined;
-  if (!isDeleted && itsTags.length === 0) return 'not-in-trash';
+  if (!isDeleted && itsTags.length === 0) return whyNotInTrash(model, repo, digest);
   return bringBack(model, repo, digest, itsTags, now);
+}
+
+/** What a purge has taken cannot be brought back. */
+function whyNotInTrash(model: Reference, repo: RepositoryName, name: TagName | Digest): Answer {
+  return isQuarantined(model, repo, name) || isKeptOut(model, name) ? 'blocked' : 'not-in-trash';
 }
 
 function bringBack(
@@ -54,6 +60,7 @@ function bringBack(
     }
     back.push(tag);
     tagPushed(there, tag, digest, now);
+    leavesQuarantine(model, repo, tag);
     there.trashedTags.delete(`${tag} ${digest}`);
   }
   const manifest = there.manifests.get(digest);
