@@ -13,6 +13,13 @@ import {
   renewManifestLease,
 } from '../../src/metadata/queries/manifests.ts';
 import { findPin, pinnedTagOf } from '../../src/metadata/queries/pins.ts';
+import {
+  releaseAllFromQuarantine,
+  releaseManifestFromQuarantine,
+  releaseTagFromQuarantine,
+} from '../../src/metadata/queries/purge-places.ts';
+import { killLeavingObjects, reviewLinksOfPurge } from '../../src/metadata/queries/purge-removals.ts';
+import { blockDigest } from '../../src/metadata/queries/purges.ts';
 import { removeQuotaLink, takeQuotaTags } from '../../src/metadata/queries/quotas.ts';
 import { allReferrersOf, deleteTrashedTag, releaseManifest } from '../../src/metadata/queries/removals.ts';
 import { insertTagTrash, touchTag } from '../../src/metadata/queries/tags.ts';
@@ -67,6 +74,12 @@ export const mistakes: readonly KnownMistake[] = [
   mistake('a HEAD of a tag does not keep it from being pruned (R22)', { query: touchTag }),
   mistake('a pull does not keep a tag from being pruned (R25)', { query: recordManifestPull }),
   mistake('what a deleted or pruned tag led to is not in the trash (R23)', { query: insertTagTrash }),
+  mistake('a purge keeps nothing out (R47)', { query: blockDigest }),
+  mistake('a purge leaves what lies condemned (R47)', { query: killLeavingObjects }),
+  mistake('a purge has nobody look at what its images needed beside (I9)', { query: reviewLinksOfPurge }),
+  mistake('a tag that is pushed again still names the purge', { query: releaseTagFromQuarantine }),
+  mistake('a manifest that is pushed again still names the purge', { query: releaseManifestFromQuarantine }),
+  mistake('a purge that is lifted is named all the same', { query: releaseAllFromQuarantine }),
 ];
 
 class DeafStore implements MetadataStore {
