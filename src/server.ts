@@ -177,7 +177,7 @@ async function serve(
     { name: 'auth', value: config.auth },
     { name: immutableKey, value: settings, ...(settings !== undefined && { settings }) },
   ];
-  await putRulesInForce(metadata, rules, clock.now());
+  await rememberRules(metadata, rules, { now: clock.now(), log });
   if (policies === undefined) await forgetAllApprovals(metadata);
   const retention = policies === undefined ? undefined : await policyScope(policies, config);
   const room = new UploadRoom({
@@ -339,6 +339,20 @@ async function policyScope({ policies }: PolicySet, { retention }: Config): Prom
 async function newPruner(parts: PrunerParts): Promise<Pruner> {
   const { Pruner: One } = await import('./pruning/pruner.ts');
   return new One(parts);
+}
+
+/** On a full disk it starts all the same: then the next start compares with older rules. */
+async function rememberRules(
+  metadata: MetadataStore,
+  rules: readonly ConfiguredRules[],
+  { now, log }: { readonly now: number; readonly log: Log },
+): Promise<void> {
+  try {
+    await putRulesInForce(metadata, rules, now);
+  } catch (error) {
+    if (!(error instanceof MetadataFullError)) throw error;
+    log.warn({ err: error }, 'the disk is full: it could not be written down which rules are in force');
+  }
 }
 
 /** @throws StartupError where it cannot be written */
