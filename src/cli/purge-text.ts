@@ -1,4 +1,5 @@
-import type { PlanLine, ShownPlace, ShownRecord } from '../http/admin/purge.ts';
+import type { PlanLine } from '../http/admin/purge-plan.ts';
+import type { ShownPlace, ShownRecord } from '../http/admin/purge-shown.ts';
 import { bytesText, timeText } from './table.ts';
 
 type Content = Extract<PlanLine, { readonly content: unknown }>['content'];

@@ -1,11 +1,13 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
-import { liftThePurge, listPurges, planThePurge, purgeNow, type ShownRecord } from '../http/admin/purge.ts';
+import { liftThePurge, listPurges, purgeNow } from '../http/admin/purge.ts';
+import { type PlanLine, planThePurge } from '../http/admin/purge-plan.ts';
+import type { ShownRecord } from '../http/admin/purge-shown.ts';
 import type { AdminClient } from './admin-client.ts';
 import { adminCommand, type Given } from './admin-command.ts';
 import type { CommandDefinition } from './command-definition.ts';
 import { exitCodes } from './exit-codes.ts';
-import { type Printed, listed, pagesOf, printed } from './printed.ts';
+import { type Printed, listed as listing, pagesOf, printed } from './printed.ts';
 import { contentText, placeText, recordText, summaryText } from './purge-text.ts';
 import { printedRecord } from './purge-show.ts';
 import { timeText } from './table.ts';
@@ -34,7 +36,7 @@ export const definePurge: CommandDefinition = (command, end) => {
       return { items: page.purges, next: page.next };
     });
     const titles = ['ID', 'AT (UTC)', 'BY', 'KEEPS OUT', 'STATE', 'WHY'];
-    return listed({ name: 'purges', pages, titles, rowOf, ifEmpty: 'Nothing was ever purged.' }, progress);
+    return listing({ name: 'purges', pages, titles, rowOf, ifEmpty: 'Nothing was ever purged.' }, progress);
   });
 
   defineLift(command, end);
@@ -60,9 +62,22 @@ function printedPurge(admin: AdminClient, { args, flags }: Given): Printed {
     shared: shared === true,
   };
   let exitCode: number = exitCodes.success;
+  /** Of the image, as it was listed. */
+  let listed: string | undefined;
+
+  async function* plan(): AsyncGenerator<PlanLine, void, undefined> {
+    for await (const line of admin.listen(planThePurge, { body: named })) {
+      if ('content' in line && line.content.kind === 'manifest') listed ??= line.content.digest;
+      yield line;
+    }
+  }
 
   async function act(): Promise<ShownRecord> {
-    const record = await admin.ask(purgeNow, { body: { ...named, reason: why ?? '', shred: shred === true } });
+    // A tag that leads to something else since it was listed is refused.
+    const isTag = typeof manifest === 'string' && !manifest.includes('@') && listed !== undefined;
+    const images = isTag ? [`${manifest}@${listed}`] : named.images;
+    const body = { ...named, images, reason: why ?? '', shred: shred === true };
+    const record = await admin.ask(purgeNow, { body });
     if (record.isClean !== true) exitCode = exitCodes.failure;
     return record;
   }
@@ -84,7 +99,7 @@ function printedPurge(admin: AdminClient, { args, flags }: Given): Printed {
         return;
       }
       let isKnown = true;
-      for await (const line of admin.listen(planThePurge, { body: named })) {
+      for await (const line of plan()) {
         if ('content' in line) yield `${contentText(line.content)}\n`;
         else if ('place' in line) yield `${placeText(line.place)}\n`;
         else if ('summary' in line) yield `${summaryText(line.summary)}\n`;
@@ -115,7 +130,7 @@ function printedPurge(admin: AdminClient, { args, flags }: Given): Printed {
       yield '{\n  "plan": [';
       let separator = '\n';
       let isKnown = true;
-      for await (const line of admin.listen(planThePurge, { body: named })) {
+      for await (const line of plan()) {
         if ('unknownImage' in line) isKnown = false;
         yield `${separator}    ${JSON.stringify(line)}`;
         separator = ',\n';

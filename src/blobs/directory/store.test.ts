@@ -15,6 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BlobMissingError, BlobStoreFullError, type BlobWriter } from '../store.ts';
+import { directoryCalls } from './calls.ts';
 import { DirectoryBlobStore } from './store.ts';
 
 const oid = 'ab0123456789abcdef0123456789abcd';
@@ -159,6 +160,45 @@ describe('cutting off', () => {
     await store.truncate(otherOid, 0);
     expect(await contentOf(oid)).toBe('short');
     expect(await store.size(otherOid)).toBeUndefined();
+  });
+});
+
+describe('shredding', () => {
+  test('writes over every byte where that means something, else over none, and says so', async () => {
+    const bytes = randomBytes(2 * mebibyte + 5);
+    await append(oid, 0, bytes);
+    const pieces: number[] = [];
+    const watched = await DirectoryBlobStore.open(directory, {
+      overwrite: async (descriptor, piece, position) => {
+        pieces.push(piece.byteLength);
+        await directoryCalls.overwrite(descriptor, piece, position);
+      },
+    });
+    const { isDone, words } = await watched.shred(oid);
+    const after = readFileSync(pathOf(oid));
+    expect([after.byteLength, after.equals(bytes)]).toEqual([bytes.byteLength, !isDone]);
+    expect(pieces).toEqual(isDone ? [mebibyte, mebibyte, 5] : []);
+    expect(words).toContain(isDone ? 'overwritten in place' : 'nothing was overwritten');
+  });
+
+  test('of what is not there makes no file', async () => {
+    await store.shred(oid);
+    expect(await store.size(oid)).toBeUndefined();
+  });
+});
+
+describe('a copy that a check has put aside', () => {
+  test('is counted, and removed with the object that it was', async () => {
+    mkdirSync(join(directory, 'quarantine'));
+    for (const object of [oid, otherOid]) await Bun.write(join(directory, 'quarantine', object), 'damaged');
+    expect(await store.quarantinedCount()).toBe(2);
+    await store.removeQuarantined(oid);
+    expect(readdirSync(join(directory, 'quarantine'))).toEqual([otherOid]);
+  });
+
+  test('is none where nothing was ever damaged', async () => {
+    expect(await store.quarantinedCount()).toBe(0);
+    await store.removeQuarantined(oid);
   });
 });
 

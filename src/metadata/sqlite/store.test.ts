@@ -1,6 +1,6 @@
 import { Database, SQLiteError } from 'bun:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf } from '../../oci/digest.ts';
@@ -9,6 +9,7 @@ import { migrations } from '../migrations/all.ts';
 import { all, change, first, type Operation, type Step } from '../operation.ts';
 import { upsertLink } from '../queries/links.ts';
 import { insertPendingObject, makeObjectLive } from '../queries/objects.ts';
+import { deleteEmptyRepository } from '../queries/removals.ts';
 import { findRepository, insertRepository } from '../queries/repositories.ts';
 import { deleteTask, upsertTask } from '../queries/tasks.ts';
 import { query } from '../query.ts';
@@ -489,5 +490,42 @@ describe('the store', () => {
     const elsewhere = join(directory, 'elsewhere');
     await Bun.write(join(elsewhere, 'wherry.db'), 'not a database, but long enough to be looked at as one'.repeat(100));
     expect(() => SqliteMetadataStore.open(elsewhere)).toThrow('file is not a database');
+  });
+});
+
+describe('older states of pages', () => {
+  const log = (): number => statSync(join(directory, 'wherry.db-wal')).size;
+
+  test('are given up on request: the log is empty, and what was committed is there', async () => {
+    await store.write(() => add(app));
+    expect(log()).toBeGreaterThan(0);
+    expect(await store.forgetOldPages()).toBe(true);
+    expect(log()).toBe(0);
+    await store.write(() => add(other));
+    expect(committedNames()).toEqual([app, other]);
+  });
+
+  test('stay while another process reads one, which keeps nobody waiting', async () => {
+    await store.write(() => add(app));
+    using reader = new Database(join(directory, 'wherry.db'), { readonly: true });
+    reader.run('begin');
+    reader.query('select * from repository').all();
+    await store.write(() => add(other));
+    expect(await store.forgetOldPages()).toBe(false);
+    expect(log()).toBeGreaterThan(0);
+    reader.run('commit');
+    expect(await store.forgetOldPages()).toBe(true);
+    expect(committedNames()).toEqual([app, other]);
+  });
+
+  test('of a row that is deleted or changed are overwritten where they are', async () => {
+    const secret = `secret/${crypto.randomUUID()}`;
+    await store.write(() => add(repositoryName(secret)));
+    await store.forgetOldPages();
+    const file = () => readFileSync(join(directory, 'wherry.db')).includes(secret);
+    expect(file()).toBe(true);
+    await store.write(() => change(deleteEmptyRepository, { repo: repositoryName(secret) }));
+    await store.forgetOldPages();
+    expect(file()).toBe(false);
   });
 });

@@ -1,0 +1,163 @@
+import { z } from 'zod';
+import type { Digest } from '../../oci/digest.ts';
+import { targetText, type Target } from '../../oci/target.ts';
+import { contentsOfImages } from '../../registry/purge-images.ts';
+import { type PlannedPlace, purgePlan } from '../../registry/purge-plan.ts';
+import { type AdminCall, linesEndpoint, nothing, timeText } from './endpoint.ts';
+import { maxBodyBytes, named } from './purge-named.ts';
+import { place } from './purge-shown.ts';
+
+const content = z.object({
+  digest: z.string(),
+  kind: z.enum(['manifest', 'blob', 'digest']),
+  /** An image that needs it too, where another does. */
+  sharedWith: z.string().optional(),
+  /** Whether it is purged. */
+  isTaken: z.boolean(),
+});
+
+const planLine = z.union([
+  /** An image that was named and is not here: a purge would be refused. */
+  z.object({ unknownImage: z.string() }),
+  z.object({ content }),
+  z.object({ place }),
+  z.object({
+    summary: z.object({
+      digests: z.int(),
+      bytes: z.int(),
+      repositories: z.int(),
+      objects: z.int(),
+      links: z.int(),
+      manifests: z.int(),
+      tags: z.int(),
+      uploads: z.int(),
+    }),
+  }),
+]);
+
+export type PlanLine = z.output<typeof planLine>;
+
+export const planThePurge = linesEndpoint({
+  method: 'POST',
+  path: '/purge/plan',
+  action: 'purge',
+  summary: 'All that a purge would hit, each in a line of its own, and how much in the last. Nothing is changed.',
+  query: nothing,
+  body: z.strictObject(named),
+  maxBodyBytes,
+  line: planLine,
+  handle: (call, { body }) => ({ lines: planLines(call, body) }),
+});
+
+interface Named {
+  readonly digests: readonly Digest[];
+  readonly images: readonly Target[];
+  readonly shared: boolean;
+}
+
+async function* planLines(
+  call: AdminCall,
+  { digests, images, shared }: Named,
+): AsyncGenerator<z.input<typeof planLine>, void, undefined> {
+  const { registry } = call;
+  const wanted = new Set(digests);
+  for (const each of digests) yield { content: { digest: each, kind: 'digest', isTaken: true } };
+  const found = await registry.metadata.read(() => contentsOfImages(images));
+  if (found.outcome === 'unknown') {
+    yield { unknownImage: targetText(found.target) };
+  } else {
+    for (const { digest: each, kind, sharedWith } of found.contents) {
+      const isTaken = shared || sharedWith === undefined || wanted.has(each);
+      if (isTaken) wanted.add(each);
+      const other = sharedWith === undefined ? {} : { sharedWith: `${sharedWith.repo}@${sharedWith.digest}` };
+      yield { content: { digest: each, kind, ...other, isTaken } };
+    }
+  }
+  const summary = {
+    digests: wanted.size,
+    bytes: 0,
+    repositories: 0,
+    objects: 0,
+    links: 0,
+    manifests: 0,
+    tags: 0,
+    uploads: 0,
+  };
+  const repositories = new Set<string>();
+  for await (const places of purgePlan(registry, [...wanted])) {
+    for (const each of places) {
+      count(each);
+      yield { place: plannedPlace(each) };
+    }
+  }
+  yield { summary: { ...summary, repositories: repositories.size } };
+
+  function count(each: PlannedPlace): void {
+    if (each.kind !== 'object' && each.kind !== 'upload') repositories.add(each.repo);
+    switch (each.kind) {
+      case 'object':
+        summary.objects++;
+        summary.bytes += each.sizeBytes;
+        return;
+      case 'manifest':
+        summary.manifests++;
+        summary.bytes += each.sizeBytes;
+        return;
+      case 'link':
+        summary.links++;
+        return;
+      case 'tag':
+        summary.tags++;
+        return;
+      case 'upload':
+        summary.uploads++;
+        return;
+      case 'referrer':
+    }
+  }
+}
+
+function plannedPlace(planned: PlannedPlace): z.input<typeof place> {
+  switch (planned.kind) {
+    case 'object':
+      return {
+        kind: planned.kind,
+        digest: planned.digest,
+        id: planned.oid,
+        state: planned.state,
+        sizeBytes: planned.sizeBytes,
+      };
+    case 'link':
+      return {
+        kind: planned.kind,
+        repository: planned.repo,
+        digest: planned.digest,
+      };
+    case 'manifest':
+      return {
+        kind: planned.kind,
+        repository: planned.repo,
+        digest: planned.digest,
+        type: planned.type,
+        state: planned.isInTrash ? 'trashed' : 'live',
+        sizeBytes: planned.sizeBytes,
+        ...(planned.lastPulledAt !== undefined && { lastPulledAt: timeText(planned.lastPulledAt) }),
+      };
+    case 'tag':
+      return {
+        kind: planned.isInTrash ? 'trashed-tag' : 'tag',
+        repository: planned.repo,
+        tag: planned.tag,
+        digest: planned.digest,
+      };
+    case 'referrer':
+      return { kind: planned.kind, repository: planned.repo, digest: planned.digest, subject: planned.subject };
+    case 'upload':
+      return {
+        kind: planned.kind,
+        repository: planned.repo,
+        id: planned.id,
+        sizeBytes: planned.sizeBytes,
+      };
+  }
+}

@@ -1,0 +1,113 @@
+import { z } from 'zod';
+import type { PurgePlace, PurgeRecord } from '../../registry/purge-record.ts';
+import { time, timeText } from './endpoint.ts';
+
+/** Where something that is purged is, or was. */
+export const place = z.object({
+  kind: z.enum(['object', 'link', 'manifest', 'tag', 'trashed-tag', 'referrer', 'upload']),
+  repository: z.string().optional(),
+  digest: z.string().optional(),
+  tag: z.string().optional(),
+  /** Of an object or an upload. */
+  id: z.string().optional(),
+  /** Of a manifest. */
+  type: z.enum(['image', 'index']).optional(),
+  /** How an object or a manifest stands. */
+  state: z.enum(['pending', 'live', 'condemned', 'dead', 'trashed']).optional(),
+  /** Of a referrer. */
+  subject: z.string().optional(),
+  sizeBytes: z.int().optional(),
+  lastPulledAt: time.optional(),
+  /** Of what the history of pulls had kept, when it was purged. */
+  pulls: z.int().optional(),
+});
+
+export type ShownPlace = z.output<typeof place>;
+
+/** What was done by a purge. */
+export const record = z.object({
+  id: z.int(),
+  at: time,
+  by: z.string(),
+  reason: z.string(),
+  digests: z.array(
+    z.object({
+      digest: z.string(),
+      lifted: z.object({ at: time, by: z.string(), reason: z.string() }).optional(),
+    }),
+  ),
+  /** How many places of each kind it had. */
+  places: z.array(z.object({ kind: z.string(), count: z.int(), bytes: z.int() })),
+  shred: z.boolean(),
+  /** When the last byte was removed. */
+  removedAt: time.optional(),
+  /** When it was looked whether anything is left. */
+  checkedAt: time.optional(),
+  /** Whether the look has found anything. */
+  isClean: z.boolean().optional(),
+  checks: z.array(z.object({ where: z.string(), found: z.array(z.string()) })).optional(),
+  responsesCut: z.int().optional(),
+  shredding: z.object({ isDone: z.boolean(), words: z.string() }).optional(),
+  unreached: z.array(z.string()).optional(),
+});
+
+export type ShownRecord = z.output<typeof record>;
+
+export function shownRecord({
+  id,
+  at,
+  actor,
+  digests,
+  places,
+  isShredding,
+  removedAt,
+  checkedAt,
+  result,
+  ...rest
+}: PurgeRecord): z.input<typeof record> {
+  return {
+    id,
+    at: timeText(at),
+    by: actor,
+    reason: rest.reason,
+    digests: digests.map(({ digest: each, lifted }) => ({
+      digest: each,
+      ...(lifted !== undefined && { lifted: { ...lifted, at: timeText(lifted.at) } }),
+    })),
+    places: [...places],
+    shred: isShredding,
+    ...(removedAt !== undefined && { removedAt: timeText(removedAt) }),
+    ...(checkedAt !== undefined && { checkedAt: timeText(checkedAt) }),
+    ...(result !== undefined && {
+      isClean: result.checks.every(({ found }) => found.length === 0),
+      checks: result.checks,
+      responsesCut: result.responsesCut,
+      unreached: result.unreached,
+      ...(result.shredding !== undefined && { shredding: result.shredding }),
+    }),
+  };
+}
+
+export function shownPlace({
+  kind,
+  repo,
+  digest: each,
+  name,
+  type,
+  state,
+  size_bytes: sizeBytes,
+  last_pulled_at: pulledAt,
+  pulls,
+}: PurgePlace): z.input<typeof place> {
+  return {
+    kind,
+    ...(repo !== '' && { repository: repo }),
+    ...(each !== '' && { digest: each }),
+    ...(name !== '' && (kind === 'tag' || kind === 'trashed-tag' ? { tag: name } : { id: name })),
+    ...(type !== null && { type }),
+    ...(state !== null && { state }),
+    ...(sizeBytes !== null && { sizeBytes }),
+    ...(pulledAt !== null && { lastPulledAt: timeText(pulledAt) }),
+    ...(pulls !== null && { pulls }),
+  };
+}
