@@ -12,6 +12,8 @@ export interface Need {
 export interface ChallengeRequest {
   /** `catalog` is the list of repositories; undefined where a client only asks whether it has to. */
   readonly need: Need | 'catalog' | undefined;
+  /** What a mount needs beside, in the repository that it comes from. */
+  readonly alsoNeeds?: Need;
   /** Scheme and host as the client sees them. */
   origin(): string;
   /** What was wrong with the token that it has shown (RFC 6750, 3.1). */

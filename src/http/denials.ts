@@ -59,6 +59,20 @@ export function catalogDenial(call: Asked): Problem {
   };
 }
 
+/** What a client is told whose token was not issued for the repository that it would mount a blob from, as others may be. */
+export function mountDenial(call: Asked, repo: RepositoryName, from: RepositoryName): Problem {
+  return {
+    code: 'UNAUTHORIZED',
+    message: `the token of this request was not issued for pull in ${from}: ask for one that is`,
+    detail: { action: 'pull', repository: from },
+    headers: challenge(call, {
+      need: { action: 'push', repo },
+      alsoNeeds: { action: 'pull', repo: from },
+      error: 'insufficient_scope',
+    }),
+  };
+}
+
 /**
  * What a client is told that may not do something, which is written down too. It is decided without a look at what there
  * is, and says the same whether the repository exists or not.
@@ -99,9 +113,6 @@ export function denial(
   };
 }
 
-function challenge(
-  { access, origin }: Asked,
-  request: Pick<ChallengeRequest, 'need' | 'error'>,
-): Record<string, string> {
+function challenge({ access, origin }: Asked, request: Omit<ChallengeRequest, 'origin'>): Record<string, string> {
   return { 'www-authenticate': access.challenger.challenge({ ...request, origin }) };
 }

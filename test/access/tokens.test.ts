@@ -104,6 +104,21 @@ describe('a token', () => {
     );
   });
 
+  test('for the target of a mount only is answered with the source beside it, where the client may pull from that', async () => {
+    await using registry = await TokenRegistry.start(guarding);
+    const token = await registry.token(alice, ['repository:team/app:pull,push']);
+    const mount = (from: string) => `/v2/team/app/blobs/uploads/?mount=sha256:${'0'.repeat(64)}&from=${from}`;
+    const answer = await registry.sendAs(bearer(token), mount('shared/x'), 'POST');
+    expect(answer.status).toBe(401);
+    expect(answer.headers.get('www-authenticate')).toBe(
+      `Bearer realm="${registry.origin}/token",service="wherry",scope="repository:team/app:pull,push repository:shared/x:pull",error="insufficient_scope"`,
+    );
+    // A token that says so would not help: as where there is no such blob.
+    expect((await registry.sendAs(bearer(token), mount('other/x'), 'POST')).status).toBe(202);
+    const wider = await registry.token(alice, ['repository:team/app:pull,push', 'repository:shared/x:pull']);
+    expect((await registry.sendAs(bearer(wider), mount('shared/x'), 'POST')).status).toBe(202);
+  });
+
   test('that is over is answered so that the client gets another', async () => {
     await using registry = await TokenRegistry.start(guarding);
     const token = await registry.token(alice, ['repository:team/app:push']);

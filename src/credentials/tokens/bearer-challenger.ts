@@ -28,11 +28,11 @@ export class BearerChallenger implements Challenger {
   }
 
   challenge(request: ChallengeRequest): string {
-    const { need, error } = request;
+    const { need, alsoNeeds, error } = request;
     const parameters = {
       realm: this.#source.realm(() => request.origin()),
       service: this.#source.service,
-      scope: scopeOf(need),
+      scope: [scopeOf(need), scopeOf(alsoNeeds)].filter((scope) => scope !== undefined).join(' ') || undefined,
       error,
     };
     const written = Object.entries(parameters).flatMap(([name, value]) =>

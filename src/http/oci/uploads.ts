@@ -9,6 +9,7 @@ import { cancelUpload, uploadStatus } from '../../registry/upload-status.ts';
 import type { QuotaWarning } from '../../registry/quotas.ts';
 import { pushWholeBlob } from '../../registry/upload-whole.ts';
 import { answer, type Call, locationOf, refuse } from '../call.ts';
+import { mountDenial } from '../denials.ts';
 import type { Problem } from '../errors.ts';
 import { countedBody } from '../limits/counted-body.ts';
 import { parseContentRange } from '../range.ts';
@@ -73,6 +74,8 @@ async function tryMount(
   if (digest === undefined) return refuse(call, malformedDigest(digestText));
   const from = fromText === null ? undefined : parseRepositoryName(fromText);
   if (fromText !== null && from === undefined) return undefined;
+  if (from !== undefined && call.rights.needsWiderToken('pull', from))
+    return refuse(call, mountDenial(call, repo, from));
   const maySee = (source: RepositoryName): boolean => call.rights.may('pull', source);
   const mounted = await mountBlob(call.registry, {
     repo,
