@@ -10,7 +10,7 @@ import { freePort, ServerProcess } from '../server/server-process.ts';
 import { pathOf } from '../tls/certificates/certificates.ts';
 import { runSuite, type SpecVersion } from './suite.ts';
 import type { SuiteReport } from './suite-report.ts';
-import { unavoidableSkips, unavoidableSkipsWithTokens } from './unavoidable-skips.ts';
+import { unavoidableSkips } from './unavoidable-skips.ts';
 
 interface Variant {
   readonly name: string;
@@ -96,12 +96,11 @@ function shorten(line: string): string {
 
 /** Prints what did not pass, and gives how many tests passed and how many count as failed. */
 function judge(variant: Variant, { counts, findings }: SuiteReport): { passed: number; failed: number } {
-  const unavoidable = variant.guarded === true ? unavoidableSkipsWithTokens : unavoidableSkips;
-  const excused = new Set(findings.filter(({ kind, name }) => kind === 'skip' && unavoidable.has(name)));
-  const outdated = [...unavoidable.keys()].filter((name) => !findings.some((found) => found.name === name));
+  const excused = new Set(findings.filter(({ kind, name }) => kind === 'skip' && unavoidableSkips.has(name)));
+  const outdated = [...unavoidableSkips.keys()].filter((name) => !findings.some((found) => found.name === name));
 
   for (const finding of findings) {
-    const why = excused.has(finding) ? `unavoidable: ${unavoidable.get(finding.name)}` : finding.reason;
+    const why = excused.has(finding) ? `unavoidable: ${unavoidableSkips.get(finding.name)}` : finding.reason;
     console.log(`  ${finding.kind}: ${finding.name}`);
     for (const line of why.split('\n')) console.log(`      ${shorten(line)}`);
   }

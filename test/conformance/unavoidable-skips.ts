@@ -3,11 +3,3 @@
  * as passed nor as failed; one that is no longer skipped has to go from this list.
  */
 export const unavoidableSkips: ReadonlyMap<string, string> = new Map();
-
-const noSource = 'the suite has a token for one repository, which does not say that it may pull from any other';
-
-/** The same of a registry that wants tokens. */
-export const unavoidableSkipsWithTokens: ReadonlyMap<string, string> = new Map([
-  ['sha256 blobs/mount anonymous/blob-mount-anonymous', noSource],
-  ['sha512 blobs/mount anonymous/blob-mount-anonymous', noSource],
-]);
