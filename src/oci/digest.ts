@@ -12,7 +12,8 @@ const hexDigits: Readonly<Record<DigestAlgorithm, number>> = { sha256: 64, sha51
 const knownButUnsupported: ReadonlySet<string> = new Set(['sha384', 'blake3']);
 
 // Anchored and of fixed length, so that there is nothing to backtrack into.
-const wellFormed = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
+export const digestGrammar = 'sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}';
+const wellFormed = new RegExp(`^(?:${digestGrammar})$`);
 // image-spec descriptor.md, "Digests": the grammar of any digest. No character can belong to two neighbouring parts.
 const wellFormedAlgorithm = /^[a-z0-9]+(?:[+._-][a-z0-9]+)*$/;
 const wellFormedEncoding = /^[a-zA-Z0-9=_-]+$/;

@@ -6,8 +6,8 @@ export type RepositoryName = string & { readonly __brand: 'RepositoryName' };
 /** A tag's name. */
 export type TagName = string & { readonly __brand: 'TagName' };
 
-const repositoryNameGrammar = '[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(\\/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*';
-const tagNameGrammar = '[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}';
+export const repositoryNameGrammar = '[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(\\/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*';
+export const tagNameGrammar = '[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}';
 
 /** The limit that clients share (spec.md, "Pulling manifests", implementers' note). */
 const longestRepositoryName = 255;

@@ -1,10 +1,12 @@
-import { describeDigestProblem, type Digest, parseDigest } from './digest.ts';
+import { describeDigestProblem, type Digest, digestGrammar, parseDigest } from './digest.ts';
 import {
   describeRepositoryNameProblem,
   describeTagNameProblem,
   parseRepositoryName,
   parseTagName,
+  repositoryNameGrammar,
   type RepositoryName,
+  tagNameGrammar,
   type TagName,
 } from './names.ts';
 
@@ -17,6 +19,9 @@ export interface Target {
 
 export type TargetParse =
   { readonly ok: true; readonly target: Target } | { readonly ok: false; readonly message: string };
+
+/** What {@link parseTarget} reads, but for how long a repository's name may be, as a regular expression of JSON Schema. */
+export const targetPattern = `^${repositoryNameGrammar}(:${tagNameGrammar})?(@(${digestGrammar}))?$`;
 
 /** Reads `REPO`, `REPO:TAG`, `REPO@DIGEST` or `REPO:TAG@DIGEST`. */
 export function parseTarget(text: string): TargetParse {

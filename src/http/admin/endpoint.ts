@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Action } from '../../access/action.ts';
 import type { RepositoryName } from '../../oci/names.ts';
-import { parseTarget, type Target } from '../../oci/target.ts';
+import { parseTarget, type Target, targetPattern } from '../../oci/target.ts';
 import type { LayerReaders } from '../../find/layer-reader.ts';
 import type { EventFeed } from '../../audit/event-feed.ts';
 import type { Pruner } from '../../pruning/pruner.ts';
@@ -61,6 +61,8 @@ interface Taken<Query extends z.ZodType, Body extends z.ZodType> {
   /** The repository that a request is about; left out where it is about more. */
   readonly repositoryOf?: (input: Input<Query, Body>) => RepositoryName;
   readonly summary: string;
+  /** With which statuses it is refused beside those with which every request may be; 404 is for what it names. */
+  readonly refusals?: readonly (404 | 409)[];
   readonly query: Query;
   readonly body: Body;
   /** How large the body may be, in bytes, where that is not what it is for most. */
@@ -123,12 +125,13 @@ export const nothing = z.strictObject({});
 export function endpoint<Query extends z.ZodType, Body extends z.ZodType, Answer extends z.ZodType>(
   definition: Definition<Query, Body, Answer>,
 ): Endpoint<Answer> {
-  const { method, path, action, summary, query, body, answer, isLong = false } = definition;
+  const { method, path, action, summary, refusals = [], query, body, answer, isLong = false } = definition;
   return {
     method,
     path,
     action,
     summary,
+    refusals,
     query,
     body,
     answer,
@@ -152,12 +155,13 @@ export function endpoint<Query extends z.ZodType, Body extends z.ZodType, Answer
 export function linesEndpoint<Query extends z.ZodType, Body extends z.ZodType, Line extends z.ZodType>(
   definition: LinesDefinition<Query, Body, Line>,
 ): LinesEndpoint<Line> {
-  const { method, path, action, summary, query, body, line } = definition;
+  const { method, path, action, summary, refusals = [], query, body, line } = definition;
   return {
     method,
     path,
     action,
     summary,
+    refusals,
     query,
     body,
     line,
@@ -229,7 +233,7 @@ function invalid(error: z.ZodError | string): Problem {
 /** `REPO`, `REPO:TAG`, `REPO@DIGEST` or `REPO:TAG@DIGEST`. */
 export const target = z
   .string()
-  .meta({ description: 'REPO, REPO:TAG, REPO@DIGEST or REPO:TAG@DIGEST' })
+  .meta({ description: 'REPO, REPO:TAG, REPO@DIGEST or REPO:TAG@DIGEST', pattern: targetPattern })
   .transform((text, context): Target => {
     const parsed = parseTarget(text);
     if (parsed.ok) return parsed.target;

@@ -3,8 +3,8 @@ import { type EventFilter, isAskedFor } from '../../audit/event-filter.ts';
 import type { EventFeed } from '../../audit/event-feed.ts';
 import { eventPage, type EventPosition } from '../../audit/event-page.ts';
 import { shownEvent } from '../../audit/event-row.ts';
-import { parseDigest } from '../../oci/digest.ts';
-import { parseTagName } from '../../oci/names.ts';
+import { digestGrammar, parseDigest } from '../../oci/digest.ts';
+import { parseTagName, tagNameGrammar } from '../../oci/names.ts';
 import { parseRepositoryGlob } from '../../retention/pattern.ts';
 import { endpoint, linesEndpoint, nothing, pageLength, time } from './endpoint.ts';
 
@@ -41,14 +41,20 @@ const repositories = z
     return z.NEVER;
   });
 
-const digest = z.string().transform((text, context) => {
-  const parsed = parseDigest(text);
-  if (parsed !== undefined) return parsed;
-  context.addIssue({ code: 'custom', message: 'is not a digest' });
-  return z.NEVER;
-});
+const digest = z
+  .string()
+  .meta({ pattern: `^(${digestGrammar})$` })
+  .transform((text, context) => {
+    const parsed = parseDigest(text);
+    if (parsed !== undefined) return parsed;
+    context.addIssue({ code: 'custom', message: 'is not a digest' });
+    return z.NEVER;
+  });
 
-const tag = z.string().refine((text) => parseTagName(text) !== undefined, { error: 'is not the name of a tag' });
+const tag = z
+  .string()
+  .meta({ pattern: `^${tagNameGrammar}$` })
+  .refine((text) => parseTagName(text) !== undefined, { error: 'is not the name of a tag' });
 
 const filterShape = {
   repository: repositories.optional(),
@@ -129,6 +135,7 @@ export const followEvents = linesEndpoint({
   method: 'GET',
   path: '/events/follow',
   action: 'admin',
+  refusals: [409],
   summary:
     'What happens from now on, or after the event with the number `after`, as it is committed; until either side ends.',
   query: z.strictObject({ ...filterShape, after: z.coerce.number<string>().int().min(0).optional() }),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { parseDigest } from '../../oci/digest.ts';
-import { parseTarget, type Target } from '../../oci/target.ts';
+import { digestGrammar, parseDigest } from '../../oci/digest.ts';
+import { parseTarget, type Target, targetPattern } from '../../oci/target.ts';
 import { pinTargetText, type Pin } from '../../registry/pin.ts';
 import type { Purged } from '../../registry/purged.ts';
 import {
@@ -17,7 +17,10 @@ import { type AdminCall, endpoint, nothing, type Outcome, time, timeText } from 
 
 const explained = z
   .string()
-  .meta({ description: 'REPO, REPO:TAG, REPO@DIGEST, or a DIGEST alone: of a blob, or of manifests anywhere' })
+  .meta({
+    description: 'REPO, REPO:TAG, REPO@DIGEST, or a DIGEST alone: of a blob, or of manifests anywhere',
+    pattern: `${targetPattern}|^(${digestGrammar})$`,
+  })
   .transform((text, context) => {
     const digest = parseDigest(text);
     if (digest !== undefined) return { digest, named: undefined };

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type LayerReader, ReaderEndedError } from '../../find/layer-reader.ts';
 import { PathPattern } from '../../find/path-pattern.ts';
 import { search, type SearchNews, type SearchScope } from '../../find/search.ts';
-import { parseDigest } from '../../oci/digest.ts';
+import { digestGrammar, parseDigest } from '../../oci/digest.ts';
 import { quote } from '../../oci/quote.ts';
 import type { Registry } from '../../registry/registry.ts';
 import { parseRepositoryGlob } from '../../retention/pattern.ts';
@@ -68,13 +68,20 @@ const line = z.union([
 type Line = z.input<typeof line>;
 
 /** Texts, each of which has to be what `parse` takes. */
-function list<T>(most: number, parse: (text: string) => { readonly value: T } | { readonly problem: string }) {
-  const item = z.string().transform((text, context): T => {
-    const parsed = parse(text);
-    if ('value' in parsed) return parsed.value;
-    context.addIssue({ code: 'custom', message: `${quote(text)}: ${parsed.problem}` });
-    return z.NEVER;
-  });
+function list<T>(
+  most: number,
+  parse: (text: string) => { readonly value: T } | { readonly problem: string },
+  description: { readonly pattern?: string } = {},
+) {
+  const item = z
+    .string()
+    .meta(description)
+    .transform((text, context): T => {
+      const parsed = parse(text);
+      if ('value' in parsed) return parsed.value;
+      context.addIssue({ code: 'custom', message: `${quote(text)}: ${parsed.problem}` });
+      return z.NEVER;
+    });
   return z.array(item).max(most);
 }
 
@@ -83,10 +90,14 @@ const repositories = list(100, (text) => {
   return parsed.ok ? { value: parsed.glob } : parsed;
 });
 
-const digests = list(500, (text) => {
-  const value = parseDigest(text);
-  return value === undefined ? { problem: 'this is no digest' } : { value };
-});
+const digests = list(
+  500,
+  (text) => {
+    const value = parseDigest(text);
+    return value === undefined ? { problem: 'this is no digest' } : { value };
+  },
+  { pattern: `^(${digestGrammar})$` },
+);
 
 /** They are sent on as they are, to whoever looks. */
 const patterns = list(100, (text) => {
@@ -98,6 +109,7 @@ export const findInLayers = linesEndpoint({
   method: 'POST',
   path: '/find',
   action: 'admin',
+  refusals: [409],
   summary:
     'Looks for files in the layers of all blobs, or of some, by their names. Answers in lines: what it finds, which blobs could not be read to their ends, how far it has come, and at the end the counts.',
   query: nothing,

@@ -37,6 +37,7 @@ export const checkEverything = linesEndpoint({
   method: 'POST',
   path: '/fsck',
   action: 'admin',
+  refusals: [409],
   summary:
     'Checks the database and the blobs against each other while the server goes on. Answers in lines: what it finds, how far it has come, and at the end the counts.',
   query: nothing,
@@ -59,7 +60,9 @@ export const checkEverything = linesEndpoint({
   line,
   handle({ admin }, { body: { repair, dryRun, rehash } }) {
     if (admin.checks === undefined) {
-      return { problem: { code: 'UNSUPPORTED', message: 'no server runs on the data directory: use wherry fsck' } };
+      return {
+        problem: { code: 'UNSUPPORTED', status: 409, message: 'no server runs on the data directory: use wherry fsck' },
+      };
     }
     const check = admin.checks.begin({
       repair: repair && !dryRun,

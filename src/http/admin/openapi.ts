@@ -26,7 +26,7 @@ export function openApiDocument(endpoints: readonly (Endpoint | LinesEndpoint)[]
 }
 
 function operationOf(endpoint: Endpoint | LinesEndpoint) {
-  const { summary, query, body, path, method } = endpoint;
+  const { summary, refusals = [], query, body, path, method } = endpoint;
   const { properties = {}, required = [] } = schemaOf(query, 'input');
   const parameters = Object.entries(properties).map(([name, schema]) => ({
     name,
@@ -39,13 +39,44 @@ function operationOf(endpoint: Endpoint | LinesEndpoint) {
     operationId: `${method.toLowerCase()}${path.replaceAll(/[/](\w)/g, (_, letter: string) => letter.toUpperCase())}`,
     summary,
     parameters,
-    ...(method === 'POST' && { requestBody: { required: true, content: content(schemaOf(body, 'input')) } }),
+    ...(method === 'POST' && {
+      // No body is an empty object.
+      requestBody: { required: !body.safeParse({}).success, content: content(schemaOf(body, 'input')) },
+    }),
     responses: {
       200: { description: 'Done.', content: contentOf(endpoint) },
-      default: { description: 'Refused, and why.', content: content({ $ref: '#/components/schemas/Errors' }) },
+      ...Object.fromEntries(
+        [...refusalsOfAll, ...refusals].map((status) => [
+          status,
+          {
+            description: meanings[status],
+            ...(triedLater.has(status) && { headers: { 'Retry-After': retryAfter } }),
+            content: content({ $ref: '#/components/schemas/Errors' }),
+          },
+        ]),
+      ),
     },
   };
 }
+
+const meanings = {
+  400: 'The request makes no sense; the message says what of it.',
+  401: 'Nobody has logged in, or not as somebody who is known.',
+  403: 'Whoever asks may not do this, or it would bring back what was purged.',
+  404: 'What the request names is not there.',
+  409: 'As things stand, this cannot be done.',
+  429: 'Too many logins have failed.',
+  500: 'The registry failed; its log says more under the X-Request-Id of the answer.',
+  503: 'It has to be tried again.',
+  507: 'There is no room on the disk.',
+} as const;
+
+/** With which every request may be refused. */
+const refusalsOfAll = [400, 401, 403, 429, 500, 503, 507] as const;
+
+const triedLater: ReadonlySet<number> = new Set([429, 503]);
+
+const retryAfter = { description: 'In how many seconds.', schema: { type: 'integer' } };
 
 /** An answer, or what each line of one says. */
 function contentOf(endpoint: Endpoint | LinesEndpoint) {

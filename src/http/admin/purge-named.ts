@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { describeDigestProblem, type Digest, parseDigest } from '../../oci/digest.ts';
+import { describeDigestProblem, type Digest, digestGrammar, parseDigest } from '../../oci/digest.ts';
 import { target } from './endpoint.ts';
 
 /** So many digests or images at once, at most. */
@@ -9,7 +9,7 @@ export const maxBodyBytes = 512 * 1024;
 
 export const digest = z
   .string()
-  .meta({ description: 'The digest of a blob or a manifest' })
+  .meta({ description: 'The digest of a blob or a manifest', pattern: `^(${digestGrammar})$` })
   .transform((text, context): Digest => {
     const parsed = parseDigest(text);
     if (parsed !== undefined) return parsed;

@@ -14,6 +14,7 @@ export const purgeNow = endpoint({
   method: 'POST',
   path: '/purge',
   action: 'purge',
+  refusals: [404],
   summary:
     'Removes contents from everywhere at once and for good, and keeps them out. The answer is the record of it, which GET /purges/record tells with each place.',
   query: nothing,
@@ -44,6 +45,7 @@ export const listPurges = endpoint({
   method: 'GET',
   path: '/purges',
   action: 'purge',
+  refusals: [404],
   summary: 'The records of purges, the newest first, a page of them.',
   query: z.strictObject({ before: purgeNumber.optional(), n: pageLength }),
   body: nothing,
@@ -88,6 +90,7 @@ export const liftThePurge = endpoint({
   method: 'POST',
   path: '/purge/lift',
   action: 'purge',
+  refusals: [404, 409],
   summary: 'Lets purged digests in again, all of them or none. Nothing comes back by that.',
   query: nothing,
   body: z.strictObject({ digests: z.array(digest).min(1).max(mostAtOnce), reason }),

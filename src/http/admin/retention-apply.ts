@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { parseDigest } from '../../oci/digest.ts';
-import { parseRepositoryName, parseTagName } from '../../oci/names.ts';
+import { digestGrammar, parseDigest } from '../../oci/digest.ts';
+import { parseRepositoryName, parseTagName, repositoryNameGrammar, tagNameGrammar } from '../../oci/names.ts';
 import type { PlannedItem } from '../../pruning/apply.ts';
 import { endpoint, nothing } from './endpoint.ts';
 
@@ -10,8 +10,11 @@ export const mostAppliedItems = 1000;
 const maxBodyBytes = 2 * 1024 * 1024;
 
 const item = z.object({
-  tag: z.string().optional(),
-  digest: z.string(),
+  tag: z
+    .string()
+    .meta({ pattern: `^${tagNameGrammar}$` })
+    .optional(),
+  digest: z.string().meta({ pattern: `^(${digestGrammar})$` }),
   pushedAt: z.iso.datetime(),
   taggedAt: z.iso.datetime().optional(),
   pulledAt: z.iso.datetime().optional(),
@@ -26,7 +29,7 @@ export const applyThePlan = endpoint({
     'Removes what a plan lets go of a repository, and nothing else: what was pushed, tagged, pulled or pinned since stays.',
   query: nothing,
   body: z.strictObject({
-    repository: z.string(),
+    repository: z.string().meta({ pattern: `^${repositoryNameGrammar}$` }),
     /** As in the plan; else the last tag stays. */
     mayPruneLastTag: z.boolean().default(false),
     /** As in the plan, with the times that they were judged by. */

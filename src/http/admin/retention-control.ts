@@ -26,6 +26,7 @@ export const retentionStatus = endpoint({
   method: 'GET',
   path: '/retention',
   action: 'admin',
+  refusals: [409],
   summary: 'The retention policies that the registry carries out, and which of them wait for approval.',
   query: nothing,
   body: nothing,
@@ -40,6 +41,7 @@ export const approvePolicies = endpoint({
   method: 'POST',
   path: '/retention/approve',
   action: 'admin',
+  refusals: [404, 409],
   summary: 'Lets changed policies prune that wait for it, all or one. Their rails hold as before.',
   query: nothing,
   body: z.strictObject({
@@ -64,6 +66,7 @@ export const resumePruning = endpoint({
   method: 'POST',
   path: '/retention/resume',
   action: 'admin',
+  refusals: [409],
   summary: 'Believes the clock as it is now, where pruning is paused because it was set.',
   query: nothing,
   body: nothing,

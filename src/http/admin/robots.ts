@@ -11,7 +11,7 @@ const life = { leastMs: 1000, mostMs: 36_500 * dayMs };
 
 const robotName = z
   .string()
-  .meta({ description: robotNameGrammar })
+  .meta({ description: 'The name of a robot', pattern: `^${robotNameGrammar}$` })
   .transform((text, context): RobotName => {
     const name = parseRobotName(text);
     if (name !== undefined) return name;
@@ -66,6 +66,7 @@ export const makeRobot = endpoint({
   method: 'POST',
   path: '/robots',
   action: 'admin',
+  refusals: [409],
   summary: 'Makes a robot account. Its secret is in this answer, and never shown again.',
   query: nothing,
   body: z.strictObject({
@@ -92,6 +93,7 @@ export const renewRobot = endpoint({
   method: 'POST',
   path: '/robots/rotate',
   action: 'admin',
+  refusals: [404, 409],
   summary: 'Gives a robot account another secret, in the place of the one that it has.',
   query: nothing,
   body: z.strictObject({ name: robotName, expires: expires.optional() }),
@@ -120,6 +122,7 @@ export const removeRobot = endpoint({
   method: 'DELETE',
   path: '/robots',
   action: 'admin',
+  refusals: [404],
   summary: 'Revokes a robot account: neither its secret nor any token of it lets anybody in from now on.',
   query: z.strictObject({ name: robotName }),
   body: nothing,

@@ -46,6 +46,7 @@ export const restoreFromTrash = endpoint({
   method: 'POST',
   path: '/trash/restore',
   action: 'restore',
+  refusals: [404, 409],
   repositoryOf: ({ body }) => body.target.repo,
   summary: 'Brings a deleted tag or manifest back with all that it needs. Tags that have moved on stay where they are.',
   query: nothing,

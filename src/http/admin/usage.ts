@@ -55,6 +55,7 @@ export const usageOfPart = endpoint({
   method: 'GET',
   path: '/usage/part',
   action: 'admin',
+  refusals: [404],
   summary:
     'What a repository or a tag takes: logical is shared with others and unique, which is what deleting it would free.',
   query: z.strictObject({ target }),
