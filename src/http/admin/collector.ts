@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { collectorPause, dueReviews, pauseCollector, resumeCollector } from '../../registry/collector-pause.ts';
-import { type AdminCall, type CollectorControl, endpoint, nothing, time, timeText } from './endpoint.ts';
+import { type AdminCall, type CollectorControl, endpoint, nothing, reasonText, time, timeText } from './endpoint.ts';
 
 const status = z.object({
   /** No server runs where a command has opened the stores by itself: nothing is collected meanwhile. */
@@ -28,7 +28,7 @@ export const pauseTheCollector = endpoint({
   action: 'admin',
   summary: 'Stops collecting, also over a restart, until it is resumed.',
   query: nothing,
-  body: z.strictObject({ reason: z.string().trim().min(1).max(500) }),
+  body: z.strictObject({ reason: reasonText() }),
   answer: status,
   async handle(call, { body }) {
     await pauseCollector(call.registry, { reason: body.reason, actor: call.actor() });

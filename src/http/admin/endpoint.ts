@@ -241,6 +241,11 @@ export const target = z
     return z.NEVER;
   });
 
+/** Why somebody does something, in words; without the blanks around them. */
+export function reasonText(message = 'say why') {
+  return z.string(message).max(500).regex(/\S/, message).trim();
+}
+
 /** How many items a page has at most. */
 export const pageLength = z.coerce.number<string>().int().min(1).max(1000).default(100);
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type Target, targetText } from '../../oci/target.ts';
 import { pin, type Pin, pinPage, type PinTarget, pinTargetText, unpin } from '../../registry/pin.ts';
-import { endpoint, nothing, pageLength, target, time, timeText } from './endpoint.ts';
+import { endpoint, nothing, pageLength, reasonText, target, time, timeText } from './endpoint.ts';
 
 /** A repository, a tag or a manifest: not a tag together with a digest. */
 const pinTarget = target.transform((named, context): PinTarget => {
@@ -35,7 +35,7 @@ export const addPin = endpoint({
   refusals: [404],
   summary: 'Pins a repository, a tag or a manifest: whatever deletes it is refused until the pin is taken away.',
   query: nothing,
-  body: z.strictObject({ target: pinTarget, reason: z.string().trim().min(1).max(500) }),
+  body: z.strictObject({ target: pinTarget, reason: reasonText() }),
   answer: shownPin,
   async handle(call, { body }) {
     const outcome = await pin(call.registry, { ...body.target, reason: body.reason, actor: call.actor() });

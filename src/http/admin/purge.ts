@@ -4,11 +4,11 @@ import { purge } from '../../registry/purge.ts';
 import { liftPurge } from '../../registry/purge-lift.ts';
 import { placesOfPurge, purgeRecord, purgeRecords } from '../../registry/purge-record.ts';
 import type { Problem } from '../errors.ts';
-import { type AdminCall, endpoint, linesEndpoint, nothing, pageLength } from './endpoint.ts';
+import { type AdminCall, endpoint, linesEndpoint, nothing, pageLength, reasonText } from './endpoint.ts';
 import { digest, maxBodyBytes, mostAtOnce, named } from './purge-named.ts';
 import { place, record, shownPlace, shownRecord } from './purge-shown.ts';
 
-const reason = z.string('say why: a purge needs a reason').trim().min(1, 'say why: a purge needs a reason').max(500);
+const reason = reasonText('say why: a purge needs a reason');
 
 export const purgeNow = endpoint({
   method: 'POST',
@@ -45,7 +45,6 @@ export const listPurges = endpoint({
   method: 'GET',
   path: '/purges',
   action: 'purge',
-  refusals: [404],
   summary: 'The records of purges, the newest first, a page of them.',
   query: z.strictObject({ before: purgeNumber.optional(), n: pageLength }),
   body: nothing,
@@ -61,6 +60,7 @@ export const showPurge = endpoint({
   method: 'GET',
   path: '/purges/record',
   action: 'purge',
+  refusals: [404],
   summary: 'The record of a purge.',
   query: z.strictObject({ id: purgeNumber }),
   body: nothing,

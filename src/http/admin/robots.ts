@@ -71,7 +71,7 @@ export const makeRobot = endpoint({
   query: nothing,
   body: z.strictObject({
     name: robotName,
-    description: z.string().trim().max(500).default(''),
+    description: z.string().max(500).trim().default(''),
     expires: expires.optional(),
   }),
   answer: shownSecret,
