@@ -12,6 +12,7 @@ import type { Registry } from '../registry/registry.ts';
 import type { AdminParts } from './admin/endpoint.ts';
 import { answerAdmin } from './admin/routes.ts';
 import { type Call, refuse, type ServerSettings } from './call.ts';
+import { BodyCutError } from './bounded-body.ts';
 import { credentialsOf } from './credentials.ts';
 import { denial, loginProblem } from './denials.ts';
 import type { Problem } from './errors.ts';
@@ -261,6 +262,8 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
       log.warn({ requestId, err: error }, 'a token could not be checked');
       return issuerUnreachable(error);
     }
+    // Nobody is there any more to read this.
+    if (error instanceof BodyCutError) return { code: 'UNSUPPORTED', status: 400, message: error.message };
     const failed = machineFailureOf(error);
     if (failed?.kind === 'broken') brokenBecause = failed.message;
     logFailure(requestId, failed, error, log);

@@ -7,7 +7,7 @@ const installsWithinMs = 300_000;
 /** Of one request, in seconds. */
 const answersWithin = '15';
 /** For each operation, beside those of its edges. */
-const requests = Bun.env['FUZZ_REQUESTS'] ?? '20';
+const requests = Bun.env['FUZZ_REQUESTS'] ?? '5';
 
 const here = import.meta.dir;
 

@@ -6,7 +6,7 @@ import { exchange, statusesOf } from './raw-exchange.ts';
 
 /** A connection that gets nowhere is closed after its idle time, 2 s, for which the runtime looks every 4 s. */
 const withinMs = 20_000;
-const rounds = Number(Bun.env['FUZZ_ROUNDS'] ?? 150);
+const rounds = Number(Bun.env['FUZZ_ROUNDS'] ?? 300);
 const seed = Bun.env['FUZZ_SEED'] === undefined ? {} : { seed: Number(Bun.env['FUZZ_SEED']) };
 
 /** Texts are written a byte a character. */
@@ -38,7 +38,7 @@ const scope = fc.constantFrom(
   'repository::',
   '::::',
   'repository:team/app:*',
-  'a '.repeat(300),
+  'a%20'.repeat(300),
 );
 const parameter = fc.oneof(
   fc.tuple(fc.constantFrom('n', 'last', 'digest', 'mount', 'from', 'tag', 'artifactType'), fc.oneof(digest, encoded)),
