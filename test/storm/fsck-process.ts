@@ -11,10 +11,11 @@ const line = z.union([
 /**
  * What `wherry fsck` finds in a data directory, beside its server or without one, as `severity code about: message`.
  *
+ * @param flags more of the command's, such as `--rehash`
  * @throws where it could not look
  */
-export async function findingsIn(dataDirectory: string): Promise<readonly string[]> {
-  const child = Bun.spawn([process.execPath, main, 'fsck', '--data', dataDirectory, '--json'], {
+export async function findingsIn(dataDirectory: string, ...flags: readonly string[]): Promise<readonly string[]> {
+  const child = Bun.spawn([process.execPath, main, 'fsck', '--data', dataDirectory, '--json', ...flags], {
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'pipe',
