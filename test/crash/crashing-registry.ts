@@ -12,6 +12,7 @@ const hourMs = 3_600_000;
 const longestRetryMs = 5000;
 /** What stays when nothing is left: what happened, which policies may prune, and what is known of the store itself. */
 const tablesThatStay = new Set([
+  'audit_mark',
   'event',
   'policy_approval',
   'pruned_hour',
@@ -21,6 +22,7 @@ const tablesThatStay = new Set([
   'purge_place',
   'blocked',
   'push_history',
+  'rules_in_force',
   'storage_sample',
   'store',
   'stored',
