@@ -1,6 +1,6 @@
 import { Database } from 'bun:sqlite';
 import { describe, expect, test } from 'bun:test';
-import { mkdir, rename, rmdir, stat } from 'node:fs/promises';
+import { mkdir, readFile, rename, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { adminEndpoints, adminPrefix } from '../../src/http/admin/routes.ts';
@@ -19,6 +19,19 @@ describe('the admin API', () => {
         expect(answer.headers.get('www-authenticate')).toStartWith('Bearer');
       }
     }
+  });
+
+  test.each(['cross-site', 'same-site'])('takes nothing that a %s page has a browser send', async (site) => {
+    await using registry = await ServedRegistry.start();
+    const token = (await readFile(join(registry.dataDirectory, 'admin.token'), 'utf8')).trim();
+    const pause = async (from: string) =>
+      await registry.send(`${adminPrefix}/collector/pause`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'sec-fetch-site': from },
+        body: '{"reason":"a page says so"}',
+      });
+    await expectRefusal(await pause(site), 403, 'DENIED');
+    expect((await pause('none')).status).toBe(200);
   });
 
   test('has a token that only its own user can read, and another one for each run', async () => {
