@@ -67,7 +67,8 @@ describe('where client certificates are optional', () => {
   });
 
   test('whoever shows none is served as anybody else', async () => {
-    expect((await ask(`${registry.origin}/v2/`)).status).toBe(200);
+    const asked = await ask(`${registry.origin}/v2/`);
+    expect([asked.status, asked.headers.get('www-authenticate')]).toEqual([401, expect.stringMatching(/^Bearer /)]);
   });
 
   test('one that no authority here has signed is refused with the reason', async () => {
@@ -132,13 +133,13 @@ access:
     const push = { method: 'POST', body: bytes };
     const blob = `${origin}/v2/builds/app/blobs/${digestOf(bytes)}`;
     expect((await ask(url, workload, push)).status).toBe(403);
-    expect((await ask(url, undefined, push)).status).toBe(403);
+    expect((await ask(url, undefined, push)).status).toBe(401);
     expect((await ask(url, runner, push)).status).toBe(201);
     expect((await ask(blob, runner)).status).toBe(200);
     expect((await ask(blob, workload)).status).toBe(200);
-    expect((await ask(blob)).status).toBe(403);
+    expect((await ask(blob)).status).toBe(401);
     expect((await ask(blob.replace('builds', 'others'), runner)).status).not.toBe(200);
-    expect((await fetch(blob.replace(origin, server.origin))).status).toBe(403);
+    expect((await fetch(blob.replace(origin, server.origin))).status).toBe(401);
     expect(await readFile(join(directory, 'log'), 'utf8')).toContain('"user":"certificate runner"');
   });
 });
