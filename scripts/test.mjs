@@ -14,11 +14,14 @@ const elsewhere = [
   '--path-ignore-patterns=test/fuzz/**',
 ];
 
+/** No test is about speed: on a busy machine they all take longer. */
+const patience = '--timeout=30000';
+
 const bun = await ensureSetUp().catch(giveUp);
 const here = { cwd: projectDirectory };
 const check = await runToEnd([process.execPath, path.join(projectDirectory, 'scripts', 'check.mjs')], here);
 const tests = await runToEnd(
-  [bun, 'test', '--no-orphans', '--no-env-file', ...elsewhere, ...process.argv.slice(2)],
+  [bun, 'test', '--no-orphans', '--no-env-file', patience, ...elsewhere, ...process.argv.slice(2)],
   here,
 );
 process.exitCode = check.code === 0 && tests.code === 0 ? 0 : 1;

@@ -116,7 +116,7 @@ async function survives(fault: Fault, again: readonly Fault[] = []): Promise<boo
   const isReady = await registry.start(fault);
   if (isReady) await workload.run();
   const reached = registry.reached().filter((point) => point === fault.point).length >= fault.nth;
-  if (isReady && !(await registry.hasEnded())) await registry.stop();
+  if (isReady && !(await registry.hasEnded())) await registry.isKilledAsItStops();
   try {
     expect(await registry.findings()).toEqual([]);
     for (const next of again) {

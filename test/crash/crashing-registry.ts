@@ -187,6 +187,17 @@ export class CrashingRegistry implements AsyncDisposable {
     return (await this.#server?.stop()) ?? 0;
   }
 
+  /** Stops it. It may come to the failure point only then, as some things are written down at other times in each run. */
+  async isKilledAsItStops(): Promise<boolean> {
+    try {
+      await this.stop();
+      return false;
+    } catch (error) {
+      if (this.#server?.hasEnded === true) return true;
+      throw error;
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#server?.kill();
     rmSync(this.#directory, { recursive: true });
