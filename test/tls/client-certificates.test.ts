@@ -68,7 +68,8 @@ describe('where client certificates are optional', () => {
 
   test('whoever shows none is served as anybody else', async () => {
     const asked = await ask(`${registry.origin}/v2/`);
-    expect([asked.status, asked.headers.get('www-authenticate')]).toEqual([401, expect.stringMatching(/^Bearer /)]);
+    expect(asked.status).toBe(401);
+    expect(asked.headers.get('www-authenticate')).toStartWith('Bearer ');
   });
 
   test('one that no authority here has signed is refused with the reason', async () => {
