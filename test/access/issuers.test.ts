@@ -346,5 +346,9 @@ describe('certificates of a token service', () => {
       401,
     );
     expect(await statusWith('evil.key', { x5c: 'junk' })).toBe(401);
+    // A real chain with an algorithm that its key is not for.
+    const header = Buffer.from(JSON.stringify({ alg: 'RS256', x5c: await chainOf('leaf.pem') })).toString('base64url');
+    const content = Buffer.from(JSON.stringify({ iss: 'Example', aud: 'r' })).toString('base64url');
+    expect(await registry.statusFor(bearer({ token: `${header}.${content}.c2lnbmF0dXJl` }), '/v2/')).toBe(401);
   });
 });

@@ -26,7 +26,7 @@ export function certificateKeys(pem: string): FindKey {
       const leaf = leafOf(x5c, bundle);
       if (leaf === undefined)
         throw new errors.JWKSNoMatchingKey('the chain of certificates leads to none that is known');
-      return await importX509(leaf.toString(), alg);
+      return await keyOf(leaf, alg);
     }
     // The names of keys are made in many ways, and there are few.
     const { kid: _, ...unnamed } = header ?? {};
@@ -34,6 +34,15 @@ export function certificateKeys(pem: string): FindKey {
       await own
     )(unnamed);
   };
+}
+
+async function keyOf(leaf: X509Certificate, alg: string): ReturnType<typeof importX509> {
+  try {
+    return await importX509(leaf.toString(), alg);
+  } catch (error) {
+    // The certificate may be anybody's that this issuer knows: what a client says of it is no failure of ours.
+    throw new errors.JWKSNoMatchingKey(`the certificate has no key for ${alg}`, { cause: error });
+  }
 }
 
 /** The certificate that a token is signed with, where it is valid now and its chain leads to a known one. */
