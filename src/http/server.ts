@@ -23,6 +23,7 @@ import { directPeer, type Peer, Peers } from './front/peers.ts';
 import { clientKeyOf } from './limits/client-key.ts';
 import { type Admitted, type ClientLimits, ClientTurnstile, unlimited } from './limits/client-limits.ts';
 import { type ConnectionLimits, OpenConnections } from './limits/open-connections.ts';
+import { isSentByAnotherSite, otherSiteProblem } from './other-sites.ts';
 import { answerTarget, type Target, targetOf } from './oci/routes.ts';
 import { answerToken, refuseTokenLogin } from './token.ts';
 import type { ServerCertificate } from './tls/server-certificate.ts';
@@ -214,6 +215,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
 
   /** Lets a request in, or says why not, before anything of its body is read. */
   function admit(request: Request, { destination, peer, identity }: Asking): Admitted | Problem {
+    if (isSentByAnotherSite(request)) return otherSiteProblem;
     if (destination.scope === 'admin') return unlimited;
     if (peer?.isStranger === true) return strangerProblem;
     if (peer === undefined || destination.scope === 'operation') return unlimited;

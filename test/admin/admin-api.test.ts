@@ -21,18 +21,23 @@ describe('the admin API', () => {
     }
   });
 
-  test.each(['cross-site', 'same-site'])('takes nothing that a %s page has a browser send', async (site) => {
-    await using registry = await ServedRegistry.start();
-    const token = (await readFile(join(registry.dataDirectory, 'admin.token'), 'utf8')).trim();
-    const pause = async (from: string) =>
-      await registry.send(`${adminPrefix}/collector/pause`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${token}`, 'sec-fetch-site': from },
-        body: '{"reason":"a page says so"}',
-      });
-    await expectRefusal(await pause(site), 403, 'DENIED');
-    expect((await pause('none')).status).toBe(200);
-  });
+  test.each(['cross-site', 'same-site'])(
+    'takes nothing that a %s page has a browser send, nor does the rest of the registry',
+    async (site) => {
+      await using registry = await ServedRegistry.start();
+      const token = (await readFile(join(registry.dataDirectory, 'admin.token'), 'utf8')).trim();
+      const pause = async (from: string) =>
+        await registry.send(`${adminPrefix}/collector/pause`, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${token}`, 'sec-fetch-site': from },
+          body: '{"reason":"a page says so"}',
+        });
+      await expectRefusal(await pause(site), 403, 'DENIED');
+      expect((await pause('none')).status).toBe(200);
+      const upload = { method: 'POST', headers: { 'sec-fetch-site': site } };
+      await expectRefusal(await registry.send('/v2/team/app/blobs/uploads/', upload), 403, 'DENIED');
+    },
+  );
 
   test('has a token that only its own user can read, and another one for each run', async () => {
     await using registry = await ServedRegistry.start();

@@ -72,12 +72,6 @@ export async function answerAdmin(call: AdminCall, path: string): Promise<Respon
   if (path === `${adminPrefix}/openapi.json` && (method === 'GET' || method === 'HEAD')) {
     return answerJson(call, openApiDocument(adminEndpoints, adminPrefix));
   }
-  if (isSentByAnotherSite(call.request)) {
-    return refuse(call, {
-      code: 'DENIED',
-      message: 'the admin API takes no requests that a page of another site has a browser send',
-    });
-  }
   if (!adminActions.some((action) => call.rights.maySomewhere(action))) return refuse(call, adminDenial(call, 'admin'));
   const endpoints = path.startsWith(adminPrefix) ? endpointsByPath.get(path.slice(adminPrefix.length)) : undefined;
   if (endpoints === undefined) {
@@ -97,10 +91,4 @@ export async function answerAdmin(call: AdminCall, path: string): Promise<Respon
     detail: { method, allow },
     headers: { allow },
   });
-}
-
-/** A browser adds the credentials of whoever has logged in with it, whatever page has it send a request (Fetch Metadata). */
-function isSentByAnotherSite({ headers }: Request): boolean {
-  const site = headers.get('sec-fetch-site');
-  return site === 'cross-site' || site === 'same-site';
 }
