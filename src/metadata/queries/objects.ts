@@ -1,5 +1,7 @@
+import type { Kysely } from 'kysely';
 import type { Digest } from '../../oci/digest.ts';
 import { query } from '../query.ts';
+import type { Schema } from '../schema.ts';
 
 /** A file is about to be written; its row comes first (I9). */
 export const insertPendingObject = query<{ oid: string }>()(({ db, p }) =>
@@ -54,8 +56,8 @@ export const deadObjects = query<{ after: string; limit: number }>()(({ db, p })
     .limit(p('limit')),
 );
 
-/** Whether a digest is kept out, why, and by which purge. */
-export const blockedDigest = query<{ digest: Digest }>()(({ db, p }) =>
+/** What is kept out, why, and by which purge. */
+const blocked = (db: Kysely<Schema>) =>
   db
     .selectFrom('blocked')
     .select(['digest', 'reason', 'blocked_at'])
@@ -65,22 +67,13 @@ export const blockedDigest = query<{ digest: Digest }>()(({ db, p }) =>
         .whereRef('purge_digest.digest', '=', 'blocked.digest')
         .where('lifted_at', 'is', null)
         .as('purge'),
-    )
-    .where('digest', '=', p('digest')),
-);
+    );
+
+/** Whether a digest is kept out. */
+export const blockedDigest = query<{ digest: Digest }>()(({ db, p }) => blocked(db).where('digest', '=', p('digest')));
 
 export const blockedAmong = query<{ digests: readonly Digest[] }>()(({ db, p, dialect }) =>
-  db
-    .selectFrom('blocked')
-    .select(['digest', 'reason', 'blocked_at'])
-    .select(({ selectFrom }) =>
-      selectFrom('purge_digest')
-        .select(({ fn }) => fn.max('purge').as('purge'))
-        .whereRef('purge_digest.digest', '=', 'blocked.digest')
-        .where('lifted_at', 'is', null)
-        .as('purge'),
-    )
-    .where(({ ref }) => dialect.isOneOf(ref('digest'), p('digests'))),
+  blocked(db).where(({ ref }) => dialect.isOneOf(ref('digest'), p('digests'))),
 );
 
 export const objectState = query<{ oid: string }>()(({ db, p }) =>
