@@ -5,21 +5,9 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { ServedRegistry } from '../http/served-registry.ts';
 import { isWhole, pushImage, remove } from './pushed-images.ts';
+import { wherry } from './wherry.ts';
 
-const main = join(import.meta.dir, '..', '..', 'src', 'main.ts');
 const repo = 'team/app';
-
-async function wherry(data: string, ...args: readonly string[]) {
-  const environment = Object.entries(process.env).filter(([name]) => !name.startsWith('WHERRY_'));
-  const child = Bun.spawn([process.execPath, main, ...args, '--data', data], {
-    env: Object.fromEntries(environment),
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
-  });
-  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-  return { out, err, code };
-}
 
 describe.each(['a server that runs', 'no server'])("an operator's commands, with %s,", (kind) => {
   /** A registry with one image, served or not. */

@@ -12,6 +12,7 @@ import { expectRefusal } from '../http/refusal.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
 import { until } from '../server/until.ts';
 import { archive, extension, file, header, paxRecord } from './archives.ts';
+import { wherry } from '../admin/wherry.ts';
 
 // The process that looks has a low priority, so on a busy machine it takes long to come to its turn.
 setDefaultTimeout(120_000);
@@ -246,18 +247,6 @@ describe('a search through the layers of a server', () => {
     await expectRefusal(await begin(registry, body), 400, 'UNSUPPORTED');
   });
 });
-
-async function wherry(data: string, ...args: readonly string[]) {
-  const environment = Object.entries(process.env).filter(([name]) => !name.startsWith('WHERRY_'));
-  const child = Bun.spawn([process.execPath, main, ...args, '--data', data], {
-    env: Object.fromEntries(environment),
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
-  });
-  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-  return { out, err, code };
-}
 
 describe.each(['a server that runs', 'no server'])('wherry find, with %s,', (kind) => {
   async function prepared() {

@@ -1,26 +1,13 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test';
-import { join } from 'node:path';
 import { z } from 'zod';
 import { pushImage } from '../admin/pushed-images.ts';
 import { digestOf, freshBytes } from '../http/content.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
+import { wherry } from '../admin/wherry.ts';
 
 setDefaultTimeout(60_000);
 
-const main = join(import.meta.dir, '..', '..', 'src', 'main.ts');
 const repo = 'team/app';
-
-async function wherry(data: string, ...args: readonly string[]) {
-  const environment = Object.entries(process.env).filter(([name]) => !name.startsWith('WHERRY_'));
-  const child = Bun.spawn([process.execPath, main, ...args, '--data', data], {
-    env: Object.fromEntries(environment),
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
-  });
-  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-  return { out, err, code };
-}
 
 describe.each(['a server that runs', 'no server'])('wherry purge, with %s,', (kind) => {
   async function prepared() {
