@@ -16,7 +16,6 @@ import { Storage } from './bounds/storage.ts';
 import { UploadRoom } from './bounds/upload-room.ts';
 import type { Config } from './config/schema.ts';
 import { databaseBytes, diskSpace } from './disk-space.ts';
-import type { HttpCalls } from './http/server.ts';
 import { CertificateWatch } from './http/tls/certificate-watch.ts';
 import { readServerCertificate } from './http/tls/server-certificate.ts';
 import { listen } from './listening.ts';
@@ -98,71 +97,38 @@ export interface ServerParts {
  * Puts a registry together from its parts and serves it.
  * @throws StartupError where the operator has to mend something first
  */
-export async function startServer({
-  config,
-  log,
-  policies,
-  quotas,
-  immutability,
-  access,
-  issuers,
-  configuredRules = [],
-  clock = systemClock,
-  syncs,
-  wrapMetadata = (metadata) => metadata,
-  wrapPullRules = (rules) => rules,
-  measureDisk = diskSpace,
-  prune,
-}: ServerParts): Promise<RunningServer> {
+export async function startServer(parts: ServerParts): Promise<RunningServer> {
+  const { config, log, access, issuers, clock = systemClock, syncs, wrapMetadata = (metadata) => metadata } = parts;
   const hosts = [config.listen, ...(config.http.plainListen === undefined ? [] : [config.http.plainListen])];
   const checked = await Promise.all(hosts.map(({ host }) => checkListenHost(host)));
   const isLoopback = checked.every((one) => one.isLoopback);
   const logins = await openLogins({ config, log, clock, rules: access, hasIssuers: issuers !== undefined, isLoopback });
   const stores = await openStores(config.data, log, { clock, syncs });
   try {
-    const parts = {
-      config,
-      log,
-      policies,
-      quotas,
-      immutability,
-      configuredRules,
-      logins,
-      issuers,
-      clock,
-      wrapPullRules,
-      measureDisk,
-      prune,
-    };
-    return await serve({ ...stores, metadata: wrapMetadata(stores.metadata) }, parts, syncs?.answer);
+    return await serve({ ...stores, metadata: wrapMetadata(stores.metadata) }, logins, { ...parts, clock });
   } catch (error) {
     await stores.close();
     throw error;
   }
 }
 
-type ServingParts = Pick<ServerParts, 'config' | 'log' | 'policies' | 'quotas' | 'issuers' | 'immutability' | 'prune'> &
-  Required<Pick<ServerParts, 'configuredRules' | 'clock' | 'wrapPullRules' | 'measureDisk'>> & {
-    readonly logins: Logins;
-  };
-
 async function serve(
   stores: Stores,
+  logins: Logins,
   {
     config,
     log,
     policies,
     quotas,
     immutability,
-    configuredRules,
-    logins,
+    configuredRules = [],
     issuers,
     clock,
-    wrapPullRules,
-    measureDisk,
+    syncs,
+    wrapPullRules = (rules) => rules,
+    measureDisk = diskSpace,
     prune,
-  }: ServingParts,
-  answer: HttpCalls['answer'] | undefined,
+  }: ServerParts & { readonly clock: Clock },
 ): Promise<RunningServer> {
   const { directory, generation, metadata, reserve } = stores;
   const files = certificateFilesOf(config);
@@ -276,7 +242,7 @@ async function serve(
     access,
     onDenied: denials.record.bind(denials),
     tokens: access.isOpen ? undefined : tokens.service,
-    answer,
+    answer: syncs?.answer,
     certificate,
   });
   const certificateWatch =
