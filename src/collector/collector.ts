@@ -4,6 +4,7 @@ import { parseDigest } from '../oci/digest.ts';
 import { parseRepositoryName } from '../oci/names.ts';
 import { keepsHistory } from '../registry/history.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { UploadSessions } from '../registry/upload-sessions.ts';
 import { ClockGuard } from './clock-guard.ts';
 import { forgetOldEvents } from './old-events.ts';
 import { DaysOfPulls, forgetOldHistory } from './old-history.ts';
@@ -240,11 +241,10 @@ export class Collector {
     const { clock, immutability, metadata, quotas, reclaimer, sessions, windows } = this.#registry;
     try {
       const time = { now: clock.now(), windows, quotas, immutability };
-      const isWriting = () => task.kind === 'upload' && sessions.isWriting(task.key1);
       // Bytes go only once it is on the disk that they may (R4, R37); nothing else that a review does must outlast a power cut.
       const outcome = await (mayReclaim(task)
-        ? metadata.write(() => reviewed(task, time, isWriting()), { fromReserve: true })
-        : metadata.writeUnsynced(() => reviewed(task, time, false), { fromReserve: true }));
+        ? metadata.write(() => reviewed(task, time, sessions), { fromReserve: true })
+        : metadata.writeUnsynced(() => reviewed(task, time, sessions), { fromReserve: true }));
       if (outcome.collected !== undefined) this.#counts.collected(outcome.collected);
       if (outcome.reclaim !== undefined) {
         const isForgotten = await reclaimer.reclaim(outcome.reclaim.oid);
@@ -282,18 +282,18 @@ function mayReclaim({ kind }: Task): boolean {
 }
 
 /** One task's transaction: its review, and the task put away. */
-function* reviewed(task: Task, time: ReviewTime, isWriting: boolean): Operation<ReviewOutcome> {
-  const outcome = yield* review(task, time, isWriting);
+function* reviewed(task: Task, time: ReviewTime, sessions: UploadSessions): Operation<ReviewOutcome> {
+  const outcome = yield* review(task, time, sessions);
   yield* putAway(task, outcome.againAt);
   return outcome;
 }
 
-function* review({ kind, key1, key2 }: Task, time: ReviewTime, isWriting: boolean): Operation<ReviewOutcome> {
+function* review({ kind, key1, key2 }: Task, time: ReviewTime, sessions: UploadSessions): Operation<ReviewOutcome> {
   switch (kind) {
     case 'object':
       return yield* reviewObject(key1, time);
     case 'upload':
-      return yield* reviewUpload(key1, time, isWriting);
+      return yield* reviewUpload(key1, time, sessions);
     case 'manifest':
     case 'link': {
       const repo = parseRepositoryName(key1);

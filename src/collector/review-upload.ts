@@ -4,6 +4,7 @@ import { collectorActor } from '../registry/actor.ts';
 import { recordEvent } from '../registry/events.ts';
 import { markDropped } from '../registry/upload-drop.ts';
 import { doneSessionMs } from '../registry/upload-open.ts';
+import type { UploadSessions } from '../registry/upload-sessions.ts';
 import type { ReviewTime } from './hold.ts';
 import { done, type ReviewOutcome, reviewAgainAt } from './review.ts';
 
@@ -11,14 +12,18 @@ import { done, type ReviewOutcome, reviewAgainAt } from './review.ts';
  * T_expire: forgets a session that has ended well some time ago, and gives up one that nobody has touched for long, with
  * its bytes. A slow writer tells now and then that it is alive (R27).
  */
-export function* reviewUpload(id: string, { now, windows }: ReviewTime, isWriting: boolean): Operation<ReviewOutcome> {
+export function* reviewUpload(
+  id: string,
+  { now, windows }: ReviewTime,
+  sessions: Pick<UploadSessions, 'isWriting' | 'digestSoFar'>,
+): Operation<ReviewOutcome> {
   const upload = yield* first(uploadTimes, { id });
   if (upload === undefined) return done;
   const lastsMs = upload.oid === null ? doneSessionMs : windows.uploadMs;
   const until = upload.touched_at + lastsMs;
   if (until > now) return reviewAgainAt(until);
   // Its file may be about to come into being, so nobody else may end it (R32).
-  if (isWriting) return reviewAgainAt(now + Math.max(1, windows.uploadMs / 4));
+  if (sessions.isWriting(id)) return reviewAgainAt(now + Math.max(1, windows.uploadMs / 4));
   if (upload.oid === null) {
     yield* change(deleteUpload, { id });
     return done;
@@ -26,6 +31,6 @@ export function* reviewUpload(id: string, { now, windows }: ReviewTime, isWritin
   const { repo, offset_bytes: bytes } = upload;
   const reason = 'nobody went on with it';
   yield* recordEvent({ at: now, kind: 'upload.expired', repo, actor: collectorActor, reason, bytes });
-  yield* markDropped(id, upload.oid, now);
+  yield* markDropped(id, { oid: upload.oid, digest: sessions.digestSoFar(id, upload.epoch, bytes) }, now);
   return { ...done, reclaim: { oid: upload.oid, sizeBytes: bytes }, collected: { uploads: 1 } };
 }

@@ -1,6 +1,6 @@
 import { change, first, type Operation } from '../metadata/operation.ts';
 import { attachAbsentBlobEdges, upsertLink } from '../metadata/queries/links.ts';
-import { liveObject, makeObjectDead, makeObjectLive } from '../metadata/queries/objects.ts';
+import { liveObject, makeHashedObjectDead, makeObjectDead, makeObjectLive } from '../metadata/queries/objects.ts';
 import { insertRepository } from '../metadata/queries/repositories.ts';
 import { findUpload, finishUpload } from '../metadata/queries/uploads.ts';
 import type { ObjectId } from '../blobs/store.ts';
@@ -84,7 +84,7 @@ async function verifyAndCommit(
     hasher?.algorithm === algorithm ? hasher.digest() : await rehash(registry, oid, new DigestHasher(algorithm));
   registry.sessions.forget(id);
   if (actual !== digest) {
-    await dropUpload(registry, id, oid);
+    await dropUpload(registry, id, oid, actual);
     return { outcome: 'digest-mismatch', actual, sizeBytes };
   }
 
@@ -92,7 +92,7 @@ async function verifyAndCommit(
   for (;;) {
     const live = await liveObjectState(registry, digest);
     if (live.state !== 'healthy' && !synced) {
-      await syncOrDrop(registry, id, oid);
+      await syncOrDrop(registry, id, { oid, digest });
       synced = true;
     }
     const unhealthy = live.state === 'unhealthy' ? live.oid : undefined;
@@ -116,7 +116,7 @@ async function verifyAndCommit(
     switch (committed.outcome) {
       case 'needs-sync':
         // The live object went between the look at it and the transaction.
-        await syncOrDrop(registry, id, oid);
+        await syncOrDrop(registry, id, { oid, digest });
         synced = true;
         continue;
       case 'committed':
@@ -138,11 +138,15 @@ async function verifyAndCommit(
  * Syncs an upload's bytes; where that fails the session ends with them. The system may have given up what it could not
  * write and count it as written, so a second try would promise bytes that are not on the disk.
  */
-async function syncOrDrop(registry: Registry, id: string, oid: ObjectId): Promise<void> {
+async function syncOrDrop(
+  registry: Registry,
+  id: string,
+  { oid, digest }: { readonly oid: ObjectId; readonly digest: Digest },
+): Promise<void> {
   try {
     await registry.blobs.sync(oid);
   } catch (error) {
-    await dropUpload(registry, id, oid);
+    await dropUpload(registry, id, oid, digest);
     throw error;
   }
 }
@@ -213,7 +217,7 @@ export function* commitUpload(commit: Commit): Operation<Committed> {
 
   const purged = yield* purgedDigest(digest);
   if (purged !== undefined) {
-    yield* markDropped(id, oid, now);
+    yield* markDropped(id, { oid, digest }, now);
     return { outcome: 'blocked', purged };
   }
 
@@ -229,12 +233,16 @@ export function* commitUpload(commit: Commit): Operation<Committed> {
   const { sizeBytes, showsOthers } = commit;
   const admission = yield* admitLink(commit.quota, { repo, digest, sizeBytes, showsOthers }, { now });
   if (admission.outcome === 'over-quota') {
-    yield* markDropped(id, oid, now);
+    yield* markDropped(id, { oid, digest }, now);
     return admission;
   }
 
-  for (const each of dead) yield* change(makeObjectDead, { oid: each });
-  if (!dead.includes(oid)) yield* change(makeObjectLive, { oid, digest, size: commit.sizeBytes });
+  if (dead.includes(oid)) {
+    yield* change(makeHashedObjectDead, { oid, digest });
+  } else {
+    for (const each of dead) yield* change(makeObjectDead, { oid: each });
+    yield* change(makeObjectLive, { oid, digest, size: commit.sizeBytes });
+  }
 
   const leaseUntil = now + commit.leaseMs;
   yield* change(insertRepository, { repo, now });

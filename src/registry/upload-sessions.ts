@@ -1,4 +1,4 @@
-import type { DigestHasher } from '../oci/digest.ts';
+import type { Digest, DigestHasher } from '../oci/digest.ts';
 
 /** How many sessions' running hashes are kept at most; a session whose hash was dropped is read once more at its end. */
 const maxHashes = 10_000;
@@ -74,6 +74,14 @@ export class UploadSessions {
     const kept = this.#hashes.get(id);
     this.#hashes.delete(id);
     return kept !== undefined && kept.epoch === epoch && kept.offsetBytes === offsetBytes ? kept.hasher : undefined;
+  }
+
+  /** The digest of a session's bytes, where they are as the writer of `epoch` left them and its hash is still known. */
+  digestSoFar(id: string, epoch: number, offsetBytes: number): Digest | undefined {
+    const kept = this.#hashes.get(id);
+    return kept !== undefined && kept.epoch === epoch && kept.offsetBytes === offsetBytes
+      ? kept.hasher.digest()
+      : undefined;
   }
 
   keepHash(id: string, hash: RunningHash): void {

@@ -32,6 +32,7 @@ async function drop(
 ): Promise<{ readonly outcome: 'cancelled' | 'unknown' }> {
   const upload = await registry.metadata.read(() => first(findUpload, { id, repo }));
   if (upload === undefined || upload.oid === null) return { outcome: 'unknown' };
-  await dropUpload(registry, id, upload.oid);
+  const digest = registry.sessions.digestSoFar(id, upload.epoch, upload.offset_bytes);
+  await dropUpload(registry, id, upload.oid, digest);
   return { outcome: 'cancelled' };
 }

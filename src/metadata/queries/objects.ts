@@ -26,6 +26,18 @@ export const makeObjectDead = query<{ oid: string }>()(({ db, p }) =>
   db.updateTable('object').set({ state: 'dead' }).where('oid', '=', p('oid')),
 );
 
+/**
+ * pending → dead, of which it is known what it holds: should that be purged before the file is removed, the purge finds it
+ * by its digest.
+ */
+export const makeHashedObjectDead = query<{ oid: string; digest: Digest }>()(({ db, p }) =>
+  db
+    .updateTable('object')
+    .set({ state: 'dead', digest: p('digest') })
+    .where('oid', '=', p('oid'))
+    .where('state', '=', 'pending'),
+);
+
 /** pending → dead, where the upload that it waits for is gone. */
 export const dropAbandonedObject = query<{ oid: string }>()(({ db, p }) =>
   db

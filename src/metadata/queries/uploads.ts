@@ -76,5 +76,5 @@ export const countOpenUploads = query<Record<never, never>>()(({ db }) =>
 
 /** When somebody last worked on a session, open or done. */
 export const uploadTimes = query<{ id: string }>()(({ db, p }) =>
-  db.selectFrom('upload').select(['oid', 'repo', 'offset_bytes', 'touched_at']).where('id', '=', p('id')),
+  db.selectFrom('upload').select(['oid', 'repo', 'offset_bytes', 'epoch', 'touched_at']).where('id', '=', p('id')),
 );
