@@ -37,13 +37,22 @@ export interface BlobStore {
   remove(oid: ObjectId): Promise<void>;
 
   /**
-   * Writes random bytes over all of an object's bytes, durably, where that means that they cannot be found on the disk any
-   * more; quietly where there is none. Says what came of it.
+   * Writes random bytes over all of an object's bytes, and over those of a copy that was put aside, durably, where that
+   * means that they cannot be found on the disk any more. Says what came of it.
    */
-  shred(oid: ObjectId): Promise<Shredding>;
+  shred(oid: ObjectId): Promise<Shredded>;
+
+  /**
+   * Cuts off to nothing what this process still has open of objects whose names are gone, so that those who read it get no
+   * more. Quietly where nothing is, and where the system does not tell what is open.
+   */
+  cutRemoved(oids: ReadonlySet<ObjectId>): Promise<void>;
 
   /** Removes a copy of an object that a check has put aside because it was damaged, durably; quietly where there is none. */
   removeQuarantined(oid: ObjectId): Promise<void>;
+
+  /** Whether a copy of an object has been put aside. */
+  isQuarantined(oid: ObjectId): Promise<boolean>;
 
   /** How many damaged copies have been put aside, of whatever objects. */
   quarantinedCount(): Promise<number>;
@@ -58,9 +67,15 @@ export interface BlobStore {
   isReady(): Promise<boolean>;
 }
 
-/** Whether bytes were overwritten, and in words what that means where they lie, or why it would mean nothing. */
-export interface Shredding {
-  readonly isDone: boolean;
+/** What came of overwriting an object. */
+export interface Shredded {
+  readonly outcome:
+    | 'overwritten'
+    /** There was nothing any more that could have been overwritten. */
+    | 'gone'
+    /** It could not be, or would have meant nothing. */
+    | 'not-overwritten';
+  /** What that means where the bytes lay, or why. */
   readonly words: string;
 }
 

@@ -28,10 +28,11 @@ export function placeText({
 }: ShownPlace): string {
   const size = sizeBytes === undefined ? '' : `, ${bytesText(sizeBytes)}`;
   const pulled = rest.lastPulledAt === undefined ? '' : `, last pulled ${timeText(rest.lastPulledAt)}`;
+  const shredded = rest.shredded === undefined ? '' : `, ${shreddedText(rest.shredded)}`;
   const pulls = rest.pulls === undefined ? '' : `, pulled ${rest.pulls} times`;
   switch (kind) {
     case 'object':
-      return `  object ${id} of ${digest} (${state}${size})`;
+      return `  object ${id} of ${digest} (${state}${size}${shredded})`;
     case 'link':
       return `  ${repository} has ${digest}`;
     case 'manifest':
@@ -43,8 +44,30 @@ export function placeText({
     case 'referrer':
       return `  ${repository}@${digest} refers to ${subject}; it stays until nothing holds it`;
     case 'upload':
-      return `  upload ${id} to ${repository} (checked at its end${size})`;
+      return digest === undefined
+        ? `  upload ${id} to ${repository} (checked at its end${size})`
+        : `  upload ${id} to ${repository} has brought ${digest}${size}`;
   }
+}
+
+function shreddedText({ outcome, words }: NonNullable<ShownPlace['shredded']>): string {
+  switch (outcome) {
+    case 'overwritten':
+      return 'overwritten';
+    case 'gone':
+      return `nothing could be overwritten: ${words}`;
+    case 'not-overwritten':
+      return `not overwritten: ${words}`;
+  }
+}
+
+function cutText({ responsesCut = 0, isCutAtLeast = false }: ShownRecord): readonly string[] {
+  if (isCutAtLeast) {
+    return [
+      `At least ${responsesCut} downloads of it were broken off: the registry was stopped or killed before the purge was finished, and others may have ended with it.`,
+    ];
+  }
+  return responsesCut === 0 ? [] : [`${responsesCut} downloads of it were broken off.`];
 }
 
 export function summaryText({ manifests, tags, links, objects, uploads, repositories, bytes }: Summary): string {
@@ -62,9 +85,9 @@ export function recordText(record: ShownRecord): string {
     ),
     `It was found in ${places.map(({ kind, count }) => `${count} ${kind}s`).join(', ') || 'no place'}.`,
     removedAt === undefined
-      ? 'Its bytes are not removed yet: that is tried again until it is done.'
+      ? `Its bytes are not all removed yet: that is tried again until it is done${record.waitsFor === undefined ? '.' : ` (${record.waitsFor}).`}`
       : `The last byte was removed at ${removedAt}.`,
-    ...(record.responsesCut ? [`${record.responsesCut} downloads of it were broken off.`] : []),
+    ...cutText(record),
     ...(record.shredding === undefined ? [] : [`Shredding: ${record.shredding.words}`]),
     ...(checkedAt === undefined
       ? []

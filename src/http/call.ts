@@ -2,9 +2,9 @@ import type { AccessControl } from '../access/access-control.ts';
 import type { Identity } from '../access/identity.ts';
 import type { Rights } from '../access/rights.ts';
 import type { Action } from '../access/action.ts';
-import type { ObjectId } from '../blobs/store.ts';
 import type { Actor } from '../registry/actor.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { SentObject } from '../registry/responses.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import { errorBody, type Problem, statusOfCode } from './errors.ts';
 
@@ -37,7 +37,7 @@ export interface Call {
   /** Has it written down that it may not do something, and why. */
   noteDenial(action: Action, repo: RepositoryName | undefined, reason: string): void;
   /** The answer sends an object's bytes, and can be broken off when that is purged. */
-  sends(oid: ObjectId): void;
+  sends(sent: SentObject): void;
   /** Gives the answer more time than an idle connection has. */
   allowSlowAnswer(): void;
 }

@@ -144,6 +144,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
     const needsLogin = asksWho(destination) && (!access.isOpen || destination.scope === 'admin');
     const early =
       isSending || needsLogin || isFronted || turnstile.countsAll ? peerOf(request, bun, isFronted) : undefined;
+    early?.connection?.asked();
     const peer = (): Peer => early ?? peerOf(request, bun, isFronted);
     const origin = (): string => originOf(request, proxies.trusts(peer().address), peer().isEncrypted);
     // Before anything else is done with it: what somebody may not do costs the stores nothing.
@@ -170,11 +171,18 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
         }),
       onReceived: 'end' in admitted ? admitted.onReceived : undefined,
       noteDenial: (action, repo, reason) => options.onDenied?.({ actor: call.actor(), action, repo, reason }),
-      sends(oid) {
-        registry.responses.begin(oid, {
-          isOver: () => bun.requestIP(request) === null,
-          cut: () => bun.timeout(request, shortestIdleSeconds),
-        });
+      sends(sent) {
+        const isHandedOver = (): boolean => bun.requestIP(request) === null;
+        registry.responses.begin(
+          sent,
+          early?.connection?.response(isHandedOver) ?? {
+            isOver: isHandedOver,
+            cut() {
+              bun.timeout(request, shortestIdleSeconds);
+              return true;
+            },
+          },
+        );
       },
       allowSlowAnswer: () => bun.timeout(request, maxIdleSeconds),
     };

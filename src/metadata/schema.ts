@@ -471,8 +471,12 @@ export interface PurgeTable {
   removed_at: number | null;
   /** When it was looked whether anything is left; NULL until then: the purge is not finished. */
   checked_at: number | null;
-  /** JSON: what came of shredding, and what was found by the check. */
+  /** JSON: what came of it, and what was found by the check. */
   result: string | null;
+  /** How many responses that sent the content were broken off, as far as that was written down. */
+  responses_cut: Generated<number>;
+  /** Why it could not be finished when that was tried last; NULL where it was not tried, or is finished. */
+  waits_for: string | null;
 }
 
 /** A digest that a purge keeps out until somebody lifts that. */
@@ -492,7 +496,6 @@ export interface PurgePlaceTable {
   kind: PurgePlaceKind;
   /** Empty for an object. */
   repo: RepositoryName | '';
-  /** Empty for an upload. */
   digest: Digest | '';
   /** Of a tag; the id of an object or an upload; else empty. */
   name: string;
@@ -504,6 +507,10 @@ export interface PurgePlaceTable {
   last_pulled_at: number | null;
   /** How often it was pulled, as far as the history of pulls reaches. */
   pulls: number | null;
+  /** Of an object: what came of overwriting it; NULL where nobody asked for that, or it was not tried. */
+  shredded: 'overwritten' | 'gone' | 'not-overwritten' | null;
+  /** What that means, or why. */
+  shredded_words: string | null;
   /** The repository while whoever pulls a manifest or a tag is told of the purge. */
   quarantined_repo: RepositoryName | null;
 }

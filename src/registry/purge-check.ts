@@ -10,6 +10,7 @@ import {
   anyLiveObjectOf,
   anyTagTo,
   anyTrashedTagTo,
+  anyUploadOf,
 } from '../metadata/queries/purge-check.ts';
 import { digestsOfPurge } from '../metadata/queries/purges.ts';
 import type { MetadataStore } from '../metadata/store.ts';
@@ -31,8 +32,12 @@ export async function checkPurge(
 ): Promise<readonly PurgeCheck[]> {
   const rows = await metadata.read(() => rowsLeft(purge));
   const files: string[] = [];
-  for (const oid of oids) if ((await blobs.size(oid)) !== undefined) files.push(oid);
-  return [...rows, { where: 'the blob store', found: files }];
+  const putAside: string[] = [];
+  for (const oid of oids) {
+    if ((await blobs.size(oid)) !== undefined) files.push(oid);
+    if (await blobs.isQuarantined(oid)) putAside.push(oid);
+  }
+  return [...rows, { where: 'the blob store', found: files }, { where: 'quarantine/', found: putAside }];
 }
 
 function* rowsLeft(purge: number): Operation<readonly PurgeCheck[]> {
@@ -44,6 +49,7 @@ function* rowsLeft(purge: number): Operation<readonly PurgeCheck[]> {
     ['rows of manifest_child', []],
     ['rows of tag', []],
     ['rows of tag_trash', []],
+    ['rows of upload', []],
   ]);
   for (const { digest, lifted_at: liftedAt } of yield* all(digestsOfPurge, { purge })) {
     if (liftedAt !== null) continue;
@@ -58,6 +64,7 @@ function* rowsLeft(purge: number): Operation<readonly PurgeCheck[]> {
       ['rows of manifest_child', yield* first(anyIndexLacking, { digest })],
       ['rows of tag', yield* first(anyTagTo, { digest })],
       ['rows of tag_trash', yield* first(anyTrashedTagTo, { digest })],
+      ['rows of upload', yield* first(anyUploadOf, { digest })],
     ];
     for (const [where, row] of left) if (row !== undefined) found.get(where)?.push(`${digest} ${JSON.stringify(row)}`);
   }

@@ -1,25 +1,36 @@
-import type { BlobStore, ObjectId, Shredding } from '../blobs/store.ts';
+import type { BlobStore, ObjectId, Shredded } from '../blobs/store.ts';
 import type { Log } from '../log/log.ts';
 import { all, change, first, type Operation } from '../metadata/operation.ts';
 import { nextDayOfPulls } from '../metadata/queries/history.ts';
 import { deleteDeadObject } from '../metadata/queries/objects.ts';
 import {
   anyManifestPurged,
-  countPlaces,
   objectsLeftOf,
+  placeObjects,
   placesAfter,
   pullsOnDays,
   recordPlacePulls,
+  recordShredded,
 } from '../metadata/queries/purge-places.ts';
-import { findPurge, markPurgeChecked, markPurgeRemoved, unfinishedPurges } from '../metadata/queries/purges.ts';
+import {
+  addResponsesCut,
+  digestsOfPurge,
+  findPurge,
+  markPurgeChecked,
+  markPurgeRemoved,
+  markPurgeWaiting,
+  unfinishedPurges,
+} from '../metadata/queries/purges.ts';
 import { deleteTask } from '../metadata/queries/tasks.ts';
+import { countOpenUploads } from '../metadata/queries/uploads.ts';
 import type { PurgePlaceTable } from '../metadata/schema.ts';
+import type { Digest } from '../oci/digest.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import { purgeActor } from './actor.ts';
 import type { Clock } from './clock.ts';
 import { recordEvent } from './events.ts';
-import { checkPurge } from './purge-check.ts';
-import { type PurgeResult, unreachedBy } from './purge-result.ts';
+import { checkPurge, type PurgeCheck } from './purge-check.ts';
+import { type PurgeResult, shreddingOf, unreachedBy } from './purge-result.ts';
 import type { PullRecorder } from './pull-recorder.ts';
 import type { Responses } from './responses.ts';
 import { DatabaseOutdatedError, type StoreGeneration } from './store-generation.ts';
@@ -28,6 +39,13 @@ import { DatabaseOutdatedError, type StoreGeneration } from './store-generation.
 const retryMs = 10_000;
 /** Places that are looked at in one go. */
 const placesPerStep = 200;
+/** How often it is looked whether anything is left: uploads of it may end meanwhile, and be refused. */
+const mostLooks = 20;
+
+/** Why a purge cannot be finished yet, though nothing has failed. */
+class PurgeWaitsError extends Error {
+  override readonly name = 'PurgeWaitsError';
+}
 
 export interface PurgeFinisherParts {
   readonly metadata: MetadataStore;
@@ -48,6 +66,10 @@ export class PurgeFinisher {
   readonly #parts: PurgeFinisherParts;
   /** Those under way: a second call waits for the first. */
   readonly #running = new Map<number, Promise<void>>();
+  /** Those that an earlier process has begun, which has told nobody what it has broken off. */
+  readonly #resumed = new Set<number>();
+  /** Responses that were broken off for a purge, and are not written down yet. */
+  readonly #responsesCut = new Map<number, number>();
   #retry: ReturnType<typeof setTimeout> | undefined;
   #isStopped = false;
 
@@ -57,6 +79,12 @@ export class PurgeFinisher {
 
   /** Finishes what was begun before; to be called before anything is served. */
   async resume(): Promise<void> {
+    const unfinished = await this.#parts.metadata.read(() => all(unfinishedPurges, {}));
+    for (const { id } of unfinished) this.#resumed.add(id);
+    await this.#finishAll();
+  }
+
+  async #finishAll(): Promise<void> {
     for (const { id } of await this.#parts.metadata.read(() => all(unfinishedPurges, {}))) await this.finish(id);
   }
 
@@ -67,9 +95,22 @@ export class PurgeFinisher {
     try {
       await running;
     } catch (error) {
-      this.#parts.log.error({ err: error, purge: id }, 'a purge could not be finished yet; it is tried again');
-      this.#tryAgain();
+      await this.#putOff(id, error);
     }
+  }
+
+  async #putOff(id: number, error: unknown): Promise<void> {
+    const { log, metadata } = this.#parts;
+    const reason = error instanceof Error ? error.message : String(error);
+    if (error instanceof PurgeWaitsError)
+      log.warn({ purge: id, reason }, 'a purge is not finished yet; it is tried again');
+    else log.error({ err: error, purge: id }, 'a purge could not be finished yet; it is tried again');
+    try {
+      await metadata.writeUnsynced(() => change(markPurgeWaiting, { purge: id, reason }), { fromReserve: true });
+    } catch (failure) {
+      log.error({ err: failure, purge: id }, 'why a purge is not finished could not be written into its record');
+    }
+    this.#tryAgain();
   }
 
   /** Tries nothing again any more; resolves when nothing is under way. */
@@ -83,7 +124,7 @@ export class PurgeFinisher {
     if (this.#isStopped) return;
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => {
-      this.resume().catch((error: unknown) => {
+      this.#finishAll().catch((error: unknown) => {
         this.#parts.log.error({ err: error }, 'unfinished purges could not be read; it is tried again');
         this.#tryAgain();
       });
@@ -92,44 +133,87 @@ export class PurgeFinisher {
   }
 
   async #finish(id: number): Promise<void> {
-    const { metadata, blobs, clock, pulls, responses } = this.#parts;
+    const { metadata, blobs, pulls } = this.#parts;
     const row = await metadata.read(() => first(findPurge, { purge: id }));
     if (row === undefined || row.checked_at !== null) return;
-    const objects = (await metadata.read(() => all(objectsLeftOf, { purge: id }))).map(({ oid }) => oid);
-    let responsesCut = 0;
-    for (const oid of objects) responsesCut += responses.cut(oid);
-    let shredding: Shredding | undefined;
-    for (const oid of objects) {
-      const shredded = await this.#remove(oid, row.is_shredding === 1);
-      shredding = shredding?.isDone === false ? shredding : shredded;
+    const isShredding = row.is_shredding === 1;
+    let checks = await this.#removeAndCheck(id, isShredding);
+    for (let looks = 1; looks < mostLooks && isAnythingLeft(checks); looks++) {
+      checks = await this.#removeAndCheck(id, isShredding);
     }
-    // Only where manifests were purged themselves: those that needed something hold no more than its digest.
-    const isOfManifest = await metadata.read(() => first(anyManifestPurged, { purge: id }));
-    const isLogEmptied = isOfManifest === undefined || (await metadata.forgetOldPages());
-    const removedAt = clock.now();
-    await metadata.write(() => change(markPurgeRemoved, { purge: id, at: removedAt }), { fromReserve: true });
 
     await pulls.flushQuietly();
     await this.#recordPulls(id);
-    const oids = await this.#namesOf(id, 'object');
-    const checks = await checkPurge({ metadata, blobs }, id, oids);
-    const counts = await metadata.read(() => all(countPlaces, { purge: id }));
+    const responsesCut = (await metadata.read(() => first(findPurge, { purge: id })))?.responses_cut ?? 0;
+    const isCutAtLeast = this.#resumed.has(id);
+    const shredding = isShredding ? shreddingOf(await Array.fromAsync(this.#places(id, 'object'))) : undefined;
+    const openUploads = (await metadata.read(() => first(countOpenUploads, {})))?.count ?? 0;
+    const quarantined = await blobs.quarantinedCount();
     const result: PurgeResult = {
       responsesCut,
+      isCutAtLeast,
       ...(shredding !== undefined && { shredding }),
-      isLogEmptied,
+      isLogEmptied: true,
       checks: checks.map(({ where, found }) => ({ where, found: [...found] })),
-      unreached: [
-        ...unreachedBy({
-          responsesCut,
-          isLogEmptied,
-          quarantined: await blobs.quarantinedCount(),
-          openUploads: counts.find(({ kind }) => kind === 'upload')?.count ?? 0,
-        }),
-      ],
+      unreached: [...unreachedBy({ responsesCut, isCutAtLeast, quarantined, openUploads })],
     };
     const left = checks.flatMap(({ found }) => found);
     await metadata.write(() => this.#close(id, result, left), { fromReserve: true });
+    this.#resumed.delete(id);
+  }
+
+  /** Removes what there is of a purge, and looks what is left. @throws where the machine fails at any of it */
+  async #removeAndCheck(id: number, isShredding: boolean): Promise<readonly PurgeCheck[]> {
+    const { metadata, blobs, clock } = this.#parts;
+    const rows = await metadata.read(() => all(digestsOfPurge, { purge: id }));
+    const digests = rows.filter(({ lifted_at: liftedAt }) => liftedAt === null).map(({ digest }) => digest);
+    const objects = await metadata.writeUnsynced(() => placedObjects(id, digests), { fromReserve: true });
+    const sent = await this.#cut(id, digests, objects);
+    const failures: Error[] = [];
+    const removed = new Map(objects.map(({ oid, shredded }) => [oid, shredded]));
+    // What the registry knows no more may still be sent, or be put aside.
+    for (const oid of new Set([...removed.keys(), ...sent])) {
+      try {
+        await this.#remove(id, oid, isShredding ? { before: removed.get(oid) ?? null } : undefined);
+      } catch (error) {
+        failures.push(error instanceof Error ? error : new Error(String(error)));
+      }
+    }
+    if (sent.size > 0) await blobs.cutRemoved(sent);
+    const [failure] = failures;
+    if (failure !== undefined) {
+      const message = `${failures.length} of ${removed.size} objects could not be removed: ${failure.message}`;
+      throw new AggregateError(failures, message);
+    }
+
+    // Only where manifests were purged themselves: those that needed something hold no more than its digest.
+    const isOfManifest = await metadata.read(() => first(anyManifestPurged, { purge: id }));
+    if (isOfManifest !== undefined && !(await metadata.forgetOldPages())) {
+      throw new PurgeWaitsError(
+        "the database's log still has older states of its pages, because something reads them, such as a check, a backup or another program that has the database open",
+      );
+    }
+    const removedAt = clock.now();
+    await metadata.write(() => change(markPurgeRemoved, { purge: id, at: removedAt }), { fromReserve: true });
+    return await checkPurge({ metadata, blobs }, id, await this.#namesOf(id, 'object'));
+  }
+
+  /** Breaks off whoever is sent any of it. @returns which objects they were sent */
+  async #cut(
+    purge: number,
+    digests: readonly Digest[],
+    objects: readonly { readonly oid: ObjectId }[],
+  ): Promise<ReadonlySet<ObjectId>> {
+    const { metadata, responses } = this.#parts;
+    const oids = objects.map(({ oid }) => oid);
+    const { count, oids: sent } = responses.cut(digests, oids);
+    const total = (this.#responsesCut.get(purge) ?? 0) + count;
+    if (total > 0) {
+      this.#responsesCut.set(purge, total);
+      await metadata.writeUnsynced(() => change(addResponsesCut, { purge, count: total }), { fromReserve: true });
+      this.#responsesCut.delete(purge);
+    }
+    return sent;
   }
 
   *#close(id: number, result: PurgeResult, left: readonly string[]): Operation<void> {
@@ -140,11 +224,25 @@ export class PurgeFinisher {
     yield* recordEvent({ at, kind: 'purge.checked', actor: purgeActor, reason });
   }
 
-  /** The bytes of a dead object, at once: X2 lies between the second and the third step. */
-  async #remove(oid: ObjectId, isShredding: boolean): Promise<Shredding | undefined> {
+  /**
+   * The bytes of a dead object, at once: X2 lies between the second and the third step.
+   *
+   * @param shredding where they are to be overwritten before, and what came of that the last time
+   */
+  async #remove(
+    purge: number,
+    oid: ObjectId,
+    shredding: { readonly before: Shredded['outcome'] | null } | undefined,
+  ): Promise<void> {
     const { metadata, blobs } = this.#parts;
     await this.#beforeRemoval();
-    const shredding = isShredding ? await this.#shred(oid) : undefined;
+    if (shredding !== undefined) {
+      const { outcome, words } = await this.#shred(oid);
+      // What was done before it was interrupted has been done.
+      if (outcome !== 'gone' || shredding.before === null) {
+        await metadata.write(() => change(recordShredded, { purge, oid, outcome, words }), { fromReserve: true });
+      }
+    }
     await blobs.truncate(oid, 0);
     await blobs.remove(oid);
     await blobs.removeQuarantined(oid);
@@ -155,16 +253,15 @@ export class PurgeFinisher {
       },
       { fromReserve: true },
     );
-    return shredding;
   }
 
   /** What cannot be overwritten is removed all the same. */
-  async #shred(oid: ObjectId): Promise<Shredding> {
+  async #shred(oid: ObjectId): Promise<Shredded> {
     try {
       return await this.#parts.blobs.shred(oid);
     } catch (error) {
       this.#parts.log.error({ err: error, oid }, 'an object could not be overwritten before it is removed');
-      return { isDone: false, words: `the bytes could not be overwritten: ${String(error)}` };
+      return { outcome: 'not-overwritten', words: `the bytes could not be overwritten: ${String(error)}` };
     }
   }
 
@@ -211,6 +308,19 @@ export class PurgeFinisher {
       after = { kind, repo: last.repo, digest: last.digest, name: last.name };
     }
   }
+}
+
+/** The objects of a purge whose bytes may be there: also of uploads that have been refused since. */
+function* placedObjects(
+  purge: number,
+  digests: readonly Digest[],
+): Operation<readonly { readonly oid: ObjectId; readonly shredded: Shredded['outcome'] | null }[]> {
+  for (const digest of digests) yield* change(placeObjects, { purge, digest });
+  return yield* all(objectsLeftOf, { purge });
+}
+
+function isAnythingLeft(checks: readonly PurgeCheck[]): boolean {
+  return checks.some(({ found }) => found.length > 0);
 }
 
 /** The days of which pulls are remembered. */

@@ -32,6 +32,8 @@ export interface PurgeRecord {
   readonly removedAt: number | undefined;
   /** When it was looked whether anything is left; undefined until then. */
   readonly checkedAt: number | undefined;
+  /** Why it could not be finished when that was tried last; undefined where it was not tried, or is finished. */
+  readonly waitsFor: string | undefined;
   readonly result: PurgeResult | undefined;
 }
 
@@ -72,7 +74,7 @@ export async function* placesOfPurge(
   }
 }
 
-function* recordOf(row: Omit<PurgeTable, 'id'> & { readonly id: number }): Operation<PurgeRecord> {
+function* recordOf(row: Omit<PurgeTable, 'id' | 'responses_cut'> & { readonly id: number }): Operation<PurgeRecord> {
   const { id, at, actor, reason } = row;
   const digests = yield* all(digestsOfPurge, { purge: id });
   return {
@@ -92,6 +94,7 @@ function* recordOf(row: Omit<PurgeTable, 'id'> & { readonly id: number }): Opera
     isShredding: row.is_shredding === 1,
     removedAt: row.removed_at ?? undefined,
     checkedAt: row.checked_at ?? undefined,
+    waitsFor: row.waits_for ?? undefined,
     result: row.result === null ? undefined : purgeResult.parse(JSON.parse(row.result)),
   };
 }

@@ -10,19 +10,23 @@ import {
   deleteTrashedTagsOfPurge,
   killLeavingObjects,
   killLiveObject,
+  deleteUploadsOfDigest,
   linksOfPurge,
   manifestsOfPurge,
+  pinsOfPurge,
   recordPlaceEvents,
   referrersOfPurge,
   reviewLinksOfPurge,
   tagsOfPurge,
 } from '../metadata/queries/purge-removals.ts';
+import { deletePin } from '../metadata/queries/pins.ts';
 import { releaseManifest } from '../metadata/queries/removals.ts';
 import { tagsAmong } from '../metadata/queries/tags.ts';
-import type { Digest } from '../oci/digest.ts';
-import type { RepositoryName, TagName } from '../oci/names.ts';
+import { type Digest, parseDigest } from '../oci/digest.ts';
+import { parseTagName, type RepositoryName, type TagName } from '../oci/names.ts';
 import { subjectOfTag, tagsAbout } from '../oci/tags-about.ts';
 import type { Actor } from './actor.ts';
+import { recordEvent } from './events.ts';
 import { forgetIfEmpty } from './forget-repository.ts';
 import { keepsHistory, type ManifestBefore, rememberRemains, rememberTagGone } from './history.ts';
 import { uncountLink, uncountTags } from './quota-usage.ts';
@@ -76,6 +80,7 @@ export function* takeAwayPlaces(registry: Registry, { id, digests, actor, now, r
   yield* change(recordPlaceEvents, { ...about, place: 'link', kind: 'link.purged' });
   yield* change(reviewLinksOfPurge, { purge: id, now });
 
+  yield* removePins(id, { actor, now, reason });
   yield* change(deleteTagsOfPurge, { purge: id });
   yield* change(deleteTrashedTagsOfPurge, { purge: id });
   yield* change(deleteBlobEdgesOfPurge, { purge: id });
@@ -83,6 +88,7 @@ export function* takeAwayPlaces(registry: Registry, { id, digests, actor, now, r
   yield* change(deleteManifestsOfPurge, { purge: id });
   for (const digest of digests) {
     yield* change(deleteLinksOfDigest, { digest });
+    yield* change(deleteUploadsOfDigest, { digest });
     yield* change(killLiveObject, { digest });
     yield* change(killLeavingObjects, { digest });
   }
@@ -115,6 +121,20 @@ export function* takeAwayPlaces(registry: Registry, { id, digests, actor, now, r
     if (repo === '') continue;
     yield* reviewRepository(retention, repo, 'narrowed', now);
     yield* forgetIfEmpty(repo, now);
+  }
+}
+
+/** Pins hold what is here: what is pushed in the place of it is to be pinned by whoever wants that. */
+function* removePins(
+  purge: number,
+  { actor, now, reason }: Pick<Removal, 'actor' | 'now' | 'reason'>,
+): Operation<void> {
+  for (const { repo, kind, name } of yield* all(pinsOfPurge, { purge })) {
+    yield* change(deletePin, { repo, kind, name });
+    const tag = kind === 'tag' ? parseTagName(name) : undefined;
+    const digest = kind === 'manifest' ? parseDigest(name) : undefined;
+    const pinned = { ...(tag !== undefined && { tag }), ...(digest !== undefined && { digest }) };
+    yield* recordEvent({ at: now, kind: 'unpinned', repo, ...pinned, actor, reason });
   }
 }
 

@@ -1,13 +1,25 @@
 import { z } from 'zod';
+import type { PurgePlaceTable } from '../metadata/schema.ts';
 
 /** What came of a purge, as its record keeps it. */
 export const purgeResult = z.object({
   /** How many responses were sending the content, and were broken off. */
   responsesCut: z.int(),
-  /** Whether bytes were overwritten before they were removed, and what that means; undefined where nobody asked for it. */
-  shredding: z.object({ isDone: z.boolean(), words: z.string() }).optional(),
-  /** Whether the database has given up the older states of its pages, where manifests were purged that may be in them. */
-  isLogEmptied: z.boolean(),
+  /** Whether there may have been more: those of a process that ended before the purge was finished ended with it. */
+  isCutAtLeast: z.boolean().default(false),
+  /** What came of overwriting bytes before they were removed; undefined where nobody asked for it, or nothing was here. */
+  shredding: z
+    .object({
+      /** Whether that was done with every object. */
+      isDone: z.boolean(),
+      words: z.string(),
+    })
+    .optional(),
+  /**
+   * Whether the database had given up the older states of its pages, where manifests were purged that may be in them. By
+   * now a purge is not finished before.
+   */
+  isLogEmptied: z.boolean().default(true),
   checks: z.array(z.object({ where: z.string(), found: z.array(z.string()) })),
   /** What the purge could not reach, in words. */
   unreached: z.array(z.string()),
@@ -15,16 +27,41 @@ export const purgeResult = z.object({
 
 export type PurgeResult = z.output<typeof purgeResult>;
 
+/** What came of overwriting an object; NULL where nothing is known of that. */
+export type ShreddedPlace = Pick<PurgePlaceTable, 'shredded' | 'shredded_words'>;
+
+/** What came of overwriting all objects of a purge, with a sentence for each end that they met with. */
+export function shreddingOf(objects: readonly ShreddedPlace[]): PurgeResult['shredding'] {
+  if (objects.length === 0) return undefined;
+  const sentences = [...Map.groupBy(objects, endOf)].map(
+    ([end, alike]) => `${alike.length} ${alike.length === 1 ? 'object' : 'objects'} ${end}`,
+  );
+  return { isDone: objects.every(({ shredded }) => shredded === 'overwritten'), words: sentences.join('; ') };
+}
+
+function endOf({ shredded, shredded_words: words }: ShreddedPlace): string {
+  switch (shredded) {
+    case 'overwritten':
+      return `overwritten: ${words}`;
+    case 'not-overwritten':
+      return `removed without that: ${words}`;
+    case 'gone':
+      return `not overwritten: ${words}`;
+    case null:
+      return 'not overwritten: the collector had removed it before';
+  }
+}
+
 export interface Reach {
   readonly responsesCut: number;
-  readonly isLogEmptied: boolean;
+  readonly isCutAtLeast: boolean;
   /** Damaged copies that fsck has put aside, of whatever blobs. */
   readonly quarantined: number;
   readonly openUploads: number;
 }
 
 /** What no purge of this registry can reach, said of each for itself. */
-export function unreachedBy({ responsesCut, isLogEmptied, quarantined, openUploads }: Reach): readonly string[] {
+export function unreachedBy({ responsesCut, isCutAtLeast, quarantined, openUploads }: Reach): readonly string[] {
   return [
     'Copies that were pulled before: clients, nodes and build caches keep them. A secret that was pulled has to be revoked.',
     'Caches and mirrors between the registry and its clients, such as a CDN or a pull-through cache.',
@@ -32,14 +69,9 @@ export function unreachedBy({ responsesCut, isLogEmptied, quarantined, openUploa
     'The same content under another digest: packed otherwise, or named by another algorithm than that of the digest.',
     'What the disk itself keeps of blocks that the file system has given back, such as an SSD does.',
     'What SQLite may have left of a manifest in the slack of its pages when it moved rows, until "vacuum" is run on the database while the registry stands still.',
-    ...(responsesCut === 0
+    ...(responsesCut === 0 && !isCutAtLeast
       ? []
-      : [`What had left for clients before their ${responsesCut} downloads were broken off.`]),
-    ...(isLogEmptied
-      ? []
-      : [
-          "Older states of the database's pages in its log, which somebody was reading: they go when the log begins anew.",
-        ]),
+      : ['What had left for clients before their downloads were broken off.']),
     ...(quarantined === 0
       ? []
       : [

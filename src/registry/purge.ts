@@ -9,9 +9,10 @@ import {
   placeParents,
   placeTags,
   placeTrashedTags,
-  placeUploads,
+  placeUpload,
 } from '../metadata/queries/purge-places.ts';
 import { blockDigest, insertPurge, insertPurgeDigest } from '../metadata/queries/purges.ts';
+import { uploadTimes } from '../metadata/queries/uploads.ts';
 import { deleteTask } from '../metadata/queries/tasks.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Target } from '../oci/target.ts';
@@ -22,6 +23,7 @@ import { contentsOfImages } from './purge-images.ts';
 import { takeAwayPlaces } from './purge-removal.ts';
 import type { Registry } from './registry.ts';
 import { reviewObject } from './review.ts';
+import { markDropped } from './upload-drop.ts';
 
 /** When the review queue looks at the object of a purge, should the purge itself not come to an end, in ms. */
 const objectReviewMs = 60_000;
@@ -69,6 +71,7 @@ function* beginPurge(registry: Registry, request: PurgeRequest): Operation<Purge
   const row = yield* first(insertPurge, { at: now, actor: actor.text, reason, shredding: isShredding ? 1 : 0 });
   if (row === undefined) throw new Error('the record of a purge got no number');
   const { id } = row;
+  yield* dropUploadsHolding(registry, id, { digests: new Set(named), now });
   for (const digest of named) {
     yield* change(insertPurgeDigest, { purge: id, digest });
     yield* change(blockDigest, { digest, at: now, reason });
@@ -83,7 +86,6 @@ function* beginPurge(registry: Registry, request: PurgeRequest): Operation<Purge
   for (let found = 1; found > 0;) found = yield* change(placeParents, { purge: id });
   yield* change(placeTags, { purge: id });
   yield* change(placeTrashedTags, { purge: id });
-  yield* change(placeUploads, { purge: id });
 
   yield* takeAwayPlaces(registry, { id, digests: named, actor, now, reason: `purge ${id}: ${reason}` });
 
@@ -97,6 +99,22 @@ function* beginPurge(registry: Registry, request: PurgeRequest): Operation<Purge
     yield* reviewObject(oid, now + objectReviewMs);
   }
   return { outcome: 'purged', purge: id };
+}
+
+/** Uploads under way whose bytes so far are what is purged go at once; the others are compared when they end. */
+function* dropUploadsHolding(
+  { sessions }: Registry,
+  number: number,
+  { digests, now }: { readonly digests: ReadonlySet<Digest>; readonly now: number },
+): Operation<void> {
+  for (const { id, epoch, offsetBytes, digest } of sessions.holding(digests)) {
+    const upload = yield* first(uploadTimes, { id });
+    // Another writer may have gone on with it.
+    if (upload === undefined || upload.oid === null) continue;
+    if (upload.epoch !== epoch || upload.offset_bytes !== offsetBytes) continue;
+    yield* change(placeUpload, { purge: number, repo: upload.repo, digest, id, size: offsetBytes });
+    yield* markDropped(id, { oid: upload.oid, digest }, now);
+  }
 }
 
 function* digestsOf({ digests, images, withShared }: PurgeRequest): Operation<readonly Digest[] | PurgeOutcome> {

@@ -1,42 +1,71 @@
 import { describe, expect, test } from 'bun:test';
-import { Responses } from './responses.ts';
+import { digestOf } from '../oci/digest.ts';
+import { type BlobResponse, Responses, type SentObject } from './responses.ts';
 
-class Response {
+/** An object, and the content that it holds. */
+function sent(name: string, content = name): SentObject {
+  return { oid: name, digest: digestOf('sha256', new TextEncoder().encode(content)) };
+}
+
+class Response implements BlobResponse {
   isDone = false;
   cuts = 0;
   isOver(): boolean {
     return this.isDone;
   }
-  cut(): void {
+  cut(): boolean {
     this.cuts++;
+    return true;
   }
+}
+
+function cut(responses: Responses, { oid, digest }: SentObject): number {
+  return responses.cut([digest], [oid]).count;
 }
 
 describe('the responses that send an object', () => {
   test('are broken off, those that send another are not', () => {
     const responses = new Responses();
     const [first, second, other] = [new Response(), new Response(), new Response()];
-    responses.begin('a', first);
-    responses.begin('a', second);
-    responses.begin('b', other);
-    expect(responses.cut('a')).toBe(2);
+    responses.begin(sent('a'), first);
+    responses.begin(sent('a'), second);
+    responses.begin(sent('b'), other);
+    expect(cut(responses, sent('a'))).toBe(2);
     expect([first.cuts, second.cuts, other.cuts]).toEqual([1, 1, 0]);
   });
 
   test('are let alone when they are over: their connection may send something else', () => {
     const responses = new Responses();
     const response = new Response();
-    responses.begin('a', response);
+    responses.begin(sent('a'), response);
     response.isDone = true;
-    expect(responses.cut('a')).toBe(0);
+    expect(cut(responses, sent('a'))).toBe(0);
+    expect(response.cuts).toBe(0);
+  });
+
+  test('are broken off where their object is not known any more, and those of another object of the content', () => {
+    const responses = new Responses();
+    const [collected, current] = [new Response(), new Response()];
+    responses.begin(sent('collected', 'content'), collected);
+    responses.begin(sent('current', 'content'), current);
+    const { count, oids } = responses.cut([sent('current', 'content').digest], ['current']);
+    expect([count, collected.cuts, current.cuts]).toEqual([2, 1, 1]);
+    expect([...oids]).toEqual(['collected', 'current']);
+  });
+
+  test('are let alone where the content has come again in another object', () => {
+    const responses = new Responses();
+    cut(responses, sent('purged', 'content'));
+    const response = new Response();
+    responses.begin(sent('pushed again', 'content'), response);
     expect(response.cuts).toBe(0);
   });
 
   test('are broken off at once where they begin after that', () => {
     const responses = new Responses();
-    responses.cut('a');
+    cut(responses, sent('a'));
     const late = new Response();
-    responses.begin('a', late);
+    responses.begin(sent('a'), late);
     expect(late.cuts).toBe(1);
   });
 
@@ -45,7 +74,7 @@ describe('the responses that send an object', () => {
     let most = 0;
     for (let each = 0; each < 100_000; each++) {
       const response = new Response();
-      responses.begin(`object ${each % 10}`, response);
+      responses.begin(sent(`object ${each % 10}`), response);
       response.isDone = true;
       most = Math.max(most, responses.count);
     }
@@ -55,12 +84,12 @@ describe('the responses that send an object', () => {
   test('are kept as long as they last, with many others beside them', () => {
     const responses = new Responses();
     const lasting = Array.from({ length: 1000 }, () => new Response());
-    for (const response of lasting) responses.begin('lasting', response);
+    for (const response of lasting) responses.begin(sent('lasting'), response);
     for (let each = 0; each < 10_000; each++) {
       const response = new Response();
-      responses.begin('short', response);
+      responses.begin(sent('short'), response);
       response.isDone = true;
     }
-    expect(responses.cut('lasting')).toBe(1000);
+    expect(cut(responses, sent('lasting'))).toBe(1000);
   });
 });

@@ -1,22 +1,43 @@
 import type { ObjectId } from '../blobs/store.ts';
+import type { Digest } from '../oci/digest.ts';
 
 /** A response that sends an object's bytes. */
 export interface BlobResponse {
   /** Whether it has been sent, or its client is gone. */
   isOver(): boolean;
-  /** Breaks it off, as soon as the runtime can. */
-  cut(): void;
+  /** Breaks it off, as soon as that can be. @returns whether anything of it was still to be sent */
+  cut(): boolean;
+}
+
+/** What a response sends. */
+export interface SentObject {
+  readonly oid: ObjectId;
+  readonly digest: Digest;
+}
+
+/** What came of breaking off all responses that send some contents. */
+export interface CutResponses {
+  /** How many were under way. */
+  readonly count: number;
+  /** What they were sending: objects of which the registry may know nothing any more while they are still read. */
+  readonly oids: ReadonlySet<ObjectId>;
+}
+
+interface Noted {
+  readonly oid: ObjectId;
+  readonly response: BlobResponse;
 }
 
 /** So many responses are noted before it is looked which of them are over. */
 const fewestNoted = 256;
 
 /**
- * Which responses send which objects, so that a purge can break them off. What they cost is one entry in a list: the
- * runtime sends the files by itself and tells nobody when it is done, so now and then those are dropped that are over.
+ * Which responses send which contents, so that a purge can break them off: by digest, as an object may be collected while
+ * its bytes are still being sent. What they cost is one entry in a list: the runtime sends the files by itself and tells
+ * nobody when it is done, so now and then those are dropped that are over.
  */
 export class Responses {
-  readonly #noted = new Map<ObjectId, BlobResponse[]>();
+  readonly #noted = new Map<Digest, Noted[]>();
   /** Objects that were cut: a response that was on its way to them comes too late. */
   readonly #cut = new Set<ObjectId>();
   #count = 0;
@@ -27,29 +48,37 @@ export class Responses {
     return this.#count;
   }
 
-  begin(oid: ObjectId, response: BlobResponse): void {
+  begin({ oid, digest }: SentObject, response: BlobResponse): void {
     if (this.#cut.has(oid)) response.cut();
-    const ofObject = this.#noted.get(oid);
-    if (ofObject === undefined) this.#noted.set(oid, [response]);
-    else ofObject.push(response);
+    const ofDigest = this.#noted.get(digest);
+    if (ofDigest === undefined) this.#noted.set(digest, [{ oid, response }]);
+    else ofDigest.push({ oid, response });
     this.#count++;
     if (this.#count >= this.#lookAt) this.#dropThoseThatAreOver();
   }
 
-  /** Breaks off all that send an object, and all that begin to from here on. @returns how many were under way */
-  cut(oid: ObjectId): number {
-    this.#cut.add(oid);
-    const underWay = (this.#noted.get(oid) ?? []).filter((response) => !response.isOver());
-    for (const response of underWay) response.cut();
-    return underWay.length;
+  /** Breaks off all that send some contents, and all that begin to send their objects from here on. */
+  cut(digests: Iterable<Digest>, objects: Iterable<ObjectId>): CutResponses {
+    for (const oid of objects) this.#cut.add(oid);
+    const oids = new Set<ObjectId>();
+    let count = 0;
+    for (const digest of digests) {
+      for (const { oid, response } of this.#noted.get(digest) ?? []) {
+        if (response.isOver()) continue;
+        this.#cut.add(oid);
+        oids.add(oid);
+        if (response.cut()) count++;
+      }
+    }
+    return { count, oids };
   }
 
   #dropThoseThatAreOver(): void {
     this.#count = 0;
-    for (const [oid, responses] of this.#noted) {
-      const left = responses.filter((response) => !response.isOver());
-      if (left.length === 0) this.#noted.delete(oid);
-      else this.#noted.set(oid, left);
+    for (const [digest, noted] of this.#noted) {
+      const left = noted.filter(({ response }) => !response.isOver());
+      if (left.length === 0) this.#noted.delete(digest);
+      else this.#noted.set(digest, left);
       this.#count += left.length;
     }
     // Twice as many as are left: so each is looked at a few times only, however many there are.

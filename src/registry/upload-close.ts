@@ -44,12 +44,15 @@ type TurnOutcome = CloseOutcome | { readonly outcome: 'done'; readonly digest: D
 export async function closeUpload(registry: Registry, request: CloseRequest): Promise<CloseOutcome> {
   const last: AppendRequest = { ...request, algorithm: algorithmOf(request.digest), isLast: true };
   const closed = await inTurn(registry, last, (turn) => close(registry, request, last, turn));
-  if (closed.outcome !== 'done') return closed;
-  if (closed.digest !== request.digest) return { outcome: 'unknown' };
-  // The blob may have been deleted since; where it has not, this answer promises as much as the lost one did (I7).
-  const leaseUntil = registry.clock.now() + registry.windows.leaseMs;
-  const isThere = await registry.metadata.write(() => renewLink(request.repo, request.digest, leaseUntil));
-  if (isThere) return { outcome: 'created', warnings: [] };
+  if (closed.outcome === 'done' && closed.digest === request.digest) {
+    // The blob may have been deleted since; where it has not, this answer promises as much as the lost one did (I7).
+    const leaseUntil = registry.clock.now() + registry.windows.leaseMs;
+    const isThere = await registry.metadata.write(() => renewLink(request.repo, request.digest, leaseUntil));
+    if (isThere) return { outcome: 'created', warnings: [] };
+  } else if (closed.outcome !== 'done' && closed.outcome !== 'unknown') {
+    return closed;
+  }
+  // A purge takes the sessions too that have brought what it is for, and whoever comes back to one is told why.
   const purged = await registry.metadata.read(() => purgedDigest(request.digest));
   return purged === undefined ? { outcome: 'unknown' } : { outcome: 'blocked', purged };
 }
@@ -211,7 +214,9 @@ export function* commitUpload(commit: Commit): Operation<Committed> {
   const upload = yield* first(findUpload, { id, repo });
   if (upload === undefined) return { outcome: 'unknown' };
   if (upload.state === 'done') {
-    return upload.result_digest === digest ? { outcome: 'created', warnings: [] } : { outcome: 'unknown' };
+    if (upload.result_digest !== digest) return { outcome: 'unknown' };
+    const since = yield* purgedDigest(digest);
+    return since === undefined ? { outcome: 'created', warnings: [] } : { outcome: 'blocked', purged: since };
   }
   if (upload.epoch !== commit.epoch) return { outcome: 'superseded', offsetBytes: upload.offset_bytes };
 

@@ -39,6 +39,14 @@ interface RunningHash {
   readonly hasher: DigestHasher;
 }
 
+/** What a session holds, as the writer of `epoch` left it. */
+export interface HeldUpload {
+  readonly id: string;
+  readonly epoch: number;
+  readonly offsetBytes: number;
+  readonly digest: Digest;
+}
+
 /**
  * What this process remembers of upload sessions beyond their rows: whose turn it is to write, and the hash of the bytes
  * so far, which spares reading them again. Both may be forgotten at any time.
@@ -82,6 +90,14 @@ export class UploadSessions {
     return kept !== undefined && kept.epoch === epoch && kept.offsetBytes === offsetBytes
       ? kept.hasher.digest()
       : undefined;
+  }
+
+  /** The sessions whose bytes so far have one of some digests. */
+  holding(digests: ReadonlySet<Digest>): readonly HeldUpload[] {
+    return [...this.#hashes].flatMap(([id, { epoch, offsetBytes, hasher }]) => {
+      const digest = hasher.digest();
+      return digests.has(digest) ? [{ id, epoch, offsetBytes, digest }] : [];
+    });
   }
 
   keepHash(id: string, hash: RunningHash): void {

@@ -10,7 +10,7 @@ import {
   type Stats,
   write,
 } from 'node:fs';
-import { access, open, readdir, readFile, stat, statfs, truncate, unlink } from 'node:fs/promises';
+import { access, open, readdir, readFile, readlink, stat, statfs, truncate, unlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 const writeAt = promisify(write);
@@ -93,12 +93,34 @@ export async function statIfThere(path: string): Promise<Stats | undefined> {
 
 /** How many files a directory has; none where it is not there. */
 export async function countFiles(path: string): Promise<number> {
+  return (await namesIn(path)).length;
+}
+
+/** None where the directory is not there. */
+async function namesIn(path: string): Promise<readonly string[]> {
   try {
-    return (await readdir(path)).length;
+    return await readdir(path);
   } catch (error) {
-    if (isMissing(error)) return 0;
+    if (isMissing(error)) return [];
     throw error;
   }
+}
+
+/** Where Linux shows what a process has open. */
+const openFiles = '/proc/self/fd';
+/** What it says of a file whose name is gone. */
+const removedMark = ' (deleted)';
+
+/** The files that this process has open and whose names are gone: what they were, and by what each can be opened again. */
+export async function removedOpenFiles(): Promise<readonly (readonly [path: string, descriptor: string])[]> {
+  const found: (readonly [string, string])[] = [];
+  for (const descriptor of await namesIn(openFiles)) {
+    const path = `${openFiles}/${descriptor}`;
+    // What was closed meanwhile leads nowhere.
+    const target = await readlink(path).catch(() => '');
+    if (target.endsWith(removedMark)) found.push([target.slice(0, -removedMark.length), path]);
+  }
+  return found;
 }
 
 /** The number by which the system knows the kind of a file system. */

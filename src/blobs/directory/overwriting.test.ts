@@ -6,8 +6,8 @@ describe('overwriting a file in place', () => {
     [0xef53, 'ext4'],
     [0x58465342, 'XFS'],
   ])('means something on a file system that writes in place: %p, %s', (kind, name) => {
-    const { isDone, words } = overwriting(kind);
-    expect(isDone).toBe(true);
+    const { isMeaningful, words } = overwriting(kind);
+    expect(isMeaningful).toBe(true);
     expect(words).toContain(name);
     expect(words).toContain('SSD');
   });
@@ -21,8 +21,8 @@ describe('overwriting a file in place', () => {
     [0x6969, 'NFS'],
     [1, 'not known'],
   ])('means nothing elsewhere, and says why: %p, %s', (kind, name) => {
-    const { isDone, words } = overwriting(kind);
-    expect(isDone).toBe(false);
+    const { isMeaningful, words } = overwriting(kind);
+    expect(isMeaningful).toBe(false);
     expect(words).toContain('nothing was overwritten');
     expect(words).toContain(name);
   });

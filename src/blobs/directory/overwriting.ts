@@ -1,5 +1,3 @@
-import type { Shredding } from '../store.ts';
-
 // Numbers by which Linux knows file systems (statfs).
 const ext = 0xef53;
 const xfs = 0x58465342;
@@ -21,35 +19,44 @@ const neverInPlace = new Set(['btrfs', 'ZFS', 'bcachefs', 'F2FS']);
 const itself =
   'A disk that puts writes elsewhere by itself, as every SSD does, may keep the old bytes until it needs the room; so may snapshots below the file system.';
 
+/** Whether to overwrite means anything, and in words what, or why not. */
+export interface Overwriting {
+  readonly isMeaningful: boolean;
+  readonly words: string;
+}
+
 /**
  * What overwriting a file's bytes in place means on a file system.
  *
  * @param kind the number by which the system knows it
  */
-export function overwriting(kind: number): Shredding {
+export function overwriting(kind: number): Overwriting {
   const number = kind >>> 0;
   if (number === ext || number === xfs) {
     const name = number === ext ? 'ext2, ext3 or ext4' : 'XFS';
-    return { isDone: true, words: `the bytes were overwritten in place, on ${name}. ${itself}` };
+    return { isMeaningful: true, words: `the bytes were overwritten in place, on ${name}. ${itself}` };
   }
   const name = names.get(number);
   if (name === undefined) {
-    return { isDone: false, words: `nothing was overwritten: what that would do is not known of this file system` };
+    return {
+      isMeaningful: false,
+      words: `nothing was overwritten: what that would do is not known of this file system`,
+    };
   }
   if (name === 'tmpfs') {
     return {
-      isDone: false,
+      isMeaningful: false,
       words: 'nothing was overwritten: tmpfs is memory, which the system clears before it is used again',
     };
   }
   if (neverInPlace.has(name)) {
     return {
-      isDone: false,
+      isMeaningful: false,
       words: `nothing was overwritten: ${name} writes new bytes elsewhere and leaves the old ones where they are`,
     };
   }
   return {
-    isDone: false,
+    isMeaningful: false,
     words: `nothing was overwritten: where ${name} keeps the bytes cannot be told from here, nor whether it writes in place`,
   };
 }

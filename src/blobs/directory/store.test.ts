@@ -174,7 +174,8 @@ describe('shredding', () => {
         await directoryCalls.overwrite(descriptor, piece, position);
       },
     });
-    const { isDone, words } = await watched.shred(oid);
+    const { outcome, words } = await watched.shred(oid);
+    const isDone = outcome === 'overwritten';
     const after = readFileSync(pathOf(oid));
     expect([after.byteLength, after.equals(bytes)]).toEqual([bytes.byteLength, !isDone]);
     expect(pieces).toEqual(isDone ? [mebibyte, mebibyte, 5] : []);

@@ -1,11 +1,11 @@
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import {
   BlobMissingError,
   type BlobStore,
   type BlobWriter,
   type ByteRange,
   type ObjectId,
-  type Shredding,
+  type Shredded,
 } from '../store.ts';
 import {
   appendOnly,
@@ -16,6 +16,7 @@ import {
   isMissing,
   isUsable,
   readOnly,
+  removedOpenFiles,
   sizeOfOpen,
   statIfThere,
   textIfThere,
@@ -75,7 +76,7 @@ export class DirectoryBlobStore implements BlobStore {
     try {
       await this.#calls.truncate(path, sizeBytes);
     } catch (error) {
-      throw translated(error);
+      if (!isMissing(error)) throw translated(error);
     }
   }
 
@@ -111,13 +112,37 @@ export class DirectoryBlobStore implements BlobStore {
     await this.#syncShard(oid);
   }
 
-  async shred(oid: ObjectId): Promise<Shredding> {
-    const meaning = overwriting(await fileSystemKind(this.#root));
-    if (!meaning.isDone) return meaning;
-    const path = this.#path(oid);
+  async shred(oid: ObjectId): Promise<Shredded> {
+    const paths = [this.#path(oid), this.#quarantinedPath(oid)];
+    const sizes = await Promise.all(paths.map(async (path) => (await statIfThere(path))?.size));
+    const bytes = sizes.reduce((sum: number, size) => sum + (size ?? 0), 0);
+    if (bytes === 0) {
+      const isMissingFile = sizes.every((size) => size === undefined);
+      return {
+        outcome: 'gone',
+        words: isMissingFile ? 'its file was not there any more' : 'its file was empty already',
+      };
+    }
+    const { isMeaningful, words } = overwriting(await fileSystemKind(this.#root));
+    if (!isMeaningful) return { outcome: 'not-overwritten', words };
+    for (const path of paths) {
+      if (!(await this.#overwrite(path)))
+        return { outcome: 'gone', words: 'its file went while it was to be overwritten' };
+    }
+    return { outcome: 'overwritten', words };
+  }
+
+  /** @returns false where the file went after it was looked for */
+  async #overwrite(path: string): Promise<boolean> {
     const stats = await statIfThere(path);
-    if (stats === undefined) return meaning;
-    const descriptor = this.#calls.open(path, writeOnly);
+    if (stats === undefined) return true;
+    let descriptor: number;
+    try {
+      descriptor = this.#calls.open(path, writeOnly);
+    } catch (error) {
+      if (isMissing(error)) return false;
+      throw error;
+    }
     try {
       const piece = new Uint8Array(shreddedAtOnceBytes);
       for (let position = 0; position < stats.size; position += piece.byteLength) {
@@ -130,15 +155,35 @@ export class DirectoryBlobStore implements BlobStore {
     } finally {
       this.#calls.close(descriptor);
     }
-    return meaning;
+    return true;
+  }
+
+  async cutRemoved(oids: ReadonlySet<ObjectId>): Promise<void> {
+    for (const [name, descriptor] of await removedOpenFiles()) {
+      if (!oids.has(basename(name))) continue;
+      try {
+        await this.#calls.truncate(descriptor, 0);
+      } catch (error) {
+        // It was closed meanwhile.
+        if (!isMissing(error)) throw error;
+      }
+    }
   }
 
   async removeQuarantined(oid: ObjectId): Promise<void> {
-    const path = join(this.#quarantine, oid);
+    const path = this.#quarantinedPath(oid);
     if ((await statIfThere(path)) === undefined) return;
-    await this.#calls.truncate(path, 0);
-    await this.#calls.unlink(path);
+    try {
+      await this.#calls.truncate(path, 0);
+      await this.#calls.unlink(path);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
     await this.#calls.syncDirectory(this.#quarantine);
+  }
+
+  async isQuarantined(oid: ObjectId): Promise<boolean> {
+    return (await statIfThere(this.#quarantinedPath(oid))) !== undefined;
   }
 
   async quarantinedCount(): Promise<number> {
@@ -163,6 +208,10 @@ export class DirectoryBlobStore implements BlobStore {
   /** Where fsck puts what is damaged. */
   get #quarantine(): string {
     return join(this.#directory, 'quarantine');
+  }
+
+  #quarantinedPath(oid: ObjectId): string {
+    return join(this.#directory, 'quarantine', oid);
   }
 
   get #generationPath(): string {

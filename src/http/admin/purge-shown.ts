@@ -20,6 +20,8 @@ export const place = z.object({
   lastPulledAt: time.optional(),
   /** Of what the history of pulls had kept, when it was purged. */
   pulls: z.int().optional(),
+  /** What came of overwriting an object, where that was asked for. */
+  shredded: z.object({ outcome: z.enum(['overwritten', 'gone', 'not-overwritten']), words: z.string() }).optional(),
 });
 
 export type ShownPlace = z.output<typeof place>;
@@ -45,8 +47,12 @@ export const record = z.object({
   checkedAt: time.optional(),
   /** Whether the look has found anything. */
   isClean: z.boolean().optional(),
+  /** Why it is not finished yet, where that is known. */
+  waitsFor: z.string().optional(),
   checks: z.array(z.object({ where: z.string(), found: z.array(z.string()) })).optional(),
   responsesCut: z.int().optional(),
+  /** Whether there may have been more. */
+  isCutAtLeast: z.boolean().optional(),
   shredding: z.object({ isDone: z.boolean(), words: z.string() }).optional(),
   unreached: z.array(z.string()).optional(),
 });
@@ -62,6 +68,7 @@ export function shownRecord({
   isShredding,
   removedAt,
   checkedAt,
+  waitsFor,
   result,
   ...rest
 }: PurgeRecord): z.input<typeof record> {
@@ -78,10 +85,12 @@ export function shownRecord({
     shred: isShredding,
     ...(removedAt !== undefined && { removedAt: timeText(removedAt) }),
     ...(checkedAt !== undefined && { checkedAt: timeText(checkedAt) }),
+    ...(waitsFor !== undefined && { waitsFor }),
     ...(result !== undefined && {
-      isClean: result.checks.every(({ found }) => found.length === 0),
+      isClean: result.isLogEmptied && result.checks.every(({ found }) => found.length === 0),
       checks: result.checks,
       responsesCut: result.responsesCut,
+      ...(result.isCutAtLeast && { isCutAtLeast: true }),
       unreached: result.unreached,
       ...(result.shredding !== undefined && { shredding: result.shredding }),
     }),
@@ -98,6 +107,8 @@ export function shownPlace({
   size_bytes: sizeBytes,
   last_pulled_at: pulledAt,
   pulls,
+  shredded: outcome,
+  shredded_words: words,
 }: PurgePlace): z.input<typeof place> {
   return {
     kind,
@@ -109,5 +120,6 @@ export function shownPlace({
     ...(sizeBytes !== null && { sizeBytes }),
     ...(pulledAt !== null && { lastPulledAt: timeText(pulledAt) }),
     ...(pulls !== null && { pulls }),
+    ...(outcome !== null && words !== null && { shredded: { outcome, words } }),
   };
 }

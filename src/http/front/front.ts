@@ -5,6 +5,7 @@ import type { Identity } from '../../access/identity.ts';
 import type { Log } from '../../log/log.ts';
 import type { OpenConnections } from '../limits/open-connections.ts';
 import type { ServerCertificate } from '../tls/server-certificate.ts';
+import { FrontedConnection } from './fronted-connection.ts';
 import { directPeer, type Peers } from './peers.ts';
 import { badCertificateAnswer, tooManyConnectionsAnswer } from './refusals.ts';
 
@@ -150,8 +151,10 @@ export class Front {
   /** Makes a connection to the server behind and joins the two, until either ends. */
   #passOn(socket: Socket, certified: Identity | undefined): void {
     const { innerPort, peers } = this.#options;
-    const peer = { ...directPeer(socket.remoteAddress), isEncrypted: this.#tlsServer !== undefined, certified };
     const inner = connect({ host: '127.0.0.1', port: innerPort, noDelay: true });
+    const isEncrypted = this.#tlsServer !== undefined;
+    const connection = new FrontedConnection(socket, inner);
+    const peer = { ...directPeer(socket.remoteAddress), isEncrypted, certified, connection };
     this.#inner.add(inner);
     let innerLocalPort: number | undefined;
     const forget = (): void => {

@@ -1,4 +1,5 @@
 import type { Identity } from '../../access/identity.ts';
+import type { FrontedConnection } from './fronted-connection.ts';
 
 /** Who is at the other end of a connection. */
 export interface Peer {
@@ -10,14 +11,22 @@ export interface Peer {
   readonly certified: Identity | undefined;
   /** Whether it has come to the server behind the fronts by itself: some program on this machine. */
   readonly isStranger: boolean;
+  /** Undefined where there is no front between. */
+  readonly connection: FrontedConnection | undefined;
 }
 
 /** Who has connected to a server without a front. */
 export function directPeer(address: string | undefined): Peer {
-  return { address, isEncrypted: false, certified: undefined, isStranger: false };
+  return { address, isEncrypted: false, certified: undefined, isStranger: false, connection: undefined };
 }
 
-const stranger: Peer = { address: '127.0.0.1', isEncrypted: false, certified: undefined, isStranger: true };
+const stranger: Peer = {
+  address: '127.0.0.1',
+  isEncrypted: false,
+  certified: undefined,
+  isStranger: true,
+  connection: undefined,
+};
 
 /**
  * For whom each connection is that a front has made to the HTTP server behind it, by the port on loopback from which it

@@ -30,13 +30,13 @@ export async function getBlob(call: Call, repo: RepositoryName, digestText: stri
     case 'part': {
       const { first, last } = wanted.range;
       call.registry.traffic.pulled(last - first + 1);
-      call.sends(found.oid);
+      call.sends({ oid: found.oid, digest });
       const contentRange = `bytes ${first}-${last}/${found.sizeBytes}`;
       const body = call.registry.blobs.read(found.oid, wanted.range);
       return answer(call, 206, { ...headers, 'content-range': contentRange }, body);
     }
     case 'whole':
-      call.sends(found.oid);
+      call.sends({ oid: found.oid, digest });
       call.registry.traffic.pulled(found.sizeBytes);
       return answer(call, 200, headers, call.registry.blobs.read(found.oid));
   }

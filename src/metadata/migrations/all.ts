@@ -14,6 +14,7 @@ import { storageBounds } from './0013-storage-bounds.ts';
 import { credentials } from './0014-credentials.ts';
 import { audit } from './0015-audit.ts';
 import { purges } from './0016-purge.ts';
+import { purgesToldInFull } from './0017-purges-told-in-full.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -34,4 +35,5 @@ export const migrations: readonly Migration[] = [
   credentials,
   audit,
   purges,
+  purgesToldInFull,
 ];

@@ -41,6 +41,11 @@ export const anyTagTo = query<{ digest: Digest }>()(({ db, p }) =>
   db.selectFrom('tag').select(['repo', 'name']).where('manifest', '=', p('digest')).limit(1),
 );
 
+/** An upload that has ended, and says that it brought it. */
+export const anyUploadOf = query<{ digest: Digest }>()(({ db, p }) =>
+  db.selectFrom('upload').select(['repo', 'id']).where('result_digest', '=', p('digest')).limit(1),
+);
+
 export const anyTrashedTagTo = query<{ digest: Digest }>()(({ db, p }) =>
   db.selectFrom('tag_trash').select(['repo', 'name']).where('manifest', '=', p('digest')).limit(1),
 );

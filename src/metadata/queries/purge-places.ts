@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Digest } from '../../oci/digest.ts';
 import type { RepositoryName, TagName } from '../../oci/names.ts';
 import { query } from '../query.ts';
-import type { ManifestTable, ObjectState, PurgePlaceKind } from '../schema.ts';
+import type { ManifestTable, ObjectState, PurgePlaceKind, PurgePlaceTable } from '../schema.ts';
 
 // Where a purge has found what it is for, written down by the statement that finds it: a purge of what a thousand images
 // use shall not take thousands of statements.
@@ -41,7 +41,8 @@ export const placeObjects = query<{ purge: number; digest: Digest }>()(({ db, p 
       return found
         .where('live_digest', '=', p('digest'))
         .unionAll(found.where('digest', '=', p('digest')).where('live_digest', 'is', null));
-    }),
+    })
+    .onConflict((conflict) => conflict.doNothing()),
 );
 
 export const placeLinks = query<{ purge: number; digest: Digest }>()(({ db, p }) =>
@@ -66,27 +67,22 @@ export const placeLinks = query<{ purge: number; digest: Digest }>()(({ db, p })
     ),
 );
 
-/** Uploads under way, whose content is compared when they end. */
-export const placeUploads = query<{ purge: number }>()(({ db, p }) =>
-  db
-    .insertInto('purge_place')
-    .columns(columns)
-    .expression(({ selectFrom }) =>
-      selectFrom('upload')
-        .select(({ ref }) => [
-          sql<number>`${p('purge')}`.as('purge'),
-          sql<PurgePlaceKind>`${'upload'}`.as('kind'),
-          ref('repo').as('repo'),
-          sql<''>`${''}`.as('digest'),
-          ref('id').as('name'),
-          sql<null>`null`.as('type'),
-          sql<null>`null`.as('state'),
-          ref('offset_bytes').as('size_bytes'),
-          sql<null>`null`.as('last_pulled_at'),
-          sql<null>`null`.as('quarantined_repo'),
-        ])
-        .where('oid', 'is not', null),
-    ),
+/** An upload under way of which it is known what it holds. */
+export const placeUpload = query<{
+  purge: number;
+  repo: RepositoryName;
+  digest: Digest;
+  id: string;
+  size: number;
+}>()(({ db, p }) =>
+  db.insertInto('purge_place').values({
+    purge: p('purge'),
+    kind: 'upload',
+    repo: p('repo'),
+    digest: p('digest'),
+    name: p('id'),
+    size_bytes: p('size'),
+  }),
 );
 
 /** A manifest as a place in quarantine; of a row of `manifest`. */
@@ -266,9 +262,19 @@ export const objectsLeftOf = query<{ purge: number }>()(({ db, p }) =>
   db
     .selectFrom('purge_place as place')
     .innerJoin('object', 'object.oid', 'place.name')
-    .select(['object.oid', 'object.size_bytes'])
+    .select(['object.oid', 'place.shredded'])
     .where('place.purge', '=', p('purge'))
     .where('place.kind', '=', 'object'),
+);
+
+/** What came of overwriting an object. */
+export const recordShredded = query<{ purge: number; oid: string; outcome: string; words: string }>()(({ db, p }) =>
+  db
+    .updateTable('purge_place')
+    .set({ shredded: sql<PurgePlaceTable['shredded']>`${p('outcome')}`, shredded_words: p('words') })
+    .where('purge', '=', p('purge'))
+    .where('kind', '=', 'object')
+    .where('name', '=', p('oid')),
 );
 
 /** Whether a manifest was purged itself, not for what it needs. */

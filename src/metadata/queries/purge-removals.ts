@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Digest } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/names.ts';
 import { query } from '../query.ts';
-import type { EventKind } from '../schema.ts';
+import type { EventKind, PinTable } from '../schema.ts';
 
 // What a purge takes away: each statement all of its places of a kind.
 
@@ -154,6 +154,26 @@ export const referrersOfPurge = query<{ purge: number }>()(({ db, p }) =>
     .select(['manifest.repo', 'manifest.digest'])
     .where('place.purge', '=', p('purge'))
     .where('place.kind', '=', 'manifest'),
+);
+
+/** The pins of the manifests and tags that it takes away. */
+export const pinsOfPurge = query<{ purge: number }>()(({ db, p }) =>
+  db
+    .selectFrom('purge_place as place')
+    .innerJoin('pin', (join) =>
+      join
+        .onRef('pin.repo', '=', 'place.repo')
+        .on('pin.kind', '=', sql<PinTable['kind']>`place.kind`)
+        .on('pin.name', '=', sql<string>`case when place.kind = ${'tag'} then place.name else place.digest end`),
+    )
+    .select(['pin.repo', 'pin.kind', 'pin.name'])
+    .where('place.purge', '=', p('purge'))
+    .where('place.kind', 'in', ['manifest', 'tag']),
+);
+
+/** Uploads that have ended, so that nobody is told any more that they brought it. */
+export const deleteUploadsOfDigest = query<{ digest: Digest }>()(({ db, p }) =>
+  db.deleteFrom('upload').where('result_digest', '=', p('digest')),
 );
 
 export const deleteTagsOfPurge = query<{ purge: number }>()(({ db, p }) =>

@@ -67,11 +67,29 @@ export const markPurgeRemoved = query<{ purge: number; at: number }>()(({ db, p 
     .where('removed_at', 'is', null),
 );
 
+/** It is finished. */
 export const markPurgeChecked = query<{ purge: number; at: number; result: string }>()(({ db, p }) =>
   db
     .updateTable('purge')
-    .set({ checked_at: p('at'), result: p('result') })
+    .set({ checked_at: p('at'), result: p('result'), waits_for: null })
     .where('id', '=', p('purge')),
+);
+
+/** Responses that sent its content were broken off. */
+export const addResponsesCut = query<{ purge: number; count: number }>()(({ db, p }) =>
+  db
+    .updateTable('purge')
+    .set(({ eb }) => ({ responses_cut: eb('responses_cut', '+', p('count')) }))
+    .where('id', '=', p('purge')),
+);
+
+/** Why it could not be finished. */
+export const markPurgeWaiting = query<{ purge: number; reason: string }>()(({ db, p }) =>
+  db
+    .updateTable('purge')
+    .set({ waits_for: p('reason') })
+    .where('id', '=', p('purge'))
+    .where('checked_at', 'is', null),
 );
 
 /** Of every purge that keeps the digest out. */
