@@ -7,10 +7,11 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
+  readlinkSync,
   type Stats,
   write,
 } from 'node:fs';
-import { access, open, readdir, readFile, readlink, stat, statfs, truncate, unlink } from 'node:fs/promises';
+import { access, open, readdir, readFile, stat, statfs, truncate, unlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 const writeAt = promisify(write);
@@ -111,16 +112,39 @@ const openFiles = '/proc/self/fd';
 /** What it says of a file whose name is gone. */
 const removedMark = ' (deleted)';
 
-/** The files that this process has open and whose names are gone: what they were, and by what each can be opened again. */
-export async function removedOpenFiles(): Promise<readonly (readonly [path: string, descriptor: string])[]> {
-  const found: (readonly [string, string])[] = [];
-  for (const descriptor of await namesIn(openFiles)) {
-    const path = `${openFiles}/${descriptor}`;
-    // What was closed meanwhile leads nowhere.
-    const target = await readlink(path).catch(() => '');
-    if (target.endsWith(removedMark)) found.push([target.slice(0, -removedMark.length), path]);
+/**
+ * Opens one after the other those files for writing that this process has open already and whose names are gone, where `isWanted` says so of
+ * the path that a file had. Whoever asks closes them.
+ */
+export async function* openRemovedFiles(isWanted: (path: string) => boolean): AsyncGenerator<number, void, undefined> {
+  for (const name of await namesIn(openFiles)) {
+    if (!isOfWanted(name)) continue;
+    let descriptor: number;
+    try {
+      descriptor = openSync(`${openFiles}/${name}`, writeOnly);
+    } catch (error) {
+      if (isOfWanted(name)) throw error;
+      continue;
+    }
+    // The number may have come to be another file's before it was opened: what was opened stays what it is.
+    if (isOfWanted(String(descriptor))) yield descriptor;
+    else closeSync(descriptor);
   }
-  return found;
+
+  function isOfWanted(name: string): boolean {
+    const path = removedPathOf(name);
+    return path !== undefined && isWanted(path);
+  }
+}
+
+/** The path that an open file had before it was removed; undefined where it is closed by now, or was not removed. */
+function removedPathOf(descriptor: string): string | undefined {
+  try {
+    const target = readlinkSync(`${openFiles}/${descriptor}`);
+    return target.endsWith(removedMark) ? target.slice(0, -removedMark.length) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The number by which the system knows the kind of a file system. */

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { randomBytes } from 'node:crypto';
 import {
+  closeSync,
   existsSync,
+  fstatSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -185,6 +187,22 @@ describe('shredding', () => {
   test('of what is not there makes no file', async () => {
     await store.shred(oid);
     expect(await store.size(oid)).toBeUndefined();
+  });
+});
+
+describe('cutting off what was removed', () => {
+  test('reaches what is still open of it, and nothing else', async () => {
+    const names = [oid, otherOid, `${oid.slice(0, -1)}e`];
+    for (const name of names) await append(name, 0, 'bytes');
+    const descriptors = names.map((name) => openSync(pathOf(name), 'r'));
+    try {
+      await store.remove(oid);
+      await store.remove(otherOid);
+      await store.cutRemoved(new Set([oid, `${oid.slice(0, -1)}e`]));
+      expect(descriptors.map((descriptor) => fstatSync(descriptor).size)).toEqual([0, 5, 5]);
+    } finally {
+      for (const descriptor of descriptors) closeSync(descriptor);
+    }
   });
 });
 

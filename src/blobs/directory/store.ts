@@ -15,8 +15,8 @@ import {
   fileSystemKind,
   isMissing,
   isUsable,
+  openRemovedFiles,
   readOnly,
-  removedOpenFiles,
   sizeOfOpen,
   statIfThere,
   textIfThere,
@@ -159,13 +159,11 @@ export class DirectoryBlobStore implements BlobStore {
   }
 
   async cutRemoved(oids: ReadonlySet<ObjectId>): Promise<void> {
-    for (const [name, descriptor] of await removedOpenFiles()) {
-      if (!oids.has(basename(name))) continue;
+    for await (const descriptor of openRemovedFiles((path) => oids.has(basename(path)))) {
       try {
-        await this.#calls.truncate(descriptor, 0);
-      } catch (error) {
-        // It was closed meanwhile.
-        if (!isMissing(error)) throw error;
+        this.#calls.cutOff(descriptor, 0);
+      } finally {
+        this.#calls.close(descriptor);
       }
     }
   }
