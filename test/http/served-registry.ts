@@ -15,6 +15,7 @@ import type { PolicySet } from '../../src/retention/policy-set.ts';
 import { QuotaSet } from '../../src/quotas/quota-set.ts';
 import { type RunningServer, startServer, type Syncs } from '../../src/server.ts';
 import { ManualClock } from '../server/manual-clock.ts';
+import { authority } from '../tls/certificates/certificates.ts';
 import { digestOf, ociManifest } from './content.ts';
 
 const gib = 1024 ** 3;
@@ -125,7 +126,8 @@ export class ServedRegistry implements AsyncDisposable {
 
   /** Sends a request to a path such as `/v2/`, or to a Location of an earlier answer. */
   async send(path: string, init: RequestInit = {}): Promise<Response> {
-    return await fetch(new URL(path, this.origin), init);
+    const tls = this.origin.startsWith('https:') ? { tls: { ca: authority } } : {};
+    return await fetch(new URL(path, this.origin), { ...tls, ...init });
   }
 
   /** Asks the admin API for something under /admin/v1, as its operator. */

@@ -1,9 +1,11 @@
 import { expect, setDefaultTimeout, test } from 'bun:test';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
+import { connect as connectSecurely } from 'node:tls';
 import { pushImage } from '../admin/pushed-images.ts';
 import { freshBytes } from '../http/content.ts';
-import { ServedRegistry } from '../http/served-registry.ts';
+import { ServedRegistry, type Settings } from '../http/served-registry.ts';
 import { until } from '../server/until.ts';
+import { authority, pathOf } from '../tls/certificates/certificates.ts';
 
 setDefaultTimeout(60_000);
 
@@ -14,15 +16,19 @@ const blobBytes = 48 * mebibyte;
 
 /** A client that asks for something, reads a little of it, and then nothing until it is told to. */
 class SlowReader implements Disposable {
-  readonly #socket;
+  readonly #socket: Socket;
   receivedBytes = 0;
   hasEnded = false;
 
+  readonly #host: string;
+
   constructor(registry: ServedRegistry, path: string, headers: Readonly<Record<string, string>> = {}) {
-    const lines = Object.entries({ host: registry.host, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
-    this.#socket = connect(registry.port, '127.0.0.1', () => {
-      this.#socket.write(`GET ${path} HTTP/1.1\r\n${lines.join('')}\r\n`);
-    });
+    this.#host = registry.host;
+    const ask = (): void => this.ask(path, headers);
+    const { port } = registry;
+    this.#socket = registry.origin.startsWith('https:')
+      ? connectSecurely({ host: '127.0.0.1', port, servername: 'localhost', ca: authority }, ask)
+      : connect(port, '127.0.0.1', ask);
     this.#socket.on('data', (bytes: Buffer) => {
       this.receivedBytes += bytes.byteLength;
       if (!this.#readsAll) this.#socket.pause();
@@ -33,6 +39,11 @@ class SlowReader implements Disposable {
     this.#socket.on('close', () => {
       this.hasEnded = true;
     });
+  }
+
+  ask(path: string, headers: Readonly<Record<string, string>> = {}): void {
+    const lines = Object.entries({ host: this.#host, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
+    this.#socket.write(`GET ${path} HTTP/1.1\r\n${lines.join('')}\r\n`);
   }
 
   #readsAll = false;
@@ -46,6 +57,76 @@ class SlowReader implements Disposable {
     this.#socket.destroy();
   }
 }
+
+/** What is behind a front as well as what is not. */
+const ways: readonly (readonly [string, Settings])[] = [
+  ['plain HTTP', {}],
+  ['TLS', { 'tls.certificate': pathOf('first.crt'), 'tls.key': pathOf('first.key') }],
+  ['plain HTTP where connections are counted', { 'limits.connections': '100' }],
+];
+
+test.each(ways)(
+  'a download over %s is broken off, and nothing more leaves the registry once the purge is acknowledged',
+  async (_, settings) => {
+    await using registry = await ServedRegistry.start(settings);
+    const bytes = freshBytes(blobBytes);
+    const secret = await registry.pushBlob(repo, bytes);
+    const readers = Array.from({ length: 5 }, () => new SlowReader(registry, `/v2/${repo}/blobs/${secret}`));
+    try {
+      await until('each has got something', () => readers.every(({ receivedBytes }) => receivedBytes > 0));
+      const purged = await registry.admin('POST', '/purge', { digests: [secret], reason: 'why' });
+      expect(await purged.json()).toMatchObject({ isClean: true, responsesCut: readers.length });
+      for (const reader of readers) reader.readAll();
+      await until('each is told that it gets no more', () => readers.every(({ hasEnded }) => hasEnded));
+      // Without a front, the system keeps sending what it has taken.
+      const most = Object.keys(settings).length === 0 ? blobBytes / 2 : mebibyte;
+      for (const { receivedBytes } of readers) expect(receivedBytes).toBeLessThan(most);
+    } finally {
+      for (const reader of readers) reader[Symbol.dispose]();
+    }
+  },
+);
+
+test.each(ways.slice(1))(
+  'a download over %s that only waits for its client any more is broken off, too, and one that is over is not',
+  async (_, settings) => {
+    await using registry = await ServedRegistry.start(settings);
+    // What the buffers between a front and a client hold, and the server behind takes for sent.
+    const [secret, other] = [
+      await registry.pushBlob(repo, freshBytes(4 * mebibyte)),
+      await registry.pushBlob(repo, freshBytes(1000)),
+    ];
+    using waiting = new SlowReader(registry, `/v2/${repo}/blobs/${secret}`);
+    using later = new SlowReader(registry, `/v2/${repo}/blobs/${secret}`);
+    later.readAll();
+    await until('one has got all', () => later.receivedBytes > 4 * mebibyte);
+    const before = later.receivedBytes;
+    later.ask(`/v2/${repo}/blobs/${other}`);
+    await until('it has got something else', () => later.receivedBytes > before + 1000);
+    await registry.admin('POST', '/purge', { digests: [secret], reason: 'why' });
+    waiting.readAll();
+    await until('the other is broken off', () => waiting.hasEnded);
+    expect(waiting.receivedBytes).toBeLessThan(mebibyte);
+    expect(later.hasEnded).toBe(false);
+  },
+);
+
+test('a download of what has been collected meanwhile is broken off like any other', async () => {
+  await using registry = await ServedRegistry.start({ 'windows.condemned': '0s' });
+  const secret = await registry.pushBlob(repo, freshBytes(blobBytes));
+  const path = `/v2/${repo}/blobs/${secret}`;
+  using reader = new SlowReader(registry, path);
+  await until('it has got something', () => reader.receivedBytes > 0);
+  expect((await registry.send(path, { method: 'DELETE' })).status).toBe(202);
+  await registry.collected();
+  expect(await registry.objectFiles()).toEqual([]);
+  expect(registry.rows('select oid from object')).toEqual([]);
+  const purged = await registry.admin('POST', '/purge', { digests: [secret], reason: 'why' });
+  expect(await purged.json()).toMatchObject({ isClean: true, responsesCut: 1, places: [] });
+  reader.readAll();
+  await until('it is told that it gets no more', () => reader.hasEnded);
+  expect(reader.receivedBytes).toBeLessThan(blobBytes / 2);
+});
 
 test.each([
   ['whole', {}],

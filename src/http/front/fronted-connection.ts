@@ -32,7 +32,7 @@ export class FrontedConnection {
       isOver: () => this.#client.destroyed || this.#requests !== request,
       cut: () => {
         const wasSending = !isHandedOver() || this.#isHoldingBytes;
-        this.#client.destroy();
+        this.#client.resetAndDestroy();
         return wasSending;
       },
     };
