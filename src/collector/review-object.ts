@@ -1,10 +1,9 @@
 import { change, first, type Operation } from '../metadata/operation.ts';
 import { anyLinkOf } from '../metadata/queries/holds.ts';
-import { blockedDigest, condemnObject, killObject, objectState } from '../metadata/queries/objects.ts';
-import { anyUnfinishedPurge } from '../metadata/queries/purges.ts';
-import type { Digest } from '../oci/digest.ts';
+import { condemnObject, killObject, objectState } from '../metadata/queries/objects.ts';
 import { collectorActor } from '../registry/actor.ts';
 import { recordEvent } from '../registry/events.ts';
+import { isBeingPurged } from '../registry/purged.ts';
 import type { ReviewTime } from './hold.ts';
 import { done, type ReviewOutcome, reviewAgainAt } from './review.ts';
 
@@ -52,9 +51,4 @@ export function* reviewObject(oid: string, { now, windows }: ReviewTime): Operat
       if (object.digest !== null && (yield* isBeingPurged(object.digest))) return reviewAgainAt(now + purgeLookMs);
       return { ...reviewAgainAt(now), reclaim: { oid, sizeBytes: object.size_bytes } };
   }
-}
-
-function* isBeingPurged(digest: Digest): Operation<boolean> {
-  if ((yield* first(blockedDigest, { digest })) === undefined) return false;
-  return (yield* first(anyUnfinishedPurge, {})) !== undefined;
 }

@@ -4,7 +4,7 @@ import type { Rights } from '../access/rights.ts';
 import type { Action } from '../access/action.ts';
 import type { Actor } from '../registry/actor.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { SentObject } from '../registry/responses.ts';
+import type { SentContent } from '../registry/responses.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import { errorBody, type Problem, statusOfCode } from './errors.ts';
 
@@ -36,8 +36,8 @@ export interface Call {
   readonly onReceived: ((bytes: number) => void) | undefined;
   /** Has it written down that it may not do something, and why. */
   noteDenial(action: Action, repo: RepositoryName | undefined, reason: string): void;
-  /** The answer sends an object's bytes, and can be broken off when that is purged. */
-  sends(sent: SentObject): void;
+  /** The answer sends the bytes of a blob or a manifest, and can be broken off when that is purged. */
+  sends(sent: SentContent): void;
   /** Gives the answer more time than an idle connection has. */
   allowSlowAnswer(): void;
 }

@@ -149,13 +149,14 @@ export class PurgeFinisher {
     const shredding = isShredding ? shreddingOf(await Array.fromAsync(this.#places(id, 'object'))) : undefined;
     const openUploads = (await metadata.read(() => first(countOpenUploads, {})))?.count ?? 0;
     const quarantined = await blobs.quarantinedCount();
+    // A manifest that needs something may have it in itself (`data` of a descriptor).
+    const mayBeInLog = (await this.#hasPlaces(id, 'manifest')) && !(await metadata.forgetOldPages());
     const result: PurgeResult = {
       responsesCut,
       isCutAtLeast,
       ...(shredding !== undefined && { shredding }),
-      isLogEmptied: true,
       checks: checks.map(({ where, found }) => ({ where, found: [...found] })),
-      unreached: [...unreachedBy({ responsesCut, isCutAtLeast, quarantined, openUploads })],
+      unreached: [...unreachedBy({ responsesCut, isCutAtLeast, mayBeInLog, quarantined, openUploads })],
     };
     const left = checks.flatMap(({ found }) => found);
     await metadata.write(() => this.#close(id, result, left), { fromReserve: true });
@@ -186,7 +187,7 @@ export class PurgeFinisher {
       throw new AggregateError(failures, message);
     }
 
-    // Only where manifests were purged themselves: those that needed something hold no more than its digest.
+    // Of those that only needed what is purged, see below.
     const isOfManifest = await metadata.read(() => first(anyManifestPurged, { purge: id }));
     if (isOfManifest !== undefined && !(await metadata.forgetOldPages())) {
       throw new PurgeWaitsError(
@@ -243,9 +244,16 @@ export class PurgeFinisher {
         await metadata.write(() => change(recordShredded, { purge, oid, outcome, words }), { fromReserve: true });
       }
     }
-    await blobs.truncate(oid, 0);
+    let uncut: { readonly error: unknown } | undefined;
+    try {
+      await blobs.truncate(oid, 0);
+    } catch (error) {
+      // Some file systems need room even for that. Who reads it is cut off once more when it is tried again.
+      uncut = { error };
+    }
     await blobs.remove(oid);
     await blobs.removeQuarantined(oid);
+    if (uncut !== undefined) throw uncut.error;
     await metadata.writeUnsynced(
       function* forget(): Operation<void> {
         yield* change(deleteDeadObject, { oid });
@@ -272,6 +280,11 @@ export class PurgeFinisher {
     } catch (error) {
       if (!(error instanceof DatabaseOutdatedError)) throw error;
     }
+  }
+
+  async #hasPlaces(purge: number, kind: PurgePlaceTable['kind']): Promise<boolean> {
+    for await (const _ of this.#places(purge, kind)) return true;
+    return false;
   }
 
   async #namesOf(purge: number, kind: PurgePlaceTable['kind']): Promise<readonly string[]> {

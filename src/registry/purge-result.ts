@@ -17,9 +17,9 @@ export const purgeResult = z.object({
     .optional(),
   /**
    * Whether the database had given up the older states of its pages, where manifests were purged that may be in them. By
-   * now a purge is not finished before.
+   * now a purge is not finished before; it may have been in older records.
    */
-  isLogEmptied: z.boolean().default(true),
+  isLogEmptied: z.boolean().optional(),
   checks: z.array(z.object({ where: z.string(), found: z.array(z.string()) })),
   /** What the purge could not reach, in words. */
   unreached: z.array(z.string()),
@@ -55,13 +55,21 @@ function endOf({ shredded, shredded_words: words }: ShreddedPlace): string {
 export interface Reach {
   readonly responsesCut: number;
   readonly isCutAtLeast: boolean;
+  /** Whether manifests that needed the content may be in the log of the database. */
+  readonly mayBeInLog: boolean;
   /** Damaged copies that fsck has put aside, of whatever blobs. */
   readonly quarantined: number;
   readonly openUploads: number;
 }
 
 /** What no purge of this registry can reach, said of each for itself. */
-export function unreachedBy({ responsesCut, isCutAtLeast, quarantined, openUploads }: Reach): readonly string[] {
+export function unreachedBy({
+  responsesCut,
+  isCutAtLeast,
+  mayBeInLog,
+  quarantined,
+  openUploads,
+}: Reach): readonly string[] {
   return [
     'Copies that were pulled before: clients, nodes and build caches keep them. A secret that was pulled has to be revoked.',
     'Caches and mirrors between the registry and its clients, such as a CDN or a pull-through cache.',
@@ -72,6 +80,11 @@ export function unreachedBy({ responsesCut, isCutAtLeast, quarantined, openUploa
     ...(responsesCut === 0 && !isCutAtLeast
       ? []
       : ['What had left for clients before their downloads were broken off.']),
+    ...(mayBeInLog
+      ? [
+          "Older states of the manifests that needed it, in the database's log, which somebody was reading: they go when the log begins anew. They have the content only where they embed it.",
+        ]
+      : []),
     ...(quarantined === 0
       ? []
       : [

@@ -1,6 +1,7 @@
 import { first, type Operation } from '../metadata/operation.ts';
 import { blockedDigest } from '../metadata/queries/objects.ts';
 import { quarantineOfManifest, quarantineOfTag } from '../metadata/queries/purge-places.ts';
+import { anyUnfinishedPurge } from '../metadata/queries/purges.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Reference } from '../oci/reference.ts';
@@ -30,6 +31,15 @@ export function purgedBy({ digest, purge, blocked_at: at, reason }: BlockedRow):
 export function* purgedDigest(digest: Digest): Operation<Purged | undefined> {
   const row = yield* first(blockedDigest, { digest });
   return row === undefined ? undefined : purgedBy(row);
+}
+
+/**
+ * Whether a purge that keeps a digest out may still be removing its bytes: it breaks off those who read them before it
+ * does, and may have to overwrite them. While any purge is not finished, it may be this one.
+ */
+export function* isBeingPurged(digest: Digest): Operation<boolean> {
+  if ((yield* first(blockedDigest, { digest })) === undefined) return false;
+  return (yield* first(anyUnfinishedPurge, {})) !== undefined;
 }
 
 /**

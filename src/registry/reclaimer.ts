@@ -1,9 +1,10 @@
 import type { BlobStore, ObjectId } from '../blobs/store.ts';
 import type { Log } from '../log/log.ts';
-import { all, change, type Operation } from '../metadata/operation.ts';
-import { deadObjects, deleteDeadObject } from '../metadata/queries/objects.ts';
+import { all, change, first, type Operation } from '../metadata/operation.ts';
+import { deadObjects, deleteDeadObject, objectState } from '../metadata/queries/objects.ts';
 import { deleteTask } from '../metadata/queries/tasks.ts';
 import type { MetadataStore } from '../metadata/store.ts';
+import { isBeingPurged } from './purged.ts';
 import type { StoreGeneration } from './store-generation.ts';
 
 const batch = 256;
@@ -70,7 +71,7 @@ export class Reclaimer {
   async #work(): Promise<void> {
     for (const oid of this.#waiting) {
       try {
-        await this.reclaim(oid);
+        if (!(await this.#metadata.read(() => isLeftToPurge(oid)))) await this.reclaim(oid);
       } catch (error) {
         // The row stays: the next start finds it.
         this.#log.error({ err: error, oid }, 'a dead object could not be removed');
@@ -79,6 +80,12 @@ export class Reclaimer {
     }
     this.#working = undefined;
   }
+}
+
+/** A purge removes its objects itself; the collector looks after those that it has not known of. */
+function* isLeftToPurge(oid: ObjectId): Operation<boolean> {
+  const digest = (yield* first(objectState, { oid }))?.digest ?? null;
+  return digest !== null && (yield* isBeingPurged(digest));
 }
 
 /** T_forget. */

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'bun:test';
 import { digestOf } from '../oci/digest.ts';
-import { type BlobResponse, Responses, type SentObject } from './responses.ts';
+import { type ContentResponse, Responses, type SentContent } from './responses.ts';
 
 /** An object, and the content that it holds. */
-function sent(name: string, content = name): SentObject {
+function sent(name: string, content = name): SentContent {
   return { oid: name, digest: digestOf('sha256', new TextEncoder().encode(content)) };
 }
 
-class Response implements BlobResponse {
+class Response implements ContentResponse {
   isDone = false;
   cuts = 0;
   isOver(): boolean {
@@ -19,8 +19,8 @@ class Response implements BlobResponse {
   }
 }
 
-function cut(responses: Responses, { oid, digest }: SentObject): number {
-  return responses.cut([digest], [oid]).count;
+function cut(responses: Responses, { oid, digest }: SentContent): number {
+  return responses.cut([digest], oid === undefined ? [] : [oid]).count;
 }
 
 describe('the responses that send an object', () => {
@@ -51,6 +51,15 @@ describe('the responses that send an object', () => {
     const { count, oids } = responses.cut([sent('current', 'content').digest], ['current']);
     expect([count, collected.cuts, current.cuts]).toEqual([2, 1, 1]);
     expect([...oids]).toEqual(['collected', 'current']);
+  });
+
+  test('are broken off where they send a manifest, which is no object', () => {
+    const responses = new Responses();
+    const response = new Response();
+    const { digest } = sent('manifest');
+    responses.begin({ oid: undefined, digest }, response);
+    expect(responses.cut([digest], [])).toEqual({ count: 1, oids: new Set() });
+    expect(response.cuts).toBe(1);
   });
 
   test('are let alone where the content has come again in another object', () => {

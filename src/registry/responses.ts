@@ -1,8 +1,8 @@
 import type { ObjectId } from '../blobs/store.ts';
 import type { Digest } from '../oci/digest.ts';
 
-/** A response that sends an object's bytes. */
-export interface BlobResponse {
+/** A response that sends the bytes of a blob or a manifest. */
+export interface ContentResponse {
   /** Whether it has been sent, or its client is gone. */
   isOver(): boolean;
   /** Breaks it off, as soon as that can be. @returns whether anything of it was still to be sent */
@@ -10,8 +10,9 @@ export interface BlobResponse {
 }
 
 /** What a response sends. */
-export interface SentObject {
-  readonly oid: ObjectId;
+export interface SentContent {
+  /** Undefined for a manifest, whose bytes are in memory. */
+  readonly oid: ObjectId | undefined;
   readonly digest: Digest;
 }
 
@@ -24,8 +25,8 @@ export interface CutResponses {
 }
 
 interface Noted {
-  readonly oid: ObjectId;
-  readonly response: BlobResponse;
+  readonly oid: ObjectId | undefined;
+  readonly response: ContentResponse;
 }
 
 /** So many responses are noted before it is looked which of them are over. */
@@ -48,8 +49,8 @@ export class Responses {
     return this.#count;
   }
 
-  begin({ oid, digest }: SentObject, response: BlobResponse): void {
-    if (this.#cut.has(oid)) response.cut();
+  begin({ oid, digest }: SentContent, response: ContentResponse): void {
+    if (oid !== undefined && this.#cut.has(oid)) response.cut();
     const ofDigest = this.#noted.get(digest);
     if (ofDigest === undefined) this.#noted.set(digest, [{ oid, response }]);
     else ofDigest.push({ oid, response });
@@ -65,8 +66,10 @@ export class Responses {
     for (const digest of digests) {
       for (const { oid, response } of this.#noted.get(digest) ?? []) {
         if (response.isOver()) continue;
-        this.#cut.add(oid);
-        oids.add(oid);
+        if (oid !== undefined) {
+          this.#cut.add(oid);
+          oids.add(oid);
+        }
         if (response.cut()) count++;
       }
     }

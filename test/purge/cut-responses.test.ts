@@ -2,7 +2,7 @@ import { expect, setDefaultTimeout, test } from 'bun:test';
 import { connect, type Socket } from 'node:net';
 import { connect as connectSecurely } from 'node:tls';
 import { pushImage } from '../admin/pushed-images.ts';
-import { freshBytes } from '../http/content.ts';
+import { digestOf, freshBytes, imageOf } from '../http/content.ts';
 import { ServedRegistry, type Settings } from '../http/served-registry.ts';
 import { until } from '../server/until.ts';
 import { authority, pathOf } from '../tls/certificates/certificates.ts';
@@ -110,6 +110,21 @@ test.each(ways.slice(1))(
     expect(later.hasEnded).toBe(false);
   },
 );
+
+test('a manifest over TLS that waits for its client is broken off, too', async () => {
+  const [, [, settings] = ['', {}]] = ways;
+  await using registry = await ServedRegistry.start(settings);
+  const config = freshBytes();
+  await registry.pushBlob(repo, config);
+  const manifest = JSON.stringify({ ...imageOf(config), annotations: { padding: 'x'.repeat(3 * mebibyte) } });
+  expect((await registry.putManifest(repo, 'v1', manifest)).status).toBe(201);
+  using reader = new SlowReader(registry, `/v2/${repo}/manifests/v1`);
+  await until('it has got something', () => reader.receivedBytes > 0);
+  await registry.admin('POST', '/purge', { digests: [digestOf(manifest)], reason: 'why' });
+  reader.readAll();
+  await until('it is told that it gets no more', () => reader.hasEnded);
+  expect(reader.receivedBytes).toBeLessThan(mebibyte);
+});
 
 test('a download of what has been collected meanwhile is broken off like any other', async () => {
   await using registry = await ServedRegistry.start({ 'windows.condemned': '0s' });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { directoryCalls } from '../../src/blobs/directory/calls.ts';
 import type { Syncs } from '../../src/stores.ts';
-import { freshBytes, imageOf } from '../http/content.ts';
+import { digestOf, freshBytes, imageOf } from '../http/content.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
 import { until } from '../server/until.ts';
 
@@ -168,14 +168,20 @@ test('a purge of a manifest is not finished while older states of the database a
   const reader = new Database(path, { readonly: true });
   reader.run('begin');
   reader.query('select * from purge').all();
-  const first = await purge(registry, { images: [`${repo}:v1`] });
+  const first = await purge(registry, { images: [`${repo}:v1`], shred: true });
   expect([first.removedAt, first.checkedAt, first.isClean]).toEqual([undefined, undefined, undefined]);
   expect(first.waitsFor).toContain('log');
   expect(await isInLog()).toBe(true);
   expect((await registry.send(`/v2/${repo}/manifests/v1`)).status).toBe(403);
+  // The copy of an upload that is refused meanwhile is the purge's to remove: it has to be overwritten, too.
+  const { headers } = await registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' });
+  const closing = `${headers.get('location')}?digest=${digestOf(config)}`;
+  expect((await registry.send(closing, { method: 'PUT', body: config })).status).toBe(403);
   reader.run('commit');
   reader.close();
   await until('it is finished', async () => (await recordOf(registry)).checkedAt !== undefined, 30_000);
   expect(await recordOf(registry)).toMatchObject({ isClean: true });
   expect(await isInLog()).toBe(false);
+  expect((await shreddedObjects(registry)).size).toBe(2);
+  expect(await registry.objectFiles()).toEqual([]);
 });

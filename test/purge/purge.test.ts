@@ -269,6 +269,20 @@ describe('a purge of a manifest', () => {
     expect(await findings(registry)).toEqual([]);
   });
 
+  test('removes those that have a purged blob in themselves from there as well', async () => {
+    await using registry = await ServedRegistry.start();
+    const [config, secret] = [freshBytes(), freshBytes(300)];
+    await registry.pushBlob(repo, config);
+    await registry.pushBlob(repo, secret);
+    const data = Buffer.from(secret).toString('base64');
+    const image = imageOf(config, secret);
+    const layers = image.layers.map((layer) => ({ ...layer, data }));
+    expect((await registry.putManifest(repo, 'v1', { ...image, layers })).status).toBe(201);
+    expect(await isInDatabase(registry, data)).toBe(true);
+    await purge(registry, { digests: [digestOf(secret)] });
+    expect(await isInDatabase(registry, data)).toBe(false);
+  });
+
   test('takes with an image only what no other image needs, unless that is wanted', async () => {
     await using registry = await ServedRegistry.start();
     const shared = freshBytes();

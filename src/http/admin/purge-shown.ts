@@ -87,7 +87,7 @@ export function shownRecord({
     ...(checkedAt !== undefined && { checkedAt: timeText(checkedAt) }),
     ...(waitsFor !== undefined && { waitsFor }),
     ...(result !== undefined && {
-      isClean: result.isLogEmptied && result.checks.every(({ found }) => found.length === 0),
+      isClean: result.isLogEmptied !== false && result.checks.every(({ found }) => found.length === 0),
       checks: result.checks,
       responsesCut: result.responsesCut,
       ...(result.isCutAtLeast && { isCutAtLeast: true }),

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { BlobResponse } from '../../registry/responses.ts';
+import type { ContentResponse } from '../../registry/responses.ts';
 
 /**
  * A client's connection to a front, with the front's own to the server behind. What that server takes for sent may still
@@ -26,7 +26,7 @@ export class FrontedConnection {
    *
    * @param isHandedOver whether the server behind has done its part of it
    */
-  response(isHandedOver: () => boolean): BlobResponse {
+  response(isHandedOver: () => boolean): ContentResponse {
     const request = this.#requests;
     return {
       isOver: () => this.#client.destroyed || this.#requests !== request,

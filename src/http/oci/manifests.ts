@@ -21,6 +21,9 @@ import { overQuotaProblem, warningHeaders } from './quotas.ts';
 /** More `tag` parameters than this are refused with 414; the specification asks for at least 10. */
 const maxTagParameters = 100;
 
+/** A manifest that is smaller leaves at once, and to note each would cost more than to send it. */
+const notedFromBytes = 64 * 1024;
+
 /** `GET /v2/<name>/manifests/<reference>` (end-3). */
 export async function getManifestOf(call: Call, repo: RepositoryName, referenceText: string): Promise<Response> {
   const parsed = parseReference(referenceText);
@@ -30,6 +33,7 @@ export async function getManifestOf(call: Call, repo: RepositoryName, referenceT
   if (matchesEntity(call.request, entityTagOf(found.digest))) {
     return answer(call, 304, manifestHeaders(found.digest, found.mediaType));
   }
+  if (found.bytes.byteLength >= notedFromBytes) call.sends({ oid: undefined, digest: found.digest });
   return answerPrepared(call, headersOf(found), found.bytes);
 }
 
