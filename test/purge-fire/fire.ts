@@ -19,9 +19,8 @@ const endOfConnection = 1;
 const source = 'secret/source';
 const reason = 'a key was in it';
 
-/** Where a digest stays when its content is gone: what keeps it out, what tells of it, and how uploads have ended (R30). */
+/** Where a digest stays when its content is gone: what keeps it out, and what tells of it. */
 const tablesThatTell = new Set([
-  'upload',
   'blocked',
   'event',
   'purge',
