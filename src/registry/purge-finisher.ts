@@ -168,7 +168,7 @@ export class PurgeFinisher {
     const { metadata, blobs, clock } = this.#parts;
     const rows = await metadata.read(() => all(digestsOfPurge, { purge: id }));
     const digests = rows.filter(({ lifted_at: liftedAt }) => liftedAt === null).map(({ digest }) => digest);
-    const objects = await metadata.writeUnsynced(() => placedObjects(id, digests), { fromReserve: true });
+    const objects = await this.#objectsOf(id, digests);
     const sent = await this.#cut(id, digests, objects);
     const failures: Error[] = [];
     const removed = new Map(objects.map(({ oid, shredded }) => [oid, shredded]));
@@ -211,10 +211,30 @@ export class PurgeFinisher {
     const total = (this.#responsesCut.get(purge) ?? 0) + count;
     if (total > 0) {
       this.#responsesCut.set(purge, total);
-      await metadata.writeUnsynced(() => change(addResponsesCut, { purge, count: total }), { fromReserve: true });
-      this.#responsesCut.delete(purge);
+      await this.#note(async () => {
+        await metadata.writeUnsynced(() => change(addResponsesCut, { purge, count: total }), { fromReserve: true });
+        this.#responsesCut.delete(purge);
+      });
     }
     return sent;
+  }
+
+  /** Those whose bytes may be there: also of uploads that have been refused since. */
+  async #objectsOf(purge: number, digests: readonly Digest[]): Promise<readonly PlacedObject[]> {
+    const { metadata } = this.#parts;
+    await this.#note(async () => {
+      await metadata.writeUnsynced(() => placeObjectsOf(purge, digests), { fromReserve: true });
+    });
+    return await metadata.read(() => all(objectsLeftOf, { purge }));
+  }
+
+  /** Writes something down where that can be done: what cannot be noted must be removed all the same. */
+  async #note(write: () => Promise<void>): Promise<void> {
+    try {
+      await write();
+    } catch (error) {
+      this.#parts.log.error({ err: error }, 'what comes of a purge could not be written into its record');
+    }
   }
 
   *#close(id: number, result: PurgeResult, left: readonly string[]): Operation<void> {
@@ -241,7 +261,9 @@ export class PurgeFinisher {
       const { outcome, words } = await this.#shred(oid);
       // What was done before it was interrupted has been done.
       if (outcome !== 'gone' || shredding.before === null) {
-        await metadata.write(() => change(recordShredded, { purge, oid, outcome, words }), { fromReserve: true });
+        await this.#note(async () => {
+          await metadata.write(() => change(recordShredded, { purge, oid, outcome, words }), { fromReserve: true });
+        });
       }
     }
     let uncut: { readonly error: unknown } | undefined;
@@ -323,13 +345,13 @@ export class PurgeFinisher {
   }
 }
 
-/** The objects of a purge whose bytes may be there: also of uploads that have been refused since. */
-function* placedObjects(
-  purge: number,
-  digests: readonly Digest[],
-): Operation<readonly { readonly oid: ObjectId; readonly shredded: Shredded['outcome'] | null }[]> {
+interface PlacedObject {
+  readonly oid: ObjectId;
+  readonly shredded: Shredded['outcome'] | null;
+}
+
+function* placeObjectsOf(purge: number, digests: readonly Digest[]): Operation<void> {
   for (const digest of digests) yield* change(placeObjects, { purge, digest });
-  return yield* all(objectsLeftOf, { purge });
 }
 
 function isAnythingLeft(checks: readonly PurgeCheck[]): boolean {

@@ -34,6 +34,15 @@ describe('the responses that send an object', () => {
     expect([first.cuts, second.cuts, other.cuts]).toEqual([1, 1, 0]);
   });
 
+  test('count once, however often they are broken off', () => {
+    const responses = new Responses();
+    const response = new Response();
+    responses.begin(sent('a'), response);
+    expect([1, 2, 3].map(() => cut(responses, sent('a')))).toEqual([1, 0, 0]);
+    expect(response.cuts).toBe(3);
+    expect(responses.cut([sent('a').digest], []).oids.size).toBe(1);
+  });
+
   test('are let alone when they are over: their connection may send something else', () => {
     const responses = new Responses();
     const response = new Response();

@@ -18,7 +18,7 @@ export interface SentContent {
 
 /** What came of breaking off all responses that send some contents. */
 export interface CutResponses {
-  /** How many were under way. */
+  /** How many were under way that had not been broken off before. */
   readonly count: number;
   /** What they were sending: objects of which the registry may know nothing any more while they are still read. */
   readonly oids: ReadonlySet<ObjectId>;
@@ -27,6 +27,7 @@ export interface CutResponses {
 interface Noted {
   readonly oid: ObjectId | undefined;
   readonly response: ContentResponse;
+  isCut: boolean;
 }
 
 /** So many responses are noted before it is looked which of them are over. */
@@ -50,10 +51,12 @@ export class Responses {
   }
 
   begin({ oid, digest }: SentContent, response: ContentResponse): void {
-    if (oid !== undefined && this.#cut.has(oid)) response.cut();
+    const isCut = oid !== undefined && this.#cut.has(oid);
+    if (isCut) response.cut();
+    const noted = { oid, response, isCut };
     const ofDigest = this.#noted.get(digest);
-    if (ofDigest === undefined) this.#noted.set(digest, [{ oid, response }]);
-    else ofDigest.push({ oid, response });
+    if (ofDigest === undefined) this.#noted.set(digest, [noted]);
+    else ofDigest.push(noted);
     this.#count++;
     if (this.#count >= this.#lookAt) this.#dropThoseThatAreOver();
   }
@@ -64,13 +67,15 @@ export class Responses {
     const oids = new Set<ObjectId>();
     let count = 0;
     for (const digest of digests) {
-      for (const { oid, response } of this.#noted.get(digest) ?? []) {
+      for (const noted of this.#noted.get(digest) ?? []) {
+        const { oid, response } = noted;
         if (response.isOver()) continue;
         if (oid !== undefined) {
           this.#cut.add(oid);
           oids.add(oid);
         }
-        if (response.cut()) count++;
+        if (response.cut() && !noted.isCut) count++;
+        noted.isCut = true;
       }
     }
     return { count, oids };

@@ -113,8 +113,8 @@ const openFiles = '/proc/self/fd';
 const removedMark = ' (deleted)';
 
 /**
- * Opens one after the other those files for writing that this process has open already and whose names are gone, where `isWanted` says so of
- * the path that a file had. Whoever asks closes them.
+ * Opens for writing, one after the other, those files that this process has open already and whose names are gone, where
+ * `isWanted` says so of the path that a file had. Whoever asks closes them.
  */
 export async function* openRemovedFiles(isWanted: (path: string) => boolean): AsyncGenerator<number, void, undefined> {
   for (const name of await namesIn(openFiles)) {
