@@ -23,6 +23,7 @@ export function placeText({
   type,
   state,
   subject,
+  breaks,
   sizeBytes,
   ...rest
 }: ShownPlace): string {
@@ -30,17 +31,18 @@ export function placeText({
   const pulled = rest.lastPulledAt === undefined ? '' : `, last pulled ${timeText(rest.lastPulledAt)}`;
   const shredded = rest.shredded === undefined ? '' : `, ${shreddedText(rest.shredded)}`;
   const pulls = rest.pulls === undefined ? '' : `, pulled ${rest.pulls} times`;
+  const broken = breaks === true ? ', which this breaks' : '';
   switch (kind) {
     case 'object':
       return `  object ${id} of ${digest} (${state}${size}${shredded})`;
     case 'link':
       return `  ${repository} has ${digest}`;
     case 'manifest':
-      return `  ${repository}@${digest} (${type}${state === 'trashed' ? ' in the trash' : ''}${size}${pulls}${pulled})`;
+      return `  ${repository}@${digest} (${type}${state === 'trashed' ? ' in the trash' : ''}${size}${pulls}${pulled})${broken}`;
     case 'tag':
-      return `  ${repository}:${tag} leads to ${digest}${pulled}`;
+      return `  ${repository}:${tag} leads to ${digest}${pulled}${broken}`;
     case 'trashed-tag':
-      return `  ${repository}:${tag} in the trash led to ${digest}`;
+      return `  ${repository}:${tag} in the trash led to ${digest}${broken}`;
     case 'referrer':
       return `  ${repository}@${digest} refers to ${subject}; it stays until nothing holds it`;
     case 'upload':

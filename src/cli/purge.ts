@@ -18,8 +18,11 @@ export const definePurge: CommandDefinition = (command, end) => {
   command
     .enablePositionalOptions()
     .argument('[digests...]', 'digests of blobs or manifests')
-    .option('--manifest <image>', 'REPO:TAG or REPO@DIGEST: its manifest, config and layers that no other image uses')
-    .option('--shared', 'with --manifest: also the layers that other images use')
+    .option(
+      '--manifest <image>',
+      'REPO:TAG or REPO@DIGEST: its manifest, and what nothing else needs of its config, layers and listed images',
+    )
+    .option('--shared', 'with --manifest: also what something else needs of it; the list shows what breaks')
     .option('--why <text>', 'why: the record keeps it, and whoever is refused reads it')
     .option('--shred', 'overwrite the bytes before they are removed, where that means anything')
     .option('--dry-run', 'only list what it would hit')
@@ -84,6 +87,9 @@ function printedPurge(admin: AdminClient, { args, flags }: Given): Printed {
   /** What keeps it from acting, beside a person. */
   function misses(): string | undefined {
     if (args.length === 0 && manifest === undefined) return 'name a digest, or an image with --manifest';
+    if (shared === true && manifest === undefined) {
+      return '--shared is about the image of --manifest; a digest is purged whatever needs it';
+    }
     return dryRun !== true && (typeof why !== 'string' || why.trim() === '') ? 'say why: --why TEXT' : undefined;
   }
 

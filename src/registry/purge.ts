@@ -30,9 +30,9 @@ const objectReviewMs = 60_000;
 
 export interface PurgeRequest {
   readonly digests: readonly Digest[];
-  /** Images of which everything is purged that no other image needs. */
+  /** Images that are purged with everything that nothing else needs. */
   readonly images: readonly Target[];
-  /** Also what other images need. */
+  /** Also what something else needs. */
   readonly withShared: boolean;
   readonly reason: string;
   /** Whether bytes are overwritten before they are removed, where that means anything. */
@@ -120,11 +120,9 @@ function* dropUploadsHolding(
 function* digestsOf({ digests, images, withShared }: PurgeRequest): Operation<readonly Digest[] | PurgeOutcome> {
   const wanted = new Set(digests);
   if (images.length > 0) {
-    const found = yield* contentsOfImages(images);
+    const found = yield* contentsOfImages({ images, digests, withShared });
     if (found.outcome === 'unknown') return { outcome: 'unknown-image', target: found.target };
-    for (const { digest, sharedWith } of found.contents) {
-      if (withShared || sharedWith === undefined) wanted.add(digest);
-    }
+    for (const { digest, isTaken } of found.contents) if (isTaken) wanted.add(digest);
   }
   return [...wanted].toSorted();
 }

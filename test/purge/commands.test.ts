@@ -58,7 +58,7 @@ describe.each(['a server that runs', 'no server'])('wherry purge, with %s,', (ki
   test('needs a reason and something to purge', async () => {
     const { registry, secret, run } = await prepared();
     await using _ = registry;
-    for (const args of [[secret], [secret, '--why', ' '], ['--why', 'x']]) {
+    for (const args of [[secret], [secret, '--why', ' '], ['--why', 'x'], [secret, '--shared', '--why', 'x']]) {
       const refused = await run(...args);
       expect(refused.code).toBe(2);
       expect(refused.out).toStartWith('nothing was purged: ');

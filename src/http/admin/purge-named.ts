@@ -25,8 +25,18 @@ const image = target.refine(({ tag, digest: named }) => tag !== undefined || nam
 /** What a request names that is to be purged. */
 export const named = {
   digests: z.array(digest).max(mostAtOnce).default([]),
-  /** Of each, its manifest, config and those layers that no other image needs; of an index all that it lists. */
+  /** Of each, its manifest, and what nothing else needs: its config and layers, and of an index all that it lists. */
   images: z.array(image).max(mostAtOnce).default([]),
-  /** Also what other images need. */
+  /** Also what something else needs of the images. */
   shared: z.boolean().default(false),
+};
+
+/** A digest is purged whatever needs it: there is nothing to be shared. */
+export function isSharedOfImages({ shared, images }: { shared: boolean; images: readonly unknown[] }): boolean {
+  return !shared || images.length > 0;
+}
+
+export const sharedOfNothing = {
+  path: ['shared'],
+  message: 'it is about what images share with others: name an image; a digest is purged whatever needs it',
 };

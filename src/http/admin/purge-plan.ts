@@ -4,13 +4,13 @@ import { targetText, type Target } from '../../oci/target.ts';
 import { contentsOfImages } from '../../registry/purge-images.ts';
 import { type PlannedPlace, purgePlan } from '../../registry/purge-plan.ts';
 import { type AdminCall, linesEndpoint, nothing, timeText } from './endpoint.ts';
-import { maxBodyBytes, named } from './purge-named.ts';
+import { isSharedOfImages, maxBodyBytes, named, sharedOfNothing } from './purge-named.ts';
 import { place } from './purge-shown.ts';
 
 const content = z.object({
   digest: z.string(),
   kind: z.enum(['manifest', 'blob', 'digest']),
-  /** An image that needs it too, where another does. */
+  /** A tag, index or image that needs it too, where one does. */
   sharedWith: z.string().optional(),
   /** Whether it is purged. */
   isTaken: z.boolean(),
@@ -43,7 +43,7 @@ export const planThePurge = linesEndpoint({
   action: 'purge',
   summary: 'All that a purge would hit, each in a line of its own, and how much in the last. Nothing is changed.',
   query: nothing,
-  body: z.strictObject(named),
+  body: z.strictObject(named).refine(isSharedOfImages, sharedOfNothing),
   maxBodyBytes,
   line: planLine,
   handle: (call, { body }) => ({ lines: planLines(call, body) }),
@@ -57,19 +57,18 @@ interface Named {
 
 async function* planLines(
   call: AdminCall,
-  { digests, images, shared }: Named,
+  { digests, images, shared: withShared }: Named,
 ): AsyncGenerator<z.input<typeof planLine>, void, undefined> {
   const { registry } = call;
   const wanted = new Set(digests);
   for (const each of digests) yield { content: { digest: each, kind: 'digest', isTaken: true } };
-  const found = await registry.metadata.read(() => contentsOfImages(images));
+  const found = await registry.metadata.read(() => contentsOfImages({ images, digests, withShared }));
   if (found.outcome === 'unknown') {
     yield { unknownImage: targetText(found.target) };
   } else {
-    for (const { digest: each, kind, sharedWith } of found.contents) {
-      const isTaken = shared || sharedWith === undefined || wanted.has(each);
+    for (const { digest: each, kind, sharedWith, isTaken } of found.contents) {
       if (isTaken) wanted.add(each);
-      const other = sharedWith === undefined ? {} : { sharedWith: `${sharedWith.repo}@${sharedWith.digest}` };
+      const other = sharedWith === undefined ? {} : { sharedWith: targetText(sharedWith) };
       yield { content: { digest: each, kind, ...other, isTaken } };
     }
   }
@@ -87,10 +86,14 @@ async function* planLines(
   for await (const places of purgePlan(registry, [...wanted])) {
     for (const each of places) {
       count(each);
-      yield { place: plannedPlace(each) };
+      yield { place: { ...plannedPlace(each), ...breakage(each) } };
     }
   }
   yield { summary: { ...summary, repositories: repositories.size } };
+
+  function breakage(each: PlannedPlace): { readonly breaks?: true } {
+    return (each.kind === 'manifest' || each.kind === 'tag') && !wanted.has(each.digest) ? { breaks: true } : {};
+  }
 
   function count(each: PlannedPlace): void {
     if (each.kind !== 'object' && each.kind !== 'upload') repositories.add(each.repo);

@@ -16,6 +16,8 @@ export const place = z.object({
   state: z.enum(['pending', 'live', 'condemned', 'dead', 'trashed']).optional(),
   /** Of a referrer. */
   subject: z.string().optional(),
+  /** Of a manifest and its tags: it is not purged itself, but needs what is. */
+  breaks: z.literal(true).optional(),
   sizeBytes: z.int().optional(),
   lastPulledAt: time.optional(),
   /** Of what the history of pulls had kept, when it was purged. */
@@ -97,19 +99,24 @@ export function shownRecord({
   };
 }
 
-export function shownPlace({
-  kind,
-  repo,
-  digest: each,
-  name,
-  type,
-  state,
-  size_bytes: sizeBytes,
-  last_pulled_at: pulledAt,
-  pulls,
-  shredded: outcome,
-  shredded_words: words,
-}: PurgePlace): z.input<typeof place> {
+/** @param purged the digests of the purge that the place is of */
+export function shownPlace(
+  {
+    kind,
+    repo,
+    digest: each,
+    name,
+    type,
+    state,
+    size_bytes: sizeBytes,
+    last_pulled_at: pulledAt,
+    pulls,
+    shredded: outcome,
+    shredded_words: words,
+  }: PurgePlace,
+  purged: ReadonlySet<string>,
+): z.input<typeof place> {
+  const isOfImage = kind === 'manifest' || kind === 'tag' || kind === 'trashed-tag';
   return {
     kind,
     ...(repo !== '' && { repository: repo }),
@@ -117,6 +124,7 @@ export function shownPlace({
     ...(name !== '' && (kind === 'tag' || kind === 'trashed-tag' ? { tag: name } : { id: name })),
     ...(type !== null && { type }),
     ...(state !== null && { state }),
+    ...(isOfImage && !purged.has(each) && { breaks: true as const }),
     ...(sizeBytes !== null && { sizeBytes }),
     ...(pulledAt !== null && { lastPulledAt: timeText(pulledAt) }),
     ...(pulls !== null && { pulls }),

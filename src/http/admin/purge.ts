@@ -5,7 +5,7 @@ import { liftPurge } from '../../registry/purge-lift.ts';
 import { placesOfPurge, purgeRecord, purgeRecords } from '../../registry/purge-record.ts';
 import type { Problem } from '../errors.ts';
 import { type AdminCall, endpoint, linesEndpoint, nothing, pageLength, reasonText } from './endpoint.ts';
-import { digest, maxBodyBytes, mostAtOnce, named } from './purge-named.ts';
+import { digest, isSharedOfImages, maxBodyBytes, mostAtOnce, named, sharedOfNothing } from './purge-named.ts';
 import { place, record, shownPlace, shownRecord } from './purge-shown.ts';
 
 const reason = reasonText('say why: a purge needs a reason');
@@ -18,7 +18,9 @@ export const purgeNow = endpoint({
   summary:
     'Removes contents from everywhere at once and for good, and keeps them out. The answer is the record of it, which GET /purges/record tells with each place.',
   query: nothing,
-  body: z.strictObject({ ...named, reason, shred: z.boolean().default(false) }),
+  body: z
+    .strictObject({ ...named, reason, shred: z.boolean().default(false) })
+    .refine(isSharedOfImages, sharedOfNothing),
   maxBodyBytes,
   answer: record,
   isLong: true,
@@ -83,7 +85,9 @@ async function* placeLines(
   registry: AdminCall['registry'],
   id: number,
 ): AsyncGenerator<z.input<typeof place>, void, undefined> {
-  for await (const page of placesOfPurge(registry, id)) for (const each of page) yield shownPlace(each);
+  const found = await purgeRecord(registry, id);
+  const purged = new Set<string>(found?.digests.map((each) => each.digest));
+  for await (const page of placesOfPurge(registry, id)) for (const each of page) yield shownPlace(each, purged);
 }
 
 export const liftThePurge = endpoint({

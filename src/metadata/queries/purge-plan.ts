@@ -81,3 +81,35 @@ export const otherManifestHolding = query<{ digest: Digest; images: readonly Dig
     .where(({ not, ref }) => not(dialect.isOneOf(ref('manifest'), p('images'))))
     .limit(1),
 );
+
+/** The same of one that it lacks: it could not be made whole any more. */
+export const otherManifestLacking = query<{ digest: Digest; images: readonly Digest[] }>()(({ db, p, dialect }) =>
+  db
+    .selectFrom('manifest_blob')
+    .select(['repo', 'manifest'])
+    .where('digest', '=', p('digest'))
+    .where('link_digest', 'is', null)
+    .where(({ not, ref }) => not(dialect.isOneOf(ref('manifest'), p('images'))))
+    .limit(1),
+);
+
+/** An index that lists a manifest and is none of some: for it the manifest is shared. */
+export const otherIndexListing = query<{ digest: Digest; images: readonly Digest[] }>()(({ db, p, dialect }) =>
+  db
+    .selectFrom('manifest_child')
+    .select(['repo', 'parent'])
+    .where('present_child', '=', p('digest'))
+    .where(({ not, ref }) => not(dialect.isOneOf(ref('parent'), p('images'))))
+    .limit(1),
+);
+
+/** The same of one that it lacks. */
+export const otherIndexLacking = query<{ digest: Digest; images: readonly Digest[] }>()(({ db, p, dialect }) =>
+  db
+    .selectFrom('manifest_child')
+    .select(['repo', 'parent'])
+    .where('child', '=', p('digest'))
+    .where('present_child', 'is', null)
+    .where(({ not, ref }) => not(dialect.isOneOf(ref('parent'), p('images'))))
+    .limit(1),
+);
