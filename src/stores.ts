@@ -147,7 +147,7 @@ export function registryOf({
     pullRules: policies === undefined ? everyGet : new PolicyPullRules(policies),
     reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
     responses,
-    purges: new PurgeFinisher({ metadata, blobs, clock, log, generation, responses, pulls }),
+    purges: new PurgeFinisher({ metadata, blobs, clock, log, generation, responses, pulls, immutability }),
     retention,
   };
 }

@@ -43,8 +43,14 @@ export function placeText({
       return `  ${repository}:${tag} leads to ${digest}${pulled}${broken}`;
     case 'trashed-tag':
       return `  ${repository}:${tag} in the trash led to ${digest}${broken}`;
+    case 'child':
+      return `  ${repository}@${digest}, which ${rest.index} lists, ${fateText(rest.heldBy)}`;
     case 'referrer':
-      return `  ${repository}@${digest} refers to ${subject}; it stays until nothing holds it`;
+      return `  ${repository}@${digest}, which is about ${subject}, ${fateText(rest.heldBy)}`;
+    case 'tag-about':
+      return `  ${repository}:${tag}, which is about ${subject} and leads to ${digest}, ${
+        rest.heldBy === undefined ? 'is removed with that' : `stays: ${rest.heldBy} keeps it`
+      }`;
     case 'upload':
       return digest === undefined
         ? `  upload ${id} to ${repository} (checked at its end${size})`
@@ -72,8 +78,23 @@ function cutText({ responsesCut = 0, isCutAtLeast = false }: ShownRecord): reado
   return responsesCut === 0 ? [] : [`${responsesCut} downloads of it were broken off.`];
 }
 
-export function summaryText({ manifests, tags, links, objects, uploads, repositories, bytes }: Summary): string {
-  return `In all ${manifests} manifests and ${tags} tags in ${repositories} repositories, ${links} links, ${objects} objects, ${bytesText(bytes)}; ${uploads} uploads are checked at their end.`;
+/** What becomes of a manifest that loses what held it. */
+function fateText(heldBy: string | undefined): string {
+  return heldBy === undefined ? 'goes by itself when its lease is over' : `stays: ${heldBy} keeps it`;
+}
+
+export function summaryText({
+  manifests,
+  tags,
+  links,
+  objects,
+  uploads,
+  repositories,
+  bytes,
+  consequences,
+}: Summary): string {
+  const besides = consequences === 0 ? '' : ` ${consequences} others lose what held them.`;
+  return `In all ${manifests} manifests and ${tags} tags in ${repositories} repositories, ${links} links, ${objects} objects, ${bytesText(bytes)}; ${uploads} uploads are checked at their end.${besides}`;
 }
 
 export function recordText(record: ShownRecord): string {

@@ -16,6 +16,7 @@ import * as policyApprovals from './queries/policy-approvals.ts';
 import * as prunedHours from './queries/pruned-hours.ts';
 import * as pruningPause from './queries/pruning-pause.ts';
 import * as purgeCheck from './queries/purge-check.ts';
+import * as purgeConsequences from './queries/purge-consequences.ts';
 import * as purgePlaces from './queries/purge-places.ts';
 import * as purgePlan from './queries/purge-plan.ts';
 import * as purgeRemovals from './queries/purge-removals.ts';
@@ -67,6 +68,7 @@ const files = {
   'pruned-hours': prunedHours,
   'pruning-pause': pruningPause,
   'purge-check': purgeCheck,
+  'purge-consequences': purgeConsequences,
   'purge-places': purgePlaces,
   'purge-plan': purgePlan,
   'purge-removals': purgeRemovals,

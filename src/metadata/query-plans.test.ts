@@ -336,6 +336,10 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'a page of the purges, in the order of the key',
     steps: ['SEARCH purge USING INTEGER PRIMARY KEY (rowid<?)'],
   },
+  'purge-consequences.consequencesAfter': {
+    reason: 'a page of what a purge has loosened, in the order of the key',
+    steps: ['SEARCH purge_consequence USING PRIMARY KEY (purge=? AND (kind,repo,digest,tag,of_digest)>(?,?,?,?,?))'],
+  },
   'purge-places.placesAfter': {
     reason: 'a page of the places of a purge, in the order of the key',
     steps: ['SEARCH purge_place USING PRIMARY KEY (purge=? AND (kind,repo,digest,name)>(?,?,?,?))'],
@@ -400,6 +404,7 @@ describe('a foreign key', () => {
       'manifest_blob(repo,manifest)',
       'manifest_child(repo,parent)',
       'manifest_child(repo,present_child)',
+      'purge_consequence(purge)',
       'purge_digest(purge)',
       'purge_place(purge)',
       'tag(repo,manifest)',

@@ -42,6 +42,7 @@ export interface Schema {
   purge: PurgeTable;
   purge_digest: PurgeDigestTable;
   purge_place: PurgePlaceTable;
+  purge_consequence: PurgeConsequenceTable;
 }
 
 /** A column that the database computes from others. */
@@ -229,6 +230,7 @@ export type EventKind =
   | 'purged'
   | 'purge.checked'
   | 'purge.lifted'
+  | 'purge.refused'
   | 'manifest.purged'
   | 'tag.purged'
   | 'link.purged';
@@ -513,4 +515,21 @@ export interface PurgePlaceTable {
   shredded_words: string | null;
   /** The repository while whoever pulls a manifest or a tag is told of the purge. */
   quarantined_repo: RepositoryName | null;
+}
+
+export type PurgeConsequenceKind = 'child' | 'referrer' | 'tag-about';
+
+/** What lost by a purge what had held it, and contains nothing of what was purged. */
+export interface PurgeConsequenceTable {
+  purge: number;
+  kind: PurgeConsequenceKind;
+  repo: RepositoryName;
+  /** A manifest; of a tag what it leads to. */
+  digest: Digest;
+  /** Empty for a manifest. */
+  tag: TagName | '';
+  /** What is gone: the index that listed it, or what it refers to. */
+  of_digest: Digest;
+  /** In words; NULL where nothing does, so that it goes. */
+  held_by: string | null;
 }

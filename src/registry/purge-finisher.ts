@@ -29,7 +29,9 @@ import type { MetadataStore } from '../metadata/store.ts';
 import { purgeActor } from './actor.ts';
 import type { Clock } from './clock.ts';
 import { recordEvent } from './events.ts';
+import type { Immutability } from './immutability.ts';
 import { checkPurge, type PurgeCheck } from './purge-check.ts';
+import { recordConsequences } from './purge-consequences.ts';
 import { type PurgeResult, shreddingOf, unreachedBy } from './purge-result.ts';
 import type { PullRecorder } from './pull-recorder.ts';
 import type { Responses } from './responses.ts';
@@ -55,6 +57,7 @@ export interface PurgeFinisherParts {
   readonly generation: Pick<StoreGeneration, 'beforeRemoval'>;
   readonly responses: Responses;
   readonly pulls: Pick<PullRecorder, 'flushQuietly'>;
+  readonly immutability: Immutability;
 }
 
 /**
@@ -144,6 +147,7 @@ export class PurgeFinisher {
 
     await pulls.flushQuietly();
     await this.#recordPulls(id);
+    await recordConsequences(this.#parts, id);
     const responsesCut = (await metadata.read(() => first(findPurge, { purge: id })))?.responses_cut ?? 0;
     const isCutAtLeast = this.#resumed.has(id);
     const shredding = isShredding ? shreddingOf(await Array.fromAsync(this.#places(id, 'object'))) : undefined;

@@ -8,7 +8,7 @@ import {
   plannedManifest,
   uploadsUnderWayAfter,
 } from '../metadata/queries/purge-plan.ts';
-import { allReferrersOf, trashedTagsOf } from '../metadata/queries/removals.ts';
+import { trashedTagsOf } from '../metadata/queries/removals.ts';
 import {
   leavingObjectsOfDigest,
   manifestAmong,
@@ -19,6 +19,7 @@ import {
 import type { ObjectState } from '../metadata/schema.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
+import { type Consequence, consequencesOf, type Loosened, loosenedBy } from './purge-consequences.ts';
 import type { Registry } from './registry.ts';
 
 /** Rows that one step reads. */
@@ -50,21 +51,22 @@ export type PlannedPlace =
       readonly digest: Digest;
       readonly isInTrash: boolean;
     }
-  /** It refers to one of the manifests and is not hit itself: it goes by itself, as nothing holds it then. */
-  | { readonly kind: 'referrer'; readonly repo: RepositoryName; readonly digest: Digest; readonly subject: Digest }
+  /** It contains nothing of it, and loses what held it. */
+  | Consequence
   /** Its content is compared when it ends. */
   | { readonly kind: 'upload'; readonly repo: RepositoryName; readonly id: string; readonly sizeBytes: number };
 
 /**
  * All that a purge of some digests would hit, as it stands now, a few at a time. Nothing is written. It costs what is
  * hit, and a probe of each repository for manifests of the digests; of the manifests that it has told of it remembers
- * the names, so as to tell of each once.
+ * the names, so as to tell of each once, and at the end what becomes of what those held.
  */
 export async function* purgePlan(
-  { metadata }: Registry,
+  { metadata, immutability }: Registry,
   digests: readonly Digest[],
 ): AsyncGenerator<readonly PlannedPlace[], void, undefined> {
   const seen = new Set<string>();
+  const loosened: Loosened[] = [];
   const read = <T>(operation: () => Operation<T>): Promise<T> => metadata.read(operation);
 
   async function* manifests(found: readonly Manifest[]): AsyncGenerator<readonly PlannedPlace[], void, undefined> {
@@ -74,7 +76,8 @@ export async function* purgePlan(
       const key = `${one.repo}@${one.manifest}`;
       if (seen.has(key)) continue;
       seen.add(key);
-      const { places, parents } = await read(() => ofManifest(one));
+      const { places, parents, loosened: lost } = await read(() => ofManifest(one));
+      loosened.push(...lost);
       yield places;
       waiting.push(...parents);
     }
@@ -117,6 +120,8 @@ export async function* purgePlan(
   )) {
     yield page.map(({ id, repo, offset_bytes: sizeBytes }) => ({ kind: 'upload', repo, id, sizeBytes }));
   }
+  const isHit = (repo: RepositoryName, digest: Digest): boolean => seen.has(`${repo}@${digest}`);
+  yield await consequencesOf({ metadata, immutability, isHit }, loosened);
 }
 
 interface Manifest {
@@ -129,15 +134,15 @@ function* objectPlaces(digest: Digest): Operation<readonly PlannedPlace[]> {
   return rows.map(({ oid, state, size_bytes: sizeBytes }) => ({ kind: 'object', digest, oid, state, sizeBytes }));
 }
 
-function* ofManifest({
-  repo,
-  manifest: digest,
-}: Manifest): Operation<{ readonly places: readonly PlannedPlace[]; readonly parents: readonly Manifest[] }> {
+function* ofManifest({ repo, manifest: digest }: Manifest): Operation<{
+  readonly places: readonly PlannedPlace[];
+  readonly parents: readonly Manifest[];
+  readonly loosened: readonly Loosened[];
+}> {
   const row = yield* first(plannedManifest, { repo, digest });
-  if (row === undefined) return { places: [], parents: [] };
+  if (row === undefined) return { places: [], parents: [], loosened: [] };
   const tags = yield* all(tagsOf, { repo, manifest: digest });
   const trashed = yield* all(trashedTagsOf, { repo, manifest: digest });
-  const referrers = yield* all(allReferrersOf, { repo, subject: digest });
   const parents = yield* all(parentsOf, { repo, child: digest });
   return {
     places: [
@@ -152,9 +157,9 @@ function* ofManifest({
       },
       ...tags.map(({ name: tag }) => ({ kind: 'tag', repo, tag, digest, isInTrash: false }) as const),
       ...trashed.map(({ name: tag }) => ({ kind: 'tag', repo, tag, digest, isInTrash: true }) as const),
-      ...referrers.map((referrer) => ({ kind: 'referrer', repo, digest: referrer.digest, subject: digest }) as const),
     ],
     parents: parents.map(({ parent }) => ({ repo, manifest: parent })),
+    loosened: yield* loosenedBy(repo, digest),
   };
 }
 

@@ -1,4 +1,5 @@
 import { all, change, type Operation } from '../metadata/operation.ts';
+import { loosenedManifests, subjectsOfTagsAbout } from '../metadata/queries/purge-consequences.ts';
 import {
   blobsOfPurge,
   childrenOfPurge,
@@ -15,16 +16,13 @@ import {
   manifestsOfPurge,
   pinsOfPurge,
   recordPlaceEvents,
-  referrersOfPurge,
   reviewLinksOfPurge,
   tagsOfPurge,
 } from '../metadata/queries/purge-removals.ts';
 import { deletePin } from '../metadata/queries/pins.ts';
 import { releaseManifest } from '../metadata/queries/removals.ts';
-import { tagsAmong } from '../metadata/queries/tags.ts';
 import { type Digest, parseDigest } from '../oci/digest.ts';
 import { parseTagName, type RepositoryName, type TagName } from '../oci/names.ts';
-import { subjectOfTag, tagsAbout } from '../oci/tags-about.ts';
 import type { Actor } from './actor.ts';
 import { recordEvent } from './events.ts';
 import { forgetIfEmpty } from './forget-repository.ts';
@@ -65,10 +63,7 @@ export function* takeAwayPlaces(registry: Registry, { id, digests, actor, now, r
   const tags = yield* all(tagsOfPurge, { purge: id });
   const links = yield* all(linksOfPurge, { purge: id });
   const children = yield* all(childrenOfPurge, { purge: id });
-  const released: readonly Place[] = [
-    ...children.map(({ repo, child }) => ({ repo, digest: child })),
-    ...(yield* all(referrersOfPurge, { purge: id })),
-  ];
+  const released = yield* all(loosenedManifests, { purge: id });
   if (keepsHistory(windows)) {
     for (const tag of tags) yield* rememberTagGone({ at: now, repo: tag.repo }, tag.name, tag);
     yield* rememberAll(manifests, { blobs: yield* all(blobsOfPurge, { purge: id }), children, now });
@@ -103,17 +98,17 @@ export function* takeAwayPlaces(registry: Registry, { id, digests, actor, now, r
     );
   }
 
-  const gone = new Set(manifests.map(keyOf));
-  const freed = new Map(released.map((each) => [keyOf(each), each]));
-  for (const [repo, ofRepository] of Map.groupBy(manifests, (manifest) => manifest.repo)) {
-    for (const digest of yield* subjectsOfTags(repo, ofRepository)) {
-      for (const each of yield* removeTagsAbout(repo, digest, { now, windows, quotas, immutability })) {
-        freed.set(keyOf({ repo, digest: each }), { repo, digest: each });
-      }
+  const freed = new Map<string, Place>(released.map((each) => [keyOf(each), each]));
+  const subjects = (yield* all(subjectsOfTagsAbout, { purge: id })).map(({ repo, of_digest: digest }) => ({
+    repo,
+    digest,
+  }));
+  for (const { repo, digest } of new Map(subjects.map((each) => [keyOf(each), each])).values()) {
+    for (const each of yield* removeTagsAbout(repo, digest, { now, windows, quotas, immutability })) {
+      freed.set(keyOf({ repo, digest: each }), { repo, digest: each });
     }
   }
-  for (const [key, { repo, digest }] of freed) {
-    if (gone.has(key)) continue;
+  for (const { repo, digest } of freed.values()) {
     yield* change(releaseManifest, { repo, digest, now, leaseUntil: now + windows.leaseMs });
     yield* reviewManifest(repo, digest, now);
   }
@@ -136,13 +131,6 @@ function* removePins(
     const pinned = { ...(tag !== undefined && { tag }), ...(digest !== undefined && { digest }) };
     yield* recordEvent({ at: now, kind: 'unpinned', repo, ...pinned, actor, reason });
   }
-}
-
-/** Those of some manifests of a repository that older clients keep something about, by tags. */
-function* subjectsOfTags(repo: RepositoryName, manifests: readonly Place[]): Operation<readonly Digest[]> {
-  const names = manifests.flatMap(({ digest }) => tagsAbout(digest));
-  const found = yield* all(tagsAmong, { repo, names });
-  return [...new Set(found.flatMap(({ name }) => subjectOfTag(name) ?? []))];
 }
 
 interface Contents {

@@ -1,4 +1,5 @@
 import { all, change, first, type Operation } from '../metadata/operation.ts';
+import { noteChildren, noteReferrers, noteTagsAbout } from '../metadata/queries/purge-consequences.ts';
 import {
   objectsLeftOf,
   placeIndexesLacking,
@@ -15,6 +16,7 @@ import { blockDigest, insertPurge, insertPurgeDigest } from '../metadata/queries
 import { uploadTimes } from '../metadata/queries/uploads.ts';
 import { deleteTask } from '../metadata/queries/tasks.ts';
 import type { Digest } from '../oci/digest.ts';
+import { suffixesOfTagsAbout } from '../oci/tags-about.ts';
 import type { Target } from '../oci/target.ts';
 import type { Actor } from './actor.ts';
 import { recordEvent } from './events.ts';
@@ -86,6 +88,9 @@ function* beginPurge(registry: Registry, request: PurgeRequest): Operation<Purge
   for (let found = 1; found > 0;) found = yield* change(placeParents, { purge: id });
   yield* change(placeTags, { purge: id });
   yield* change(placeTrashedTags, { purge: id });
+  yield* change(noteChildren, { purge: id });
+  yield* change(noteReferrers, { purge: id });
+  for (const suffix of suffixesOfTagsAbout) yield* change(noteTagsAbout, { purge: id, suffix });
 
   yield* takeAwayPlaces(registry, { id, digests: named, actor, now, reason: `purge ${id}: ${reason}` });
 

@@ -18,6 +18,7 @@ const tablesThatStay = new Set([
   'pruned_hour',
   'pull_history',
   'purge',
+  'purge_consequence',
   'purge_digest',
   'purge_place',
   'blocked',

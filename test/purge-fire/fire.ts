@@ -24,6 +24,7 @@ const tablesThatTell = new Set([
   'blocked',
   'event',
   'purge',
+  'purge_consequence',
   'purge_digest',
   'purge_place',
   'push_history',

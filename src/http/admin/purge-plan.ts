@@ -5,7 +5,7 @@ import { contentsOfImages } from '../../registry/purge-images.ts';
 import { type PlannedPlace, purgePlan } from '../../registry/purge-plan.ts';
 import { type AdminCall, linesEndpoint, nothing, timeText } from './endpoint.ts';
 import { isSharedOfImages, maxBodyBytes, named, sharedOfNothing } from './purge-named.ts';
-import { place } from './purge-shown.ts';
+import { place, shownConsequence } from './purge-shown.ts';
 
 const content = z.object({
   digest: z.string(),
@@ -31,6 +31,8 @@ const planLine = z.union([
       manifests: z.int(),
       tags: z.int(),
       uploads: z.int(),
+      /** What loses what held it. */
+      consequences: z.int(),
     }),
   }),
 ]);
@@ -81,6 +83,7 @@ async function* planLines(
     manifests: 0,
     tags: 0,
     uploads: 0,
+    consequences: 0,
   };
   const repositories = new Set<string>();
   for await (const places of purgePlan(registry, [...wanted])) {
@@ -96,7 +99,7 @@ async function* planLines(
   }
 
   function count(each: PlannedPlace): void {
-    if (each.kind !== 'object' && each.kind !== 'upload') repositories.add(each.repo);
+    if (each.kind === 'link' || each.kind === 'manifest' || each.kind === 'tag') repositories.add(each.repo);
     switch (each.kind) {
       case 'object':
         summary.objects++;
@@ -115,7 +118,10 @@ async function* planLines(
       case 'upload':
         summary.uploads++;
         return;
+      case 'child':
       case 'referrer':
+      case 'tag-about':
+        summary.consequences++;
     }
   }
 }
@@ -153,8 +159,10 @@ function plannedPlace(planned: PlannedPlace): z.input<typeof place> {
         tag: planned.tag,
         digest: planned.digest,
       };
+    case 'child':
     case 'referrer':
-      return { kind: planned.kind, repository: planned.repo, digest: planned.digest, subject: planned.subject };
+    case 'tag-about':
+      return shownConsequence(planned);
     case 'upload':
       return {
         kind: planned.kind,

@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import type { Consequence } from '../../registry/purge-consequences.ts';
 import type { PurgePlace, PurgeRecord } from '../../registry/purge-record.ts';
 import { time, timeText } from './endpoint.ts';
 
-/** Where something that is purged is, or was. */
+/** Where something that is purged is, or was; a `child`, `referrer` or `tag-about` contains none of it, and loses what held it. */
 export const place = z.object({
-  kind: z.enum(['object', 'link', 'manifest', 'tag', 'trashed-tag', 'referrer', 'upload']),
+  kind: z.enum(['object', 'link', 'manifest', 'tag', 'trashed-tag', 'upload', 'child', 'referrer', 'tag-about']),
   repository: z.string().optional(),
   digest: z.string().optional(),
   tag: z.string().optional(),
@@ -14,8 +15,12 @@ export const place = z.object({
   type: z.enum(['image', 'index']).optional(),
   /** How an object or a manifest stands. */
   state: z.enum(['pending', 'live', 'condemned', 'dead', 'trashed']).optional(),
-  /** Of a referrer. */
+  /** Of a child: what listed it. */
+  index: z.string().optional(),
+  /** Of a referrer, and a tag by which older clients keep one. */
   subject: z.string().optional(),
+  /** Of those three: what keeps it, in words; else it goes, a tag with what is purged, the others when their lease is over. */
+  heldBy: z.string().optional(),
   /** Of a manifest and its tags: it is not purged itself, but needs what is. */
   breaks: z.literal(true).optional(),
   sizeBytes: z.int().optional(),
@@ -129,5 +134,17 @@ export function shownPlace(
     ...(pulledAt !== null && { lastPulledAt: timeText(pulledAt) }),
     ...(pulls !== null && { pulls }),
     ...(outcome !== null && words !== null && { shredded: { outcome, words } }),
+  };
+}
+
+export function shownConsequence(consequence: Consequence): z.input<typeof place> {
+  const { kind, repo: repository, digest: each, of, heldBy } = consequence;
+  return {
+    kind,
+    repository,
+    digest: each,
+    ...(consequence.kind === 'tag-about' && { tag: consequence.tag }),
+    ...(kind === 'child' ? { index: of } : { subject: of }),
+    ...(heldBy !== undefined && { heldBy }),
   };
 }

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { targetText, type Target } from '../../oci/target.ts';
 import { purge } from '../../registry/purge.ts';
+import { recordedConsequences } from '../../registry/purge-consequences.ts';
 import { liftPurge } from '../../registry/purge-lift.ts';
 import { placesOfPurge, purgeRecord, purgeRecords } from '../../registry/purge-record.ts';
 import type { Problem } from '../errors.ts';
 import { type AdminCall, endpoint, linesEndpoint, nothing, pageLength, reasonText } from './endpoint.ts';
 import { digest, isSharedOfImages, maxBodyBytes, mostAtOnce, named, sharedOfNothing } from './purge-named.ts';
-import { place, record, shownPlace, shownRecord } from './purge-shown.ts';
+import { place, record, shownConsequence, shownPlace, shownRecord } from './purge-shown.ts';
 
 const reason = reasonText('say why: a purge needs a reason');
 
@@ -74,7 +75,8 @@ export const showPlaces = linesEndpoint({
   method: 'GET',
   path: '/purges/places',
   action: 'purge',
-  summary: 'Each place in which a purge has found what it was for, in a line of its own.',
+  summary:
+    'Each place in which a purge has found what it was for, in a line of its own, and then what lost by it what had held it.',
   query: z.strictObject({ id: purgeNumber }),
   body: nothing,
   line: place,
@@ -88,6 +90,8 @@ async function* placeLines(
   const found = await purgeRecord(registry, id);
   const purged = new Set<string>(found?.digests.map((each) => each.digest));
   for await (const page of placesOfPurge(registry, id)) for (const each of page) yield shownPlace(each, purged);
+  for await (const page of recordedConsequences(registry.metadata, id))
+    for (const each of page) yield shownConsequence(each);
 }
 
 export const liftThePurge = endpoint({

@@ -15,6 +15,7 @@ import { credentials } from './0014-credentials.ts';
 import { audit } from './0015-audit.ts';
 import { purges } from './0016-purge.ts';
 import { purgesToldInFull } from './0017-purges-told-in-full.ts';
+import { purgeConsequences } from './0018-purge-consequences.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -36,4 +37,5 @@ export const migrations: readonly Migration[] = [
   audit,
   purges,
   purgesToldInFull,
+  purgeConsequences,
 ];

@@ -144,18 +144,6 @@ export const reviewLinksOfPurge = query<{ purge: number; now: number }>()(({ db,
     ),
 );
 
-/** What refers to them. */
-export const referrersOfPurge = query<{ purge: number }>()(({ db, p }) =>
-  db
-    .selectFrom('purge_place as place')
-    .innerJoin('manifest', (join) =>
-      join.onRef('manifest.repo', '=', 'place.repo').onRef('manifest.subject', '=', 'place.digest'),
-    )
-    .select(['manifest.repo', 'manifest.digest'])
-    .where('place.purge', '=', p('purge'))
-    .where('place.kind', '=', 'manifest'),
-);
-
 /** The pins of the manifests and tags that it takes away. */
 export const pinsOfPurge = query<{ purge: number }>()(({ db, p }) =>
   db

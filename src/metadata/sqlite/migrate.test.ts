@@ -81,6 +81,7 @@ describe('a database', () => {
       'pruning_pause',
       'pull_history',
       'purge',
+      'purge_consequence',
       'purge_digest',
       'purge_place',
       'push_history',
