@@ -1,6 +1,7 @@
 import type { AccessControl } from './access/access-control.ts';
 import type { TokenService } from './credentials/tokens/token-service.ts';
 import type { AccessDenial } from './audit/access-denials.ts';
+import type { PurgeRefusal } from './audit/purge-refusals.ts';
 import type { Config } from './config/schema.ts';
 import { formatListenAddress, type ListenAddress } from './config/listen-address.ts';
 import type { AdminParts } from './http/admin/endpoint.ts';
@@ -23,6 +24,7 @@ export interface Served {
   /** Undefined where the registry gives no tokens. */
   readonly tokens: TokenService | undefined;
   readonly onDenied: (denial: AccessDenial) => void;
+  readonly onKeptOut: (refusal: PurgeRefusal) => void;
   readonly answer: HttpCalls['answer'] | undefined;
   /** Undefined where the configuration asks for no TLS. */
   readonly certificate: ServerCertificate | undefined;

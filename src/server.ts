@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { AccessRules } from './access/rule.ts';
 import { AdminAccess } from './admin-access.ts';
 import { AccessDenials } from './audit/access-denials.ts';
+import { PurgeRefusals } from './audit/purge-refusals.ts';
 import { AuditFile, type AuditFileParts } from './audit/audit-file.ts';
 import { EventFeed } from './audit/event-feed.ts';
 import { type ConfiguredRules, putRulesInForce } from './audit/rules-in-force.ts';
@@ -206,6 +207,7 @@ async function serve(
   const { policy, passwords } = logins;
   const tokens = openTokens({ config, metadata, clock, log, policy, passwords, issuers });
   const denials = new AccessDenials({ metadata, clock, log });
+  const purgeRefusals = new PurgeRefusals({ metadata, clock, log });
   const access = accessControlOf(logins, {
     // Where everything is open, there is nothing to log in for.
     authenticators: logins.isOpen ? [] : tokens.authenticators,
@@ -241,6 +243,7 @@ async function serve(
     admin,
     access,
     onDenied: denials.record.bind(denials),
+    onKeptOut: purgeRefusals.record.bind(purgeRefusals),
     tokens: access.isOpen ? undefined : tokens.service,
     answer: syncs?.answer,
     certificate,
@@ -286,7 +289,7 @@ async function serve(
       await Promise.all([looked, collected, storage.stop(), reports.stop()]);
       await registry.pulls.stop();
       await registry.purges.stop();
-      await Promise.all([registry.reclaimer.idle(), refusals.idle(), denials.stop()]);
+      await Promise.all([registry.reclaimer.idle(), refusals.idle(), denials.stop(), purgeRefusals.stop()]);
       await auditFile?.stop();
       await stores.close();
     },

@@ -145,6 +145,7 @@ async function withinProcess(
         requestActor({ who: 'admin', identity: 'operator', address: undefined, userAgent, requestId: undefined }),
       onReceived: undefined,
       noteDenial: () => undefined,
+      noteKeptOut: () => undefined,
       sends: () => undefined,
       allowSlowAnswer: () => undefined,
       admin: {

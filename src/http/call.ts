@@ -3,6 +3,7 @@ import type { Identity } from '../access/identity.ts';
 import type { Rights } from '../access/rights.ts';
 import type { Action } from '../access/action.ts';
 import type { Actor } from '../registry/actor.ts';
+import type { Purged } from '../registry/purged.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { SentContent } from '../registry/responses.ts';
 import type { RepositoryName } from '../oci/names.ts';
@@ -36,6 +37,8 @@ export interface Call {
   readonly onReceived: ((bytes: number) => void) | undefined;
   /** Has it written down that it may not do something, and why. */
   noteDenial(action: Action, repo: RepositoryName | undefined, reason: string): void;
+  /** Has it written down that what it has pushed is kept out. */
+  noteKeptOut(repo: RepositoryName, purged: Purged): void;
   /** The answer sends the bytes of a blob or a manifest, and can be broken off when that is purged. */
   sends(sent: SentContent): void;
   /** Gives the answer more time than an idle connection has. */

@@ -4,6 +4,7 @@ import { anonymous, type Identity, identityKey, identityText } from '../access/i
 import { IssuerUnreachableError } from '../credentials/issuers/unreachable.ts';
 import type { TokenService } from '../credentials/tokens/token-service.ts';
 import type { AccessDenial } from '../audit/access-denials.ts';
+import type { PurgeRefusal } from '../audit/purge-refusals.ts';
 import type { Log } from '../log/log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { machineFailureOf } from '../registry/failures.ts';
@@ -52,6 +53,8 @@ export interface HttpOptions {
   readonly tokens?: TokenService | undefined;
   /** Is told what somebody may not do; nobody is where it is left out. */
   readonly onDenied?: ((denial: AccessDenial) => void) | undefined;
+  /** Is told of each push that was refused for a purge. */
+  readonly onKeptOut?: ((refusal: PurgeRefusal) => void) | undefined;
   readonly trustedProxies: readonly string[];
   readonly idleTimeoutMs: number;
   /** Which requests are logged. */
@@ -171,6 +174,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
         }),
       onReceived: 'end' in admitted ? admitted.onReceived : undefined,
       noteDenial: (action, repo, reason) => options.onDenied?.({ actor: call.actor(), action, repo, reason }),
+      noteKeptOut: (repo, purged) => options.onKeptOut?.({ actor: call.actor(), repo, purged }),
       sends(sent) {
         const isHandedOver = (): boolean => bun.requestIP(request) === null;
         registry.responses.begin(

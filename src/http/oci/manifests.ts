@@ -214,6 +214,7 @@ function putProblem(
       };
     }
     case 'blocked':
+      call.noteKeptOut(repo, outcome.purged);
       return purgedProblem(outcome.purged);
   }
 }

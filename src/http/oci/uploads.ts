@@ -90,6 +90,7 @@ async function tryMount(
     case 'over-quota':
       return refuse(call, overQuotaProblem(call, repo, mounted.over));
     case 'blocked':
+      call.noteKeptOut(repo, mounted.purged);
       return refuse(call, purgedProblem(mounted.purged));
     case 'impossible':
       return undefined;
@@ -202,6 +203,7 @@ function closed(
         detail: { expected: digest, actual: outcome.actual, sizeBytes: outcome.sizeBytes },
       });
     case 'blocked':
+      call.noteKeptOut(repo, outcome.purged);
       return refuse(call, purgedProblem(outcome.purged));
     default:
       return refuse(call, problemOf(outcome));
