@@ -120,6 +120,7 @@ export function recordText(record: ShownRecord): string {
             : `At ${checkedAt} this was left:`,
         ]),
     ...checks.flatMap(({ where, found }) => found.map((each) => `  ${where}: ${each}`)),
+    ...(record.pullsKnown === undefined ? [] : [`Who pulled it: ${record.pullsKnown}`]),
     ...(unreached.length === 0 ? [] : ['What it could not reach:', ...unreached.map((each) => `  ${each}`)]),
   ].join('\n');
 }

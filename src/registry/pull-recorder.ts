@@ -2,6 +2,7 @@ import type { Log } from '../log/log.ts';
 import { change, type Operation } from '../metadata/operation.ts';
 import { addPulls } from '../metadata/queries/history.ts';
 import { recordManifestPull } from '../metadata/queries/manifests.ts';
+import { recordPurgedPull } from '../metadata/queries/purge-places.ts';
 import { recordTagPull } from '../metadata/queries/tags.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -180,8 +181,12 @@ function* writePulls(pulls: readonly CountedPulls[], { scope, keepsHistory, now 
   for (const { pulled, at, pulls: count } of pulls) {
     const { repo, digest, tag } = pulled;
     if (keepsHistory) yield* change(addPulls, { repo, digest, tag: tag ?? '', day: dayOf(at), pulls: count, at });
-    yield* change(recordManifestPull, { repo, digest, at });
+    const isHere = (yield* change(recordManifestPull, { repo, digest, at })) > 0;
     if (tag !== undefined) yield* change(recordTagPull, { repo, name: tag, manifest: digest, at });
+    if (isHere) continue;
+    // Whoever pulled what was purged meanwhile is told in its record.
+    yield* change(recordPurgedPull, { repo, digest, name: '', at });
+    if (tag !== undefined) yield* change(recordPurgedPull, { repo, digest, name: tag, at });
   }
   for (const repo of new Set(pulls.map(({ pulled }) => pulled.repo))) {
     if (scope.heedsPulls(repo)) yield* reviewRepository(scope, repo, 'grown', now);

@@ -32,7 +32,7 @@ import { recordEvent } from './events.ts';
 import type { Immutability } from './immutability.ts';
 import { checkPurge, type PurgeCheck } from './purge-check.ts';
 import { recordConsequences } from './purge-consequences.ts';
-import { type PurgeResult, shreddingOf, unreachedBy } from './purge-result.ts';
+import { type PurgeResult, pullsKnown, shreddingOf, unreachedBy } from './purge-result.ts';
 import type { PullRecorder } from './pull-recorder.ts';
 import type { Responses } from './responses.ts';
 import { DatabaseOutdatedError, type StoreGeneration } from './store-generation.ts';
@@ -146,7 +146,7 @@ export class PurgeFinisher {
     }
 
     await pulls.flushQuietly();
-    await this.#recordPulls(id);
+    const days = await this.#recordPulls(id);
     await recordConsequences(this.#parts, id);
     const responsesCut = (await metadata.read(() => first(findPurge, { purge: id })))?.responses_cut ?? 0;
     const isCutAtLeast = this.#resumed.has(id);
@@ -159,6 +159,7 @@ export class PurgeFinisher {
       responsesCut,
       isCutAtLeast,
       ...(shredding !== undefined && { shredding }),
+      pullsKnown: pullsKnown(days.length === 0 ? undefined : Number(days[0])),
       checks: checks.map(({ where, found }) => ({ where, found: [...found] })),
       unreached: [...unreachedBy({ responsesCut, isCutAtLeast, mayBeInLog, quarantined, openUploads })],
     };
@@ -319,11 +320,11 @@ export class PurgeFinisher {
     return names;
   }
 
-  /** How often what was purged had been pulled, of what the history of pulls still has. */
-  async #recordPulls(purge: number): Promise<void> {
+  /** How often what was purged had been pulled, of what the history of pulls still has. @returns the days that it has */
+  async #recordPulls(purge: number): Promise<readonly string[]> {
     const { metadata } = this.#parts;
     const days = await metadata.read(daysOfPulls);
-    if (days.length === 0) return;
+    if (days.length === 0) return days;
     for await (const { repo, digest } of this.#places(purge, 'manifest')) {
       if (repo === '' || digest === '') continue;
       const found = await metadata.read(() => first(pullsOnDays, { repo, digest, days }));
@@ -331,6 +332,7 @@ export class PurgeFinisher {
       if (pulls === null) continue;
       await metadata.writeUnsynced(() => change(recordPlacePulls, { purge, repo, digest, pulls, lastAt }));
     }
+    return days;
   }
 
   async *#places(purge: number, kind: PurgePlaceTable['kind']): AsyncGenerator<PurgePlaceTable, void, undefined> {

@@ -21,6 +21,8 @@ export const purgeResult = z.object({
    */
   isLogEmptied: z.boolean().optional(),
   checks: z.array(z.object({ where: z.string(), found: z.array(z.string()) })),
+  /** What is known of who pulled it, in words; records from before it was said have none. */
+  pullsKnown: z.string().optional(),
   /** What the purge could not reach, in words. */
   unreached: z.array(z.string()),
 });
@@ -60,6 +62,18 @@ export interface Reach {
   /** Damaged copies that fsck has put aside, of whatever blobs. */
   readonly quarantined: number;
   readonly openUploads: number;
+}
+
+/** @param firstDay the first day of which pulls are remembered, in days since 1970; undefined where none is */
+export function pullsKnown(firstDay: number | undefined): string {
+  const counts = 'Downloads of a blob alone are not counted, nor pulls that a retention policy does not count.';
+  const who =
+    "Who pulled is not kept: addresses are in the server's log, where it has each request (log.requests: all).";
+  if (firstDay === undefined) {
+    return `How often it was pulled is not known: no pulls are remembered (pulls.history). A manifest or tag without a time was not pulled since it was pushed, as far as that was counted. ${counts} ${who}`;
+  }
+  const since = new Date(firstDay * 86_400_000).toISOString().slice(0, 10);
+  return `Pulls of manifests, by tag or digest, are counted since ${since} (pulls.history). ${counts} ${who}`;
 }
 
 /** What no purge of this registry can reach, said of each for itself. */

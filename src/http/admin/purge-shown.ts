@@ -61,6 +61,8 @@ export const record = z.object({
   /** Whether there may have been more. */
   isCutAtLeast: z.boolean().optional(),
   shredding: z.object({ isDone: z.boolean(), words: z.string() }).optional(),
+  /** What is known of who pulled it before, in words. */
+  pullsKnown: z.string().optional(),
   unreached: z.array(z.string()).optional(),
 });
 
@@ -99,6 +101,7 @@ export function shownRecord({
       responsesCut: result.responsesCut,
       ...(result.isCutAtLeast && { isCutAtLeast: true }),
       unreached: result.unreached,
+      ...(result.pullsKnown !== undefined && { pullsKnown: result.pullsKnown }),
       ...(result.shredding !== undefined && { shredding: result.shredding }),
     }),
   };

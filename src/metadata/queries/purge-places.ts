@@ -357,6 +357,19 @@ export const pullsOnDays = query<{ repo: RepositoryName; digest: Digest; days: r
       .select(({ fn }) => [fn.sum<number | null>('pulls').as('pulls'), fn.max('last_at').as('last_at')]),
 );
 
+/** A pull of a manifest, or of a tag, that was written down only when a purge had taken it. */
+export const recordPurgedPull = query<{ repo: RepositoryName; digest: Digest; name: TagName | ''; at: number }>()(
+  ({ db, p, dialect }) =>
+    db
+      .updateTable('purge_place')
+      .set(({ ref, fn }) => ({
+        last_pulled_at: dialect.greatest(fn.coalesce(ref('last_pulled_at'), p('at')), p('at')),
+      }))
+      .where('quarantined_repo', '=', p('repo'))
+      .where('name', '=', p('name'))
+      .where('digest', '=', p('digest')),
+);
+
 /** Writes down how often a manifest that was purged had been pulled. */
 export const recordPlacePulls = query<{
   purge: number;
