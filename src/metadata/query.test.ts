@@ -44,6 +44,7 @@ const knownConstants = new Set<unknown>([
   'link',
   'upload',
   'trashed-tag',
+  'removed',
   'child',
   'referrer',
   'tag-about',

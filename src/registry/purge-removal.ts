@@ -16,6 +16,7 @@ import {
   manifestsOfPurge,
   pinsOfPurge,
   recordPlaceEvents,
+  rememberTagsOfPurge,
   reviewLinksOfPurge,
   tagsOfPurge,
 } from '../metadata/queries/purge-removals.ts';
@@ -26,7 +27,7 @@ import { parseTagName, type RepositoryName, type TagName } from '../oci/names.ts
 import type { Actor } from './actor.ts';
 import { recordEvent } from './events.ts';
 import { forgetIfEmpty } from './forget-repository.ts';
-import { keepsHistory, type ManifestBefore, rememberRemains, rememberTagGone } from './history.ts';
+import { keepsHistory, type ManifestBefore, rememberRemains } from './history.ts';
 import { uncountLink, uncountTags } from './quota-usage.ts';
 import type { Registry } from './registry.ts';
 import { removeTagsAbout } from './remove-tags-about.ts';
@@ -65,7 +66,7 @@ export function* takeAwayPlaces(registry: Registry, { id, digests, actor, now, r
   const children = yield* all(childrenOfPurge, { purge: id });
   const released = yield* all(loosenedManifests, { purge: id });
   if (keepsHistory(windows)) {
-    for (const tag of tags) yield* rememberTagGone({ at: now, repo: tag.repo }, tag.name, tag);
+    yield* change(rememberTagsOfPurge, { purge: id, at: now });
     yield* rememberAll(manifests, { blobs: yield* all(blobsOfPurge, { purge: id }), children, now });
   }
   const { text, ...who } = actor;

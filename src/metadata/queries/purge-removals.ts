@@ -57,9 +57,31 @@ export const tagsOfPurge = query<{ purge: number }>()(({ db, p }) =>
   db
     .selectFrom('purge_place as place')
     .innerJoin('tag', (join) => join.onRef('tag.repo', '=', 'place.repo').onRef('tag.name', '=', 'place.name'))
-    .select(['tag.repo', 'tag.name', 'tag.manifest', 'tag.pushed_at', 'tag.moved_at'])
+    .select(['tag.repo', 'tag.name'])
     .where('place.purge', '=', p('purge'))
     .where('place.kind', '=', 'tag'),
+);
+
+/** Remembers the tags that it takes away as removed, as `rememberTagGone` does with one. */
+export const rememberTagsOfPurge = query<{ purge: number; at: number }>()(({ db, p }) =>
+  db
+    .insertInto('push_history')
+    .columns(['at', 'repo', 'tag', 'what', 'digest', 'was_pushed_at', 'was_tagged_at'])
+    .expression(({ selectFrom }) =>
+      selectFrom('purge_place as place')
+        .innerJoin('tag', (join) => join.onRef('tag.repo', '=', 'place.repo').onRef('tag.name', '=', 'place.name'))
+        .select(({ ref }) => [
+          sql<number>`${p('at')}`.as('at'),
+          ref('tag.repo').as('repo'),
+          ref('tag.name').as('tag'),
+          sql<'removed'>`${'removed'}`.as('what'),
+          ref('tag.manifest').as('digest'),
+          ref('tag.pushed_at').as('was_pushed_at'),
+          ref('tag.moved_at').as('was_tagged_at'),
+        ])
+        .where('place.purge', '=', p('purge'))
+        .where('place.kind', '=', 'tag'),
+    ),
 );
 
 /** The links that it takes away. */
