@@ -51,7 +51,9 @@ async function measure(): Promise<boolean> {
   const secrets: Secret[] = [];
   // One to begin with, in a program that has just been started; then those that count, one overwritten, one by command.
   for (let number = 0; number < rounds + 3; number += 1) {
-    secrets.push(await addSecret(directory, number, { sizeBytes: mebibytes * mebibyte, users, images }));
+    secrets.push(
+      await addSecret(directory, number, { sizeBytes: mebibytes * mebibyte, users, images, secrets: rounds + 3 }),
+    );
   }
   const times = new Map<string, number>();
   const note = (what: string): void => {

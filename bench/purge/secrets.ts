@@ -6,8 +6,6 @@ import { imageOf } from '../collect/filled-directory.ts';
 
 const mebibyte = 1024 * 1024;
 const pieceBytes = 8 * mebibyte;
-/** So that the images of two blobs are never the same. */
-const imagesBetween = 10;
 
 /** A blob that many images of a filled directory have as a further layer. */
 export interface Secret {
@@ -19,12 +17,17 @@ export interface Secret {
  * Adds a blob to a directory that nobody serves: its file, synced, its rows, and those of the images that use it, half of
  * which lie in one repository, the others in as many as there are.
  *
- * @param number which one; each has images of its own
+ * @param number which one of `secrets`; each has images of its own
  */
 export async function addSecret(
   directory: string,
   number: number,
-  { sizeBytes, users, images }: { readonly sizeBytes: number; readonly users: number; readonly images: number },
+  {
+    sizeBytes,
+    users,
+    images,
+    secrets: count,
+  }: { readonly sizeBytes: number; readonly users: number; readonly images: number; readonly secrets: number },
 ): Promise<Secret> {
   const oid = `5e${randomBytes(15).toString('hex')}`;
   const digest = `sha256:d${number.toString(16).padStart(15, '0')}${'0123456789abcdef'.repeat(3)}`;
@@ -34,6 +37,9 @@ export async function addSecret(
   const run = (sql: string, ...values: SQLQueryBindings[]): void => {
     database.query<unknown, SQLQueryBindings[]>(sql).run(...values);
   };
+  // So that the images of two blobs are never the same.
+  const imagesBetween = Math.floor(images / users / count);
+  if (imagesBetween < 2) throw new Error(`${images} images are too few for ${count} blobs with ${users} users each`);
   database.transaction(() => {
     run(`insert into object (oid, digest, size_bytes, state) values (?, ?, ?, 'live')`, oid, digest, sizeBytes);
     const repositories = new Set<string>();

@@ -9,8 +9,12 @@ export async function printedRecord(admin: AdminClient, id: string | undefined):
   const places = () => admin.listen(showPlaces, { query: { id } });
   return {
     async *text() {
-      yield `${recordText(record)}\nWhere it was:\n`;
-      for await (const place of places()) yield `${placeText(place)}\n`;
+      yield `${recordText(record)}\n`;
+      let heading = 'Where it was:\n';
+      for await (const place of places()) {
+        yield `${heading}${placeText(place)}\n`;
+        heading = '';
+      }
     },
     async *json() {
       const fields = Object.entries(record).map(

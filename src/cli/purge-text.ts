@@ -78,6 +78,11 @@ function cutText({ responsesCut = 0, isCutAtLeast = false }: ShownRecord): reado
   return responsesCut === 0 ? [] : [`${responsesCut} downloads of it were broken off.`];
 }
 
+/** It may be on its way, or come later. */
+function nothingIsHere(uploads: number): string {
+  return `Nothing of it is here. It is kept out all the same; ${uploads} uploads are checked at their end.`;
+}
+
 /** What becomes of a manifest that loses what held it. */
 function fateText(heldBy: string | undefined): string {
   return heldBy === undefined ? 'goes by itself when its lease is over' : `stays: ${heldBy} keeps it`;
@@ -93,6 +98,7 @@ export function summaryText({
   bytes,
   consequences,
 }: Summary): string {
+  if (manifests + tags + links + objects === 0) return nothingIsHere(uploads);
   const besides = consequences === 0 ? '' : ` ${consequences} others lose what held them.`;
   return `In all ${manifests} manifests and ${tags} tags in ${repositories} repositories, ${links} links, ${objects} objects, ${bytesText(bytes)}; ${uploads} uploads are checked at their end.${besides}`;
 }

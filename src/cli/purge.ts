@@ -6,8 +6,10 @@ import type { ShownRecord } from '../http/admin/purge-shown.ts';
 import type { AdminClient } from './admin-client.ts';
 import { adminCommand, type Given } from './admin-command.ts';
 import type { CommandDefinition } from './command-definition.ts';
+import { quote } from '../oci/quote.ts';
 import { exitCodes } from './exit-codes.ts';
 import { type Printed, listed as listing, pagesOf, printed } from './printed.ts';
+import { namingProblem } from './purge-named.ts';
 import { contentText, placeText, recordText, summaryText } from './purge-text.ts';
 import { printedRecord } from './purge-show.ts';
 import { timeText } from './table.ts';
@@ -30,7 +32,11 @@ export const definePurge: CommandDefinition = (command, end) => {
   adminCommand(command, end, async (admin, given) => printedPurge(admin, given));
 
   const show = command.command('show <id>').description('show the record of a purge, with each place that it had');
-  adminCommand(show, end, async (admin, { args: [id] }) => await printedRecord(admin, id));
+  adminCommand(show, end, async (admin, { args: [id = ''] }) => {
+    if (/^[1-9]\d*$/.test(id)) return await printedRecord(admin, id);
+    const error = `${quote(id)} is not the number of a purge: "wherry purge list" shows those that there are`;
+    return printed({ error }, error, exitCodes.usage);
+  });
 
   const list = command.command('list').description('list the purges, the newest first');
   adminCommand(list, end, async (admin, { progress }) => {
@@ -87,6 +93,8 @@ function printedPurge(admin: AdminClient, { args, flags }: Given): Printed {
   /** What keeps it from acting, beside a person. */
   function misses(): string | undefined {
     if (args.length === 0 && manifest === undefined) return 'name a digest, or an image with --manifest';
+    const problem = namingProblem(args, manifest);
+    if (problem !== undefined) return problem;
     if (shared === true && manifest === undefined) {
       return '--shared is about the image of --manifest; a digest is purged whatever needs it';
     }

@@ -75,6 +75,9 @@ function digestFromHex(algorithm: DigestAlgorithm, hex: string): Digest {
 export function describeDigestProblem(text: string): string {
   const colon = text.indexOf(':');
   if (colon === -1) {
+    if (/^[0-9a-f]+$/.test(text) && text.length === hexDigits.sha256) {
+      return `${quote(text)} is not a digest, its algorithm is missing: write sha256:${text}`;
+    }
     return `${quote(text)} is not a digest: expected an algorithm, a colon and the hash, such as sha256:<64 hexadecimal digits>`;
   }
   const algorithm = text.slice(0, colon);

@@ -63,9 +63,47 @@ describe.each(['a server that runs', 'no server'])('wherry purge, with %s,', (ki
       expect(refused.code).toBe(2);
       expect(refused.out).toStartWith('nothing was purged: ');
     }
-    expect(await run('nothing', '--why', 'x')).toMatchObject({ code: 1, out: '' });
-    expect(await run('--manifest', `${repo}:missing`, '--why', 'x')).toMatchObject({ code: 1 });
+    expect(await run('--manifest', `${repo}:missing`, '--why', 'x')).toMatchObject({
+      code: 1,
+      out: `there is no ${repo}:missing: nothing was purged\n`,
+    });
     expect(await run('list')).toMatchObject({ out: 'Nothing was ever purged.\n' });
+  });
+
+  test('says of what is typed wrong what to write instead, and changes nothing', async () => {
+    const { registry, image, secret, run } = await prepared();
+    await using _ = registry;
+    const hash = secret.slice('sha256:'.length);
+    const wrong: readonly (readonly [readonly string[], string])[] = [
+      [[hash], `its algorithm is missing: write sha256:${hash}`],
+      [[secret.toUpperCase()], 'in lower case'],
+      [[secret.slice(0, -1)], 'this one has 63'],
+      [[`${repo}:leaking`], `names an image: purge it with --manifest ${repo}:leaking`],
+      [[`${repo}@${image.digest}`], `purge it with --manifest ${repo}@${image.digest}`],
+      [['shw', '1'], '"shw" is not a digest'],
+      [['--manifest', repo], `name an image of it, ${repo}:TAG or ${repo}@DIGEST`],
+      [['--manifest', image.digest], 'without --manifest the digest is purged wherever it is'],
+      [['--manifest', `${repo}@${hash}`], `write sha256:${hash}`],
+    ];
+    for (const [args, hint] of wrong) {
+      const refused = await run(...args, '--why', 'x');
+      expect(refused).toMatchObject({ err: '', code: 2 });
+      expect(refused.out).toStartWith('nothing was purged: ');
+      expect(refused.out).toContain(hint);
+    }
+    const shown = await run('show', 'all');
+    expect(shown.code).toBe(2);
+    expect(shown.out).toContain('wherry purge list');
+    expect(await run('list')).toMatchObject({ out: 'Nothing was ever purged.\n' });
+  });
+
+  test('keeps out what was never here, and says that nothing of it is', async () => {
+    const { registry, run } = await prepared();
+    await using _ = registry;
+    const purged = await run(digestOf(freshBytes()), '--why', 'it may come');
+    expect(purged).toMatchObject({ err: '', code: 0 });
+    expect(purged.out).toContain('Nothing of it is here. It is kept out all the same');
+    expect(purged.out).toContain('is kept out\n');
   });
 
   test('takes an image, and says so to a program', async () => {

@@ -67,12 +67,12 @@ async function* planLines(
   const found = await registry.metadata.read(() => contentsOfImages({ images, digests, withShared }));
   if (found.outcome === 'unknown') {
     yield { unknownImage: targetText(found.target) };
-  } else {
-    for (const { digest: each, kind, sharedWith, isTaken } of found.contents) {
-      if (isTaken) wanted.add(each);
-      const other = sharedWith === undefined ? {} : { sharedWith: targetText(sharedWith) };
-      yield { content: { digest: each, kind, ...other, isTaken } };
-    }
+    return;
+  }
+  for (const { digest: each, kind, sharedWith, isTaken } of found.contents) {
+    if (isTaken) wanted.add(each);
+    const other = sharedWith === undefined ? {} : { sharedWith: targetText(sharedWith) };
+    yield { content: { digest: each, kind, ...other, isTaken } };
   }
   const summary = {
     digests: wanted.size,

@@ -42,7 +42,10 @@ export const purgeNow = endpoint({
   },
 });
 
-const purgeNumber = z.coerce.number<string>().int().min(1);
+const purgeNumber = z.coerce
+  .number<string>('the number of a purge, please: GET /admin/v1/purges lists them')
+  .int()
+  .min(1);
 
 export const listPurges = endpoint({
   method: 'GET',
