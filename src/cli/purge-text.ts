@@ -3,15 +3,24 @@ import type { ShownPlace, ShownRecord } from '../http/admin/purge-shown.ts';
 import { bytesText, timeText } from './table.ts';
 
 type Content = Extract<PlanLine, { readonly content: unknown }>['content'];
+type Unknown = Extract<PlanLine, { readonly unknownImage: unknown }>;
 type Summary = Extract<PlanLine, { readonly summary: unknown }>['summary'];
 
 /** What is to be purged of an image, or was named. */
-export function contentText({ digest, kind, sharedWith, isTaken }: Content): string {
+export function contentText({ digest, kind, sharedWith, isTaken, purge }: Content): string {
   const what = kind === 'digest' ? digest : `${kind} ${digest}`;
-  if (sharedWith === undefined) return `to be purged: ${what}`;
+  const already = purge === undefined ? '' : `, which purge ${purge} keeps out already`;
+  if (sharedWith === undefined) return `to be purged: ${what}${already}`;
   return isTaken
     ? `to be purged: ${what}, which ${sharedWith} needs too`
     : `kept: ${what}, which ${sharedWith} needs too (--shared takes it)`;
+}
+
+/** An image that was named and is not here. */
+export function unknownText({ unknownImage, purge }: Unknown): string {
+  return purge === undefined
+    ? `there is no ${unknownImage}`
+    : `there is no ${unknownImage} any more, purge ${purge} has taken it ("wherry purge show ${purge}")`;
 }
 
 export function placeText({

@@ -10,7 +10,7 @@ import { quote } from '../oci/quote.ts';
 import { exitCodes } from './exit-codes.ts';
 import { type Printed, listed as listing, pagesOf, printed } from './printed.ts';
 import { namingProblem } from './purge-named.ts';
-import { contentText, placeText, recordText, summaryText } from './purge-text.ts';
+import { contentText, placeText, recordText, summaryText, unknownText } from './purge-text.ts';
 import { printedRecord } from './purge-show.ts';
 import { timeText } from './table.ts';
 
@@ -119,7 +119,7 @@ function printedPurge(admin: AdminClient, { args, flags }: Given): Printed {
         else if ('summary' in line) yield `${summaryText(line.summary)}\n`;
         else {
           isKnown = false;
-          yield `there is no ${line.unknownImage}: nothing was purged\n`;
+          yield `${unknownText(line)}: nothing was purged\n`;
         }
       }
       if (!isKnown) {

@@ -48,7 +48,8 @@ interface Looked {
   readonly parents: readonly Digest[];
   /** Undefined where it has none, or that is not here. */
   readonly subject: Digest | undefined;
-  heldBy: string | undefined;
+  /** What holds it whatever goes; undefined where nothing does. */
+  readonly ownHold: string | undefined;
 }
 
 /**
@@ -82,22 +83,22 @@ export async function consequencesOf(purging: Purging, direct: readonly Loosened
         if (looked.has(key)) continue;
         const one = yield* lookAt(repo, digest, purging);
         looked.set(key, one);
-        if (one.heldBy === undefined) (yield* loosenedBy(repo, digest)).forEach(add);
+        if (one.ownHold === undefined) (yield* loosenedBy(repo, digest)).forEach(add);
       }
     });
   }
-  spreadHolds(looked, purging, keptTags);
+  const held = holdsOf(looked, purging);
 
   const goes = (repo: RepositoryName, digest: Digest): boolean => {
-    const one = looked.get(`${repo}@${digest}`);
-    return one === undefined ? purging.isHit(repo, digest) : one.heldBy === undefined;
+    const key = `${repo}@${digest}`;
+    return looked.has(key) ? !held.has(key) : purging.isHit(repo, digest);
   };
   const isDirect = new Set(direct);
   const consequences: Consequence[] = [];
   for (const each of found.values()) {
     const { kind, repo, digest, of } = each;
     if (!isDirect.has(each) && !goes(repo, of)) continue;
-    const heldBy = kind === 'tag-about' ? keptTags.get(`${repo}:${each.tag}`) : looked.get(`${repo}@${digest}`)?.heldBy;
+    const heldBy = kind === 'tag-about' ? keptTags.get(`${repo}:${each.tag}`) : held.get(`${repo}@${digest}`);
     consequences.push({ ...each, heldBy });
   }
   return consequences;
@@ -131,38 +132,56 @@ function* lookAt(repo: RepositoryName, digest: Digest, purging: Purging): Operat
   const subject = row?.state === 'live' ? (row.subject ?? undefined) : undefined;
   const hasSubject = subject !== undefined && (yield* first(manifestTimes, { repo, digest: subject })) !== undefined;
   const tagsAboutOthers: { tag: TagName; subject: Digest }[] = [];
-  let heldBy: string | undefined;
+  let ownHold: string | undefined;
   for (const { name: tag } of yield* all(tagsOf, { repo, manifest: digest })) {
     const about = subjectOfTag(tag);
     const isKept = about === undefined || (yield* whatKeepsTag(repo, tag, purging)) !== undefined;
-    if (isKept) heldBy ??= `the tag ${tag}`;
+    if (isKept) ownHold ??= `the tag ${tag}`;
     else tagsAboutOthers.push({ tag, subject: about });
   }
-  if (heldBy === undefined && (yield* first(findPin, { repo, kind: 'manifest', name: digest })) !== undefined) {
-    heldBy = 'its pin';
-  }
-  const [trashed] = heldBy === undefined ? yield* all(trashedTagsOf, { repo, manifest: digest }) : [];
-  if (trashed !== undefined) heldBy = `the tag ${trashed.name} in the trash`;
-  if (row?.state === 'trashed') heldBy ??= 'its time in the trash';
-  if (heldBy === undefined && (yield* first(findPin, { repo, kind: 'repository', name: '' })) !== undefined) {
-    heldBy = 'the pin of its repository';
-  }
+  ownHold ??= yield* otherHold(repo, digest);
+  if (row?.state === 'trashed') ownHold ??= 'its time in the trash';
   const parents = (yield* all(parentsOf, { repo, child: digest })).map(({ parent }) => parent);
-  return { repo, tagsAboutOthers, parents, subject: hasSubject ? subject : undefined, heldBy };
+  return { repo, tagsAboutOthers, parents, subject: hasSubject ? subject : undefined, ownHold };
 }
 
-/** Hands the holds of indexes, subjects and tags that stay on to what they hold, until nothing is new. */
-function spreadHolds(
+function* otherHold(repo: RepositoryName, digest: Digest): Operation<string | undefined> {
+  if ((yield* first(findPin, { repo, kind: 'manifest', name: digest })) !== undefined) return 'its pin';
+  const [trashed] = yield* all(trashedTagsOf, { repo, manifest: digest });
+  if (trashed !== undefined) return `the tag ${trashed.name} in the trash`;
+  const ofRepository = yield* first(findPin, { repo, kind: 'repository', name: '' });
+  return ofRepository === undefined ? undefined : 'the pin of its repository';
+}
+
+/**
+ * What stays, and why. A tag about something goes after that has gone, so one that is about what it keeps, itself or through
+ * others, keeps it for ever: it is asked again with what goes by then, until that is no more.
+ */
+function holdsOf(looked: ReadonlyMap<string, Looked>, purging: Purging): ReadonlyMap<string, string> {
+  for (let gone: ReadonlySet<string> = new Set(); ;) {
+    const held = holdsBeside(looked, purging, gone);
+    if (gone.size + held.size === looked.size) return held;
+    gone = new Set([...looked.keys()].filter((key) => !held.has(key)));
+  }
+}
+
+/** The holds where tags keep what they lead to unless they are about what is gone; what is held hands that on downward. */
+function holdsBeside(
   looked: ReadonlyMap<string, Looked>,
   { isHit }: Purging,
-  keptTags: ReadonlyMap<string, string>,
-): void {
+  gone: ReadonlySet<string>,
+): ReadonlyMap<string, string> {
+  const held = new Map<string, string>();
   const stays = (repo: RepositoryName, digest: Digest): boolean => {
-    const one = looked.get(`${repo}@${digest}`);
-    return one === undefined ? !isHit(repo, digest) : one.heldBy !== undefined;
+    const key = `${repo}@${digest}`;
+    return looked.has(key) ? held.has(key) : !isHit(repo, digest);
   };
-  const holderOf = ({ repo, tagsAboutOthers, parents, subject }: Looked): string | undefined => {
-    const tag = tagsAboutOthers.find((each) => keptTags.has(`${repo}:${each.tag}`) || stays(repo, each.subject));
+  const holderOf = ({ repo, ownHold, tagsAboutOthers, parents, subject }: Looked): string | undefined => {
+    if (ownHold !== undefined) return ownHold;
+    const tag = tagsAboutOthers.find((each) => {
+      const key = `${repo}@${each.subject}`;
+      return !gone.has(key) && !isHit(repo, each.subject);
+    });
     if (tag !== undefined) return `the tag ${tag.tag}`;
     const index = parents.find((parent) => stays(repo, parent));
     if (index !== undefined) return `the index ${index}`;
@@ -170,12 +189,15 @@ function spreadHolds(
   };
   for (let isNews = true; isNews;) {
     isNews = false;
-    for (const one of looked.values()) {
-      if (one.heldBy !== undefined) continue;
-      one.heldBy = holderOf(one);
-      isNews ||= one.heldBy !== undefined;
+    for (const [key, one] of looked) {
+      if (held.has(key)) continue;
+      const holder = holderOf(one);
+      if (holder === undefined) continue;
+      held.set(key, holder);
+      isNews = true;
     }
   }
+  return held;
 }
 
 /** Until a purge has loosened something, nothing of it comes before it. */

@@ -33,6 +33,12 @@ describe.each(['a server that runs', 'no server'])('wherry purge, with %s,', (ki
     expect(purged.out.indexOf(`${repo}:leaking leads to`)).toBeLessThan(purged.out.indexOf('Purge 1'));
     expect(purged.out).toContain('nothing was left of it');
 
+    // Somebody is not sure whether it has worked, and does it again.
+    expect((await run(secret, '--dry-run')).out).toContain('which purge 1 keeps out already');
+    expect(await run('--manifest', `${repo}:leaking`, '--why', 'a key')).toMatchObject({
+      code: 1,
+      out: `there is no ${repo}:leaking any more, purge 1 has taken it ("wherry purge show 1"): nothing was purged\n`,
+    });
     const shown = await run('show', '1', '--json');
     expect(shown.code).toBe(0);
     expect(JSON.parse(shown.out)).toMatchObject({

@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import type { Operation } from '../../metadata/operation.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { targetText, type Target } from '../../oci/target.ts';
 import { contentsOfImages } from '../../registry/purge-images.ts';
+import { type Purged, purgedDigest, purgedReference } from '../../registry/purged.ts';
 import { type PlannedPlace, purgePlan } from '../../registry/purge-plan.ts';
 import { type AdminCall, linesEndpoint, nothing, timeText } from './endpoint.ts';
 import { isSharedOfImages, maxBodyBytes, named, sharedOfNothing } from './purge-named.ts';
@@ -14,11 +16,17 @@ const content = z.object({
   sharedWith: z.string().optional(),
   /** Whether it is purged. */
   isTaken: z.boolean(),
+  /** Of a digest: the purge that keeps it out already. */
+  purge: z.int().optional(),
 });
 
 const planLine = z.union([
   /** An image that was named and is not here: a purge would be refused. */
-  z.object({ unknownImage: z.string() }),
+  z.object({
+    unknownImage: z.string(),
+    /** The purge that has taken it, where one has. */
+    purge: z.int().optional(),
+  }),
   z.object({ content }),
   z.object({ place }),
   z.object({
@@ -63,10 +71,15 @@ async function* planLines(
 ): AsyncGenerator<z.input<typeof planLine>, void, undefined> {
   const { registry } = call;
   const wanted = new Set(digests);
-  for (const each of digests) yield { content: { digest: each, kind: 'digest', isTaken: true } };
+  for (const each of digests) {
+    const before = await registry.metadata.read(() => purgedDigest(each));
+    yield { content: { digest: each, kind: 'digest', isTaken: true, ...purgeOf(before) } };
+  }
   const found = await registry.metadata.read(() => contentsOfImages({ images, digests, withShared }));
   if (found.outcome === 'unknown') {
-    yield { unknownImage: targetText(found.target) };
+    const { target } = found;
+    const before = await registry.metadata.read(() => purgedTarget(target));
+    yield { unknownImage: targetText(target), ...purgeOf(before) };
     return;
   }
   for (const { digest: each, kind, sharedWith, isTaken } of found.contents) {
@@ -124,6 +137,16 @@ async function* planLines(
         summary.consequences++;
     }
   }
+}
+
+function purgeOf(before: Purged | undefined): { readonly purge?: number } {
+  return before?.purge === undefined ? {} : { purge: before.purge };
+}
+
+/** Whether what is not here any more was purged before. */
+function* purgedTarget({ repo, tag, digest }: Target): Operation<Purged | undefined> {
+  if (tag !== undefined) return yield* purgedReference(repo, { kind: 'tag', tag });
+  return digest === undefined ? undefined : yield* purgedReference(repo, { kind: 'digest', digest });
 }
 
 function plannedPlace(planned: PlannedPlace): z.input<typeof place> {
