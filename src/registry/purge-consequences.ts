@@ -239,13 +239,17 @@ export async function recordConsequences(
   const found = await consequencesOf({ metadata, immutability, isHit }, noted);
   for (let start = 0; start < found.length; start += rowsPerStep) {
     const some = found.slice(start, start + rowsPerStep);
-    await metadata.writeUnsynced(function* write(): Operation<void> {
-      for (const each of some) {
-        const { kind, repo, digest, of, heldBy = null } = each;
-        const tag = each.kind === 'tag-about' ? each.tag : '';
-        yield* change(noteConsequence, { purge, kind, repo, digest, tag, of, heldBy });
-      }
-    });
+    await metadata.writeUnsynced(
+      function* write(): Operation<void> {
+        for (const each of some) {
+          const { kind, repo, digest, of, heldBy = null } = each;
+          const tag = each.kind === 'tag-about' ? each.tag : '';
+          yield* change(noteConsequence, { purge, kind, repo, digest, tag, of, heldBy });
+        }
+      },
+      // A purge comes to its end on a full disk, too.
+      { fromReserve: true },
+    );
   }
 }
 
