@@ -7,6 +7,7 @@ import {
   deleteChildEdgesOfPurge,
   deleteLinksOfDigest,
   deleteManifestsOfPurge,
+  deleteReviewsOfPurge,
   deleteTagsOfPurge,
   deleteTrashedTagsOfPurge,
   killLeavingObjects,
@@ -75,6 +76,7 @@ export function* takeAwayPlaces(registry: Registry, { id, digests, actor, now, r
   yield* change(recordPlaceEvents, { ...about, place: 'manifest', kind: 'manifest.purged' });
   yield* change(recordPlaceEvents, { ...about, place: 'link', kind: 'link.purged' });
   yield* change(reviewLinksOfPurge, { purge: id, now });
+  yield* change(deleteReviewsOfPurge, { purge: id });
 
   yield* removePins(id, { actor, now, reason });
   yield* change(deleteTagsOfPurge, { purge: id });

@@ -40,6 +40,17 @@ describe('after a purge of a blob', () => {
     }
   });
 
+  test('not even the queue of reviews names it, nor the manifests that went with it', async () => {
+    const { registry, secret, image, index } = await prepared();
+    await using _ = registry;
+    // A link that no manifest needs is looked at when its lease is over.
+    await registry.send(`/v2/third/app/blobs/uploads/?mount=${secret}&from=${repo}`, { method: 'POST' });
+    const named = () => registry.rows<{ key2: string }>('select key2 from task').map(({ key2 }) => key2);
+    expect(named()).toContain(secret);
+    await purge(registry, { digests: [secret] });
+    for (const digest of [secret, image.digest, index.digest]) expect(named()).not.toContain(digest);
+  });
+
   test('its file is gone, and the checker finds nothing', async () => {
     const { registry, secret } = await prepared();
     await using _ = registry;

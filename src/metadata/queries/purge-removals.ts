@@ -186,6 +186,19 @@ export const deleteUploadsOfDigest = query<{ digest: Digest }>()(({ db, p }) =>
   db.deleteFrom('upload').where('result_digest', '=', p('digest')),
 );
 
+/** What is gone needs no review any more: not even the queue names it. */
+export const deleteReviewsOfPurge = query<{ purge: number }>()(({ db, p }) =>
+  db
+    .deleteFrom('task')
+    .where(
+      ({ refTuple, selectFrom }) =>
+        sql<boolean>`${refTuple('kind', 'key1', 'key2')} in ${selectFrom('purge_place')
+          .select(['purge_place.kind', 'purge_place.repo', 'purge_place.digest'])
+          .where('purge', '=', p('purge'))
+          .where('kind', 'in', ['link', 'manifest'])}`,
+    ),
+);
+
 export const deleteTagsOfPurge = query<{ purge: number }>()(({ db, p }) =>
   db
     .deleteFrom('tag')
