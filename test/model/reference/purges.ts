@@ -50,6 +50,7 @@ export function purge(model: Reference, digest: Digest, now: number): 'purged' {
     for (const [tag, target] of there.tags) {
       if (!gone.has(target)) continue;
       there.tags.delete(tag);
+      there.pins.delete(`tag ${tag}`);
       purged.quarantined.add(quarantineKey(repo, tag));
     }
     for (const [key, { manifest }] of there.trashedTags) if (gone.has(manifest)) there.trashedTags.delete(key);
@@ -57,6 +58,7 @@ export function purge(model: Reference, digest: Digest, now: number): 'purged' {
     for (const each of gone) {
       for (const child of there.manifests.get(each)?.heldChildren ?? []) released.add(child);
       there.manifests.delete(each);
+      there.pins.delete(`manifest ${each}`);
       purged.quarantined.add(quarantineKey(repo, each));
     }
     for (const { known } of there.manifests.values()) {
