@@ -146,7 +146,7 @@ async function withinProcess(
       onReceived: undefined,
       noteDenial: () => undefined,
       noteKeptOut: () => undefined,
-      sends: () => undefined,
+      sends: () => true,
       allowSlowAnswer: () => undefined,
       admin: {
         collector: undefined,

@@ -39,8 +39,11 @@ export interface Call {
   noteDenial(action: Action, repo: RepositoryName | undefined, reason: string): void;
   /** Has it written down that what it has pushed is kept out. */
   noteKeptOut(repo: RepositoryName, purged: Purged): void;
-  /** The answer sends the bytes of a blob or a manifest, and can be broken off when that is purged. */
-  sends(sent: SentContent): void;
+  /**
+   * The answer sends the bytes of a blob or a manifest, and can be broken off when that is purged. False where that has
+   * happened since it was found, so that it must not be given.
+   */
+  sends(sent: SentContent): boolean;
   /** Gives the answer more time than an idle connection has. */
   allowSlowAnswer(): void;
 }

@@ -177,7 +177,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
       noteKeptOut: (repo, purged) => options.onKeptOut?.({ actor: call.actor(), repo, purged }),
       sends(sent) {
         const isHandedOver = (): boolean => bun.requestIP(request) === null;
-        registry.responses.begin(
+        return registry.responses.begin(
           sent,
           early?.connection?.response(isHandedOver) ?? {
             isOver: isHandedOver,

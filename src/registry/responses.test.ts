@@ -75,16 +75,16 @@ describe('the responses that send an object', () => {
     const responses = new Responses();
     cut(responses, sent('purged', 'content'));
     const response = new Response();
-    responses.begin(sent('pushed again', 'content'), response);
+    expect(responses.begin(sent('pushed again', 'content'), response)).toBe(true);
     expect(response.cuts).toBe(0);
   });
 
-  test('are broken off at once where they begin after that', () => {
+  test('must not be given where they begin after that', () => {
     const responses = new Responses();
     cut(responses, sent('a'));
     const late = new Response();
-    responses.begin(sent('a'), late);
-    expect(late.cuts).toBe(1);
+    expect(responses.begin(sent('a'), late)).toBe(false);
+    expect(responses.count).toBe(0);
   });
 
   test('are forgotten when they are over, however many there were', () => {

@@ -40,7 +40,7 @@ const fewestNoted = 256;
  */
 export class Responses {
   readonly #noted = new Map<Digest, Noted[]>();
-  /** Objects that were cut: a response that was on its way to them comes too late. */
+  /** Objects that were cut: a response that is on its way to them comes too late. */
   readonly #cut = new Set<ObjectId>();
   #count = 0;
   #lookAt = fewestNoted;
@@ -50,18 +50,19 @@ export class Responses {
     return this.#count;
   }
 
-  begin({ oid, digest }: SentContent, response: ContentResponse): void {
-    const isCut = oid !== undefined && this.#cut.has(oid);
-    if (isCut) response.cut();
-    const noted = { oid, response, isCut };
+  /** Notes a response. @returns false where it comes too late, and must not be given: what it would send is purged */
+  begin({ oid, digest }: SentContent, response: ContentResponse): boolean {
+    if (oid !== undefined && this.#cut.has(oid)) return false;
+    const noted = { oid, response, isCut: false };
     const ofDigest = this.#noted.get(digest);
     if (ofDigest === undefined) this.#noted.set(digest, [noted]);
     else ofDigest.push(noted);
     this.#count++;
     if (this.#count >= this.#lookAt) this.#dropThoseThatAreOver();
+    return true;
   }
 
-  /** Breaks off all that send some contents, and all that begin to send their objects from here on. */
+  /** Breaks off all that send some contents, and lets none begin to send their objects from here on. */
   cut(digests: Iterable<Digest>, objects: Iterable<ObjectId>): CutResponses {
     for (const oid of objects) this.#cut.add(oid);
     const oids = new Set<ObjectId>();

@@ -29,17 +29,23 @@ export async function getBlob(call: Call, repo: RepositoryName, digestText: stri
       });
     case 'part': {
       const { first, last } = wanted.range;
+      if (!call.sends({ oid: found.oid, digest })) return await refuseCut(call, repo, digest);
       call.registry.traffic.pulled(last - first + 1);
-      call.sends({ oid: found.oid, digest });
       const contentRange = `bytes ${first}-${last}/${found.sizeBytes}`;
       const body = call.registry.blobs.read(found.oid, wanted.range);
       return answer(call, 206, { ...headers, 'content-range': contentRange }, body);
     }
     case 'whole':
-      call.sends({ oid: found.oid, digest });
+      if (!call.sends({ oid: found.oid, digest })) return await refuseCut(call, repo, digest);
       call.registry.traffic.pulled(found.sizeBytes);
       return answer(call, 200, headers, call.registry.blobs.read(found.oid));
   }
+}
+
+/** It was purged after it had been found. */
+async function refuseCut(call: Call, repo: RepositoryName, digest: Digest): Promise<Response> {
+  const now = await findBlob(call.registry, repo, digest);
+  return refuse(call, now.outcome === 'purged' ? purgedProblem(now.purged) : blobUnknown(repo, digest));
 }
 
 /** `HEAD /v2/<name>/blobs/<digest>` (end-2). An answer 304 says that the blob is here no less than 200 does. */

@@ -33,6 +33,7 @@ export async function getManifestOf(call: Call, repo: RepositoryName, referenceT
   if (matchesEntity(call.request, entityTagOf(found.digest))) {
     return answer(call, 304, manifestHeaders(found.digest, found.mediaType));
   }
+  // One that is purged from here on is broken off, and one that was before was not found.
   if (found.bytes.byteLength >= notedFromBytes) call.sends({ oid: undefined, digest: found.digest });
   return answerPrepared(call, headersOf(found), found.bytes);
 }
