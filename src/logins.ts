@@ -9,6 +9,7 @@ import { AccessPolicy } from './access/policy.ts';
 import { RememberedLogins } from './access/remembered-logins.ts';
 import type { AccessRules } from './access/rule.ts';
 import type { Config } from './config/schema.ts';
+import type { IssuerSet } from './credentials/issuers/issuer-set.ts';
 import { formatListenAddress } from './config/listen-address.ts';
 import type { Log } from './log/log.ts';
 import type { Clock } from './registry/clock.ts';
@@ -30,8 +31,8 @@ export interface LoginParts {
   readonly clock: Clock;
   /** Undefined where the configuration has none. */
   readonly rules: AccessRules | undefined;
-  /** Whether outside issuers are believed who somebody is. */
-  readonly hasIssuers?: boolean;
+  /** Who is believed who somebody is; undefined where nobody is. */
+  readonly issuers?: IssuerSet | undefined;
   /** Whether none but this machine can reach the registry. */
   readonly isLoopback: boolean;
 }
@@ -48,14 +49,7 @@ export const forEverybody: Readonly<Record<Config['auth']['anonymous'], readonly
  * @throws StartupError where that cannot be read, or where everybody who reaches the registry could do everything without
  *   anybody having said so
  */
-export async function openLogins({
-  config,
-  log,
-  clock,
-  rules,
-  hasIssuers = false,
-  isLoopback,
-}: LoginParts): Promise<Logins> {
+export async function openLogins({ config, log, clock, rules, issuers, isLoopback }: LoginParts): Promise<Logins> {
   const { htpasswd, anonymous } = config.auth;
   const now = (): number => clock.monotonic();
   const authenticators: Authenticator[] = [];
@@ -67,14 +61,14 @@ export async function openLogins({
     // Last, as it has an answer to every name.
     authenticators.push(new PasswordAuthenticator({ passwords, remembered: new RememberedLogins(now) }));
   }
-  const canLogIn = authenticators.length > 0 || hasIssuers || config.tls.clientCertificates !== 'none';
+  const canLogIn = authenticators.length > 0 || issuers !== undefined || config.tls.clientCertificates !== 'none';
   const isConfigured = canLogIn || rules !== undefined;
   if (!isConfigured && anonymous === 'none' && !isLoopback) {
     throw new StartupError(
       `whoever reaches ${formatListenAddress(config.listen)} could push and delete everything, as nobody can log in: name a file of users with --auth-htpasswd FILE and say under access in the configuration what they may do, or let everybody do everything with --anonymous, or listen on 127.0.0.1 only`,
     );
   }
-  const policy = policyOf(config, rules);
+  const policy = policyOf(config, rules, issuers?.vouching);
   if (canLogIn && policy.rules.length === 0) {
     log.warn({}, 'users can log in, but no access rule allows anybody anything: add some under access');
   }
@@ -87,13 +81,19 @@ export async function openLogins({
   };
 }
 
-/** The rules of a configuration, and before them what is for everybody. */
-export function policyOf({ auth }: Pick<Config, 'auth'>, { rules, groups }: AccessRules = noRules): AccessPolicy {
+/**
+ * The rules of a configuration, and before them what is for everybody.
+ *
+ * @param vouching the issuers whose people and workloads `authenticated` means too
+ */
+export function policyOf(
+  { auth }: Pick<Config, 'auth'>,
+  { rules, groups }: AccessRules = noRules,
+  vouching?: ReadonlySet<string>,
+): AccessPolicy {
   const open = forEverybody[auth.anonymous];
-  return new AccessPolicy({
-    rules: open.length === 0 ? rules : [ruleForEverybody(`auth.anonymous: ${auth.anonymous}`, open), ...rules],
-    groups,
-  });
+  const ofEverybody = open.length === 0 ? [] : [ruleForEverybody(`auth.anonymous: ${auth.anonymous}`, open)];
+  return new AccessPolicy({ rules: [...ofEverybody, ...rules], groups }, vouching);
 }
 
 /** @param parts.authenticators those that are asked before the password file, which has an answer to every name */

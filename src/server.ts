@@ -103,7 +103,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const hosts = [config.listen, ...(config.http.plainListen === undefined ? [] : [config.http.plainListen])];
   const checked = await Promise.all(hosts.map(({ host }) => checkListenHost(host)));
   const isLoopback = checked.every((one) => one.isLoopback);
-  const logins = await openLogins({ config, log, clock, rules: access, hasIssuers: issuers !== undefined, isLoopback });
+  const logins = await openLogins({ config, log, clock, rules: access, issuers, isLoopback });
   const stores = await openStores(config.data, log, { clock, syncs });
   try {
     return await serve({ ...stores, metadata: wrapMetadata(stores.metadata) }, logins, { ...parts, clock });

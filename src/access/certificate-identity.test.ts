@@ -12,7 +12,7 @@ test('a certificate names its common name, with its organisations as groups and 
   expect(identityOfCertificate(certificate)).toEqual({
     kind: 'certificate',
     name: 'ci-runner',
-    groups: ['builders', 'staff'],
+    groups: ['certificate:builders', 'certificate:staff'],
     claims: {
       uri: ['spiffe://example/ns/ci/sa/runner'],
       dns: ['runner.example'],

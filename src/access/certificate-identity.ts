@@ -1,5 +1,8 @@
 import type { Identity } from './identity.ts';
 
+/** What rules can ask of a certificate, under `claims`. */
+export const certificateClaims = ['uri', 'dns', 'email', 'issuer', 'sha256'] as const;
+
 /** What a client certificate says, as node:tls gives it. It was verified: signed by an authority, and in its time. */
 export interface ShownCertificate {
   readonly subject: Readonly<Record<string, string | readonly string[] | undefined>>;
@@ -9,12 +12,15 @@ export interface ShownCertificate {
   readonly fingerprint256: string;
 }
 
+/** No issuer is called so, and no configured group has a colon in its name. */
+const certificateGroupPrefix = 'certificate:';
+
 /** No name is longer, and none has characters that cannot be seen: names are logged and stand in policies. */
 const namePattern = /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]{1,256}$/u;
 
 /**
  * Whom a certificate names: its subject's common name, where there is just one; else the first URI, then the first DNS
- * name, then the first e-mail address of its alternative names. The subject's organisations (O) are the groups, and its
+ * name, then the first e-mail address of its alternative names. The subject's organisations (O) are the groups, `certificate:staff`, and its
  * alternative names, its issuer's common name and its fingerprint are claims. Undefined where it names nobody.
  */
 export function identityOfCertificate(certificate: ShownCertificate): Identity | undefined {
@@ -30,7 +36,9 @@ export function identityOfCertificate(certificate: ShownCertificate): Identity |
   return {
     kind: 'certificate',
     name,
-    groups: valuesOf(subject['O']).filter((group) => namePattern.test(group)),
+    groups: valuesOf(subject['O'])
+      .filter((group) => namePattern.test(group))
+      .map((group) => certificateGroupPrefix + group),
     claims: {
       uri,
       dns,

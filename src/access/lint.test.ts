@@ -23,7 +23,7 @@ test('nothing is remarked of rules that all matter', () => {
 test.each([
   [{ who: { users: 'alice' }, repositories: 'team/app', actions: 'pull' }],
   [{ who: 'authenticated', repositories: ['team/a/*', 'team/b'], actions: 'push' }],
-  [{ who: { claims: { x: 'y' } }, repositories: 'team', actions: ['push', 'pull'] }],
+  [{ who: { certificates: 'x', claims: { uri: 'y' } }, repositories: 'team', actions: ['push', 'pull'] }],
   [wide],
 ])('a rule is remarked that another one covers: %j', (narrow) => {
   expect(remarks([wide, narrow])).toEqual(['access.1 allows nothing that access[0] does not allow too']);
@@ -35,24 +35,38 @@ test.each([
   [{ who: 'anonymous', repositories: 'team/app', actions: 'pull' }],
   [{ who: 'authenticated', repositories: 'team/app', actions: 'delete' }],
   [{ who: 'authenticated', repositories: 'other', actions: 'pull' }],
+  [{ who: { claims: { iss: 'y' } }, repositories: 'team/app', actions: 'pull' }],
+  [{ who: { users: 'corp:alice' }, repositories: 'team/app', actions: 'pull' }],
+  [{ who: { groups: 'corp:dev' }, repositories: 'team/app', actions: 'pull' }],
 ])('one that reaches further is not: %j', (other) => {
   expect(remarks([wide, other])).toEqual([]);
 });
 
 test('of claims, fewer cover more', () => {
   const rule = (claims: object) => ({ who: { claims }, repositories: 'x', actions: 'pull' });
-  expect(remarks([rule({ a: '1' }), rule({ a: '1', b: '2' })])).toHaveLength(1);
-  expect(remarks([rule({ a: '1' }), rule({ b: '2' })])).toEqual([]);
-  expect(remarks([rule({ a: '*' }), rule({ a: '1' })])).toHaveLength(1);
+  expect(remarks([rule({ iss: 'i', a: '1' }), rule({ iss: 'i', a: '1', b: '2' })])).toHaveLength(1);
+  expect(remarks([rule({ iss: 'i', a: '1' }), rule({ iss: 'i', b: '2' })])).toEqual([]);
+  expect(remarks([rule({ iss: 'i', a: '*' }), rule({ iss: 'i', a: '1' })])).toHaveLength(1);
+});
+
+test('a star covers nothing of what issuers say', () => {
+  const rule = (who: object) => ({ who, repositories: 'x', actions: 'pull' });
+  expect(remarks([rule({ users: '*' }), rule({ users: 'corp:alice' })])).toEqual([]);
+  expect(remarks([rule({ users: 'corp:*' }), rule({ users: 'corp:alice' })])).toHaveLength(1);
+  expect(remarks([rule({ users: '*' }), rule({ users: 'c*' })])).toHaveLength(1);
 });
 
 test('names are remarked that nobody has', () => {
   const access = [
-    { who: { users: ['alice', 'eve', 'a*'], groups: ['dev', 'ops'] }, repositories: 'x', actions: 'pull' },
+    {
+      who: { users: ['alice', 'eve', 'a*', 'corp:*'], groups: ['dev', 'ops', 'corp:ops'] },
+      repositories: 'x',
+      actions: 'pull',
+    },
   ];
   expect(remarks(access, { dev: ['alice', 'bob', 'robot:ci'], idle: ['alice'] }, ['alice'])).toEqual([
     'access.0.who.users.1 is "eve": the password file has no such user',
-    'access.0.who.groups.1 is "ops": no such group stands under groups, so it is who an issuer says',
+    'access.0.who.groups.1 is "ops": no such group stands under groups, and those of issuers and certificates have whose they are before them, such as corp:staff',
     'groups.idle is in no rule',
     'groups.dev.1 is "bob", who is not in the password file',
   ]);

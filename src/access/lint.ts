@@ -60,15 +60,30 @@ function covers(one: AccessRule, other: AccessRule): boolean {
 
 function coversWho(one: Who, other: Who): boolean {
   if (one.everybody === 'anonymous') return true;
-  if (one.everybody === 'authenticated') return other.everybody !== 'anonymous';
+  if (one.everybody === 'authenticated') return other.everybody === 'authenticated' || isOfRegistry(other);
   if (other.everybody !== undefined) return false;
   return (
-    coversAll(one.users, other.users) &&
-    coversAll(one.groups, other.groups) &&
+    coversNames(one.users, other.users) &&
+    coversNames(one.groups, other.groups) &&
     coversAll(one.robots, other.robots) &&
     coversAll(one.certificates, other.certificates) &&
     (other.claims.size === 0 || coversClaims(one.claims, other.claims))
   );
+}
+
+/** Whether none of them can be somebody whom an issuer vouches for. */
+function isOfRegistry({ everybody, users, groups, claims }: Who): boolean {
+  return (
+    everybody === undefined &&
+    groups.length === 0 &&
+    !claims.has('iss') &&
+    users.every(({ start }) => !start.includes(':'))
+  );
+}
+
+/** A glob means what issuers and certificates say only where it has to the letter whose that is. */
+function coversNames(wide: readonly Glob[], narrow: readonly Glob[]): boolean {
+  return narrow.every((glob) => wide.some((one) => one.start.length > glob.start.indexOf(':') && one.covers(glob)));
 }
 
 /** The fewer claims are asked for, the more have them. */
@@ -91,7 +106,7 @@ function unknownNames(
   const isNone = (glob: Glob, names: Iterable<string>): boolean => ![...names].some((name) => glob.matches(name));
   return [
     ...who.users.flatMap((glob, at) =>
-      users !== undefined && isNone(glob, users)
+      users !== undefined && !glob.start.includes(':') && isNone(glob, users)
         ? [
             remark(
               'access',
@@ -102,12 +117,12 @@ function unknownNames(
         : [],
     ),
     ...who.groups.flatMap((glob, at) =>
-      isNone(glob, groups.keys())
+      !glob.start.includes(':') && isNone(glob, groups.keys())
         ? [
             remark(
               'access',
               [index, 'who', 'groups', at],
-              `is ${quote(glob.source)}: no such group stands under groups, so it is who an issuer says`,
+              `is ${quote(glob.source)}: no such group stands under groups, and those of issuers and certificates have whose they are before them, such as corp:staff`,
             ),
           ]
         : [],

@@ -20,7 +20,7 @@ access:
     repositories: team/**
     actions: all
   - name: ci
-    who: { claims: { repository: acme/* } }
+    who: { claims: { iss: ci, repository: acme/* } }
     repositories: [a, b]
     actions: [pull, push]
 `;
@@ -61,6 +61,11 @@ test.each([
   ['{ who: {}, repositories: x, actions: pull }', 'access[0].who is nobody'],
   ['{ who: { claims: {} }, repositories: x, actions: pull }', 'access[0].who is nobody'],
   [
+    '{ who: { claims: { repository: x } }, repositories: x, actions: pull }',
+    'does not say whose claims these are: add iss',
+  ],
+  ['{ who: { claims: { uri: x, repository: x } }, repositories: x, actions: pull }', 'add iss'],
+  [
     '{ who: { usres: a }, repositories: x, actions: pull }',
     'access[0].who.usres is not a setting (did you mean users?)',
   ],
@@ -81,6 +86,7 @@ test.each([
   ['access: anonymous', 'access is a list of rules'],
   ['groups: [a]', 'groups is a group'],
   ['groups: { dev: [] }', 'groups.dev is an empty list'],
+  ['groups: { "certificate:dev": a }', 'groups.certificate:dev has a colon in its name'],
   ['groups: { dev: "robot:" }', 'groups.dev cannot be "robot:": this is empty'],
 ])('%s is refused', (text, problem) => {
   expect(problemsOf(text).join('\n')).toContain(`wherry.yaml:1: ${problem}`);

@@ -63,10 +63,13 @@ const writtenRule: fc.Arbitrary<WrittenRule> = fc.oneof(
       fc
         .record(
           {
-            users: some(names),
-            groups: some(['g', 'h']),
+            users: some([...names, '*', 'i:*']),
+            groups: some(['g', 'h', 'i:g', '*', 'certificate:*']),
             robots: some(names),
-            claims: fc.dictionary(fc.constantFrom('x', 'y'), fc.constantFrom('1', '2'), { minKeys: 1 }),
+            claims: fc.oneof(
+              fc.record({ iss: fc.constantFrom('1', '2'), x: fc.constantFrom('1', '2') }, { requiredKeys: ['iss'] }),
+              fc.dictionary(fc.constantFrom('uri', 'email'), fc.constantFrom('1', '2'), { minKeys: 1 }),
+            ),
           },
           { requiredKeys: [] },
         )
@@ -82,19 +85,47 @@ const grants: fc.Arbitrary<readonly Grant[]> = fc.array(
   { maxLength: 3 },
 );
 
+/** What an issuer says has that before it. */
+function vouchedFor(who: Identity & { readonly issuer: string }): Identity {
+  const { issuer, name, groups } = who;
+  return { ...who, name: `${issuer}:${name}`, groups: groups.map((group) => `${issuer}:${group}`) };
+}
+
+const someOf = fc.subarray(['1', '2']);
+
+/** Those whom the registry knows by itself, those whom an issuer knows, and those who show a certificate. */
 const identity: fc.Arbitrary<Identity> = fc.oneof(
   fc.constant(anonymous),
   fc.constant(operator),
   fc.record(
     {
-      kind: fc.constantFrom('user', 'robot', 'workload', 'certificate'),
+      kind: fc.constantFrom('user', 'robot'),
       name: fc.constantFrom(...names),
-      groups: fc.subarray(['g', 'h']),
-      claims: fc.dictionary(fc.constantFrom('x', 'y'), fc.subarray(['1', '2'])),
+      groups: fc.constant([]),
+      claims: fc.constant({}),
       grants,
     },
     { requiredKeys: ['kind', 'name', 'groups', 'claims'] },
   ),
+  fc
+    .record(
+      {
+        issuer: fc.constantFrom('i', 'j'),
+        kind: fc.constantFrom('user', 'workload'),
+        name: fc.constantFrom(...names),
+        groups: fc.subarray(['g', 'h']),
+        claims: fc.record({ iss: someOf, x: someOf, uri: someOf, email: someOf }),
+        grants,
+      },
+      { requiredKeys: ['issuer', 'kind', 'name', 'groups', 'claims'] },
+    )
+    .map(vouchedFor),
+  fc.record({
+    kind: fc.constant('certificate' as const),
+    name: fc.constantFrom(...names),
+    groups: fc.subarray(['certificate:g', 'certificate:i:g']),
+    claims: fc.record({ uri: someOf, email: someOf }),
+  }),
 );
 
 const written = fc.record({
@@ -130,17 +161,25 @@ function isIn(grant: Grant, action: Action, repo: string): boolean {
 
 function isMeant(meant: WrittenRule['who'], groups: Groups, who: Identity): boolean {
   if (meant === 'anonymous') return true;
-  if (meant === 'authenticated') return who.kind !== 'anonymous';
-  if (who.kind === 'user' && meant.users?.includes(who.name)) return true;
+  if (meant === 'authenticated') return who.kind !== 'anonymous' && who.issuer === undefined;
+  if (who.kind === 'user' && meant.users?.some((user) => isNamed(who.name, user))) return true;
   if (who.kind === 'robot' && meant.robots?.includes(who.name)) return true;
   const writings =
     who.kind === 'user' ? [who.name, `user:${who.name}`] : who.kind === 'robot' ? [`robot:${who.name}`] : [];
+  const own = Object.keys(groups).filter((group) => writings.some((writing) => groups[group]?.includes(writing)));
   for (const group of meant.groups ?? []) {
-    if (who.groups.includes(group)) return true;
-    if (writings.some((writing) => groups[group]?.includes(writing))) return true;
+    if ([...who.groups, ...own].some((one) => isNamed(one, group))) return true;
   }
   if (meant.claims === undefined) return false;
+  if (meant.claims['iss'] === undefined && who.kind !== 'certificate') return false;
   return Object.entries(meant.claims).every(([claim, value]) => who.claims[claim]?.includes(value));
+}
+
+/** A star stands for what is behind the name of an issuer, never for that. */
+function isNamed(name: string, glob: string): boolean {
+  if (!glob.endsWith('*')) return name === glob;
+  const start = glob.slice(0, -1);
+  return start === '' ? !name.includes(':') : name.startsWith(start);
 }
 
 test('what a policy decides is what a reading of its rules, one by one, says', () => {
@@ -213,12 +252,12 @@ describe('a policy', () => {
   test('wants all claims of a rule, each by one of its values', () => {
     const policy = policyOf([
       {
-        who: { claims: { repository: 'acme/*', ref: ['refs/heads/main', 'refs/tags/**'] } },
+        who: { claims: { iss: 'ci', repository: 'acme/*', ref: ['refs/heads/main', 'refs/tags/**'] } },
         repositories: '**',
         actions: 'push',
       },
     ]);
-    const claims = { repository: ['acme/app'], ref: ['refs/tags/v/1'] };
+    const claims = { iss: ['ci'], repository: ['acme/app'], ref: ['refs/tags/v/1'] };
     const workload = (given: Identity['claims']): Identity => ({
       kind: 'workload',
       name: 'x',
@@ -227,8 +266,45 @@ describe('a policy', () => {
     });
     expect(policy.decide(workload(claims), 'push', app).allowed).toBe(true);
     expect(policy.decide(workload({ ...claims, ref: ['refs/heads/other'] }), 'push', app).allowed).toBe(false);
-    expect(policy.decide(workload({ repository: ['acme/app'] }), 'push', app).allowed).toBe(false);
+    expect(policy.decide(workload({ iss: ['ci'], repository: ['acme/app'] }), 'push', app).allowed).toBe(false);
     expect(policy.decide(workload({ ...claims, repository: ['acme/app/more'] }), 'push', app).allowed).toBe(false);
+  });
+
+  test('means by authenticated nobody whom an issuer vouches for, but where its configuration says so', () => {
+    const parsed = parseAccessRules(
+      { value: [{ who: 'authenticated', repositories: '**', actions: 'pull' }] },
+      undefined,
+    );
+    if (!parsed.ok) throw new Error(parsed.problems.join('\n'));
+    const policy = new AccessPolicy(parsed.rules, new Set(['corp']));
+    const mayPull = (who: Identity): boolean => policy.rightsOf(who).may('pull', app);
+    const claims = { iss: ['https://issuer.example.com'], repository: ['team/app'] };
+    expect(mayPull({ kind: 'workload', name: 'github:repo:evil/x', groups: [], claims, issuer: 'github' })).toBe(false);
+    expect(mayPull({ kind: 'user', name: 'google:eve', groups: [], claims, issuer: 'google' })).toBe(false);
+    expect(mayPull({ kind: 'user', name: 'corp:alice', groups: [], claims, issuer: 'corp' })).toBe(true);
+    for (const kind of ['user', 'robot', 'certificate'] as const) expect(mayPull({ ...user, kind })).toBe(true);
+  });
+
+  test('takes nothing that one issuer or certificate says for what another one says, or the configuration', () => {
+    const all = { repositories: '**', actions: 'pull' };
+    const rules = [
+      { who: { groups: ['admins', '*'] }, ...all },
+      { who: { users: '**' }, ...all },
+      { who: { claims: { email: '**' } }, ...all },
+      { who: { claims: { iss: 'https://corp.example.com', email: '**' } }, ...all },
+    ];
+    const meant = (who: Identity) =>
+      policyOf(rules, { admins: ['alice'] })
+        .rulesFor(who)
+        .map(({ name }) => name);
+    const outsider = { name: 'other:eve', groups: ['other:admins'], issuer: 'other' };
+    const says = { iss: ['https://other.example.com'], email: ['eve@example.com'] };
+    expect(meant({ kind: 'user', ...outsider, claims: says })).toEqual([]);
+    expect(meant({ kind: 'workload', ...outsider, claims: says })).toEqual([]);
+    const certificate = { kind: 'certificate', name: 'eve', groups: ['certificate:admins'] } as const;
+    expect(meant({ ...certificate, claims: {} })).toEqual([]);
+    expect(meant({ ...certificate, claims: { email: ['eve@example.com'] } })).toEqual(['access[2]']);
+    expect(meant(user)).toEqual(['access[0]', 'access[1]']);
   });
 
   test('says where the token is in the way, and not the rules', () => {

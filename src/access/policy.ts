@@ -22,8 +22,12 @@ export class AccessPolicy {
   /** For those who ask again and again, as long as they are remembered elsewhere. */
   readonly #rightsOf = new WeakMap<Identity, Rights>();
 
-  constructor({ rules, groups }: AccessRules) {
+  readonly #vouching: ReadonlySet<string>;
+
+  /** @param vouching issuers, by their names, for which the configuration says that `authenticated` means theirs too */
+  constructor({ rules, groups }: AccessRules, vouching: ReadonlySet<string> = new Set()) {
     this.rules = rules;
+    this.#vouching = vouching;
     const groupsOf = new Map<string, string[]>();
     for (const [group, members] of groups) {
       for (const member of members) groupsOf.set(keyOf(member), [...(groupsOf.get(keyOf(member)) ?? []), group]);
@@ -61,7 +65,14 @@ export class AccessPolicy {
   /** The rules that are for somebody. */
   rulesFor(identity: Identity): readonly AccessRule[] {
     const groups = this.groupsOf(identity);
-    return this.rules.filter(({ who }) => isOneOf(who, identity, groups));
+    return this.rules.filter(({ who }) =>
+      who.everybody === 'authenticated' ? this.#isAuthenticated(identity) : isOneOf(who, identity, groups),
+    );
+  }
+
+  /** An issuer may vouch for anybody who has an account with it, so theirs count only where that is said to be meant. */
+  #isAuthenticated({ kind, issuer }: Identity): boolean {
+    return kind !== 'anonymous' && (issuer === undefined || this.#vouching.has(issuer));
   }
 }
 
@@ -134,14 +145,22 @@ function isGranted(grants: readonly Grant[] | undefined, action: Action, repo: R
 function isOneOf(who: Who, identity: Identity, groups: ReadonlySet<string>): boolean {
   const { kind, name, claims } = identity;
   if (who.everybody === 'anonymous') return true;
-  if (who.everybody === 'authenticated') return kind !== 'anonymous';
   return (
-    (kind === 'user' && isAmong(who.users, name)) ||
+    (kind === 'user' && isAmongNames(who.users, name)) ||
     (kind === 'robot' && isAmong(who.robots, name)) ||
     (kind === 'certificate' && isAmong(who.certificates, name)) ||
-    [...groups].some((group) => isAmong(who.groups, group)) ||
-    hasClaims(who.claims, claims)
+    [...groups].some((group) => isAmongNames(who.groups, group)) ||
+    (who.claims.has('iss') !== (kind === 'certificate') && hasClaims(who.claims, claims))
   );
+}
+
+/**
+ * What an issuer or a certificate says stands behind where it comes from, `corp:alice`: a glob means it only where it has
+ * that to the letter, so that no star takes in what somebody else may say.
+ */
+function isAmongNames(globs: readonly Glob[], name: string): boolean {
+  const colon = name.indexOf(':');
+  return globs.some((glob) => glob.start.length > colon && glob.matches(name));
 }
 
 function isAmong(globs: readonly Glob[], name: string): boolean {

@@ -4,6 +4,7 @@ import { quote } from '../oci/quote.ts';
 import { group, name, oneOrMore, parsed, repositoryGlob, value } from '../retention/document-schema.ts';
 import { Glob } from '../retention/glob.ts';
 import { type Action, actions } from './action.ts';
+import { certificateClaims } from './certificate-identity.ts';
 import type { Member, Who } from './rule.ts';
 
 /** More than these are a mistake; the bounds keep small what a request costs. */
@@ -36,9 +37,21 @@ function namesOf(key: string): z.ZodType<readonly Glob[]> {
   return oneOrMore(one);
 }
 
+const ofCertificates: readonly string[] = certificateClaims;
+
+/** With `iss` they are an issuer's; without, a certificate's: what one says of somebody is nothing that another one says. */
 const claims = z
   .record(z.string().min(1).max(200), oneOrMore(nameGlob), { error: 'is a group: the name of each claim, and globs' })
-  .transform((given) => new Map(Object.entries(given)));
+  .transform((given, context) => {
+    const names = Object.keys(given);
+    if (names.length > 0 && !names.includes('iss') && !names.every((claim) => ofCertificates.includes(claim))) {
+      context.addIssue({
+        code: 'custom',
+        message: `does not say whose claims these are: add iss, what the issuer stands under in "issuer" (without it, only ${ofCertificates.join(', ')} of client certificates are possible)`,
+      });
+    }
+    return new Map(Object.entries(given));
+  });
 
 const whoShape = {
   users: namesOf('users').optional(),
@@ -165,6 +178,10 @@ export const groupsSchema: z.ZodType<ReadonlyMap<string, readonly Member[]>> = z
       context.addIssue({ code: 'custom', message: `has more than ${mostGroups} groups` });
     }
     for (const one of names) {
+      if (one.includes(':')) {
+        const message = 'has a colon in its name: such groups are what issuers and certificates say of somebody';
+        context.addIssue({ code: 'custom', path: [one], message });
+      }
       if ((given[one]?.length ?? 0) > mostMembers) {
         context.addIssue({ code: 'custom', path: [one], message: `has more than ${mostMembers} members` });
       }

@@ -7,6 +7,12 @@ export type WhoResult =
 export const accepted =
   'user:NAME, robot:NAME, workload:NAME, certificate:NAME, anonymous, or operator (whoever knows the token of the run)';
 
+/** Whoever an issuer vouches for has its name before their own; nobody of the password file has a colon in theirs. */
+function issuerOf(kind: Identity['kind'], name: string): Pick<Identity, 'issuer'> {
+  const colon = name.indexOf(':');
+  return (kind === 'user' || kind === 'workload') && colon > 0 ? { issuer: name.slice(0, colon) } : {};
+}
+
 /** Parses whom somebody means. @param given groups and claims of an issuer */
 export function parseWho(text: string, given: Pick<Identity, 'groups' | 'claims'>): WhoResult {
   if (text === 'anonymous') return { ok: true, identity: anonymous };
@@ -17,7 +23,7 @@ export function parseWho(text: string, given: Pick<Identity, 'groups' | 'claims'
     case 'robot':
     case 'workload':
     case 'certificate':
-      return { ok: true, identity: { kind, name, ...given } };
+      return { ok: true, identity: { kind, name, ...given, ...issuerOf(kind, name) } };
     default:
       return { ok: false, problem: `cannot be ${JSON.stringify(text)}: it is ${accepted}` };
   }

@@ -6,12 +6,16 @@ import { configFileVariable } from '../config/environment.ts';
 import { loadConfig } from '../config/load.ts';
 import type { PoliciesDocument } from '../config/policies-document.ts';
 import type { Config } from '../config/schema.ts';
+import type { IssuerSet } from '../credentials/issuers/issuer-set.ts';
 import { configuredAccess } from './configured-access.ts';
+import { configuredIssuers } from './configured-issuers.ts';
 
 /** What a configuration says of who may do what. */
 export interface AuthConfig {
   readonly config: Config;
   readonly rules: AccessRules;
+  /** Who is believed who somebody is; undefined where nobody is. */
+  readonly issuers: IssuerSet | undefined;
   /** Whether there is the key `access`. */
   readonly hasRules: boolean;
   readonly access: PoliciesDocument | undefined;
@@ -36,9 +40,13 @@ export async function readAuthConfig(configFile: string | undefined): Promise<Au
   if (!loaded.ok) return loaded;
   const { config, access, groups } = loaded;
   const parsed = await configuredAccess(access, groups);
-  if (parsed?.ok === false) return parsed;
-  return {
-    ok: true,
-    auth: { config, rules: parsed?.rules ?? noRules, hasRules: parsed !== undefined, access, groups },
-  };
+  const issuers = await configuredIssuers(loaded.issuers);
+  if (parsed?.ok === false || issuers?.ok === false) {
+    return {
+      ok: false,
+      problems: [parsed, issuers].flatMap((result) => (result?.ok === false ? result.problems : [])),
+    };
+  }
+  const rules = parsed?.rules ?? noRules;
+  return { ok: true, auth: { config, rules, issuers: issuers?.set, hasRules: parsed !== undefined, access, groups } };
 }

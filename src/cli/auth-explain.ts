@@ -28,7 +28,12 @@ export const defineAuthExplain: CommandDefinition = (command, end) => {
       .argument('<action>', actions.join(', '))
       .argument('<repo>', 'a repository, there or not'),
   )
-    .addOption(listOption('--group <name>', 'a group that an issuer says it is in; may be given several times'))
+    .addOption(
+      listOption(
+        '--group <name>',
+        'a group that an issuer or a certificate says it is in, such as corp:staff; may be given several times',
+      ),
+    )
     .addOption(listOption('--claim <name=value>', 'what an issuer says of it; may be given several times'))
     .option('--json', 'print JSON', false)
     .addHelpText('after', '\nIt ends with 0 where it is allowed, with 1 where it is not.')
@@ -79,9 +84,14 @@ function questionOf(
       ? [`ACTION is one of ${actions.join(', ')}, not ${JSON.stringify(actionText)}${suggestion(actionText, actions)}`]
       : []),
     ...(repo === undefined ? [describeRepositoryNameProblem(repoText)] : []),
+    ...group
+      .filter((one) => !one.includes(':'))
+      .map((one) => `--group takes what an issuer or a certificate says, such as corp:${one} or certificate:${one}`),
     ...(claims === undefined ? ['--claim takes NAME=VALUE'] : []),
   ];
-  if (!parsed.ok || action === undefined || repo === undefined || claims === undefined) return { problems };
+  if (!parsed.ok || action === undefined || repo === undefined || claims === undefined || problems.length > 0) {
+    return { problems };
+  }
   return { identity: parsed.identity, action, repo };
 }
 
@@ -118,8 +128,11 @@ interface Decided {
   readonly rules: readonly LookedAt[];
 }
 
-function decide({ identity, action, repo }: Question, { config, rules, hasRules, access }: AuthConfig): Decided {
-  const policy = policyOf(config, rules);
+function decide(
+  { identity, action, repo }: Question,
+  { config, rules, issuers, hasRules, access }: AuthConfig,
+): Decided {
+  const policy = policyOf(config, rules, issuers?.vouching);
   const looked = policy.rules.map((rule): LookedAt => {
     const index = rules.rules.indexOf(rule);
     return {
@@ -138,7 +151,9 @@ function decide({ identity, action, repo }: Question, { config, rules, hasRules,
     repository: repo,
     rules: looked,
   };
-  const isOpen = config.auth.htpasswd === undefined && !hasRules && config.auth.anonymous !== 'pull';
+  const canLogIn =
+    config.auth.htpasswd !== undefined || issuers !== undefined || config.tls.clientCertificates !== 'none';
+  const isOpen = !canLogIn && !hasRules && config.auth.anonymous !== 'pull';
   if (identity.kind === 'operator') {
     return {
       ...about,

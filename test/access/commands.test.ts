@@ -26,10 +26,10 @@ access:
     repositories: public/**
     actions: pull
   - name: people
-    who: { users: [alice], groups: [dev] }
+    who: { users: [alice], groups: [dev, "corp:dev"] }
     repositories: team/**
     actions: [pull, push]
-  - who: { claims: { repository: acme/* } }
+  - who: { claims: { iss: ci, repository: acme/* } }
     repositories: team/ci
     actions: push
 `,
@@ -58,9 +58,14 @@ test.each([
   [['anonymous', 'pull', 'public/x'], 0, 'anonymous may pull in public/x: access[0] allows it (CONFIG:6).'],
   [['user:alice', 'push', 'team/app'], 0, 'user alice may push in team/app: people allows it (CONFIG:9).'],
   [['user:bob', 'pull', 'team/app'], 0, 'user bob (in dev) may pull in team/app: people allows it (CONFIG:9).'],
-  [['user:eve', 'pull', 'team/app', '--group', 'dev'], 0, 'user eve (in dev) may pull'],
-  [['workload:job', 'push', 'team/ci', '--claim', 'repository=acme/app'], 0, 'workload job may push'],
-  [['workload:job', 'push', 'team/ci', '--claim', 'repository=evil/app'], 1, 'workload job may not push'],
+  [['user:corp:eve', 'pull', 'team/app', '--group', 'corp:dev'], 0, 'user corp:eve (in corp:dev) may pull'],
+  [['workload:job', 'push', 'team/ci', '--claim', 'iss=ci', '--claim', 'repository=acme/app'], 0, 'workload job may'],
+  [
+    ['workload:job', 'push', 'team/ci', '--claim', 'iss=ci', '--claim', 'repository=evil/app'],
+    1,
+    'workload job may not',
+  ],
+  [['workload:job', 'push', 'team/ci', '--claim', 'repository=acme/app'], 1, 'workload job may not'],
   [['robot:alice', 'pull', 'team/app'], 1, 'robot alice may not pull in team/app: no rule allows it.'],
   [['operator', 'purge', 'team/app'], 0, 'operator may purge'],
 ])('explains %j', async (args, code, text) => {
@@ -95,6 +100,7 @@ test.each([
   [['alice', 'pull', 'x'], 'WHO cannot be "alice"'],
   [['user:alice', 'pul', 'x'], 'did you mean pull?'],
   [['user:alice', 'pull', 'X'], 'letters must be lower-case'],
+  [['user:alice', 'pull', 'x', '--group', 'dev'], 'such as corp:dev or certificate:dev'],
   [['user:alice', 'pull', 'x', '--claim', 'x'], '--claim takes NAME=VALUE'],
 ])('refuses %j', async (args, text) => {
   const { err, code } = await explain(...args);

@@ -203,7 +203,13 @@ access:
   - { who: { users: "corp:alice@example.com" }, repositories: alice/**, actions: [pull, push] }
 `,
   });
-  const claims = { sub: '7', aud: ['x', 'wherry'], email: 'alice@example.com', realm: { roles: ['developers', 'x'] } };
+  const claims = {
+    sub: '7',
+    aud: ['x', 'wherry'],
+    email: 'alice@example.com',
+    email_verified: true,
+    realm: { roles: ['developers', 'x'] },
+  };
   const token = await registry.token(
     basic('oidc', await issuer.token(claims)),
     ['repository:app:push', 'repository:alice/a:push'],
@@ -221,6 +227,54 @@ access:
   expect(await registry.pushStatus(bearer(refreshed), 'app')).toBe(202);
   registry.clock.advance(1);
   expect((await registry.post(form)).status).toBe(401);
+});
+
+test('an e-mail address is a name only where the issuer says that it is verified', async () => {
+  const registry = new TokenRegistry();
+  await using issuer = await LocalIssuer.start(registry.clock);
+  await using _ = registry;
+  await registry.resume({
+    yaml: `
+issuers:
+  - { name: corp, kind: user, issuer: "${issuer.url}", audience: wherry, nameFrom: email }
+  - { name: jobs, kind: workload, issuer: other, keys: "${issuer.url}/jwks", audience: wherry }
+access:
+  - { who: { users: "corp:alice@example.com" }, repositories: app, actions: [pull, push] }
+  - { who: { claims: { iss: other, email: alice@example.com } }, repositories: jobs, actions: [pull, push] }
+`,
+  });
+  const status = async (repo: string, claims: object): Promise<number> => {
+    const token = await issuer.token({ sub: '7', aud: 'wherry', email: 'alice@example.com', ...claims });
+    return await registry.pushStatus(basic('oidc', token), repo);
+  };
+  expect(await status('app', { email_verified: true })).toBe(202);
+  expect(await status('app', { email_verified: 'true' })).toBe(202);
+  for (const not of [false, undefined, 1, 'TRUE']) {
+    expect([not, await status('app', { email_verified: not })]).toEqual([not, 401]);
+  }
+  expect(await status('jobs', { iss: 'other' })).toBe(202);
+  expect(await status('jobs', { iss: 'other', email_verified: false })).toBe(403);
+});
+
+test('authenticated means whom an issuer vouches for only where its configuration says so', async () => {
+  const registry = new TokenRegistry();
+  await using issuer = await LocalIssuer.start(registry.clock);
+  await using _ = registry;
+  const yaml = (more: string): string => `
+issuers:
+  - { name: ci, kind: workload, issuer: "${issuer.url}", audience: registry.example.com${more} }
+access:
+  - { who: authenticated, repositories: "**", actions: [pull, push] }
+`;
+  const token = await issuer.token(job);
+  await registry.resume({ yaml: yaml('') });
+  expect(await registry.pushStatus(basic('oidc', token), 'octo/app')).toBe(403);
+  const exchangedToken = await tokenOf(await exchanged(registry, token));
+  expect(exchangedToken.scope).toBe('');
+  expect(await registry.pushStatus(bearer(exchangedToken), 'octo/app')).toBe(403);
+  await registry.stop();
+  await registry.resume({ yaml: yaml(', authenticated: true') });
+  expect(await registry.pushStatus(basic('oidc', token), 'octo/app')).toBe(202);
 });
 
 describe('a token service elsewhere', () => {

@@ -29,13 +29,20 @@ export type IdentityResult =
 /** Who an issuer says that somebody is. Names and groups stand behind the issuer's: two issuers may know an alice each. */
 export function identityOf(issuer: IdentityIssuer, payload: JWTPayload): IdentityResult {
   const all = flattened(payload);
+  // Some issuers have it as a text.
+  const isVerified = all.get('email_verified')?.[0] === 'true';
   const [name] = all.get(issuer.nameFrom) ?? [];
   if (name === undefined || name === '') return { ok: false, reason: `the token has no claim ${issuer.nameFrom}` };
   if (name.length > longestName || /\p{Cc}/u.test(name)) {
     return { ok: false, reason: `the claim ${issuer.nameFrom} cannot be a name` };
   }
+  if (issuer.nameFrom === 'email' && !isVerified) {
+    return { ok: false, reason: 'the token does not say that the e-mail address is verified (email_verified)' };
+  }
   const groups = issuer.groupsFrom === undefined ? [] : (all.get(issuer.groupsFrom) ?? []);
-  const kept = [...all].filter(([claim]) => isKept(issuer, claim));
+  // What somebody has only said of themselves is nothing for a rule to go by.
+  const isDisowned = all.get('email_verified')?.[0] === 'false';
+  const kept = [...all].filter(([claim]) => isKept(issuer, claim) && !(isDisowned && claim === 'email'));
   const textLength = kept.reduce((sum, [claim, values]) => sum + claim.length + values.join('').length, 0);
   if (textLength + groups.join('').length > mostClaimText) {
     return {

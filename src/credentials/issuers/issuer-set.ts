@@ -19,6 +19,11 @@ export class IssuerSet {
     return this.issuers.find((one) => one.kind === 'tokens');
   }
 
+  /** The names of those whose people and workloads `authenticated` in a rule means too. */
+  get vouching(): ReadonlySet<string> {
+    return new Set(this.issuers.filter(({ isAuthenticated }) => isAuthenticated).map(({ name }) => name));
+  }
+
   /**
    * Parses what stands under `issuers`. Everything that is wrong is reported, not just the first thing.
    *

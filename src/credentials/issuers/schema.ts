@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { choice, duration } from '../../config/setting-types.ts';
-import { group, name, oneOrMore, parsed, value } from '../../retention/document-schema.ts';
+import { bool, group, name, oneOrMore, parsed, value } from '../../retention/document-schema.ts';
 
 /** More than these are a mistake; the bound keeps small what it takes to find the one of a token. */
 const mostIssuers = 50;
@@ -18,6 +18,8 @@ interface Common {
   /** The `iss` of its tokens. */
   readonly issuer: string;
   readonly keys: KeysAt;
+  /** Whether `authenticated` in a rule means those whom it vouches for, too. */
+  readonly isAuthenticated: boolean;
 }
 
 /** An OpenID Connect issuer, which says who people or workloads are. */
@@ -88,6 +90,7 @@ const shape = {
   kind: value(choice([...kinds])),
   issuer: someText,
   keys: keys.optional(),
+  authenticated: bool.optional(),
   audience: oneOrMore(someText).optional(),
   nameFrom: name.optional(),
   groupsFrom: name.optional(),
@@ -104,7 +107,7 @@ const issuer = group(shape).transform((given, context): IssuerDefinition => {
   const problem = (key: string, message: string): void => {
     context.addIssue({ code: 'custom', path: [key], message });
   };
-  const { name: called, kind, issuer: iss } = given;
+  const { name: called, kind, issuer: iss, authenticated: isAuthenticated = false } = given;
   const foreign = kind === 'tokens' ? ofIdentities : ofServices;
   for (const key of foreign) if (given[key] !== undefined) problem(key, `is not for an issuer of the kind ${kind}`);
   if (kind === 'tokens') {
@@ -117,7 +120,15 @@ const issuer = group(shape).transform((given, context): IssuerDefinition => {
         'is missing. It takes an https:// URL of a JWKS, or the path of a file with a JWKS or certificates.',
       );
     }
-    return { kind, name: called, issuer: iss, keys: at ?? discovery, realm: realm ?? '', service: service ?? '' };
+    return {
+      kind,
+      name: called,
+      issuer: iss,
+      keys: at ?? discovery,
+      isAuthenticated,
+      realm: realm ?? '',
+      service: service ?? '',
+    };
   }
   if (given.audience === undefined) {
     problem('audience', 'is missing. It takes what tokens for this registry have as their audience.');
@@ -132,6 +143,7 @@ const issuer = group(shape).transform((given, context): IssuerDefinition => {
     name: called,
     issuer: iss,
     keys: keysAt,
+    isAuthenticated,
     audience: given.audience ?? [],
     nameFrom: given.nameFrom ?? 'sub',
     groupsFrom: given.groupsFrom,
