@@ -59,7 +59,9 @@ export async function openLogins({ config, log, clock, rules, issuers, isLoopbac
     if (!opened.ok) throw new StartupError(['the users cannot be read:', ...opened.problems].join('\n  '));
     passwords = opened.passwords;
     // Last, as it has an answer to every name.
-    authenticators.push(new PasswordAuthenticator({ passwords, remembered: new RememberedLogins(now) }));
+    const remembered = new RememberedLogins(now);
+    const refused = new RememberedLogins<'refused'>(now);
+    authenticators.push(new PasswordAuthenticator({ passwords, remembered, refused }));
   }
   const canLogIn = authenticators.length > 0 || issuers !== undefined || config.tls.clientCertificates !== 'none';
   const isConfigured = canLogIn || rules !== undefined;

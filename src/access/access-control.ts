@@ -93,7 +93,7 @@ export class AccessControl {
     const key = this.#keyOf(credentials, address);
     const same = this.#underWay.get(key);
     if (same !== undefined) return await same;
-    const login = this.#tryPassword(credentials, address);
+    const login = this.#tryPassword(credentials, address, key);
     this.#underWay.set(key, login);
     try {
       return await login;
@@ -102,23 +102,28 @@ export class AccessControl {
     }
   }
 
-  async #tryPassword(credentials: BasicCredentials, address: string | undefined): Promise<Login> {
+  /** @param key stands for all of it */
+  async #tryPassword(credentials: BasicCredentials, address: string | undefined, key: string): Promise<Login> {
     // Nothing can be guessed where nobody can log in.
     if (!this.canLogIn) return { outcome: 'refused' };
     const { name } = credentials;
-    const waitMs = this.#failedLogins.waitMs(address, name);
-    if (waitMs > 0) return { outcome: 'slowed', waitMs };
-    this.#failedLogins.begin(address, name);
+    const isCounted = this.#failedLogins.isCounted(key);
+    if (!isCounted) {
+      const waitMs = this.#failedLogins.waitMs(address, name);
+      if (waitMs > 0) return { outcome: 'slowed', waitMs };
+      this.#failedLogins.begin(address, name);
+    }
     const authentication = await this.#authenticate(credentials);
     switch (authentication.outcome) {
       case 'known':
         this.#failedLogins.succeeded(address, name);
         return authentication;
       case 'busy':
-        this.#failedLogins.takeBack(address, name);
+        if (!isCounted) this.#failedLogins.takeBack(address, name);
         return { outcome: 'slowed', waitMs: busyWaitMs };
       case 'refused':
       case 'not-mine': {
+        this.#failedLogins.refused(key);
         const reason = authentication.outcome === 'refused' ? authentication.reason : 'nobody here logs in so';
         this.#onRefused({ address, user: name, reason });
         return { outcome: 'refused' };

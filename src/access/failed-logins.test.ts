@@ -70,6 +70,20 @@ test('of ten thousand others, those that have been quiet for longest are forgott
   expect(logins.waitMs('10.0.0.1', 'nobody')).toBe(0);
 });
 
+test('the same that was wrong is counted once in a quarter of an hour, and of many those go that came first', () => {
+  const { logins, pass } = world();
+  expect(logins.isCounted('one')).toBe(false);
+  logins.refused('one');
+  pass(15 * 60_000 - 1);
+  logins.refused('one');
+  expect([logins.isCounted('one'), logins.isCounted('other')]).toEqual([true, false]);
+  pass(1);
+  expect(logins.isCounted('one')).toBe(false);
+  logins.refused('one');
+  for (let other = 0; other < 10_000; other += 1) logins.refused(`other ${other}`);
+  expect([logins.isCounted('one'), logins.isCounted('other 0')]).toEqual([false, true]);
+});
+
 test.each([
   ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
   ['2001:db8::1', '2001:db8:0:0::/64'],

@@ -39,6 +39,8 @@ export class FailedLogins {
   readonly #now: () => number;
   readonly #byAddress = new Map<string, Failures>();
   readonly #byUser = new Map<string, Failures>();
+  /** When each was found wrong and counted. */
+  readonly #counted = new Map<string, number>();
 
   /** @param now of a clock that is never set, in ms */
   constructor(now: () => number) {
@@ -62,6 +64,27 @@ export class FailedLogins {
   takeBack(address: string | undefined, user: string): void {
     takeBack(this.#byAddress.get(networkOf(address)));
     takeBack(this.#byUser.get(userKey(user)));
+  }
+
+  /**
+   * Whether the same was found wrong, and counted, not long ago: a program that goes on with a password of before guesses
+   * nothing, and is not to keep others waiting.
+   *
+   * @param key stands for address, user and password, of which nothing can be told from it
+   */
+  isCounted(key: string): boolean {
+    const at = this.#counted.get(key);
+    return at !== undefined && this.#now() - at < forgottenAfterMs;
+  }
+
+  /** It was found wrong. */
+  refused(key: string): void {
+    if (this.isCounted(key)) return;
+    this.#counted.delete(key);
+    this.#counted.set(key, this.#now());
+    if (this.#counted.size <= mostRemembered) return;
+    const [oldest] = this.#counted.keys();
+    if (oldest !== undefined) this.#counted.delete(oldest);
   }
 
   succeeded(address: string | undefined, user: string): void {

@@ -20,6 +20,7 @@ function world(users: Readonly<Record<string, string>>) {
   const authenticator = new PasswordAuthenticator({
     passwords: { hashes: () => Promise.resolve(hashes) },
     remembered: new RememberedLogins(() => nowMs),
+    refused: new RememberedLogins(() => nowMs),
     verify: async (secret, hash) => {
       looked.push({ secret, hash });
       return await verifyBcrypt(secret, hash);
@@ -63,14 +64,61 @@ test('who is no user costs as much as a wrong password', async () => {
 
 test('where users have hashes of several costs, so have those who are none, each always the same', async () => {
   const { authenticator, basic, looked } = world({ alice: await hashOf('x', 4), bob: await hashOf('y', 5) });
-  const costsOfNobody = async (): Promise<readonly number[]> => {
+  const costsOfNobody = async (secret: string): Promise<readonly number[]> => {
     looked.length = 0;
-    for (let nobody = 0; nobody < 40; nobody += 1) await authenticator.authenticate(basic(`nobody-${nobody}`, 'x'));
+    for (let nobody = 0; nobody < 40; nobody += 1) await authenticator.authenticate(basic(`nobody-${nobody}`, secret));
     return looked.map(({ hash }) => costOf(hash));
   };
-  const costs = await costsOfNobody();
+  const costs = await costsOfNobody('x');
   expect(new Set(costs)).toEqual(new Set([4, 5]));
-  expect(await costsOfNobody()).toEqual(costs);
+  expect(await costsOfNobody('y')).toEqual(costs);
+});
+
+class CountedHashes extends Map<string, string> {
+  looks = 0;
+
+  override values(): MapIterator<string> {
+    this.looks += 1;
+    return super.values();
+  }
+}
+
+test('which costs there are is found out once for each version of the password file', async () => {
+  const hashes = new CountedHashes([['alice', await hashOf('x')]]);
+  const looked: string[] = [];
+  const authenticator = new PasswordAuthenticator({
+    passwords: { hashes: () => Promise.resolve(hashes) },
+    remembered: new RememberedLogins(() => 0),
+    refused: new RememberedLogins(() => 0),
+    verify: (_, hash) => {
+      looked.push(hash);
+      return Promise.resolve(false);
+    },
+  });
+  for (const name of ['alice', 'eve', 'mallory', 'nobody']) {
+    await authenticator.authenticate({ scheme: 'basic', name, secret: 'guess' });
+  }
+  expect(hashes.looks).toBe(1);
+  // Known or not, each name costs one comparison of the same kind.
+  expect(looked.map(costOf)).toEqual([4, 4, 4, 4]);
+});
+
+test('the same wrong password is compared once in a few minutes, whoever it is of, and anew with another hash', async () => {
+  const { authenticator, basic, looked, change, pass } = world({ alice: await hashOf('x') });
+  const tryBoth = async (): Promise<void> => {
+    for (const name of ['alice', 'eve']) {
+      for (let time = 0; time < 3; time += 1) {
+        expect((await authenticator.authenticate(basic(name, 'y'))).outcome).toBe('refused');
+      }
+    }
+  };
+  await tryBoth();
+  expect(looked).toHaveLength(2);
+  pass(5 * 60_000);
+  await tryBoth();
+  expect(looked).toHaveLength(4);
+  change({ alice: await hashOf('y') });
+  expect((await authenticator.authenticate(basic('alice', 'y'))).outcome).toBe('known');
 });
 
 test('the password of nobody is right for nobody', async () => {

@@ -5,9 +5,14 @@ import type { Identity } from './identity.ts';
 import type { RememberedLogins } from './remembered-logins.ts';
 import { dummyHash, Verifications, type Verify, verifyBcrypt } from './verifications.ts';
 
+/** Of bcrypt, where there is no user whose cost could be taken. */
+const usualCost = 10;
+
 export interface PasswordAuthenticatorParts {
   readonly passwords: { hashes(): Promise<PasswordHashes> };
   readonly remembered: RememberedLogins;
+  /** Passwords that were found wrong a moment ago. */
+  readonly refused: RememberedLogins<'refused'>;
   readonly verifications?: Verifications;
   readonly verify?: Verify;
 }
@@ -19,13 +24,17 @@ export interface PasswordAuthenticatorParts {
 export class PasswordAuthenticator implements Authenticator {
   readonly #passwords: PasswordAuthenticatorParts['passwords'];
   readonly #remembered: RememberedLogins;
+  readonly #refused: RememberedLogins<'refused'>;
   readonly #verifications: Verifications;
   readonly #verify: Verify;
   readonly #dummyKey = randomBytes(32);
+  /** Hashes of nobody, as many of each cost as those of users, and whose they stand for. */
+  #dummies: { readonly of: PasswordHashes; readonly hashes: readonly string[] } | undefined;
 
-  constructor({ passwords, remembered, verifications, verify = verifyBcrypt }: PasswordAuthenticatorParts) {
+  constructor({ passwords, remembered, refused, verifications, verify = verifyBcrypt }: PasswordAuthenticatorParts) {
     this.#passwords = passwords;
     this.#remembered = remembered;
+    this.#refused = refused;
     this.#verifications = verifications ?? new Verifications();
     this.#verify = verify;
   }
@@ -44,20 +53,35 @@ export class PasswordAuthenticator implements Authenticator {
     const hashes = await this.#passwords.hashes();
     const known = hashes.get(name);
     const hash = known ?? this.#dummyFor(name, hashes);
+    const reason = known === undefined ? 'there is no such user' : 'the password is wrong';
+    const key = this.#remembered.keyOf(name, secret, hash);
+    const wrongKey = this.#refused.keyOf(name, secret, hash);
+    // A client that tries the same again and again, as with a password of before, costs little.
+    if (this.#refused.get(wrongKey) !== undefined) return { outcome: 'refused', reason };
     const isRight = await this.#verifications.run(async () => await this.#verify(secret, hash));
     if (isRight === undefined) return { outcome: 'busy' };
-    if (known === undefined) return { outcome: 'refused', reason: 'there is no such user' };
-    if (!isRight) return { outcome: 'refused', reason: 'the password is wrong' };
+    if (known === undefined || !isRight) {
+      this.#refused.add(wrongKey, 'refused');
+      return { outcome: 'refused', reason };
+    }
     const identity: Identity = { kind: 'user', name, groups: [], claims: {} };
-    this.#remembered.add(this.#remembered.keyOf(name, secret, hash), identity);
+    this.#remembered.add(key, identity);
     return { outcome: 'known', identity };
   }
 
   /** Costs as much as that of some user, and always the same for the same name, as it would be for a user. */
   #dummyFor(name: string, hashes: PasswordHashes): string {
-    const all = [...hashes.values()];
+    const dummies = this.#dummiesLike(hashes);
     const number = createHmac('sha256', this.#dummyKey).update(name).digest().readUInt32BE();
-    const hash = all[number % Math.max(all.length, 1)];
-    return dummyHash(hash === undefined ? 10 : costOf(hash));
+    return dummies[number % dummies.length] ?? dummyHash(usualCost);
+  }
+
+  /** Made once for each version of the password file, however many ask. */
+  #dummiesLike(hashes: PasswordHashes): readonly string[] {
+    if (this.#dummies?.of !== hashes) {
+      const made = Array.from(hashes.values(), (hash) => dummyHash(costOf(hash)));
+      this.#dummies = { of: hashes, hashes: made.length === 0 ? [dummyHash(usualCost)] : made };
+    }
+    return this.#dummies.hashes;
   }
 }

@@ -4,8 +4,8 @@ import type { Identity } from './identity.ts';
 /** What tells one login from another without being of use to anybody else. */
 export type LoginKey = string & { readonly __brand: 'LoginKey' };
 
-interface Remembered {
-  readonly identity: Identity;
+interface Remembered<Outcome> {
+  readonly outcome: Outcome;
   readonly until: number;
 }
 
@@ -13,11 +13,11 @@ interface Remembered {
 const rememberedMs = 5 * 60_000;
 const mostRemembered = 10_000;
 
-/** Logins that were found right a moment ago, so that not every request costs a look at a password. */
-export class RememberedLogins {
+/** What came of logins a moment ago, so that not every request costs a look at a password. */
+export class RememberedLogins<Outcome = Identity> {
   /** Of this process alone: what is remembered is of no use in a dump of its memory without it. */
   readonly #key = randomBytes(32);
-  readonly #logins = new Map<LoginKey, Remembered>();
+  readonly #logins = new Map<LoginKey, Remembered<Outcome>>();
   readonly #now: () => number;
 
   /** @param now of a clock that is never set, in ms */
@@ -34,17 +34,17 @@ export class RememberedLogins {
     return key;
   }
 
-  get(key: LoginKey): Identity | undefined {
+  get(key: LoginKey): Outcome | undefined {
     const login = this.#logins.get(key);
     if (login === undefined) return undefined;
-    if (login.until > this.#now()) return login.identity;
+    if (login.until > this.#now()) return login.outcome;
     this.#logins.delete(key);
     return undefined;
   }
 
-  add(key: LoginKey, identity: Identity): void {
+  add(key: LoginKey, outcome: Outcome): void {
     this.#logins.delete(key);
-    this.#logins.set(key, { identity, until: this.#now() + rememberedMs });
+    this.#logins.set(key, { outcome, until: this.#now() + rememberedMs });
     if (this.#logins.size <= mostRemembered) return;
     const [oldest] = this.#logins.keys();
     if (oldest !== undefined) this.#logins.delete(oldest);

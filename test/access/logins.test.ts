@@ -85,6 +85,26 @@ test('who guesses is slowed down, by address and user, and told for how long; wh
   expect((await ping(guarded, basic('eve', 'x'))).status).toBe(401);
 });
 
+test('a program that goes on with a password of before keeps nobody from logging in, and can guess nothing', async () => {
+  await using guarded = await start();
+  const { clock } = guarded.registry;
+  const stale = basic('alice', 'the one of before');
+  for (let hour = 0; hour < 8; hour += 1) {
+    for (let time = 0; time < 12; time += 1) {
+      expect((await ping(guarded, stale)).status).toBe(401);
+      clock.advance(5 * 60_000);
+    }
+    expect((await ping(guarded, basic('alice', passwordOf('alice')))).status).toBe(200);
+    expect((await ping(guarded, basic('bob', passwordOf('bob')))).status).toBe(200);
+    clock.advance(5 * 60_000);
+  }
+  // Other ones count as ever, beside it.
+  for (let guess = 1; guess <= 5; guess += 1) await ping(guarded, basic('alice', `guess ${guess}`));
+  expect((await ping(guarded, basic('alice', 'guess 6'))).status).toBe(429);
+  expect((await ping(guarded, basic('alice', passwordOf('alice')))).status).toBe(429);
+  expect((await ping(guarded, basic('alice', 'guess 1'))).status).toBe(401);
+});
+
 test('a client that sends many requests at once has tried its password once', async () => {
   await using guarded = await start();
   const answers = await Promise.all(
