@@ -7,6 +7,7 @@ import type { AccessPolicy } from './policy.ts';
 import { SealedPlaces } from './sealed-places.ts';
 import { allRights, openRights, type Rights } from './rights.ts';
 
+type BearerCredentials = Extract<Credentials, { readonly scheme: 'bearer' }>;
 type BasicCredentials = Extract<Credentials, { readonly scheme: 'basic' }>;
 
 /** What comes of credentials that a request has brought. */
@@ -17,10 +18,19 @@ export type Login =
   /** They were not looked at: too many wrong ones have come before, or too many come at once. */
   | { readonly outcome: 'slowed'; readonly waitMs: number };
 
-/** A login that was refused, for the event log. */
-export interface RefusedLogin {
+/** Where a login comes from. */
+export interface LoginOrigin {
+  /** As far as it is known. */
   readonly address: string | undefined;
-  /** As it was given: it may be nobody's. */
+  /** Of the request that brings it; undefined where none was read. */
+  readonly requestId: string | undefined;
+}
+
+/** A login that was refused, for the event log. */
+export interface RefusedLogin extends LoginOrigin {
+  /** What was to prove who it is. */
+  readonly means: 'password' | 'token' | 'refresh token' | 'certificate' | 'header Authorization';
+  /** As it was given: it may be nobody's. Empty where nobody is named. */
   readonly user: string;
   readonly reason: string;
 }
@@ -77,15 +87,10 @@ export class AccessControl {
     return this.isOpen ? openRights : this.policy.rightsOf(identity);
   }
 
-  /** Who brings these credentials. @param address where from, as far as it is known */
-  async logIn(credentials: Credentials, address: string | undefined): Promise<Login> {
-    if (credentials.scheme === 'bearer') {
-      if (this.#isOperator(credentials.token)) return { outcome: 'known', identity: operator };
-      // A token cannot be guessed, and every client shows one that has expired at times.
-      const authentication = await this.#authenticate(credentials);
-      if (authentication.outcome === 'known') return authentication;
-      return authentication.outcome === 'busy' ? { outcome: 'slowed', waitMs: busyWaitMs } : { outcome: 'refused' };
-    }
+  /** Who brings these credentials. */
+  async logIn(credentials: Credentials, from: LoginOrigin): Promise<Login> {
+    if (credentials.scheme === 'bearer') return await this.#tryToken(credentials, from);
+    const { address } = from;
     for (const authenticator of this.#authenticators) {
       const identity = await authenticator.recall?.(credentials);
       if (identity !== undefined) return { outcome: 'known', identity };
@@ -93,7 +98,7 @@ export class AccessControl {
     const key = this.#keyOf(credentials, address);
     const same = this.#underWay.get(key);
     if (same !== undefined) return await same;
-    const login = this.#tryPassword(credentials, address, key);
+    const login = this.#tryPassword(credentials, from, key);
     this.#underWay.set(key, login);
     try {
       return await login;
@@ -102,11 +107,35 @@ export class AccessControl {
     }
   }
 
+  /** Has it written down that somebody was not let in. */
+  noteRefused(refused: RefusedLogin): void {
+    this.#onRefused(refused);
+  }
+
+  /** A token cannot be guessed, and every client shows one that has expired at times: nobody is slowed down by them. */
+  async #tryToken(credentials: BearerCredentials, from: LoginOrigin): Promise<Login> {
+    if (this.#isOperator(credentials.token)) return { outcome: 'known', identity: operator };
+    const authentication = await this.#authenticate(credentials);
+    switch (authentication.outcome) {
+      case 'known':
+        return authentication;
+      case 'busy':
+        return { outcome: 'slowed', waitMs: busyWaitMs };
+      case 'refused':
+        this.#onRefused({ ...from, means: 'token', user: authentication.who ?? '', reason: authentication.reason });
+        return { outcome: 'refused' };
+      case 'not-mine':
+        this.#onRefused({ ...from, means: 'token', user: '', reason: 'it is of nobody who is believed here' });
+        return { outcome: 'refused' };
+    }
+  }
+
   /** @param key stands for all of it */
-  async #tryPassword(credentials: BasicCredentials, address: string | undefined, key: string): Promise<Login> {
+  async #tryPassword(credentials: BasicCredentials, from: LoginOrigin, key: string): Promise<Login> {
     // Nothing can be guessed where nobody can log in.
     if (!this.canLogIn) return { outcome: 'refused' };
     const { name } = credentials;
+    const { address } = from;
     const isCounted = this.#failedLogins.isCounted(key);
     if (!isCounted) {
       const waitMs = this.#failedLogins.waitMs(address, name);
@@ -125,7 +154,7 @@ export class AccessControl {
       case 'not-mine': {
         this.#failedLogins.refused(key);
         const reason = authentication.outcome === 'refused' ? authentication.reason : 'nobody here logs in so';
-        this.#onRefused({ address, user: name, reason });
+        this.#onRefused({ ...from, means: 'password', user: name, reason });
         return { outcome: 'refused' };
       }
     }

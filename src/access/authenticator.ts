@@ -11,7 +11,12 @@ export type Credentials =
  */
 export type Authentication =
   | { readonly outcome: 'known'; readonly identity: Identity }
-  | { readonly outcome: 'refused'; readonly reason: string }
+  | {
+      readonly outcome: 'refused';
+      readonly reason: string;
+      /** Whom a token names, of which nothing is proven; for the logs too. */
+      readonly who?: string | undefined;
+    }
   /** Too many ask at once: it may be tried again in a moment. */
   | { readonly outcome: 'busy' }
   | { readonly outcome: 'not-mine' };

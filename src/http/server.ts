@@ -1,5 +1,4 @@
-import type { AccessControl, Login } from '../access/access-control.ts';
-import type { Credentials } from '../access/authenticator.ts';
+import type { AccessControl, Login, LoginOrigin } from '../access/access-control.ts';
 import { anonymous, type Identity, identityKey, identityText } from '../access/identity.ts';
 import { IssuerUnreachableError } from '../credentials/issuers/unreachable.ts';
 import type { TokenService } from '../credentials/tokens/token-service.ts';
@@ -107,6 +106,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
     connections: new OpenConnections(options.connectionLimits, (address) => proxies.trusts(address)),
     peers,
     log,
+    onRefused: (certificate) => access.noteRefused({ ...certificate, means: 'certificate', requestId: undefined }),
     serveOn,
   });
 
@@ -212,7 +212,13 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
     }
     try {
       const isMalformed = credentials === 'malformed';
-      const login: Login = isMalformed ? { outcome: 'refused' } : await loggedIn(request, peer, credentials);
+      if (isMalformed) {
+        const refused = { means: 'header Authorization', user: '', reason: 'it makes no sense' } as const;
+        access.noteRefused({ ...loginOrigin(request, requestId, peer), ...refused });
+      }
+      const login: Login = isMalformed
+        ? { outcome: 'refused' }
+        : await access.logIn(credentials, loginOrigin(request, requestId, peer));
       if (login.outcome === 'known') return { identity: login.identity, problem: undefined };
       const scheme = isMalformed ? undefined : credentials.scheme;
       return { ...nobody, problem: loginProblem({ access, origin }, { scheme, login }) };
@@ -221,8 +227,8 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
     }
   }
 
-  async function loggedIn(request: Request, peer: Peer | undefined, credentials: Credentials): Promise<Login> {
-    return await access.logIn(credentials, clientAddressOf(request, peer?.address, proxies));
+  function loginOrigin(request: Request, requestId: string, peer: Peer | undefined): LoginOrigin {
+    return { address: clientAddressOf(request, peer?.address, proxies), requestId };
   }
 
   /** Lets a request in, or says why not, before anything of its body is read. */
@@ -255,7 +261,10 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
             ? await answerOperational(call, path, 'unknown', { metrics, brokenBecause })
             : await answerToken(call, {
                 service: tokens,
-                logIn: async (credentials) => await loggedIn(call.request, peer, credentials),
+                logIn: async (credentials) =>
+                  await access.logIn(credentials, loginOrigin(call.request, call.requestId, peer)),
+                onRefused: (refused) =>
+                  access.noteRefused({ ...loginOrigin(call.request, call.requestId, peer), ...refused }),
               });
         case 'registry':
         case 'repository':

@@ -1,4 +1,4 @@
-import type { Login } from '../access/access-control.ts';
+import type { Login, RefusedLogin } from '../access/access-control.ts';
 import type { Credentials } from '../access/authenticator.ts';
 import { basicChallenger } from '../access/challenger.ts';
 import { mostScopes, parseScopes } from '../credentials/tokens/scope.ts';
@@ -14,6 +14,8 @@ export interface TokenParts {
   readonly service: TokenService;
   /** Who brings credentials that stand in the body. */
   readonly logIn: (credentials: Credentials) => Promise<Login>;
+  /** Is told why somebody was given no token. */
+  readonly onRefused: (refused: Pick<RefusedLogin, 'means' | 'user' | 'reason'>) => void;
 }
 
 const formType = 'application/x-www-form-urlencoded';
@@ -73,7 +75,8 @@ async function answerParameters(call: Call, parts: TokenParts, parameters: URLSe
   const clientId = (parameters.get('client_id') ?? '').slice(0, longestClientId);
   const outcome = await service.issue({ asker, scopes, isOffline, clientId });
   if (outcome.outcome === 'refused') {
-    call.registry.log.debug({ requestId: call.requestId, reason: outcome.reason }, 'a token was refused');
+    const means = asker.kind === 'refresh-token' ? 'refresh token' : 'token';
+    parts.onRefused({ means, user: outcome.who ?? '', reason: outcome.reason });
     return refuseToken(call, refusedGrant(call));
   }
   const { token, refreshToken } = outcome;

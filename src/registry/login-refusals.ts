@@ -9,17 +9,24 @@ import { recordEvent } from './events.ts';
 /** A login that was refused. */
 export interface LoginRefusal {
   readonly address: string | undefined;
-  /** As it was given. */
+  /** Of the request that brought it; undefined where none was read. */
+  readonly requestId?: string | undefined;
+  /** What was to prove who it is; a password where it is not given. */
+  readonly means?: string;
+  /** As it was given; empty where nobody was named. */
   readonly user: string;
   /** In words that follow "because". */
   readonly reason: string;
 }
 
-/** Of the same address and user, one event in this time, in ms; it says how many there were since the last. */
+/** Of the same address and user, or address and reason where nothing is guessed, one event in this time, in ms; it says how many there were since the last. */
 const oneIn = 10 * 60_000;
 
 /** Events in one minute, whoever comes: beyond them they are only counted. */
 const mostPerMinute = 30;
+
+/** A longer name is cut off, in characters. */
+const longestName = 200;
 
 /** Addresses with users that are remembered. */
 const mostRemembered = 10_000;
@@ -53,9 +60,10 @@ export class LoginRefusals {
     this.#log = log;
   }
 
-  record({ address, user, reason }: LoginRefusal): void {
+  record({ address, requestId, means = 'password', user, reason }: LoginRefusal): void {
     const now = this.#clock.monotonic();
-    const key = JSON.stringify([address, user.slice(0, 200)]);
+    // Whoever makes tokens up can put another name into each.
+    const key = JSON.stringify([address, means, means === 'password' ? user.slice(0, 200) : reason]);
     const silent = this.#silent.get(key);
     if (silent !== undefined && now - silent.since < oneIn) {
       silent.count += 1;
@@ -73,8 +81,10 @@ export class LoginRefusals {
       ...(this.#unwritten > 0 ? [`${this.#unwritten} of others not written down`] : []),
     ];
     this.#unwritten = 0;
-    const told = `as ${quote(user)}: ${reason}${more.length > 0 ? ` (${more.join(', ')})` : ''}`;
-    this.#write(told, address);
+    const named = quote(user.slice(0, longestName));
+    const who = means === 'password' ? `as ${named}` : `with a ${means}${user === '' ? '' : ` that names ${named}`}`;
+    const told = `${who}: ${reason}${more.length > 0 ? ` (${more.join(', ')})` : ''}`;
+    this.#write(told, address, requestId);
   }
 
   /** Resolves once all is written. */
@@ -82,13 +92,14 @@ export class LoginRefusals {
     await this.#writing;
   }
 
-  #write(reason: string, address: string | undefined): void {
+  #write(reason: string, address: string | undefined, requestId: string | undefined): void {
     const at = this.#clock.now();
-    const actor = requestActor({ who: 'client', address, userAgent: undefined, requestId: undefined });
+    const client = requestActor({ who: 'client', address, userAgent: undefined, requestId: undefined });
+    const actor = { ...client, requestId: requestId ?? null };
     const write = function* write(): Operation<void> {
       yield* recordEvent({ at, kind: 'login.refused', actor, reason, result: 'refused' });
     };
-    this.#log.warn({ client: address, reason }, 'a login was refused');
+    this.#log.warn({ client: address, requestId, reason }, 'a login was refused');
     this.#writing = Promise.all([this.#writing, this.#metadata.writeUnsynced(write)]).then(
       () => undefined,
       (error: unknown) => this.#log.warn({ err: error }, 'a refused login could not be written down'),

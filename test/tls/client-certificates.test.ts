@@ -23,6 +23,11 @@ const asking: Settings = {
   'auth.anonymous': 'all',
 };
 
+function refusalsIn(registry: ServedRegistry): readonly string[] {
+  const events = registry.rows<{ reason: string }>("select reason from event where kind = 'login.refused'");
+  return events.map(({ reason }) => reason);
+}
+
 describe('where client certificates are required', () => {
   let registry: ServedRegistry;
 
@@ -46,6 +51,14 @@ describe('where client certificates are required', () => {
       await until('the connection is closed', () => client.isClosed);
       expect(client.received.toString()).toBe('');
     }
+  });
+
+  test('those who do not get through for their certificate are in the event log', async () => {
+    using client = await TlsClient.connect(registry.port, { pair: intruder });
+    await until('the connection is closed', () => client.isClosed);
+    await until('it is written down', () =>
+      refusalsIn(registry).some((text) => text.startsWith('with a certificate: ')),
+    );
   });
 
   test('one that names nobody is told so', async () => {
@@ -76,6 +89,9 @@ describe('where client certificates are optional', () => {
     const refused = await ask(`${registry.origin}/v2/`, intruder);
     expect(refused.status).toBe(403);
     expect(await refused.text()).toContain('the client certificate is not accepted');
+    await until('it is written down', () =>
+      refusalsIn(registry).some((text) => text.startsWith('with a certificate that names "runner": ')),
+    );
   });
 
   test('a session that is resumed is still that of whoever has begun it', async () => {

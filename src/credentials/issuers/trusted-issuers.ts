@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Clock } from '../../registry/clock.ts';
 import type { Authentication, Authenticator, Credentials } from '../../access/authenticator.ts';
 import type { Identity } from '../../access/identity.ts';
+import { claimedHolder } from '../claimed-holder.ts';
 import { reasonOf } from '../tokens/registry-tokens.ts';
 import { grantedBy } from '../tokens/scope.ts';
 import { identityOf } from './claims.ts';
@@ -98,12 +99,14 @@ export class TrustedIssuers implements Authenticator {
     }
     const { definition, findKey } = trusted;
     const payload = await this.#payloadOf(token, definition, findKey);
-    if (typeof payload === 'string') return { outcome: 'refused', reason: `${definition.name}: ${payload}` };
+    if (typeof payload === 'string') {
+      return { outcome: 'refused', reason: `${definition.name}: ${payload}`, who: claimedHolder(token) };
+    }
     if (definition.kind === 'tokens') return bearerOf(definition, payload);
     const result = identityOf(definition, payload);
     return result.ok
       ? { outcome: 'known', identity: result.identity }
-      : { outcome: 'refused', reason: `${definition.name}: ${result.reason}` };
+      : { outcome: 'refused', reason: `${definition.name}: ${result.reason}`, who: claimedHolder(token) };
   }
 
   /** @returns what the token says, or why it is not believed */

@@ -7,6 +7,11 @@ export interface IssuersOfHolders {
   isTrusted(name: string): boolean;
 }
 
+/** `user:alice`, for the logs. */
+export function holderText({ kind, name }: Pick<Holder, 'kind' | 'name'>): string {
+  return name === '' ? kind : `${kind}:${name}`;
+}
+
 /**
  * Whom tokens are issued to. A token names its holder; who that is, and whether they may still come, is looked up each
  * time it is used: a robot that is revoked, a user taken from the password file, a changed password, an issuer no longer

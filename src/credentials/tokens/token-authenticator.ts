@@ -1,7 +1,8 @@
 import { decodeJwt } from 'jose';
 import type { Authentication, Authenticator, Credentials } from '../../access/authenticator.ts';
 import type { Identity } from '../../access/identity.ts';
-import type { Holders } from './holders.ts';
+import { claimedHolder } from '../claimed-holder.ts';
+import { type Holders, holderText } from './holders.ts';
 import type { RegistryTokens, TokenContent } from './registry-tokens.ts';
 import { grantedBy } from './scope.ts';
 
@@ -22,12 +23,15 @@ export class TokenAuthenticator implements Authenticator {
       return { outcome: 'not-mine' };
     }
     const checked = await this.#tokens.check(credentials.token);
-    if (!checked.valid) return { outcome: 'refused', reason: checked.reason };
+    if (!checked.valid) {
+      return { outcome: 'refused', reason: checked.reason, who: claimedHolder(credentials.token) };
+    }
     const who = await this.#holders.identityOf(checked.holder);
     if (who === undefined) {
       return {
         outcome: 'refused',
         reason: 'whoever the token was issued to is not known any more, or has another secret',
+        who: holderText(checked.holder),
       };
     }
     return { outcome: 'known', identity: this.#limited(who, checked.access) };

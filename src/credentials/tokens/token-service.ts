@@ -1,7 +1,7 @@
 import type { RepositoryName } from '../../oci/names.ts';
 import type { Action } from '../../access/action.ts';
-import type { Identity } from '../../access/identity.ts';
-import type { Holders } from './holders.ts';
+import { type Identity, identityKey } from '../../access/identity.ts';
+import { type Holders, holderText } from './holders.ts';
 import type { RefreshHolder, RefreshTokens } from './refresh-tokens.ts';
 import type { Holder, IssuedToken, RegistryTokens } from './registry-tokens.ts';
 import { allowedOf, type Scope } from './scope.ts';
@@ -29,8 +29,8 @@ export type TokenOutcome =
       readonly scopes: readonly string[];
       readonly identity: Identity;
     }
-  /** `reason` is for the log, never for the client. */
-  | { readonly outcome: 'refused'; readonly reason: string };
+  /** `reason` is for the log, never for the client; `who` is who has asked, as far as it is known. */
+  | { readonly outcome: 'refused'; readonly reason: string; readonly who: string | undefined };
 
 export interface TokenServiceParts {
   readonly tokens: RegistryTokens;
@@ -64,7 +64,9 @@ export class TokenService {
     const { identity } = asking;
     // Else who has a token for little would get one for more by it.
     const holder = identity.grants === undefined ? await holders.holderOf(identity) : undefined;
-    if (holder === undefined) return { outcome: 'refused', reason: 'no token can be issued to them' };
+    if (holder === undefined) {
+      return { outcome: 'refused', reason: 'no token can be issued to them', who: identityKey(identity) };
+    }
     const access = allowedOf(scopes, (action, repo) => may(identity, action, repo));
     return {
       outcome: 'issued',
@@ -77,14 +79,20 @@ export class TokenService {
 
   async #refreshed(
     token: string,
-  ): Promise<{ readonly identity: Identity } | { readonly outcome: 'refused'; readonly reason: string }> {
+  ): Promise<{ readonly identity: Identity } | Extract<TokenOutcome, { readonly outcome: 'refused' }>> {
     const { refreshTokens, holders } = this.#parts;
     const holder = await refreshTokens.find(token, this.service);
-    if (holder === undefined) return { outcome: 'refused', reason: 'the refresh token is unknown or over' };
+    if (holder === undefined) {
+      return { outcome: 'refused', reason: 'it is unknown or over', who: undefined };
+    }
     const identity = await holders.identityOf(holder);
     if (identity !== undefined) return { identity };
     await refreshTokens.forget(token);
-    return { outcome: 'refused', reason: 'whoever the refresh token was issued to has gone, or has another secret' };
+    return {
+      outcome: 'refused',
+      reason: 'whoever it was issued to has gone, or has another secret',
+      who: holderText(holder),
+    };
   }
 
   /** The same again for who has one: clients use it from several programs at once. */

@@ -1,7 +1,7 @@
 import type { Log } from '../../log/log.ts';
 import type { OpenConnections } from '../limits/open-connections.ts';
 import type { ServerCertificate } from '../tls/server-certificate.ts';
-import { Front, type TlsTerms } from './front.ts';
+import { Front, type RefusedCertificate, type TlsTerms } from './front.ts';
 import type { Peers } from './peers.ts';
 
 /** Where clients come in. */
@@ -27,6 +27,7 @@ export interface DoorParts {
   readonly connections: OpenConnections;
   readonly peers: Peers;
   readonly log: Log;
+  readonly onRefused: (certificate: RefusedCertificate) => void;
   /** Starts a server of the runtime's, which clients reach by themselves or through fronts. */
   readonly serveOn: (hostname: string, port: number, isFronted: boolean) => Bun.Server<undefined>;
 }
@@ -54,7 +55,7 @@ export interface Doors {
  * @throws DoorError where one cannot be opened; none is open then
  */
 export async function openDoors([first, ...others]: readonly [Door, ...Door[]], parts: DoorParts): Promise<Doors> {
-  const { connections, peers, log, serveOn } = parts;
+  const { connections, peers, log, onRefused, serveOn } = parts;
   const doors = [first, ...others];
   const isFronted = ({ tls }: Door): boolean => tls !== undefined || connections.areLimited;
   const inner = doors.some(isFronted) ? serveOn('127.0.0.1', 0, true) : undefined;
@@ -77,7 +78,7 @@ export async function openDoors([first, ...others]: readonly [Door, ...Door[]], 
       servers.push(server);
       return server.url;
     }
-    const front = await Front.open({ ...door, connections, peers, log, innerPort: inner.port });
+    const front = await Front.open({ ...door, connections, peers, log, onRefused, innerPort: inner.port });
     fronts.push({ front, door });
     return urlOf(door, front.port);
   };

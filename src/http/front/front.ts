@@ -26,6 +26,16 @@ export interface FrontOptions {
   readonly innerPort: number;
   readonly peers: Peers;
   readonly log: Log;
+  /** Is told of client certificates that let nobody in. */
+  readonly onRefused: (certificate: RefusedCertificate) => void;
+}
+
+/** A client certificate that was refused. */
+export interface RefusedCertificate {
+  readonly address: string | undefined;
+  /** Whom it names, of which nothing is proven; empty where that is nobody. */
+  readonly user: string;
+  readonly reason: string;
 }
 
 /** How many connections may wait to be accepted; the system may allow less. */
@@ -65,6 +75,9 @@ export class Front {
       this.#server.on('connection', (socket: Socket) => void this.#accepted(socket));
       this.#tlsServer.on('tlsClientError', (error, socket) => {
         this.#options.log.debug({ client: socket.remoteAddress, reason: error.message }, 'a TLS handshake failed');
+        if (isAboutCertificate(error)) {
+          options.onRefused({ address: socket.remoteAddress, user: '', reason: error.message });
+        }
         socket.destroy();
       });
     }
@@ -137,10 +150,11 @@ export class Front {
       this.#passOn(socket, undefined);
       return;
     }
-    const identity = socket.authorized ? identityOfCertificate(socket.getPeerCertificate()) : undefined;
+    const named = identityOfCertificate(socket.getPeerCertificate());
+    const identity = socket.authorized ? named : undefined;
     if (identity === undefined) {
       const reason = socket.authorized ? 'it names nobody' : String(socket.authorizationError);
-      this.#options.log.warn({ client: socket.remoteAddress, reason }, 'a client certificate was refused');
+      this.#options.onRefused({ address: socket.remoteAddress, user: named?.name ?? '', reason });
       socket.once('data', () => refuse(socket, badCertificateAnswer(reason)));
       setTimeout(() => socket.destroy(), this.#options.tls?.handshakeTimeoutMs).unref();
       return;
@@ -189,6 +203,11 @@ export class Front {
       socket.once('close', () => clearTimeout(flushLimit));
     });
   }
+}
+
+/** Whether a handshake has failed for the client's certificate, not because what has come is no TLS. */
+function isAboutCertificate(error: Error): boolean {
+  return 'code' in error && typeof error.code === 'string' && /CERT|CA$|SIGNED/.test(error.code);
 }
 
 /** Sends an answer and closes, without waiting for a client that does not. */
