@@ -1,5 +1,6 @@
 import type { IssuerSet } from './credentials/issuers/issuer-set.ts';
 import { resolve } from 'node:path';
+import type { PasswordHashes } from './access/htpasswd.ts';
 import type { AccessRules } from './access/rule.ts';
 import { AdminAccess } from './admin-access.ts';
 import { AccessDenials } from './audit/access-denials.ts';
@@ -206,8 +207,17 @@ async function serve(
   const refusals = new LoginRefusals({ metadata, clock, log });
   const { policy, passwords } = logins;
   const tokens = openTokens({ config, metadata, clock, log, policy, passwords, issuers });
+  await endLogins(passwords?.current);
+  passwords?.watch(endLogins);
   const denials = new AccessDenials({ metadata, clock, log });
   const purgeRefusals = new PurgeRefusals({ metadata, clock, log });
+  async function endLogins(users: PasswordHashes | undefined): Promise<void> {
+    try {
+      await tokens.endLoginsOfGone(users);
+    } catch (error) {
+      log.warn({ err: error }, 'the logins of users who are not there any more could not be ended');
+    }
+  }
   const access = accessControlOf(logins, {
     // Where everything is open, there is nothing to log in for.
     authenticators: logins.isOpen ? [] : tokens.authenticators,

@@ -1,4 +1,6 @@
 import type { Accounts } from './credentials/account.ts';
+import type { PasswordHashes } from './access/htpasswd.ts';
+import { endLoginsOfGone, goneFrom } from './credentials/ended-logins.ts';
 import type { Authenticator } from './access/authenticator.ts';
 import { basicChallenger, type Challenger } from './access/challenger.ts';
 import { IssuerSet } from './credentials/issuers/issuer-set.ts';
@@ -42,6 +44,8 @@ export interface Tokens {
   readonly challenger: Challenger;
   /** Undefined where the registry gives no tokens itself. */
   readonly service: TokenService | undefined;
+  /** Ends the refresh tokens of users whom nobody knows any more. @param users of the password file */
+  endLoginsOfGone(users: PasswordHashes | undefined): Promise<void>;
 }
 
 /** @throws StartupError where an outside issuer calls itself what the registry does */
@@ -55,13 +59,16 @@ export function openTokens(parts: TokenParts): Tokens {
   }
   const robots = new RobotAuthenticator({ metadata, clock, log });
   const trusted = new TrustedIssuers(issuers, clock);
+  const end = async (users: PasswordHashes | undefined): Promise<void> =>
+    await endLoginsOfGone({ metadata, clock }, goneFrom(trusted, users));
   const outside = issuers.service;
   const others = [trusted, robots];
   if (outside !== undefined) {
     const challenger = new BearerChallenger({ realm: () => outside.realm, service: outside.service });
-    return { authenticators: others, challenger, service: undefined };
+    return { authenticators: others, challenger, service: undefined, endLoginsOfGone: end };
   }
-  if (!isServed) return { authenticators: others, challenger: basicChallenger, service: undefined };
+  if (!isServed)
+    return { authenticators: others, challenger: basicChallenger, service: undefined, endLoginsOfGone: end };
   const accounts: readonly Accounts[] = passwords === undefined ? [robots] : [robots, new UserAccounts(passwords)];
   const holders = new Holders(accounts, trusted);
   const keys = new SigningKeys({ metadata, clock, rotationMs, tokenLifeMs: lifeMs });
@@ -77,5 +84,6 @@ export function openTokens(parts: TokenParts): Tokens {
       refreshLifeMs,
       sessionMsOf: (issuer) => trusted.sessionMsOf(issuer),
     }),
+    endLoginsOfGone: end,
   };
 }

@@ -53,6 +53,9 @@ export class PasswordFile {
   #version: string;
   #lookedAt: number;
   #looking: Promise<void> | undefined;
+  /** Whether those who watch know of the users that there are. */
+  #isTold = true;
+  #told: ((hashes: PasswordHashes) => Promise<void>) | undefined;
 
   private constructor(
     { path, source, log, now }: Required<PasswordFileParts>,
@@ -80,6 +83,11 @@ export class PasswordFile {
     }
   }
 
+  /** The users as they were read last. */
+  get current(): PasswordHashes {
+    return this.#hashes;
+  }
+
   /** The users as the file has them now, but for a change in the last second. */
   async hashes(): Promise<PasswordHashes> {
     if (this.#looking === undefined && this.#now() - this.#lookedAt >= lookEveryMs) {
@@ -91,16 +99,34 @@ export class PasswordFile {
     return this.#hashes;
   }
 
+  /**
+   * Has somebody told of the users of each new version, once it has stayed for a second: while a file is written it may
+   * lack some of them for a moment.
+   */
+  watch(told: (hashes: PasswordHashes) => Promise<void>): void {
+    this.#told = told;
+  }
+
+  async #tell(): Promise<void> {
+    if (this.#isTold) return;
+    this.#isTold = true;
+    await this.#told?.(this.#hashes);
+  }
+
   async #look(): Promise<void> {
     this.#lookedAt = this.#now();
     try {
       const version = await this.#source.version();
-      if (version === this.#version) return;
+      if (version === this.#version) {
+        await this.#tell();
+        return;
+      }
       const parsed = parseHtpasswd(await this.#source.text(), this.#path);
       // Remembered also where it makes no sense, so that it is told once.
       this.#version = version;
       if (parsed.ok) {
         this.#hashes = parsed.hashes;
+        this.#isTold = false;
         this.#log.info({ path: this.#path, users: parsed.hashes.size }, 'the password file was read again');
       } else {
         this.#log.error(

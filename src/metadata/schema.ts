@@ -225,6 +225,7 @@ export type EventKind =
   | 'robot.rotated'
   | 'robot.revoked'
   | 'login.refused'
+  | 'login.ended'
   | 'access.denied'
   | 'policy.changed'
   | 'purged'

@@ -35,6 +35,9 @@ export const purgeActor: Actor = named('purge', 'system:purge');
 /** Whoever has started the server with another configuration. */
 export const startActor: Actor = named('start', 'system:start');
 
+/** Ends the logins of users who are not there any more. */
+export const goneActor: Actor = named('logins', 'system:logins');
+
 /** Who asks for something, from where, with what. */
 export interface Asking {
   /** Such as `client`, `user alice` or `admin`. */

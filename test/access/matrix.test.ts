@@ -103,6 +103,7 @@ const adminRoutes: Readonly<Record<string, { readonly action: Action; readonly o
   'POST /robots': { action: 'admin' },
   'POST /robots/rotate': { action: 'admin' },
   'DELETE /robots': { action: 'admin' },
+  'DELETE /logins': { action: 'admin' },
   'GET /quotas': { action: 'admin' },
   'POST /retention/simulate': { action: 'admin' },
 };

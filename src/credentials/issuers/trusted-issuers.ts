@@ -53,20 +53,26 @@ interface TrustedIssuer {
  */
 export class TrustedIssuers implements Authenticator {
   readonly #byIssuer: ReadonlyMap<string, TrustedIssuer>;
-  readonly #names: ReadonlySet<string>;
   readonly #clock: Clock;
 
   constructor({ issuers }: Pick<IssuerSet, 'issuers'>, clock: Clock) {
     this.#byIssuer = new Map(
       issuers.map((definition) => [definition.issuer, { definition, findKey: keysOf(definition) }]),
     );
-    this.#names = new Set(issuers.map(({ name }) => name));
     this.#clock = clock;
   }
 
-  /** Whether what this issuer has vouched for is still worth something. */
-  isTrusted(name: string): boolean {
-    return this.#names.has(name);
+  /** Whether an issuer of this name is configured. */
+  isConfigured(name: string): boolean {
+    return [...this.#byIssuer.values()].some(({ definition }) => definition.name === name);
+  }
+
+  /**
+   * Whether what an issuer has vouched for is still worth something: one of its name that is somebody else now does not
+   * vouch for it.
+   */
+  isTrusted(name: string, issuer: string | undefined): boolean {
+    return issuer !== undefined && this.#byIssuer.get(issuer)?.definition.name === name;
   }
 
   /** How long a person whom it vouches for may go on with refresh tokens, in ms; 0: not at all. */

@@ -4,7 +4,8 @@ import type { Holder } from './registry-tokens.ts';
 
 /** Knows whose word issued something, and whether that still counts. */
 export interface IssuersOfHolders {
-  isTrusted(name: string): boolean;
+  /** @param issuer the `iss` of what it has vouched for */
+  isTrusted(name: string, issuer: string | undefined): boolean;
 }
 
 /** `user:alice`, for the logs. */
@@ -43,7 +44,7 @@ export class Holders {
   async identityOf(holder: Holder): Promise<Identity | undefined> {
     const { kind, name, groups, claims, issuer, credential } = holder;
     if (issuer !== undefined) {
-      if (!this.#issuers.isTrusted(issuer)) return undefined;
+      if (!this.#issuers.isTrusted(issuer, claims['iss']?.[0])) return undefined;
     } else if (kind === 'user' || kind === 'robot') {
       const account = await this.#account(kind, name);
       if (account === undefined || account.credential !== credential) return undefined;

@@ -6,6 +6,7 @@ import { explain } from './explain.ts';
 import { findInLayers } from './find.ts';
 import { checkEverything } from './fsck.ts';
 import { openApiDocument } from './openapi.ts';
+import { endLogins } from './logins.ts';
 import { addPin, listPins, removePin } from './pins.ts';
 import { liftThePurge, listPurges, purgeNow, showPlaces, showPurge } from './purge.ts';
 import { planThePurge } from './purge-plan.ts';
@@ -54,6 +55,7 @@ export const adminEndpoints: readonly (Endpoint | LinesEndpoint)[] = [
   makeRobot,
   renewRobot,
   removeRobot,
+  endLogins,
   planThePurge,
   purgeNow,
   liftThePurge,

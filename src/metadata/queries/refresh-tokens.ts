@@ -46,6 +46,19 @@ export const deleteRefreshTokensOf = query<{ kind: RefreshTokenTable['kind']; na
   db.deleteFrom('refresh_token').where('kind', '=', p('kind')).where('name', '=', p('name')),
 );
 
+/** Who has some, by name. */
+export const refreshTokenHolders = query<{ kind: RefreshTokenTable['kind']; after: string; limit: number }>()(
+  ({ db, p }) =>
+    db
+      .selectFrom('refresh_token')
+      .select('name')
+      .distinct()
+      .where('kind', '=', p('kind'))
+      .where('name', '>', p('after'))
+      .orderBy('name')
+      .limit(p('limit')),
+);
+
 /** All of an account but the `kept` that were used last, some at a time. */
 export const deleteIdleRefreshTokens = query<{
   kind: RefreshTokenTable['kind'];
