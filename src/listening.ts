@@ -7,6 +7,7 @@ import { formatListenAddress, type ListenAddress } from './config/listen-address
 import type { AdminParts } from './http/admin/endpoint.ts';
 import { type Door, DoorError } from './http/front/doors.ts';
 import type { TlsTerms } from './http/front/front.ts';
+import type { HostRules } from './http/host-check.ts';
 import { type HttpCalls, type HttpServer, startHttpServer } from './http/server.ts';
 import type { ServerCertificate } from './http/tls/server-certificate.ts';
 import type { Log } from './log/log.ts';
@@ -26,6 +27,8 @@ export interface Served {
   readonly onDenied: (denial: AccessDenial) => void;
   readonly onKeptOut: (refusal: PurgeRefusal) => void;
   readonly answer: HttpCalls['answer'] | undefined;
+  /** Where requests are looked at for the name of the host that they ask for. */
+  readonly checkedHosts: HostRules['checks'];
   /** Undefined where the configuration asks for no TLS. */
   readonly certificate: ServerCertificate | undefined;
 }
@@ -34,7 +37,10 @@ export interface Served {
  * Serves a registry over HTTP where the configuration says.
  * @throws StartupError where nothing can be served there
  */
-export async function listen(config: Config, { answer, certificate, ...served }: Served): Promise<HttpServer> {
+export async function listen(
+  config: Config,
+  { answer, certificate, checkedHosts, ...served }: Served,
+): Promise<HttpServer> {
   const { listen: main, http, limits } = config;
   const tls = certificate === undefined ? undefined : { ...config.tls, certificate };
   const beside = http.plainListen === undefined ? [] : [doorAt(http.plainListen, undefined)];
@@ -50,6 +56,7 @@ export async function listen(config: Config, { answer, certificate, ...served }:
         requestBurst: limits.requestBurstPerClient,
       },
       settings: { maxManifestBytes: config.manifests.maxSizeBytes, location: config.http.location },
+      hosts: { names: namesOf(config), checks: checkedHosts },
       trustedProxies: config.http.trustedProxies,
       idleTimeoutMs: config.http.idleTimeoutMs,
       logRequests: config.log.requests,
@@ -72,6 +79,12 @@ export async function listen(config: Config, { answer, certificate, ...served }:
       { cause: error },
     );
   }
+}
+
+/** The names that are configured, where clients are sent for a token among them. */
+function namesOf({ auth, http: { hosts } }: Config): HostRules['names'] {
+  const { realm } = auth.tokens;
+  return hosts === 'any' || realm === undefined ? hosts : [...hosts, new URL(realm).hostname];
 }
 
 function doorAt({ host, port }: ListenAddress, tls: TlsTerms | undefined): Door {

@@ -11,6 +11,7 @@ import type { AccessRules } from './access/rule.ts';
 import type { Config } from './config/schema.ts';
 import type { IssuerSet } from './credentials/issuers/issuer-set.ts';
 import { formatListenAddress } from './config/listen-address.ts';
+import type { HostRules } from './http/host-check.ts';
 import type { Log } from './log/log.ts';
 import type { Clock } from './registry/clock.ts';
 import { StartupError } from './startup-error.ts';
@@ -19,6 +20,8 @@ import { StartupError } from './startup-error.ts';
 export interface Logins {
   readonly policy: AccessPolicy;
   readonly isOpen: boolean;
+  /** What may be asked for by any name: nobody is asked who they are, so that a page in a browser might be led here. */
+  readonly checkedHosts: HostRules['checks'];
   readonly authenticators: readonly Authenticator[];
   /** The users; undefined where there is no password file. */
   readonly passwords: PasswordFile | undefined;
@@ -77,6 +80,7 @@ export async function openLogins({ config, log, clock, rules, issuers, isLoopbac
   return {
     policy,
     isOpen: !isConfigured && anonymous !== 'pull',
+    checkedHosts: isConfigured ? 'nothing' : isLoopback ? 'everything' : 'admin',
     authenticators,
     passwords,
     failedLogins: new FailedLogins(now),

@@ -257,6 +257,7 @@ async function serve(
     tokens: access.isOpen ? undefined : tokens.service,
     answer: syncs?.answer,
     certificate,
+    checkedHosts: logins.checkedHosts,
   });
   const certificateWatch =
     files === undefined || certificate === undefined

@@ -67,6 +67,7 @@ const otherValues: Readonly<Record<string, string>> = {
   'manifests.sparse.images': 'allow',
   'manifests.sparse.indexes': 'allow',
   'http.trustedProxies': '10.0.0.0/8, ::1',
+  'http.hosts': 'registry.example.com, wherry.lan',
   'http.location': 'absolute',
   'http.idleTimeout': '0',
   'http.drain': '2m',
@@ -139,6 +140,7 @@ test('without any source every setting has its default', async () => {
       manifests: { maxSizeBytes: 4 * 1024 * 1024, sparse: { images: false, indexes: false } },
       http: {
         trustedProxies: [],
+        hosts: [],
         location: 'relative',
         idleTimeoutMs: 120_000,
         drainMs: 30_000,

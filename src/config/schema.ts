@@ -48,6 +48,8 @@ export interface Config {
   readonly http: {
     /** Addresses and networks (CIDR) whose X-Forwarded-* headers are believed. */
     readonly trustedProxies: readonly string[];
+    /** By which names the registry may be asked where nobody has to log in, beside those of this machine. */
+    readonly hosts: readonly string[] | 'any';
     readonly location: 'relative' | 'absolute';
     /** 0: never; otherwise from 1 s to 255 s, the most that the runtime can do. */
     readonly idleTimeoutMs: number;
@@ -143,6 +145,7 @@ export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
     },
     http: {
       trustedProxies: valueOf(settings.httpTrustedProxies),
+      hosts: valueOf(settings.httpHosts),
       location: valueOf(settings.httpLocation),
       idleTimeoutMs: valueOf(settings.httpIdleTimeout),
       drainMs: valueOf(settings.httpDrain),

@@ -210,3 +210,22 @@ export const networks: SettingType<readonly string[]> = {
       return elements;
     }),
 };
+
+/** Names of hosts, without ports: `none`, `any`, one text with commas, or in a file a list. */
+export const hostNames: SettingType<readonly string[] | 'any'> = {
+  placeholder: 'names',
+  accepts: 'names of hosts such as registry.example.com, separated by commas (a list in the file), none, or any',
+  isList: true,
+  schema: z
+    .union([text, z.array(text)], { error: 'this is neither a text nor a list of texts' })
+    .transform((value, context) => {
+      if (value === 'none') return [];
+      if (value === 'any') return 'any';
+      const elements = typeof value === 'string' ? value.split(',').map((element) => element.trim()) : value;
+      for (const element of elements) {
+        if (/^[A-Za-z0-9_]([A-Za-z0-9._-]{0,252})$/.test(element)) continue;
+        context.addIssue({ code: 'custom', message: `${JSON.stringify(element)} is not the name of a host` });
+      }
+      return elements;
+    }),
+};

@@ -5,6 +5,7 @@ import {
   directory,
   duration,
   fileOrNone,
+  hostNames,
   httpUrl,
   listenAddress,
   listenAddressOrNone,
@@ -236,6 +237,15 @@ export const settings = {
     description:
       'The reverse proxies whose X-Forwarded-* headers are believed. A header that comes from any other address is ' +
       'ignored.',
+  }),
+  httpHosts: setting({
+    name: 'http.hosts',
+    type: hostNames,
+    default: 'none',
+    description:
+      'The names by which clients reach the registry, where nobody has to log in and it listens on loopback: requests for ' +
+      'other names are refused, as a page in a browser could have its own lead here. Addresses, names without a dot and ' +
+      'those that end in .localhost or .internal need not be named. With any no name is refused, but for the admin API.',
   }),
   httpLocation: setting({
     name: 'http.location',

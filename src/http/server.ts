@@ -20,6 +20,7 @@ import { issuerUnreachable, logFailure, problemOf } from './failure-answers.ts';
 import { clientAddressOf, originOf, TrustedProxies } from './forwarded.ts';
 import { type Door, openDoors } from './front/doors.ts';
 import { directPeer, type Peer, Peers } from './front/peers.ts';
+import { HostCheck, type HostRules } from './host-check.ts';
 import { clientKeyOf } from './limits/client-key.ts';
 import { type Admitted, type ClientLimits, ClientTurnstile, unlimited } from './limits/client-limits.ts';
 import { type ConnectionLimits, OpenConnections } from './limits/open-connections.ts';
@@ -54,6 +55,7 @@ export interface HttpOptions {
   readonly onDenied?: ((denial: AccessDenial) => void) | undefined;
   /** Is told of each push that was refused for a purge. */
   readonly onKeptOut?: ((refusal: PurgeRefusal) => void) | undefined;
+  readonly hosts: HostRules;
   readonly trustedProxies: readonly string[];
   readonly idleTimeoutMs: number;
   /** Which requests are logged. */
@@ -96,6 +98,7 @@ const strangerProblem: Problem = {
 export async function startHttpServer(options: HttpOptions): Promise<HttpServer> {
   const { registry, metrics, log, settings, access, tokens, calls = httpCalls } = options;
   const proxies = new TrustedProxies(options.trustedProxies);
+  const hosts = new HostCheck(options.hosts);
   const nextRequestId = requestIds();
   let brokenBecause: string | undefined;
   let lastRequestAt = -Infinity;
@@ -234,6 +237,10 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
   /** Lets a request in, or says why not, before anything of its body is read. */
   function admit(request: Request, { destination, peer, identity }: Asking): Admitted | Problem {
     if (isSentByAnotherSite(request)) return otherSiteProblem;
+    const problem = isProbe(destination)
+      ? undefined
+      : hosts.problemOf(request.headers.get('host'), destination.scope === 'admin');
+    if (problem !== undefined) return problem;
     if (destination.scope === 'admin') return unlimited;
     if (peer?.isStranger === true) return strangerProblem;
     if (peer === undefined || destination.scope === 'operation') return unlimited;
@@ -390,6 +397,11 @@ interface LoginCall {
 }
 
 const nobody: LoggedIn = { identity: anonymous, problem: undefined };
+
+/** What tells nothing of what the registry holds. */
+function isProbe({ resource }: Destination): boolean {
+  return resource === 'healthz' || resource === 'readyz';
+}
 
 /** Whether what is asked for is not for everybody. */
 function asksWho({ scope, resource }: Destination): boolean {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { openAccess } from '../../src/access/open-access.ts';
 import { DirectoryBlobStore } from '../../src/blobs/directory/store.ts';
 import { type HttpServer, startHttpServer } from '../../src/http/server.ts';
+import { anyHost } from '../../src/http/host-check.ts';
 import { noClientLimits } from '../../src/http/limits/client-limits.ts';
 import type { Log } from '../../src/log/log.ts';
 import type { Operation } from '../../src/metadata/operation.ts';
@@ -128,6 +129,7 @@ export class BareServer implements AsyncDisposable {
       connectionLimits: { inAll: 0, perClient: 0 },
       clientLimits: noClientLimits,
       settings: { maxManifestBytes: 4 * 1024 * 1024, location: 'relative' },
+      hosts: anyHost,
       trustedProxies: [],
       idleTimeoutMs: 10_000,
       logRequests: 'all',
