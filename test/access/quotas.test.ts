@@ -9,10 +9,10 @@ const access = [
 ];
 
 /** One quota for the repositories of several, which is all but used up by a blob of others. */
-async function start(hard = '150B') {
+async function start(hard = '150B', soft = '140B') {
   const guarded = await GuardedRegistry.start(['owner', 'tenant'], { access });
   const { registry } = guarded;
-  const parsed = QuotaSet.parse([{ name: 'all', repositories: '**', bytes: { hard } }]);
+  const parsed = QuotaSet.parse([{ name: 'all', repositories: '**', bytes: { hard, soft } }]);
   if (!parsed.ok) throw new Error(parsed.problems.join('\n'));
   await registry.stop();
   registry.quotas = parsed.set;
@@ -57,7 +57,7 @@ test('who may see all of the quota pushes again what it has, and is told the fig
 });
 
 test('a quota that is used up lets nobody begin what others have of it', async () => {
-  const { guarded, secret } = await start('100B');
+  const { guarded, secret } = await start('100B', '90B');
   await using _ = guarded;
   const begun = async (sender: Sender, bytes: Uint8Array): Promise<string> => {
     const path = `/v2/team/app/blobs/uploads/?digest=${digestOf(bytes)}`;
@@ -67,4 +67,24 @@ test('a quota that is used up lets nobody begin what others have of it', async (
   expect(await begun('tenant', secret)).toStartWith('403 ');
   expect(await begun('tenant', secret)).toBe(await begun('tenant', freshBytes(100)));
   expect(await begun('owner', secret)).toStartWith('202 ');
+});
+
+test('a soft limit warns whoever pushes there, with figures only for whoever may see all of the quota', async () => {
+  const { guarded } = await start('1MB', '1B');
+  await using _ = guarded;
+  const { registry } = guarded;
+  const warningTo = async (sender: Sender): Promise<string> => {
+    const bytes = freshBytes(100);
+    const path = `/v2/team/app/blobs/uploads/?digest=${digestOf(bytes)}`;
+    const answer = await guarded.send(sender, path, { method: 'POST', body: bytes });
+    expect(answer.status).toBe(201);
+    return answer.headers.get('warning') ?? '';
+  };
+  expect(await warningTo('owner')).toBe(
+    '299 - "the quota all has more than 1B of blobs, and pushes are refused beyond 1MB of blobs: delete what is not needed"',
+  );
+  expect(await warningTo('tenant')).toBe(
+    '299 - "the quota all has few bytes left, with what other repositories have: delete what is not needed"',
+  );
+  expect(registry.rows("select 1 from event where kind = 'quota.soft'")).toHaveLength(1);
 });

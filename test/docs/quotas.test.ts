@@ -33,7 +33,10 @@ test('each repository of the example is under the quota that the page says', () 
 test('the warning of the example is the one that clients get', () => {
   const team = example().quotas.find(({ name }) => name === 'team');
   const { soft = 0, hard } = team?.bytes ?? {};
-  const { warning } = warningHeaders([{ quota: 'team', kind: 'bytes', soft, hard }]);
+  const call = { registry: { quotas: example() }, rights: allRights };
+  const repo = parseRepositoryName('team/app');
+  if (repo === undefined) throw new Error('team/app is no repository');
+  const { warning } = warningHeaders(call, repo, [{ quota: 'team', kind: 'bytes', soft, hard }]);
   expect(page).toContain(`\nWarning: ${warning}\n`);
 });
 

@@ -101,7 +101,7 @@ export async function putManifestOf(call: Call, repo: RepositoryName, referenceT
   const headers: Record<string, string> = {
     location: locationOf(call, `/v2/${repo}/manifests/${outcome.digest}`),
     'docker-content-digest': outcome.digest,
-    ...warningHeaders(outcome.warnings),
+    ...warningHeaders(call, repo, outcome.warnings),
   };
   if (tags.parameters.length > 0) headers['oci-tag'] = tags.parameters.join(', ');
   if (outcome.subject !== undefined) headers['oci-subject'] = outcome.subject;

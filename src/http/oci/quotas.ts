@@ -11,13 +11,15 @@ const longestNameShown = 200;
 /** Of a call, who asks, and what is limited. */
 interface QuotaAsked {
   readonly registry: Pick<Registry, 'quotas'>;
-  readonly rights: Pick<Rights, 'mayInAll'>;
+  readonly rights: Pick<Rights, 'mayInAll' | 'mayEverywhere'>;
 }
 
 /** Whether a client may be told what all the repositories hold together that are under the same quota as one. */
 export function seesQuotaOf({ registry, rights }: QuotaAsked, repo: RepositoryName): boolean {
   const quota = registry.quotas.of(repo);
-  return quota === undefined || quota.isEach || rights.mayInAll('pull', quota.repositories);
+  return (
+    quota === undefined || quota.isEach || rights.mayInAll('pull', quota.repositories) || rights.mayEverywhere('admin')
+  );
 }
 
 /** Why a push is refused, with the figures for whoever may see them, and what makes room. */
@@ -51,13 +53,24 @@ const roomText: Readonly<Record<QuotaKind, string>> = {
 
 /**
  * The header `Warning` of a push that has gone well (distribution specification, "Warnings"). Its text is the same from
- * one answer to the next, so that clients can show it once.
+ * one answer to the next, so that clients can show it once. It has the figures for whoever may see them, as a refusal has.
  */
-export function warningHeaders(warnings: readonly QuotaWarning[]): Readonly<Record<string, string>> {
-  return warnings.length === 0 ? {} : { warning: warnings.map((warning) => `299 - "${textOf(warning)}"`).join(', ') };
+export function warningHeaders(
+  call: QuotaAsked,
+  repo: RepositoryName,
+  warnings: readonly QuotaWarning[],
+): Readonly<Record<string, string>> {
+  if (warnings.length === 0) return {};
+  const textOf = seesQuotaOf(call, repo) ? textWithFigures : textWithoutFigures;
+  return { warning: warnings.map((warning) => `299 - "${textOf(warning)}"`).join(', ') };
 }
 
-function textOf({ quota, kind, soft, hard }: QuotaWarning): string {
+function textWithoutFigures({ quota, kind }: QuotaWarning): string {
+  const name = asciiOf(quota).slice(0, longestNameShown);
+  return `the quota ${name} has few ${kind} left, with what other repositories have: delete what is not needed`;
+}
+
+function textWithFigures({ quota, kind, soft, hard }: QuotaWarning): string {
   const name = asciiOf(quota).slice(0, longestNameShown);
   const refused = hard === undefined ? '' : `, and pushes are refused beyond ${amountText(kind, hard)}`;
   return `the quota ${name} has more than ${amountText(kind, soft)}${refused}: delete what is not needed`;

@@ -57,7 +57,7 @@ async function openSession(
   if ('noRoom' in room) return refuse(call, noRoomProblem(room.noRoom));
   room.incoming.end();
   const id = await openUpload(call.registry, repo, algorithm);
-  return answer(call, 202, { ...sessionHeaders(call, repo, id, 0), ...warningHeaders(admission.warnings) });
+  return answer(call, 202, { ...sessionHeaders(call, repo, id, 0), ...warningHeaders(call, repo, admission.warnings) });
 }
 
 /**
@@ -305,7 +305,7 @@ function created(call: Call, repo: RepositoryName, digest: Digest, warnings: rea
   return answer(call, 201, {
     location: locationOf(call, `/v2/${repo}/blobs/${digest}`),
     'docker-content-digest': digest,
-    ...warningHeaders(warnings),
+    ...warningHeaders(call, repo, warnings),
   });
 }
 
