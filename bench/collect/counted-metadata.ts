@@ -6,6 +6,8 @@ export interface Work {
   readonly statements: number;
   /** Rows that were read or changed. */
   readonly rows: number;
+  /** Transactions that write, for each of which one waits for one's turn. */
+  readonly writes: number;
 }
 
 /** Which statements are not counted, by what is bound to them. */
@@ -17,6 +19,7 @@ export class CountedMetadata implements MetadataStore {
   readonly #isLeftOut: IsLeftOut;
   #statements = 0;
   #rows = 0;
+  #writes = 0;
 
   constructor(inner: MetadataStore, isLeftOut: IsLeftOut = () => false) {
     this.#inner = inner;
@@ -25,9 +28,10 @@ export class CountedMetadata implements MetadataStore {
 
   /** What was done since this was called last. */
   take(): Work {
-    const work = { statements: this.#statements, rows: this.#rows };
+    const work = { statements: this.#statements, rows: this.#rows, writes: this.#writes };
     this.#statements = 0;
     this.#rows = 0;
+    this.#writes = 0;
     return work;
   }
 
@@ -36,6 +40,7 @@ export class CountedMetadata implements MetadataStore {
   }
 
   async write<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T> {
+    this.#writes += 1;
     return await this.#inner.write(() => this.#counted(operation()), options);
   }
 

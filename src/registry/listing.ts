@@ -3,8 +3,9 @@ import { referrersOf } from '../metadata/queries/manifests.ts';
 import { findRepository, listRepositories } from '../metadata/queries/repositories.ts';
 import { listTags } from '../metadata/queries/tags.ts';
 import type { Digest } from '../oci/digest.ts';
-import { afterAllRepositories, type RepositoryName, type TagName } from '../oci/names.ts';
+import type { RepositoryName, TagName } from '../oci/names.ts';
 import type { Registry } from './registry.ts';
+import { namesBeginningWith, type Sight } from './sight.ts';
 
 /** Some of a sorted list. */
 export interface Page<T> {
@@ -35,13 +36,6 @@ export async function tagPage(
   });
 }
 
-/** Which repositories somebody may see. */
-export interface Sight {
-  maySee(repo: RepositoryName): boolean;
-  /** What their names begin with, in byte order: nothing else is looked at. */
-  readonly starts: readonly string[];
-}
-
 /** Some of the repositories, and from where to go on. */
 export interface RepositoryPage {
   readonly items: readonly RepositoryName[];
@@ -67,8 +61,8 @@ export async function repositoryPage(
   let lookedAt = 0;
   let reached: string = last;
   for (const start of sight.starts) {
-    const before = start + afterAllRepositories;
-    for (let from = later(reached, justBefore(start)); from < before;) {
+    const { last: least, before } = namesBeginningWith(start);
+    for (let from = later(reached, least); from < before;) {
       const most = Math.min(lookedAtOnce, mostLookedAt - lookedAt, Math.max(limit - items.length + 1, 100));
       const rows = await registry.metadata.read(() => all(listRepositories, { last: from, before, limit: most }));
       for (const { name } of rows) {
@@ -83,13 +77,6 @@ export async function repositoryPage(
     }
   }
   return { items, reached: undefined };
-}
-
-/** No name of a repository lies between this and those that begin with `start`. */
-function justBefore(start: string): string {
-  if (start === '') return '';
-  const code = start.charCodeAt(start.length - 1);
-  return start.slice(0, -1) + String.fromCharCode(code - 1) + afterAllRepositories;
 }
 
 function later(one: string, other: string): string {

@@ -1,5 +1,11 @@
 import { all, change, first, type Operation } from '../metadata/operation.ts';
-import { attachAbsentBlobEdges, upsertLink, visibleBlob, visibleLinks } from '../metadata/queries/links.ts';
+import {
+  attachAbsentBlobEdges,
+  upsertLink,
+  visibleBlob,
+  visibleLinks,
+  visibleLinksBetween,
+} from '../metadata/queries/links.ts';
 import { liveObject } from '../metadata/queries/objects.ts';
 import { insertRepository } from '../metadata/queries/repositories.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -11,6 +17,7 @@ import { admitLink } from './quota-usage.ts';
 import type { Admission, Quota } from './quotas.ts';
 import type { Registry } from './registry.ts';
 import { reviewLink } from './review.ts';
+import { namesBeginningWith, type Sight } from './sight.ts';
 
 export interface MountRequest {
   readonly repo: RepositoryName;
@@ -18,18 +25,20 @@ export interface MountRequest {
   /** The repository that has the blob; undefined: any. */
   readonly from: RepositoryName | undefined;
   /** Which repositories it may come from; any where it is not given. */
-  readonly maySee?: (repo: RepositoryName) => boolean;
+  readonly sight?: Sight;
   readonly actor?: Actor;
 }
 
 /**
- * Of more repositories that have a blob no more are looked at: where none of those may be seen, the client uploads it. Where
- * any may be, the first one decides.
+ * Of more repositories that have a blob, of those that have names beginning alike, no more are looked at, nor of more such
+ * beginnings: where none of those may be seen, the client uploads it. Where any may be, the first one decides.
  */
 const mostHolders = 100;
+const mostStarts = 100;
 
-export type MountOutcome =
-  Admission | { readonly outcome: 'blocked'; readonly purged: Purged } | { readonly outcome: 'impossible' };
+type Hindrance = { readonly outcome: 'blocked'; readonly purged: Purged } | { readonly outcome: 'impossible' };
+
+export type MountOutcome = Admission | Hindrance;
 
 /**
  * T_mount: makes a blob of one repository visible in another without moving a byte. The source is looked up in the
@@ -40,6 +49,11 @@ export async function mountBlob(registry: Registry, request: MountRequest): Prom
   const now = registry.clock.now();
   const leaseUntil = now + registry.windows.leaseMs;
   const quota = registry.quotas.of(request.repo);
+  // Whoever may not see all is told no by the same reads wherever the blob is, and waits for nobody who writes.
+  if (request.sight !== undefined) {
+    const hindrance = await registry.metadata.read(() => hindranceOf(request));
+    if (hindrance !== undefined) return hindrance;
+  }
   return await registry.metadata.write(() => mount(request, quota, now, leaseUntil));
 }
 
@@ -50,9 +64,8 @@ function* mount(
   leaseUntil: number,
 ): Operation<MountOutcome> {
   const { repo, digest, from, actor = anyClient } = request;
-  const purged = yield* purgedDigest(digest);
-  if (purged !== undefined) return { outcome: 'blocked', purged };
-  if (!(yield* isInSource(request))) return { outcome: 'impossible' };
+  const hindrance = yield* hindranceOf(request);
+  if (hindrance !== undefined) return hindrance;
   const bytes = (yield* first(liveObject, { digest }))?.size_bytes ?? 0;
   const admission = yield* admitLink(quota, { repo, digest, sizeBytes: bytes }, { now });
   if (admission.outcome === 'over-quota') return admission;
@@ -65,14 +78,26 @@ function* mount(
   return admission;
 }
 
+/** Why it cannot be mounted; undefined where it can. */
+function* hindranceOf(request: MountRequest): Operation<Hindrance | undefined> {
+  const purged = yield* purgedDigest(request.digest);
+  if (purged !== undefined) return { outcome: 'blocked', purged };
+  return (yield* isInSource(request)) ? undefined : { outcome: 'impossible' };
+}
+
 /**
- * Of a source that the client may not see nothing is read. Where it names none, as much is read whether any is seen or
- * not: one page of those that have the blob.
+ * Of a source that the client may not see nothing is read. Where it names none, it is looked for only where the names of
+ * those begin that the client may see: in how many others it is makes no difference to what is read.
  */
-function* isInSource({ digest, from, maySee }: MountRequest): Operation<boolean> {
+function* isInSource({ digest, from, sight }: MountRequest): Operation<boolean> {
   if (from !== undefined) {
-    return (maySee?.(from) ?? true) && (yield* first(visibleBlob, { repo: from, digest })) !== undefined;
+    return (sight?.maySee(from) ?? true) && (yield* first(visibleBlob, { repo: from, digest })) !== undefined;
   }
-  const holders = yield* all(visibleLinks, { digest, limit: maySee === undefined ? 1 : mostHolders });
-  return holders.some(({ repo }) => maySee?.(repo) ?? true);
+  if (sight === undefined) return (yield* first(visibleLinks, { digest, limit: 1 })) !== undefined;
+  for (const start of sight.starts.slice(0, mostStarts)) {
+    const names = namesBeginningWith(start);
+    const holders = yield* all(visibleLinksBetween, { digest, ...names, limit: mostHolders });
+    if (holders.some(({ repo }) => sight.maySee(repo))) return true;
+  }
+  return false;
 }

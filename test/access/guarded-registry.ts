@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CountedMetadata } from '../../bench/collect/counted-metadata.ts';
+import { CountedMetadata, type Work } from '../../bench/collect/counted-metadata.ts';
 import { parseAccessRules } from '../../src/access/parse.ts';
 import type { AccessRules } from '../../src/access/rule.ts';
 import type { Pusher } from '../admin/pushed-images.ts';
@@ -57,14 +57,10 @@ export class GuardedRegistry implements AsyncDisposable {
   }
 
   /** The same, and what it cost. */
-  async cost(
-    sender: Sender,
-    path: string,
-    init: RequestInit = {},
-  ): Promise<{ readonly answer: Response; readonly statements: number }> {
+  async cost(sender: Sender, path: string, init: RequestInit = {}): Promise<{ readonly answer: Response } & Work> {
     this.#counted?.take();
     const answer = await this.send(sender, path, init);
-    return { answer, statements: this.#counted?.take().statements ?? 0 };
+    return { answer, ...(this.#counted?.take() ?? { statements: 0, rows: 0, writes: 0 }) };
   }
 
   /** What pushes as somebody. */

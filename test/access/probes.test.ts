@@ -52,14 +52,14 @@ async function seen(
   init: RequestInit = {},
   same: readonly string[] = [],
 ) {
-  const { answer, statements } = await guarded.cost(sender, path, { ...init, method });
+  const { answer, ...work } = await guarded.cost(sender, path, { ...init, method });
   const others = new Set(['x-request-id', 'date']);
   const headers = [...answer.headers].filter(([name]) => !others.has(name)).map((header) => header.join(': '));
   let text = JSON.stringify({
     status: answer.status,
     headers: headers.toSorted(),
     body: await answer.text(),
-    statements,
+    ...work,
   });
   const upload = answer.headers.get('docker-upload-uuid');
   if (upload !== null) text = text.replaceAll(upload, 'UPLOAD');
@@ -136,6 +136,25 @@ test('a digest that is in a repository that one may not pull from cannot be moun
   for (const answer of ofSource.slice(0, 5)) expect(answer).toContain('"status":202');
   // With and without the source that has it.
   expect(ofSource[0]).toBe(ofSource[1] ?? '');
+});
+
+test('a mount costs the same work in however many repositories the blob is that one may not pull from', async () => {
+  const [rare, common] = [freshBytes(), freshBytes()];
+  const owner = guarded.pusher('owner');
+  await owner.pushBlob('secret/one', rare);
+  for (let number = 0; number < 30; number += 1) await owner.pushBlob(`secret/many-${number}`, common);
+  const workOf = async (bytes: Uint8Array<ArrayBuffer>) => {
+    const path = `/v2/${own}/blobs/uploads/?mount=${digestOf(bytes)}`;
+    const { answer, ...work } = await guarded.cost('tenant', path, { method: 'POST' });
+    expect(answer.status).toBe(202);
+    return work;
+  };
+  const ofNowhere = await workOf(freshBytes());
+  expect(await workOf(rare)).toEqual(ofNowhere);
+  expect(await workOf(common)).toEqual(ofNowhere);
+  // No turn to write but for the session that is opened.
+  const opened = await guarded.cost('tenant', `/v2/${own}/blobs/uploads/`, { method: 'POST' });
+  expect(ofNowhere.writes).toBe(opened.writes);
 });
 
 test('a blob is mounted from where one may pull, whatever others have it', async () => {

@@ -1,10 +1,10 @@
 import { forCatalog, hasShownNothing } from '../../access/identity.ts';
 import { sealedMark } from '../../access/sealed-places.ts';
-import type { RepositoryName } from '../../oci/names.ts';
 import { repositoryPage } from '../../registry/listing.ts';
 import { answer, answerJson, type Call, refuse } from '../call.ts';
 import { catalogDenial, unauthenticated } from '../denials.ts';
 import { nextLink, pageRequestOf } from './pages.ts';
+import { sightOf } from './sight.ts';
 
 /**
  * `GET /v2/` (end-1): tells a client that it has found a registry. Clients ask here whether they have to log in, and some
@@ -39,11 +39,10 @@ export async function listCatalog(call: Call): Promise<Response> {
       detail: { last: request.last.slice(0, 100) },
     });
   }
-  const sight = { maySee: (repo: RepositoryName) => rights.may('pull', repo), starts: rights.startsOf('pull') };
   const { items, reached } = await repositoryPage(
     call.registry,
     { last, limit: request.limit },
-    rights.mayEverywhere('pull') ? undefined : sight,
+    rights.mayEverywhere('pull') ? undefined : sightOf(rights),
   );
   if (reached === undefined) return answerJson(call, { repositories: items });
   // A name that may not be seen leaves in a form that tells nothing of it.

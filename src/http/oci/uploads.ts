@@ -17,6 +17,7 @@ import { malformedDigest } from './blobs.ts';
 import { purgedProblem } from '../purged.ts';
 import { overQuotaProblem, seesQuotaOf, warningHeaders } from './quotas.ts';
 import { noRoomProblem } from './no-room.ts';
+import { sightOf } from './sight.ts';
 
 /**
  * `POST /v2/<name>/blobs/uploads/`: opens a session (end-4a, end-4c), takes a whole blob (end-4b), or mounts one from
@@ -76,13 +77,12 @@ async function tryMount(
   if (fromText !== null && from === undefined) return undefined;
   if (from !== undefined && call.rights.needsWiderToken('pull', from))
     return refuse(call, mountDenial(call, repo, from));
-  const maySee = (source: RepositoryName): boolean => call.rights.may('pull', source);
   const mounted = await mountBlob(call.registry, {
     repo,
     digest,
     from,
     actor: call.actor(),
-    ...(call.rights.mayEverywhere('pull') ? {} : { maySee }),
+    ...(call.rights.mayEverywhere('pull') ? {} : { sight: sightOf(call.rights) }),
   });
   switch (mounted.outcome) {
     case 'admitted':

@@ -23,6 +23,19 @@ export const visibleLinks = query<{ digest: Digest; limit: number }>()(({ db, p 
     .limit(p('limit')),
 );
 
+/** The same of those with names between two, which are not reached. */
+export const visibleLinksBetween = query<{ digest: Digest; last: string; before: string; limit: number }>()(
+  ({ db, p }) =>
+    db
+      .selectFrom('link')
+      .select('repo')
+      .where('digest', '=', p('digest'))
+      .where(({ eb, ref }) => eb(ref('repo').$castTo<string>(), '>', p('last')))
+      .where(({ eb, ref }) => eb(ref('repo').$castTo<string>(), '<', p('before')))
+      .where('deleted_at', 'is', null)
+      .limit(p('limit')),
+);
+
 /** Makes a blob visible in a repository, and protects it until `leaseUntil` at least. */
 export const upsertLink = query<{ repo: RepositoryName; digest: Digest; leaseUntil: number; now: number }>()(
   ({ db, p, dialect }) =>
