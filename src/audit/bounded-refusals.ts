@@ -1,7 +1,7 @@
 import type { Log } from '../log/log.ts';
 import type { EventKind } from '../metadata/schema.ts';
 import type { MetadataStore } from '../metadata/store.ts';
-import type { Actor } from '../registry/actor.ts';
+import { type Actor, inSeveralRequests, severalActor } from '../registry/actor.ts';
 import type { Clock } from '../registry/clock.ts';
 import { recordEvent, type RegistryEvent } from '../registry/events.ts';
 
@@ -74,12 +74,11 @@ export class BoundedRefusals {
     let left = mostOfAll;
     for (const one of this.#remembered.values()) {
       if (one.unwritten === 0) continue;
-      if (left-- > 0) this.#writeCount(one.actor, one.unwritten);
+      if (left-- > 0) this.#writeCount(inSeveralRequests(one.actor), one.unwritten);
       else this.#forgotten += one.unwritten;
       one.unwritten = 0;
     }
-    const [any] = this.#remembered.values();
-    if (this.#forgotten > 0 && any !== undefined) this.#writeCount(any.actor, this.#forgotten, ' of others');
+    if (this.#forgotten > 0) this.#writeCount(severalActor, this.#forgotten, ' of several clients');
     this.#forgotten = 0;
   }
 

@@ -38,6 +38,9 @@ export const startActor: Actor = named('start', 'system:start');
 /** Ends the logins of users who are not there any more. */
 export const goneActor: Actor = named('logins', 'system:logins');
 
+/** Several who were denied something, of whom it is not remembered any more who they are. */
+export const severalActor: Actor = named('several clients', 'system:denials');
+
 /** Who asks for something, from where, with what. */
 export interface Asking {
   /** Such as `client`, `user alice` or `admin`. */
@@ -62,6 +65,11 @@ export function requestActor({ who, identity = 'anonymous', address, userAgent, 
     requestId: requestId ?? null,
     userAgent: userAgent === undefined || userAgent === '' ? null : printable(userAgent),
   };
+}
+
+/** Somebody, where it is about more than one of their requests. */
+export function inSeveralRequests(actor: Actor): Actor {
+  return { ...actor, text: actorText(actor.text.replace(/ \(request [^()]*\)$/, '')), requestId: null };
 }
 
 function named(text: string, identity: string): Actor {

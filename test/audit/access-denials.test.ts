@@ -65,6 +65,14 @@ test('of many in a minute ten are, and how many more there were', async () => {
   expect(rows.filter(({ identity }) => identity === 'user:alice')).toHaveLength(1);
 });
 
+test('how many more there were is told of no single request', async () => {
+  deny('mallory', 500);
+  await denials.stop();
+  const rows = await metadata.read(() => all(eventsAfter, { id: 0, limit: 1000 }));
+  expect(rows.at(-1)).toMatchObject({ request_id: null, actor: 'user mallory 10.0.0.1' });
+  expect(rows.at(0)).toMatchObject({ request_id: 'mallory-0', actor: 'user mallory 10.0.0.1 (request mallory-0)' });
+});
+
 test('in the next minute they are written down again', async () => {
   deny('mallory', 50);
   denials.tellUnwritten();
@@ -80,4 +88,7 @@ test('however many identities there are, a minute has a bounded number of events
   expect(rows.length).toBeLessThanOrEqual(60 + 60 + 1);
   const counted = rows.reduce((sum, { reason }) => sum + Number(/^(\d+) more/.exec(reason ?? '')?.[1] ?? 1), 0);
   expect(counted).toBe(12_000);
+  // What is of many is nobody's.
+  const ofMany = rows.filter(({ reason }) => reason?.includes('of several clients'));
+  expect(ofMany.map(({ identity }) => identity)).toEqual(['system:denials']);
 });
