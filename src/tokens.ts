@@ -17,13 +17,11 @@ import { TokenAuthenticator } from './credentials/tokens/token-authenticator.ts'
 import { TokenService } from './credentials/tokens/token-service.ts';
 import { UserAccounts } from './credentials/user-accounts.ts';
 import type { Config } from './config/schema.ts';
+import { tokenPath } from './http/token.ts';
 import type { Log } from './log/log.ts';
 import type { MetadataStore } from './metadata/store.ts';
 import type { Clock } from './registry/clock.ts';
 import { StartupError } from './startup-error.ts';
-
-/** Where clients get tokens of the registry itself. */
-export const tokenPath = '/token';
 
 export interface TokenParts {
   readonly config: Pick<Config, 'auth'>;

@@ -1,3 +1,4 @@
+import type { Action } from '../access/action.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { answer, type Call, refuse } from './call.ts';
 
@@ -10,18 +11,29 @@ export interface OperationalState {
   readonly brokenBecause: string | undefined;
 }
 
+/** An endpoint for those who operate the registry, and what whoever asks has to be allowed in every repository. */
+interface OperationalEndpoint {
+  readonly resource: Exclude<OperationalResource, 'unknown'>;
+  /** `everybody`: it tells nothing of what the registry holds. */
+  readonly isFor: Action | 'everybody';
+}
+
+/** Every such endpoint, by its path. */
+export const operationalEndpoints: Readonly<Record<string, OperationalEndpoint>> = {
+  '/healthz': { resource: 'healthz', isFor: 'everybody' },
+  '/readyz': { resource: 'readyz', isFor: 'everybody' },
+  '/metrics': { resource: 'metrics', isFor: 'admin' },
+};
+
 export function operationalResourceOf(method: string, path: string): OperationalResource {
-  if (method !== 'GET' && method !== 'HEAD') return 'unknown';
-  switch (path) {
-    case '/healthz':
-      return 'healthz';
-    case '/readyz':
-      return 'readyz';
-    case '/metrics':
-      return 'metrics';
-    default:
-      return 'unknown';
-  }
+  if ((method !== 'GET' && method !== 'HEAD') || !Object.hasOwn(operationalEndpoints, path)) return 'unknown';
+  return operationalEndpoints[path]?.resource ?? 'unknown';
+}
+
+/** What whoever asks for one has to be allowed in every repository; undefined for what is for everybody. */
+export function actionFor(resource: OperationalResource): Action | undefined {
+  const isFor = Object.values(operationalEndpoints).find((one) => one.resource === resource)?.isFor ?? 'everybody';
+  return isFor === 'everybody' ? undefined : isFor;
 }
 
 /** Answers /healthz, /readyz and /metrics; anything else is not here. */

@@ -26,9 +26,9 @@ import { type Admitted, type ClientLimits, ClientTurnstile, unlimited } from './
 import { type ConnectionLimits, OpenConnections } from './limits/open-connections.ts';
 import { isSentByAnotherSite, otherSiteProblem } from './other-sites.ts';
 import { answerTarget, type Target, targetOf } from './oci/routes.ts';
-import { answerToken, refuseTokenLogin } from './token.ts';
+import { answerToken, refuseTokenLogin, tokenPath } from './token.ts';
 import type { ServerCertificate } from './tls/server-certificate.ts';
-import { answerOperational, type OperationalResource, operationalResourceOf } from './operational.ts';
+import { actionFor, answerOperational, type OperationalResource, operationalResourceOf } from './operational.ts';
 
 /** How answers leave. A test ends the process before or after one (test/crash). */
 export interface HttpCalls {
@@ -146,7 +146,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
     const { method } = request;
     // Who goes while sending has no address afterwards; who asks is still there, and needs none where nothing is logged.
     const isSending = method !== 'GET' && method !== 'HEAD';
-    const destination = path === '/token' && tokens !== undefined ? tokenDestination : destinationOf(method, path);
+    const destination = path === tokenPath && tokens !== undefined ? tokenDestination : destinationOf(method, path);
     const needsLogin = asksWho(destination) && (!access.isOpen || destination.scope === 'admin');
     const early =
       isSending || needsLogin || isFronted || turnstile.countsAll ? peerOf(request, bun, isFronted) : undefined;
@@ -256,11 +256,13 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
   ): Promise<Response> {
     try {
       switch (destination.scope) {
-        case 'operation':
-          if (destination.resource === 'metrics' && !access.isOpen && !call.rights.mayEverywhere('admin')) {
-            return refuse(call, denial(call, 'admin', undefined));
+        case 'operation': {
+          const action = actionFor(destination.resource);
+          if (action !== undefined && !access.isOpen && !call.rights.mayEverywhere(action)) {
+            return refuse(call, denial(call, action, undefined));
           }
           return await answerOperational(call, path, destination.resource, { metrics, brokenBecause });
+        }
         case 'admin':
           return await answerAdmin({ ...call, admin: options.admin }, path);
         case 'token':
@@ -399,13 +401,13 @@ interface LoginCall {
 const nobody: LoggedIn = { identity: anonymous, problem: undefined };
 
 /** What tells nothing of what the registry holds. */
-function isProbe({ resource }: Destination): boolean {
-  return resource === 'healthz' || resource === 'readyz';
+function isProbe({ resource, scope }: Destination): boolean {
+  return scope === 'operation' && resource !== 'unknown' && actionFor(resource) === undefined;
 }
 
 /** Whether what is asked for is not for everybody. */
-function asksWho({ scope, resource }: Destination): boolean {
-  return scope !== 'operation' || resource === 'metrics';
+function asksWho(destination: Destination): boolean {
+  return destination.scope !== 'operation' || actionFor(destination.resource) !== undefined;
 }
 
 /** For the log of what happened. */

@@ -9,6 +9,9 @@ import { answerJson, type Call, refuse } from './call.ts';
 import { loginProblem } from './denials.ts';
 import { errorsOf, type Problem, statusOfCode } from './errors.ts';
 
+/** Where clients get tokens of the registry itself. */
+export const tokenPath = '/token';
+
 /** What the endpoint has to ask for. */
 export interface TokenParts {
   readonly service: TokenService;

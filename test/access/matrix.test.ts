@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { actions, type Action } from '../../src/access/action.ts';
 import { adminEndpoints, adminPrefix } from '../../src/http/admin/routes.ts';
 import { registryEndpoints, repositoryEndpoints } from '../../src/http/oci/routes.ts';
+import { operationalEndpoints } from '../../src/http/operational.ts';
+import { tokenPath } from '../../src/http/token.ts';
 import { pushImage, type PushedImage } from '../admin/pushed-images.ts';
 import { digestOf, freshBytes, ociManifest } from '../http/content.ts';
 import { GuardedRegistry, type Sender } from './guarded-registry.ts';
@@ -106,6 +108,13 @@ const adminRoutes: Readonly<Record<string, { readonly action: Action; readonly o
   'DELETE /logins': { action: 'admin' },
   'GET /quotas': { action: 'admin' },
   'POST /retention/simulate': { action: 'admin' },
+};
+
+/** Every route for those who operate the registry, and for whom it is. */
+const operationalRoutes: Readonly<Record<string, Action | 'everybody'>> = {
+  '/healthz': 'everybody',
+  '/readyz': 'everybody',
+  '/metrics': 'admin',
 };
 
 let guarded: GuardedRegistry;
@@ -214,11 +223,66 @@ test('what is not about one repository is for whom this test says', async () => 
     for (const method of ['GET', 'HEAD']) {
       expect([sender, (await guarded.send(sender, '/v2/', { method })).status]).toEqual([sender, status]);
     }
-    for (const path of ['/healthz', '/readyz', `${adminPrefix}/openapi.json`]) {
-      expect([sender, path, (await guarded.send(sender, path)).status]).toEqual([sender, path, 200]);
+    const path = `${adminPrefix}/openapi.json`;
+    expect([sender, (await guarded.send(sender, path)).status]).toEqual([sender, 200]);
+  }
+});
+
+test('every route for those who operate the registry is in this test', () => {
+  expect(Object.keys(operationalEndpoints).toSorted()).toEqual(Object.keys(operationalRoutes).toSorted());
+});
+
+test.each(Object.entries(operationalRoutes))('%s is for %s', async (path, isFor) => {
+  const isServed = (sender: Sender): boolean => isFor === 'everybody' || isAllowedEverywhere(sender);
+  // Before anybody is served: what metrics need is measured in the background, too.
+  for (const sender of senders.filter((one) => !isServed(one))) {
+    for (const method of ['GET', 'HEAD']) await expectDenied(sender, method, path);
+  }
+  for (const sender of senders.filter(isServed)) {
+    for (const method of ['GET', 'HEAD']) {
+      expect([sender, (await guarded.send(sender, path, { method })).status]).toEqual([sender, 200]);
     }
-    if (isAllowedEverywhere(sender)) await expectNotDenied(sender, 'GET', '/metrics');
-    else await expectDenied(sender, 'GET', '/metrics');
+  }
+  for (const sender of senders) {
+    for (const method of ['POST', 'PUT', 'DELETE']) {
+      expect([sender, method, (await guarded.send(sender, path, { method })).status]).toEqual([sender, method, 404]);
+    }
+  }
+});
+
+describe.each(['GET', 'POST'])('%s /token', (method) => {
+  const scope = repositories.map((repo) => `repository:${repo}:*`).join(' ');
+
+  test('gives whoever asks a token for what they may do, and for nothing else', async () => {
+    for (const sender of senders) {
+      const form = new URLSearchParams({ grant_type: 'password', scope });
+      const answer =
+        method === 'GET'
+          ? await guarded.send(sender, `${tokenPath}?${form.toString()}`)
+          : await guarded.send(sender, tokenPath, { method, body: form });
+      if (sender === 'operator') {
+        // Who may do everything needs none, and none could be as short-lived as the token of the run.
+        expect(answer.status).toBe(401);
+        continue;
+      }
+      const allowed = repositories.flatMap((repo) => {
+        const some = (['pull', 'push', 'delete'] as const).filter((action) => isAllowed(sender, action, repo));
+        return some.length === 0 ? [] : [`repository:${repo}:${some.join(',')}`];
+      });
+      expect([sender, answer.status, await answer.json()]).toMatchObject([sender, 200, { scope: allowed.join(' ') }]);
+    }
+  });
+});
+
+test('no other method asks for a token', async () => {
+  for (const sender of senders) {
+    for (const method of ['HEAD', 'PUT', 'PATCH', 'DELETE']) {
+      expect([sender, method, (await guarded.send(sender, tokenPath, { method })).status]).toEqual([
+        sender,
+        method,
+        405,
+      ]);
+    }
   }
 });
 
