@@ -20,6 +20,8 @@ import { StartupError } from './startup-error.ts';
 export interface Logins {
   readonly policy: AccessPolicy;
   readonly isOpen: boolean;
+  /** Whether there is anybody whom a client could log in as, or show a certificate of. */
+  readonly canLogIn: boolean;
   /** What may be asked for by any name: nobody is asked who they are, so that a page in a browser might be led here. */
   readonly checkedHosts: HostRules['checks'];
   readonly authenticators: readonly Authenticator[];
@@ -79,6 +81,7 @@ export async function openLogins({ config, log, clock, rules, issuers, isLoopbac
   }
   return {
     policy,
+    canLogIn,
     isOpen: !isConfigured && anonymous !== 'pull',
     checkedHosts: isConfigured ? 'nothing' : isLoopback ? 'everything' : 'admin',
     authenticators,

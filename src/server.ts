@@ -1,13 +1,15 @@
 import type { IssuerSet } from './credentials/issuers/issuer-set.ts';
 import { resolve } from 'node:path';
+import { type AccessSource, AccessWatch } from './access/access-watch.ts';
 import type { PasswordHashes } from './access/htpasswd.ts';
 import type { AccessRules } from './access/rule.ts';
 import { AdminAccess } from './admin-access.ts';
+import { accessAdopter, type ConfiguredAccess, rememberRules } from './access-adoption.ts';
 import { AccessDenials } from './audit/access-denials.ts';
 import { PurgeRefusals } from './audit/purge-refusals.ts';
 import { AuditFile, type AuditFileParts } from './audit/audit-file.ts';
 import { EventFeed } from './audit/event-feed.ts';
-import { type ConfiguredRules, putRulesInForce } from './audit/rules-in-force.ts';
+import type { ConfiguredRules } from './audit/rules-in-force.ts';
 import { Collector } from './collector/collector.ts';
 import { Pace } from './collector/pace.ts';
 import { beginCollecting, collectAgain, controlOf, mayCollect } from './collecting.ts';
@@ -61,6 +63,8 @@ export interface RunningServer {
   readonly storage: Storage;
   /** Reads the files of the certificate again, where it speaks TLS; it does so by itself when they change. */
   reloadCertificate(): Promise<void>;
+  /** Reads the access rules again, where they stand in a file; it does so by itself when that changes. */
+  reloadAccess(): Promise<void>;
   /** Opens files anew that were moved away by whoever rotates them. */
   reopenFiles(): void;
   /** Drains, writes what is still in memory, and closes the stores. */
@@ -78,6 +82,8 @@ export interface ServerParts {
   readonly immutability?: ImmutabilitySet | undefined;
   /** Who may do what; undefined where nobody has said. */
   readonly access?: AccessRules | undefined;
+  /** Where that is read again when it changes; undefined where it stands in no file. */
+  readonly accessSource?: AccessSource<ConfiguredAccess> | undefined;
   /** Whose tokens are believed; undefined where nobody's are but the registry's own. */
   readonly issuers?: IssuerSet | undefined;
   /** All rules as they stand in the configuration, so that it is told where they are others than at the last start. */
@@ -124,6 +130,8 @@ async function serve(
     quotas,
     immutability,
     configuredRules = [],
+    access: startRules,
+    accessSource,
     issuers,
     clock,
     syncs,
@@ -145,7 +153,7 @@ async function serve(
     { name: 'auth', value: config.auth },
     { name: immutableKey, value: settings, ...(settings !== undefined && { settings }) },
   ];
-  await rememberRules(metadata, rules, { now: clock.now(), log });
+  await rememberRules(metadata, rules, { now: clock.now() }, log);
   if (policies === undefined) await forgetAllApprovals(metadata);
   const retention = policies === undefined ? undefined : await policyScope(policies, config);
   const room = new UploadRoom({
@@ -205,8 +213,8 @@ async function serve(
   });
   const adminAccess = new AdminAccess(directory);
   const refusals = new LoginRefusals({ metadata, clock, log });
-  const { policy, passwords } = logins;
-  const tokens = openTokens({ config, metadata, clock, log, policy, passwords, issuers });
+  const { passwords } = logins;
+  const tokens = openTokens({ config, metadata, clock, log, policy: () => access.policy, passwords, issuers });
   await endLogins(passwords?.current);
   passwords?.watch(endLogins);
   const denials = new AccessDenials({ metadata, clock, log });
@@ -259,6 +267,15 @@ async function serve(
     certificate,
     checkedHosts: logins.checkedHosts,
   });
+  const accessWatch =
+    accessSource === undefined
+      ? undefined
+      : new AccessWatch({
+          source: accessSource,
+          log,
+          adopt: accessAdopter({ config, access, logins, issuers, metadata, clock, log, rules, startRules }),
+        });
+  accessWatch?.start();
   const certificateWatch =
     files === undefined || certificate === undefined
       ? undefined
@@ -289,10 +306,13 @@ async function serve(
     async reloadCertificate() {
       await certificateWatch?.reload();
     },
+    async reloadAccess() {
+      await accessWatch?.reload();
+    },
     reopenFiles: () => auditFile?.reopen(),
     async stop() {
       events.stop();
-      await certificateWatch?.stop();
+      await Promise.all([certificateWatch?.stop(), accessWatch?.stop()]);
       const looked = Promise.all([checks.stop(), layers.stop()]);
       const collected = Promise.all([collector.stop(), pruner?.stop(), quotaCounter.stop()]);
       adminAccess.withdraw();
@@ -319,20 +339,6 @@ async function policyScope({ policies }: PolicySet, { retention }: Config): Prom
 async function newPruner(parts: PrunerParts): Promise<Pruner> {
   const { Pruner: One } = await import('./pruning/pruner.ts');
   return new One(parts);
-}
-
-/** On a full disk it starts all the same: then the next start compares with older rules. */
-async function rememberRules(
-  metadata: MetadataStore,
-  rules: readonly ConfiguredRules[],
-  { now, log }: { readonly now: number; readonly log: Log },
-): Promise<void> {
-  try {
-    await putRulesInForce(metadata, rules, now);
-  } catch (error) {
-    if (!(error instanceof MetadataFullError)) throw error;
-    log.warn({ err: error }, 'the disk is full: it could not be written down which rules are in force');
-  }
 }
 
 /** @throws StartupError where it cannot be written */

@@ -28,7 +28,8 @@ export interface TokenParts {
   readonly metadata: MetadataStore;
   readonly clock: Clock;
   readonly log: Log;
-  readonly policy: AccessPolicy;
+  /** Who may do what, as it is when it is asked. */
+  readonly policy: () => AccessPolicy;
   /** The users; undefined where there is no password file. */
   readonly passwords: PasswordFile | undefined;
   /** Whose tokens are believed; undefined where nobody's are but the registry's own. */
@@ -78,7 +79,7 @@ export function openTokens(parts: TokenParts): Tokens {
       tokens,
       holders,
       refreshTokens: new RefreshTokens({ metadata, clock }),
-      may: (identity, action, repo) => policy.rightsOf(identity).may(action, repo),
+      may: (identity, action, repo) => policy().rightsOf(identity).may(action, repo),
       refreshLifeMs,
       sessionMsOf: (issuer) => trusted.sessionMsOf(issuer),
     }),

@@ -53,11 +53,11 @@ const busyWaitMs = 1000;
 
 /** Finds out who asks, and what they may do. */
 export class AccessControl {
-  readonly policy: AccessPolicy;
   readonly isOpen: boolean;
   readonly challenger: Challenger;
   /** Where lists have come to. */
   readonly places = new SealedPlaces();
+  #policy: AccessPolicy;
   readonly #authenticators: readonly Authenticator[];
   readonly #failedLogins: FailedLogins;
   readonly #onRefused: (refused: RefusedLogin) => void;
@@ -67,13 +67,23 @@ export class AccessControl {
   readonly #key = randomBytes(32);
 
   constructor(parts: AccessControlParts) {
-    this.policy = parts.policy;
+    this.#policy = parts.policy;
     this.isOpen = parts.isOpen;
     this.challenger = parts.challenger ?? basicChallenger;
     this.#authenticators = parts.authenticators;
     this.#failedLogins = parts.failedLogins;
     this.#onRefused = parts.onRefused;
     this.#operatorToken = sha256(parts.operatorToken);
+  }
+
+  /** Who may do what, as it is now. */
+  get policy(): AccessPolicy {
+    return this.#policy;
+  }
+
+  /** Has other rules decide from the next request on. */
+  adopt(policy: AccessPolicy): void {
+    this.#policy = policy;
   }
 
   /** Whether there is anybody whom a client could log in as. */
@@ -84,7 +94,7 @@ export class AccessControl {
   /** What somebody may do. */
   rightsOf(identity: Identity): Rights {
     if (identity.kind === 'operator') return allRights;
-    return this.isOpen ? openRights : this.policy.rightsOf(identity);
+    return this.isOpen ? openRights : this.#policy.rightsOf(identity);
   }
 
   /** Who brings these credentials. */

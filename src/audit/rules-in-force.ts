@@ -2,7 +2,7 @@ import { all, change, type Operation } from '../metadata/operation.ts';
 import { deleteRules, rulesInForce, upsertRules } from '../metadata/queries/rules-in-force.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import { digestOf } from '../oci/digest.ts';
-import { startActor } from '../registry/actor.ts';
+import { type Actor, startActor } from '../registry/actor.ts';
 import { recordEvent } from '../registry/events.ts';
 
 /** Rules of a configuration. */
@@ -15,14 +15,26 @@ export interface ConfiguredRules {
   readonly settings?: string;
 }
 
+/** When rules are put in force. */
+export interface PuttingInForce {
+  /** In ms since 1970. */
+  readonly now: number;
+  /** Whoever has them changed; the start where it is not given. */
+  readonly actor?: Actor;
+  /** In words that follow what has changed. */
+  readonly when?: string;
+  /** What is another in the rules of a key, as far as it is known. */
+  readonly changesOf?: (name: string) => string;
+}
+
 /**
- * Remembers which rules are in force from this start on, and writes down where they are others than at the last one. The
- * first start has nothing to compare them with.
+ * Remembers which rules are in force from now on, and writes down where they are others than before. The first start has
+ * nothing to compare them with.
  */
 export async function putRulesInForce(
   metadata: MetadataStore,
   configured: readonly ConfiguredRules[],
-  now: number,
+  { now, actor = startActor, when = 'since the last start', changesOf = () => '' }: PuttingInForce,
 ): Promise<void> {
   const rules = configured
     .filter(({ value }) => value !== undefined && value !== null)
@@ -54,8 +66,9 @@ export async function putRulesInForce(
   await metadata.write(put, { fromReserve: true });
 
   function* changed(name: string, how: string): Operation<void> {
-    const reason = `${name}: ${how} since the last start`;
-    yield* recordEvent({ at: now, kind: 'policy.changed', actor: startActor, reason });
+    const changes = changesOf(name);
+    const reason = `${name}: ${how} ${when}${changes === '' ? '' : `: ${changes}`}`;
+    yield* recordEvent({ at: now, kind: 'policy.changed', actor, reason });
   }
 }
 

@@ -1,10 +1,18 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import type { ConfiguredAccess } from '../access-adoption.ts';
+import type { AccessSource } from '../access/access-watch.ts';
+import type { AccessRules } from '../access/rule.ts';
 import type { ConfiguredRules } from '../audit/rules-in-force.ts';
+import { configFileVariable } from '../config/environment.ts';
 import { loadConfig, type LoadResult } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
+import type { IssuerSet } from '../credentials/issuers/issuer-set.ts';
+import type { ImmutabilitySet } from '../immutability/immutability-set.ts';
 import { createLog } from '../log/log.ts';
 import type { Log } from '../log/log.ts';
+import type { QuotaSet } from '../quotas/quota-set.ts';
+import type { PolicySet } from '../retention/policy-set.ts';
 import type { RunningServer } from '../server.ts';
 import { StartupError } from '../startup-error.ts';
 import { announcementOf, announcementText } from './announcement.ts';
@@ -31,16 +39,68 @@ export const defineServe: CommandDefinition = (command, end) => {
 };
 
 async function serve(flags: ConfigFlags): Promise<number> {
+  const read = await readConfigured(flags);
+  if (!read.ok) {
+    console.error(['wherry cannot start with this configuration:', ...read.problems].join('\n  '));
+    return exitCodes.usage;
+  }
+  const { loaded, policies, quotas, access, issuers, immutability } = read;
+  const { config } = loaded;
+  const log = await createLog({ level: config.log.level, format: config.log.format });
+  const stop = stopRequested();
+  // The registry is not loaded for somebody who only asks for the flags, or whose configuration is wrong.
+  const { startServer } = await import('../server.ts');
+  let server: RunningServer;
+  try {
+    server = await startServer({
+      config,
+      log,
+      policies,
+      quotas,
+      access,
+      accessSource: accessSourceOf(flags),
+      issuers,
+      immutability,
+      configuredRules: rulesOf(loaded),
+    });
+  } catch (error) {
+    if (!(error instanceof StartupError)) throw error;
+    console.error(`wherry cannot start: ${error.message}`);
+    return exitCodes.failure;
+  }
+  // Where nothing is read again it ends the process, as ever.
+  if (config.tls.certificate !== undefined) process.on('SIGHUP', () => void server.reloadCertificate());
+  if (configFileOf(flags) !== undefined) process.on('SIGHUP', () => void server.reloadAccess());
+  announce(server.url, config, log);
+  if (config.audit.file !== undefined) process.on('SIGHUP', () => server.reopenFiles());
+  const signal = await stop;
+  log.info({ signal, drainMs: config.http.drainMs }, 'stopping: running transfers may finish');
+  await server.stop();
+  log.info({}, 'stopped');
+  return exitCodes.success;
+}
+
+/** A configuration with all that stands in it. */
+type Configured =
+  | {
+      readonly ok: true;
+      readonly loaded: Extract<LoadResult, { readonly ok: true }>;
+      readonly policies: PolicySet | undefined;
+      readonly quotas: QuotaSet | undefined;
+      readonly access: AccessRules | undefined;
+      readonly issuers: IssuerSet | undefined;
+      readonly immutability: ImmutabilitySet | undefined;
+    }
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+async function readConfigured(flags: ConfigFlags): Promise<Configured> {
   const loaded = await loadConfig({
     configFile: flags.configFile,
     flags: flags.values,
     env: process.env,
     readFile: (path) => readFile(path, 'utf8'),
   });
-  if (!loaded.ok) {
-    console.error(['wherry cannot start with this configuration:', ...loaded.problems].join('\n  '));
-    return exitCodes.usage;
-  }
+  if (!loaded.ok) return loaded;
   const policies = await configuredPolicies(loaded.policies);
   const quotas = await configuredQuotas(loaded.quotas);
   const access = await configuredAccess(loaded.access, loaded.groups);
@@ -53,50 +113,54 @@ async function serve(flags: ConfigFlags): Promise<number> {
     issuers?.ok === false ||
     immutability?.ok === false
   ) {
-    const problems = [policies, quotas, access, issuers, immutability].flatMap((result) =>
-      result?.ok === false ? result.problems : [],
-    );
-    console.error(['wherry cannot start with this configuration:', ...problems].join('\n  '));
-    return exitCodes.usage;
+    const results = [policies, quotas, access, issuers, immutability];
+    return { ok: false, problems: results.flatMap((result) => (result?.ok === false ? result.problems : [])) };
   }
-  const { config } = loaded;
-  const log = await createLog({ level: config.log.level, format: config.log.format });
-  const stop = stopRequested();
-  // The registry is not loaded for somebody who only asks for the flags, or whose configuration is wrong.
-  const { startServer } = await import('../server.ts');
-  let server: RunningServer;
-  try {
-    server = await startServer({
-      config,
-      log,
-      policies: policies?.set,
-      quotas: quotas?.set,
-      access: access?.rules,
-      issuers: issuers?.set,
-      immutability: immutability?.set,
-      configuredRules: rulesOf(loaded),
-    });
-  } catch (error) {
-    if (!(error instanceof StartupError)) throw error;
-    console.error(`wherry cannot start: ${error.message}`);
-    return exitCodes.failure;
-  }
-  // Without TLS it ends the process, as ever.
-  if (config.tls.certificate !== undefined) process.on('SIGHUP', () => void server.reloadCertificate());
-  announce(server.url, config, log);
-  if (config.audit.file !== undefined) process.on('SIGHUP', () => server.reopenFiles());
-  const signal = await stop;
-  log.info({ signal, drainMs: config.http.drainMs }, 'stopping: running transfers may finish');
-  await server.stop();
-  log.info({}, 'stopped');
-  return exitCodes.success;
+  return {
+    ok: true,
+    loaded,
+    policies: policies?.set,
+    quotas: quotas?.set,
+    access: access?.rules,
+    issuers: issuers?.set,
+    immutability: immutability?.set,
+  };
+}
+
+function configFileOf({ configFile }: ConfigFlags): string | undefined {
+  const path = configFile ?? process.env[configFileVariable];
+  return path === '' ? undefined : path;
+}
+
+/** Where the access rules are read again; undefined where there is no file that could change. */
+function accessSourceOf(flags: ConfigFlags): AccessSource<ConfiguredAccess> | undefined {
+  const path = configFileOf(flags);
+  if (path === undefined) return undefined;
+  return {
+    async version() {
+      const { ino, size, mtimeMs, ctimeMs } = await stat(path);
+      return [ino, size, mtimeMs, ctimeMs].join(' ');
+    },
+    async read() {
+      const read = await readConfigured(flags);
+      if (!read.ok) return read;
+      return { ok: true, rules: { rules: read.access, configured: accessRulesOf(read.loaded) } };
+    },
+  };
 }
 
 /** What stands under those keys of the configuration that are no settings. */
-function rulesOf({ policies, quotas, access, groups }: ConfiguredDocuments): readonly ConfiguredRules[] {
+function rulesOf({ policies, quotas, ...access }: ConfiguredDocuments): readonly ConfiguredRules[] {
   return [
     { name: 'policies', value: policies?.value },
     { name: 'quotas', value: quotas?.value },
+    ...accessRulesOf(access),
+  ];
+}
+
+/** Those of them that say who may do what, which are read again while the server runs. */
+function accessRulesOf({ access, groups }: Pick<ConfiguredDocuments, 'access' | 'groups'>): readonly ConfiguredRules[] {
+  return [
     { name: 'access', value: access?.value },
     { name: 'groups', value: groups?.value },
   ];

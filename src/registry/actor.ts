@@ -41,6 +41,9 @@ export const goneActor: Actor = named('logins', 'system:logins');
 /** Several who were denied something, of whom it is not remembered any more who they are. */
 export const severalActor: Actor = named('several clients', 'system:denials');
 
+/** Whoever has changed the configuration while the server runs. */
+export const configurationActor: Actor = named('configuration file', 'system:configuration');
+
 /** Who asks for something, from where, with what. */
 export interface Asking {
   /** Such as `client`, `user alice` or `admin`. */
