@@ -1,7 +1,8 @@
 import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
-import { SignJWT } from 'jose';
+import * as fc from 'fast-check';
+import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
 import { LocalIssuer } from './local-issuer.ts';
 import { basic, bearer, TokenRegistry } from './token-registry.ts';
 
@@ -103,4 +104,48 @@ test('whoever makes tokens up cannot fill the event log, whatever names they put
   // They guess nothing, and keep nobody waiting who knows a password.
   expect(await registry.statusFor(basic('alice', 'x'), '/v2/')).toBe(200);
   expect(await refusedIn(registry)).toHaveLength(1);
+});
+
+test('whatever stands in the header or the body of a token, it lets nobody in and nothing fails', async () => {
+  await using stage = await scene();
+  const { registry, issuer } = stage;
+  const encoded = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const genuine = [
+    (await registry.token(basic('alice', 'x'), [])).token,
+    await issuer.token({ sub: 'job', aud: 'wherry' }),
+  ];
+  const canary = 'c4n4ry';
+  const value = fc.oneof(
+    fc.jsonValue(),
+    fc.constantFrom(canary, [canary], { [canary]: canary }, null, '', 'none', 'HS256'),
+  );
+  const header = fc.dictionary(
+    fc.constantFrom('alg', 'kid', 'typ', 'crit', 'jwk', 'jku', 'x5c', 'x5u', 'x5t', 'b64', 'enc', canary),
+    value,
+    { minKeys: 1 },
+  );
+  const body = fc.dictionary(fc.constantFrom('aud', 'exp', 'nbf', 'access', 'holder', '__proto__'), value);
+  const authorization = (token: string) => fc.constantFrom(bearer({ token }), basic('oidc', token));
+  const attempt = fc.tuple(fc.constantFrom(...genuine), header, body).chain(([token, otherHeader, otherBody]) => {
+    const [head = '', payload = '', signature = ''] = token.split('.');
+    const changed = [
+      encoded({ ...decodeProtectedHeader(token), ...otherHeader, [canary]: 1 }),
+      encoded({ ...decodeJwt(token), ...otherBody, [canary]: 1 }),
+    ] as const;
+    return fc
+      .constantFrom(
+        `${changed[0]}.${payload}.${signature}`,
+        `${head}.${changed[1]}.${signature}`,
+        `${changed[0]}.${changed[1]}.`,
+      )
+      .chain(authorization);
+  });
+  await fc.assert(
+    fc.asyncProperty(attempt, async (given) => {
+      // Many wrong ones as a password keep those waiting who send more.
+      expect([401, 429]).toContain(await registry.statusFor(given, '/v2/'));
+    }),
+    { numRuns: 300 },
+  );
+  expect(registry.logged.filter((line) => line.includes(canary))).toEqual([]);
 });

@@ -113,7 +113,9 @@ export class RegistryTokens {
       const { payload } = await jwtVerify(
         token,
         async ({ kid }) => {
-          const key = kid === undefined ? undefined : await keys.verifier(kid);
+          // What a header says is the client's, of whatever type.
+          const name: unknown = kid;
+          const key = typeof name === 'string' ? await keys.verifier(name) : undefined;
           if (key === undefined) throw new errors.JWKSNoMatchingKey('no key of that name');
           return key;
         },
@@ -134,9 +136,9 @@ export class RegistryTokens {
   }
 }
 
-/** What jose says of a token, which has nothing of the token in it. */
+/** What jose says of a token. What is not supported it names as the token does, which is the client's text. */
 export function reasonOf(error: errors.JOSEError): string {
-  return `${error.code}: ${error.message}`;
+  return error instanceof errors.JOSENotSupported ? error.code : `${error.code}: ${error.message}`;
 }
 
 function subjectOf({ kind, name }: Holder): string {
