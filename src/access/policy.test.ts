@@ -305,6 +305,8 @@ describe('a policy', () => {
     expect(meant({ ...certificate, claims: {} })).toEqual([]);
     expect(meant({ ...certificate, claims: { email: ['eve@example.com'] } })).toEqual(['access[2]']);
     expect(meant(user)).toEqual(['access[0]', 'access[1]']);
+    // Not even by a token from before they had it before them.
+    expect(meant({ ...certificate, groups: ['admins'], claims: {} })).toEqual([]);
   });
 
   test('says where the token is in the way, and not the rules', () => {

@@ -59,7 +59,8 @@ export class AccessPolicy {
   groupsOf(identity: Identity): ReadonlySet<string> {
     const { kind, name, groups } = identity;
     const configured = kind === 'user' || kind === 'robot' ? this.#groupsOf.get(keyOf({ kind, name })) : undefined;
-    return new Set([...groups, ...(configured ?? [])]);
+    // Whatever somebody else says has before it whose it is.
+    return new Set([...groups.filter((group) => group.includes(':')), ...(configured ?? [])]);
   }
 
   /** The rules that are for somebody. */

@@ -129,6 +129,12 @@ access:
   - who: { certificates: runner }
     repositories: builds/**
     actions: [pull, push]
+  - who: { groups: "certificate:builders" }
+    repositories: of-builders/**
+    actions: pull
+  - who: { groups: builders }
+    repositories: configured/**
+    actions: pull
   - who: { claims: { uri: "spiffe://example/**" } }
     repositories: builds/**
     actions: pull
@@ -157,6 +163,9 @@ access:
     expect((await ask(blob)).status).toBe(401);
     expect((await ask(blob.replace('builds', 'others'), runner)).status).not.toBe(200);
     expect((await fetch(blob.replace(origin, server.origin))).status).toBe(401);
+    // What a certificate says is no group of the configuration.
+    expect((await ask(`${origin}/v2/of-builders/x/tags/list`, runner)).status).toBe(404);
+    expect((await ask(`${origin}/v2/configured/x/tags/list`, runner)).status).toBe(403);
     expect(await readFile(join(directory, 'log'), 'utf8')).toContain('"user":"certificate runner"');
   });
 });
