@@ -2,10 +2,15 @@ import { expect, test } from 'bun:test';
 import { lintAccess } from './lint.ts';
 import { parseAccessRules } from './parse.ts';
 
-function remarks(access: unknown, groups: unknown = {}, users?: readonly string[]): readonly string[] {
+function remarks(
+  access: unknown,
+  groups: unknown = {},
+  users?: readonly string[],
+  services: readonly string[] = [],
+): readonly string[] {
   const parsed = parseAccessRules({ value: access }, { value: groups });
   if (!parsed.ok) throw new Error(parsed.problems.join('\n'));
-  return lintAccess(parsed.rules, users && new Set(users)).map(
+  return lintAccess(parsed.rules, users && new Set(users), new Set(services)).map(
     ({ root, path, message }) => `${[root, ...path].join('.')} ${message}`,
   );
 }
@@ -35,11 +40,19 @@ test.each([
   [{ who: 'anonymous', repositories: 'team/app', actions: 'pull' }],
   [{ who: 'authenticated', repositories: 'team/app', actions: 'delete' }],
   [{ who: 'authenticated', repositories: 'other', actions: 'pull' }],
-  [{ who: { claims: { iss: 'y' } }, repositories: 'team/app', actions: 'pull' }],
+  [{ who: { claims: { iss: 'y', sub: 'z' } }, repositories: 'team/app', actions: 'pull' }],
   [{ who: { users: 'corp:alice' }, repositories: 'team/app', actions: 'pull' }],
   [{ who: { groups: 'corp:dev' }, repositories: 'team/app', actions: 'pull' }],
 ])('one that reaches further is not: %j', (other) => {
   expect(remarks([wide, other])).toEqual([]);
+});
+
+test('a rule is remarked that means everybody of an issuer, but for a service that says itself what each may do', () => {
+  const rule = { who: { claims: { iss: 'https://public.example.com' } }, repositories: 'x', actions: 'pull' };
+  expect(remarks([rule])).toEqual([
+    'access.0.who.claims is for everybody whom that issuer vouches for: add a claim that says who is meant',
+  ]);
+  expect(remarks([rule], {}, undefined, ['https://public.example.com'])).toEqual([]);
 });
 
 test('of claims, fewer cover more', () => {

@@ -14,17 +14,28 @@ export interface AccessRemark {
  * What in some rules never matters.
  *
  * @param users of the password file; undefined where there is none
+ * @param services whose tokens say what their holders may do
  */
 export function lintAccess(
   { rules, groups }: AccessRules,
   users: ReadonlySet<string> | undefined,
+  services: ReadonlySet<string> = new Set(),
 ): readonly AccessRemark[] {
   return [
+    ...rules.flatMap(({ who }, index) => wholeIssuers(who, index, services)),
     ...rules.flatMap((rule, index) => covered(rule, index, rules)),
     ...rules.flatMap(({ who }, index) => unknownNames(who, index, groups, users)),
     ...[...groups.keys()].flatMap((group) => unusedGroup(group, rules)),
     ...[...groups].flatMap(([group, members]) => unknownMembers(group, members, users)),
   ];
+}
+
+/** Everybody can have an account with some issuers. */
+function wholeIssuers({ claims }: Who, index: number, services: ReadonlySet<string>): readonly AccessRemark[] {
+  const issuers = claims.get('iss') ?? [];
+  if (claims.size !== 1 || issuers.every(({ source }) => services.has(source))) return [];
+  const message = 'is for everybody whom that issuer vouches for: add a claim that says who is meant';
+  return [remark('access', [index, 'who', 'claims'], message)];
 }
 
 function unusedGroup(group: string, rules: readonly AccessRule[]): readonly AccessRemark[] {

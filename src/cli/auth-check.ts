@@ -38,10 +38,11 @@ async function check(configFile: string | undefined): Promise<Checked> {
 }
 
 function remarksOf(
-  { rules, access, groups, config }: AuthConfig,
+  { rules, access, groups, config, issuers }: AuthConfig,
   users: ReadonlySet<string> | undefined,
 ): readonly string[] {
-  const linted = lintAccess(rules, users).map(({ root, path, message }) => {
+  const services = issuers?.issuers.filter(({ kind }) => kind === 'tokens').map(({ issuer }) => issuer) ?? [];
+  const linted = lintAccess(rules, users, new Set(services)).map(({ root, path, message }) => {
     const document = root === 'access' ? access : groups;
     const where = document === undefined ? '' : `${document.whereIs(path)}: `;
     const place = path.reduce<string>(

@@ -29,7 +29,7 @@ import { stopRequested } from './stop-signals.ts';
 
 type ConfiguredDocuments = Pick<
   Extract<LoadResult, { readonly ok: true }>,
-  'policies' | 'quotas' | 'access' | 'groups'
+  'policies' | 'quotas' | 'access' | 'groups' | 'issuers'
 >;
 
 /** `wherry serve`: runs the registry until it is asked to end. */
@@ -150,11 +150,12 @@ function accessSourceOf(flags: ConfigFlags): AccessSource<ConfiguredAccess> | un
 }
 
 /** What stands under those keys of the configuration that are no settings. */
-function rulesOf({ policies, quotas, ...access }: ConfiguredDocuments): readonly ConfiguredRules[] {
+function rulesOf({ policies, quotas, issuers, ...access }: ConfiguredDocuments): readonly ConfiguredRules[] {
   return [
     { name: 'policies', value: policies?.value },
     { name: 'quotas', value: quotas?.value },
     ...accessRulesOf(access),
+    { name: 'issuers', value: issuers?.value },
   ];
 }
 

@@ -1,5 +1,5 @@
-import { type Identity, identityKey } from '../access/identity.ts';
-import { all, change } from '../metadata/operation.ts';
+import type { Identity } from '../access/identity.ts';
+import { all, change, type Operation } from '../metadata/operation.ts';
 import { deleteRefreshTokensOf, refreshTokenHolders } from '../metadata/queries/refresh-tokens.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import { type Actor, goneActor } from '../registry/actor.ts';
@@ -25,20 +25,22 @@ const namesAtOnce = 200;
  */
 export async function endLoginsOf(
   { metadata, clock }: Parts,
-  { holder, actor, why }: { readonly holder: LoggedInHolder; readonly actor: Actor; readonly why?: string },
+  { holder, actor }: { readonly holder: LoggedInHolder; readonly actor: Actor },
 ): Promise<number> {
-  const { kind, name } = holder;
   const now = clock.now();
-  const who = identityKey({ ...holder, groups: [], claims: {} });
-  return await metadata.write(
-    function* end() {
-      const ended = yield* change(deleteRefreshTokensOf, { kind, name });
-      const reason = `${who}: ${ended} refresh ${ended === 1 ? 'token' : 'tokens'}${why === undefined ? '' : `, as ${why}`}`;
-      if (ended > 0) yield* recordEvent({ at: now, kind: 'login.ended', actor, reason });
-      return ended;
-    },
-    { fromReserve: true },
-  );
+  return await metadata.write(() => end(holder, { now, actor }), { fromReserve: true });
+}
+
+function* end(
+  holder: LoggedInHolder,
+  { now, actor, why }: { readonly now: number; readonly actor: Actor; readonly why?: string | undefined },
+): Operation<number> {
+  const { kind, name } = holder;
+  const ended = yield* change(deleteRefreshTokensOf, { kind, name });
+  const tokens = `${ended} refresh ${ended === 1 ? 'token' : 'tokens'}`;
+  const reason = `${kind}:${name}: ${tokens}${why === undefined ? '' : `, as ${why}`}`;
+  if (ended > 0) yield* recordEvent({ at: now, kind: 'login.ended', actor, reason });
+  return ended;
 }
 
 /**
@@ -51,14 +53,19 @@ export async function endLoginsOfGone(parts: Parts, whyGone: (name: string) => s
   for (let after = ''; ;) {
     const page = { kind: 'user', after, limit: namesAtOnce } as const;
     const names = (await parts.metadata.read(() => all(refreshTokenHolders, page))).map(({ name }) => name);
-    for (const name of names) {
+    const gone = names.flatMap((name) => {
       const why = whyGone(name);
-      if (why !== undefined) await endLoginsOf(parts, { holder: { kind: 'user', name }, actor: goneActor, why });
-    }
+      return why === undefined ? [] : [{ name, why }];
+    });
+    if (gone.length > 0) await parts.metadata.write(() => endEach(gone, parts.clock.now()), { fromReserve: true });
     const last = names.at(-1);
     if (last === undefined || names.length < namesAtOnce) return;
     after = last;
   }
+}
+
+function* endEach(gone: readonly { readonly name: string; readonly why: string }[], now: number): Operation<void> {
+  for (const { name, why } of gone) yield* end({ kind: 'user', name }, { now, actor: goneActor, why });
 }
 
 /** @param users of the password file; undefined where there is none */
