@@ -15,6 +15,10 @@ export const anyHost: HostRules = { names: 'any', checks: 'nothing' };
 /** Names under these are given out by nobody: they mean this machine, or are made by who runs it (RFC 6761, ICANN 2024). */
 const localDomains = ['localhost', 'internal'];
 
+/** A name in another writing may have dots in it that do not look like ours. */
+const isAscii = /^[ -~]*$/;
+const isHostName = /^[a-z0-9._-]+$/;
+
 /** Answers of the last names that were asked for. */
 const mostRemembered = 100;
 
@@ -50,8 +54,9 @@ export class HostCheck {
   }
 
   #isAllowed(name: string): boolean {
-    if (this.#names.has(name) || !name.includes('.')) return true;
-    return isIP(name) !== 0 || localDomains.some((domain) => name.endsWith(`.${domain}`));
+    if (this.#names.has(name) || isIP(name) !== 0) return true;
+    if (!name.includes('.')) return isAscii.test(name);
+    return isHostName.test(name) && localDomains.some((domain) => name.endsWith(`.${domain}`));
   }
 }
 

@@ -67,6 +67,12 @@ const foreignNames = [
   'notinternal.com',
   '0x7f.1',
   'a..b',
+  'rebind.example.com#.localhost',
+  'rebind.example.com/.internal',
+  'localhost@rebind.example.com',
+  'rebind\u3002example\u3002com',
+  '[rebind.example.com]',
+  'localhost\r\nHost: rebind.example.com',
 ];
 
 const paths = ['/v2/', '/v2/_catalog', '/v2/app/tags/list', '/admin/v1/openapi.json', '/metrics', '/nowhere'];
