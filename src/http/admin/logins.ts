@@ -6,7 +6,10 @@ import { endpoint, nothing } from './endpoint.ts';
 
 const holder = z
   .string()
-  .meta({ description: 'user:NAME or robot:NAME; a person of an issuer is user:ISSUER:NAME' })
+  .meta({
+    description: 'user:NAME or robot:NAME; a person of an issuer is user:ISSUER:NAME',
+    pattern: '^(user|robot):[\\s\\S]+$',
+  })
   .transform((text, context): LoggedInHolder => {
     const parsed = parseWho(text, { groups: [], claims: {} });
     const { kind = 'anonymous', name = '' } = parsed.ok ? parsed.identity : {};
