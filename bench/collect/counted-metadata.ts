@@ -1,5 +1,6 @@
-import type { Operation, Step, SyncConnection } from '../../src/metadata/operation.ts';
+import type { Operation, SyncConnection } from '../../src/metadata/operation.ts';
 import type { MetadataStore, WriteOptions } from '../../src/metadata/store.ts';
+import { WrappedMetadata } from '../../test/metadata/wrapped-metadata.ts';
 
 /** What operations have done since the counts were taken last. */
 export interface Work {
@@ -14,15 +15,14 @@ export interface Work {
 type IsLeftOut = (parameters: Parameters<SyncConnection['run']>[1]) => boolean;
 
 /** A metadata store that counts the statements of its operations, and the rows that they touch. */
-export class CountedMetadata implements MetadataStore {
-  readonly #inner: MetadataStore;
+export class CountedMetadata extends WrappedMetadata {
   readonly #isLeftOut: IsLeftOut;
   #statements = 0;
   #rows = 0;
   #writes = 0;
 
   constructor(inner: MetadataStore, isLeftOut: IsLeftOut = () => false) {
-    this.#inner = inner;
+    super(inner);
     this.#isLeftOut = isLeftOut;
   }
 
@@ -35,60 +35,17 @@ export class CountedMetadata implements MetadataStore {
     return work;
   }
 
-  async read<T>(operation: () => Operation<T>): Promise<T> {
-    return await this.#inner.read(() => this.#counted(operation()));
-  }
-
-  async write<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T> {
+  override write<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T> {
     this.#writes += 1;
-    return await this.#inner.write(() => this.#counted(operation()), options);
+    return super.write(operation, options);
   }
 
-  async writeUnsynced<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T> {
-    return await this.#inner.writeUnsynced(() => this.#counted(operation()), options);
-  }
-
-  async durable(): Promise<void> {
-    await this.#inner.durable();
-  }
-
-  async forgetOldPages(): Promise<boolean> {
-    return await this.#inner.forgetOldPages();
-  }
-
-  get commits(): number | undefined {
-    return this.#inner.commits;
-  }
-
-  watch(committed: () => void): void {
-    this.#inner.watch(committed);
-  }
-
-  async isReady(): Promise<boolean> {
-    return await this.#inner.isReady();
-  }
-
-  async close(): Promise<void> {
-    await this.#inner.close();
-  }
-
-  *#counted<T>(operation: Operation<T>): Operation<T> {
-    for (;;) {
-      const next = operation.next();
-      if (next.done === true) return next.value;
-      yield this.#countedStep(next.value);
-    }
-  }
-
-  #countedStep(step: Step): Step {
+  protected watching(connection: SyncConnection): SyncConnection {
     const count = (rows: number): void => {
       this.#statements += 1;
       this.#rows += rows;
     };
-    return {
-      execute: (connection) => step.execute(counting(connection, count, this.#isLeftOut)),
-      executeLater: async (connection) => await step.executeLater(connection),
-    };
+    return counting(connection, count, this.#isLeftOut);
   }
 }
 

@@ -1,0 +1,66 @@
+import type { Operation, Step, SyncConnection } from '../../src/metadata/operation.ts';
+import type { MetadataStore, WriteOptions } from '../../src/metadata/store.ts';
+
+/** A metadata store around another, which sees every statement of every operation. */
+export abstract class WrappedMetadata implements MetadataStore {
+  readonly #inner: MetadataStore;
+
+  constructor(inner: MetadataStore) {
+    this.#inner = inner;
+  }
+
+  /** What takes the statements on their way to a connection. */
+  protected abstract watching(connection: SyncConnection): SyncConnection;
+
+  // Not async, so that an async context which a query enters is entered for its caller too.
+  read<T>(operation: () => Operation<T>): Promise<T> {
+    return this.#inner.read(() => this.#watched(operation()));
+  }
+
+  write<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T> {
+    return this.#inner.write(() => this.#watched(operation()), options);
+  }
+
+  writeUnsynced<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T> {
+    return this.#inner.writeUnsynced(() => this.#watched(operation()), options);
+  }
+
+  async durable(): Promise<void> {
+    await this.#inner.durable();
+  }
+
+  async forgetOldPages(): Promise<boolean> {
+    return await this.#inner.forgetOldPages();
+  }
+
+  get commits(): number | undefined {
+    return this.#inner.commits;
+  }
+
+  watch(committed: () => void): void {
+    this.#inner.watch(committed);
+  }
+
+  async isReady(): Promise<boolean> {
+    return await this.#inner.isReady();
+  }
+
+  async close(): Promise<void> {
+    await this.#inner.close();
+  }
+
+  *#watched<T>(operation: Operation<T>): Operation<T> {
+    for (;;) {
+      const next = operation.next();
+      if (next.done === true) return next.value;
+      yield this.#watchedStep(next.value);
+    }
+  }
+
+  #watchedStep(step: Step): Step {
+    return {
+      execute: (connection) => step.execute(this.watching(connection)),
+      executeLater: async (connection) => await step.executeLater(connection),
+    };
+  }
+}
