@@ -1,41 +1,24 @@
 import { Database } from 'bun:sqlite';
 import { describe, expect, test } from 'bun:test';
-import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { z } from 'zod';
 import { checkEverything } from '../../src/http/admin/fsck.ts';
-import { jsonLines } from '../../src/json-lines.ts';
 import { freshBytes } from '../http/content.ts';
 import { expectRefusal } from '../http/refusal.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
 import { until } from '../server/until.ts';
+import { askForLines, linesOf } from './asked-lines.ts';
 import { pushImage } from './pushed-images.ts';
 
 const repo = 'team/app';
 const day = 24 * 3_600_000;
 
-type Line = z.output<typeof checkEverything.line>;
-
-async function begin(registry: ServedRegistry, body: object, signal?: AbortSignal): Promise<Response> {
-  const token = readFileSync(join(registry.dataDirectory, 'admin.token'), 'utf8').trim();
-  return await registry.send('/admin/v1/fsck', {
-    method: 'POST',
-    headers: { authorization: `Bearer ${token}` },
-    body: JSON.stringify(body),
-    ...(signal && { signal }),
-  });
-}
-
-async function* linesOf(answer: Response): AsyncGenerator<Line> {
-  expect(answer.status).toBe(200);
-  expect(answer.headers.get('content-type')).toBe('application/x-ndjson');
-  if (answer.body === null) throw new Error('the answer is empty');
-  for await (const line of jsonLines(answer.body)) yield checkEverything.line.parse(line);
-}
+const begin = async (registry: ServedRegistry, body: object, signal?: AbortSignal) =>
+  await askForLines(registry, '/fsck', body, signal);
 
 /** What a check says in the end, and what it has found. */
 async function checked(registry: ServedRegistry, body: object = {}) {
-  const lines = await Array.fromAsync(linesOf(await begin(registry, body)));
+  const lines = await Array.fromAsync(linesOf(checkEverything, await begin(registry, body)));
   const found = lines.flatMap((line) => ('finding' in line ? [line.finding] : []));
   const [counts] = lines.flatMap((line) => ('counts' in line ? [line.counts] : []));
   return { counts, found: found.map(({ code, about, isRepaired }) => ({ code, about, isRepaired })), all: found };
@@ -122,7 +105,7 @@ describe('a server checks its own data directory', () => {
     await using registry = await ServedRegistry.start();
     await registry.pushBlob(repo, freshBytes(10_000));
     const slow = { rehash: { bytesPerSecond: 1 } };
-    const lines = linesOf(await begin(registry, slow));
+    const lines = linesOf(checkEverything, await begin(registry, slow));
     await expectRefusal(await begin(registry, {}), 409, 'DENIED');
     for await (const line of lines) {
       expect(line).toHaveProperty('progress');
@@ -135,7 +118,7 @@ describe('a server checks its own data directory', () => {
   test('and breaks it off where the server is asked to end', async () => {
     await using registry = await ServedRegistry.start();
     await registry.pushBlob(repo, freshBytes(10_000));
-    const lines = Array.fromAsync(linesOf(await begin(registry, { rehash: { bytesPerSecond: 1 } })));
+    const lines = Array.fromAsync(linesOf(checkEverything, await begin(registry, { rehash: { bytesPerSecond: 1 } })));
     await registry.stop();
     expect((await lines).at(-1)).toMatchObject({
       errors: [{ code: 'UNAVAILABLE', message: 'the check was broken off' }],
@@ -148,7 +131,7 @@ describe('a server checks its own data directory', () => {
     const database = new Database(join(registry.dataDirectory, 'wherry.db'));
     database.run('pragma user_version = 1000');
     database.close();
-    const lines = await Array.fromAsync(linesOf(await begin(registry, {})));
+    const lines = await Array.fromAsync(linesOf(checkEverything, await begin(registry, {})));
     expect(JSON.stringify(lines.at(-1))).toContain('has schema 1000');
   });
 });

@@ -1,11 +1,9 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test';
-import { readFileSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import type { z } from 'zod';
 import { findInLayers } from '../../src/http/admin/find.ts';
-import { jsonLines } from '../../src/json-lines.ts';
+import { askForLines, linesOf } from '../admin/asked-lines.ts';
 import { pushImage, pushIndex, remove } from '../admin/pushed-images.ts';
 import { digestOf, freshBytes } from '../http/content.ts';
 import { expectRefusal } from '../http/refusal.ts';
@@ -42,28 +40,12 @@ function endlessLayer(): Uint8Array {
   return Buffer.concat([zstdCompressSync(file('first.env')), ...Array.from({ length: 8192 }, () => zeros)]);
 }
 
-type Line = z.output<typeof findInLayers.line>;
-
-async function begin(registry: ServedRegistry, body: object, signal?: AbortSignal): Promise<Response> {
-  const token = readFileSync(join(registry.dataDirectory, 'admin.token'), 'utf8').trim();
-  return await registry.send('/admin/v1/find', {
-    method: 'POST',
-    headers: { authorization: `Bearer ${token}` },
-    body: JSON.stringify(body),
-    ...(signal && { signal }),
-  });
-}
-
-async function* linesOf(answer: Response): AsyncGenerator<Line> {
-  expect(answer.status).toBe(200);
-  expect(answer.headers.get('content-type')).toBe('application/x-ndjson');
-  if (answer.body === null) throw new Error('the answer is empty');
-  for await (const line of jsonLines(answer.body)) yield findInLayers.line.parse(line);
-}
+const begin = async (registry: ServedRegistry, body: object, signal?: AbortSignal) =>
+  await askForLines(registry, '/find', body, signal);
 
 /** What a search says. */
 async function found(registry: ServedRegistry, body: object) {
-  const lines = await Array.fromAsync(linesOf(await begin(registry, body)));
+  const lines = await Array.fromAsync(linesOf(findInLayers, await begin(registry, body)));
   const [counts] = lines.flatMap((line) => ('counts' in line ? [line.counts] : []));
   return {
     hits: lines.flatMap((line) => ('hit' in line ? [line.hit] : [])),
@@ -200,7 +182,7 @@ describe('a search through the layers of a server', () => {
   test('is one at a time, says how far it has come, and ends with whoever listens', async () => {
     await using registry = await ServedRegistry.start();
     await registry.pushBlob(repo, endless);
-    const lines = linesOf(await begin(registry, { patterns: ['.env'] }));
+    const lines = linesOf(findInLayers, await begin(registry, { patterns: ['.env'] }));
     await expectRefusal(await begin(registry, { patterns: ['.env'] }), 409, 'DENIED');
     for await (const line of lines) {
       expect(line).toHaveProperty('progress');
@@ -218,7 +200,7 @@ describe('a search through the layers of a server', () => {
   test('does not keep requests waiting', async () => {
     await using registry = await ServedRegistry.start();
     await registry.pushBlob(repo, endless);
-    const lines = linesOf(await begin(registry, { patterns: ['.env'] }));
+    const lines = linesOf(findInLayers, await begin(registry, { patterns: ['.env'] }));
     await lines.next();
     for (let request = 0; request < 20; request++) expect((await registry.send('/v2/')).status).toBe(200);
     await lines.return(undefined);
@@ -227,7 +209,7 @@ describe('a search through the layers of a server', () => {
   test('is broken off where the server is asked to end', async () => {
     await using registry = await ServedRegistry.start();
     await registry.pushBlob(repo, endless);
-    const lines = Array.fromAsync(linesOf(await begin(registry, { patterns: ['.env'] })));
+    const lines = Array.fromAsync(linesOf(findInLayers, await begin(registry, { patterns: ['.env'] })));
     await registry.stop();
     expect((await lines).at(-1)).toMatchObject({
       errors: [{ code: 'UNAVAILABLE', message: 'the search was broken off' }],
