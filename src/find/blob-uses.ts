@@ -1,9 +1,9 @@
 import { all, first, type Operation } from '../metadata/operation.ts';
-import { countManifestsNeedingBlob, manifestsNeedingBlob } from '../metadata/queries/find.ts';
-import { manifestTimes, parentsOf } from '../metadata/queries/holds.ts';
-import { trashedTagsOf } from '../metadata/queries/removals.ts';
+import { someParentsOf, someTagsOf, someTrashedTagsOf } from '../metadata/queries/find.ts';
+import { manifestTimes } from '../metadata/queries/holds.ts';
+import { linksAfter, manifestsHoldingAfter } from '../metadata/queries/purge-plan.ts';
 import { manifestBytesAmong } from '../metadata/queries/retention.ts';
-import { linksOf, tagsOf } from '../metadata/queries/usage.ts';
+import type { MetadataStore } from '../metadata/store.ts';
 import type { Digest } from '../oci/digest.ts';
 import { isJsonObject, parseJsonObject } from '../oci/json.ts';
 import type { RepositoryName } from '../oci/names.ts';
@@ -13,6 +13,9 @@ import { targetText } from '../oci/target.ts';
 const mostNamed = 20;
 /** At so many manifests, and what lists them, it is looked for names. */
 const mostLookedAt = 200;
+/** Each of them may have to be compared with a hundred patterns. */
+const repositoriesInPage = 200;
+const manifestsInPage = 1000;
 
 /** An image that has a blob: a tag, or a manifest where no tag leads to it. */
 export interface BlobUse {
@@ -34,18 +37,52 @@ export interface BlobUses {
   readonly manifestCount: number;
 }
 
-/** What has a blob, visible or in the trash. */
-export function* blobUses(digest: Digest): Operation<BlobUses> {
-  const repositories = (yield* all(linksOf, { digest })).map(({ repo }) => repo);
-  const needing = yield* all(manifestsNeedingBlob, { digest, limit: mostLookedAt });
-  const count = yield* first(countManifestsNeedingBlob, { digest });
-  return {
-    mediaType: yield* mediaTypeOf(digest, needing[0]),
-    repositories: repositories.slice(0, mostNamed),
-    repositoryCount: repositories.length,
-    images: yield* imagesWith(needing),
-    manifestCount: count?.manifests ?? 0,
-  };
+/** What has a blob, visible or in the trash. However much that is, it is counted a page in a turn of the event loop. */
+export async function blobUses(metadata: Pick<MetadataStore, 'read'>, digest: Digest): Promise<BlobUses> {
+  const repositories: RepositoryName[] = [];
+  let repositoryCount = 0;
+  for await (const page of pagesOfRepositories(metadata, digest)) {
+    repositories.push(...page.slice(0, mostNamed - repositories.length));
+    repositoryCount += page.length;
+  }
+  const needing: Node[] = [];
+  let manifestCount = 0;
+  for await (const page of pagesOfManifests(metadata, digest)) {
+    needing.push(...page.slice(0, mostLookedAt - needing.length));
+    manifestCount += page.length;
+  }
+  const named = await metadata.read(function* () {
+    return { mediaType: yield* mediaTypeOf(digest, needing[0]), images: yield* imagesWith(needing) };
+  });
+  return { ...named, repositories, repositoryCount, manifestCount };
+}
+
+/** The repositories that have a blob, visible or not, in byte order; a turn of the event loop for each page. */
+export async function* pagesOfRepositories(
+  metadata: Pick<MetadataStore, 'read'>,
+  digest: Digest,
+): AsyncGenerator<readonly RepositoryName[], void, undefined> {
+  for (let after: string | undefined = ''; after !== undefined;) {
+    const page = await metadata.read(() => all(linksAfter, { digest, after: after ?? '', limit: repositoriesInPage }));
+    yield page.map(({ repo }) => repo);
+    after = page.length < repositoriesInPage ? undefined : page.at(-1)?.repo;
+    await new Promise(setImmediate);
+  }
+}
+
+async function* pagesOfManifests(
+  metadata: Pick<MetadataStore, 'read'>,
+  digest: Digest,
+): AsyncGenerator<readonly Node[], void, undefined> {
+  const beforeAll = { repo: '', manifest: '' };
+  for (let after: typeof beforeAll | undefined = beforeAll; after !== undefined;) {
+    const page: readonly Node[] = await metadata.read(() =>
+      all(manifestsHoldingAfter, { digest, limit: manifestsInPage, ...(after ?? beforeAll) }),
+    );
+    yield page;
+    after = page.length < manifestsInPage ? undefined : page.at(-1);
+    await new Promise(setImmediate);
+  }
 }
 
 interface Node {
@@ -68,9 +105,10 @@ function* imagesWith(needing: readonly Node[]): Operation<readonly BlobUse[]> {
     visited.add(name);
     if (uses.size >= mostNamed || visited.size > mostLookedAt) break;
     const row = yield* first(manifestTimes, { repo, digest: manifest });
-    const tags = yield* all(tagsOf, { repo, manifest });
-    const trashed = yield* all(trashedTagsOf, { repo, manifest });
-    const parents = yield* all(parentsOf, { repo, child: manifest });
+    const some = { repo, manifest, limit: mostNamed };
+    const tags = yield* all(someTagsOf, some);
+    const trashed = yield* all(someTrashedTagsOf, some);
+    const parents = yield* all(someParentsOf, some);
     for (const tag of tags) add(targetText({ repo, tag: tag.name, digest: undefined }), false);
     for (const tag of trashed) add(targetText({ repo, tag: tag.name, digest: undefined }), true);
     if (tags.length + trashed.length + parents.length === 0) add(name, row?.state !== 'live');

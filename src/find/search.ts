@@ -1,12 +1,12 @@
-import { all, first, type Operation } from '../metadata/operation.ts';
+import { all, first } from '../metadata/operation.ts';
 import { liveObjectsAfter } from '../metadata/queries/find.ts';
 import { liveObject } from '../metadata/queries/objects.ts';
 import { storedByState } from '../metadata/queries/stored.ts';
-import { linksOf } from '../metadata/queries/usage.ts';
+import type { MetadataStore } from '../metadata/store.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Glob } from '../retention/glob.ts';
-import { type BlobUses, blobUses } from './blob-uses.ts';
+import { type BlobUses, blobUses, pagesOfRepositories } from './blob-uses.ts';
 import type { LayerReader } from './layer-reader.ts';
 import type { FoundEntry } from './look-into.ts';
 
@@ -87,7 +87,7 @@ export async function* search(
     let uses: BlobUses | undefined;
     for await (const { found, readBytes, end } of reader.lookInto(oid)) {
       counts.bytes += readBytes;
-      if (found.length > 0) uses ??= await registry.metadata.read(() => blobUses(digest));
+      if (found.length > 0) uses ??= await blobUses(registry.metadata, digest);
       counts.found += found.length;
       if (uses !== undefined) for (const entry of found) yield { hit: { blob: told, uses, entry } };
       if (end?.kind === 'unread') {
@@ -128,30 +128,23 @@ async function* candidates(
   }
   if (digests.length > 0) return;
   for (let after: string | undefined = ''; after !== undefined;) {
-    const page: { readonly blobs: readonly Candidate[]; readonly next: string | undefined } = await metadata.read(() =>
-      pageAfter(after ?? '', repositories),
-    );
-    yield* page.blobs;
-    after = page.next;
+    const page = await metadata.read(() => all(liveObjectsAfter, { after: after ?? '', limit: blobsPerStep }));
+    for (const { oid, live_digest: digest, size_bytes: sizeBytes } of page) {
+      if (digest === null || !(await isAmong(metadata, digest, repositories))) continue;
+      yield { digest, oid, sizeBytes };
+    }
+    after = page.length < blobsPerStep ? undefined : (page.at(-1)?.live_digest ?? undefined);
   }
 }
 
-function* pageAfter(
-  after: string,
+async function isAmong(
+  metadata: Pick<MetadataStore, 'read'>,
+  digest: Digest,
   repositories: readonly Glob[],
-): Operation<{ readonly blobs: readonly Candidate[]; readonly next: string | undefined }> {
-  const rows = yield* all(liveObjectsAfter, { after, limit: blobsPerStep });
-  const blobs: Candidate[] = [];
-  for (const { oid, live_digest: digest, size_bytes: sizeBytes } of rows) {
-    if (digest === null || !(yield* isAmong(digest, repositories))) continue;
-    blobs.push({ oid, digest, sizeBytes });
-  }
-  const last = rows.length < blobsPerStep ? undefined : rows.at(-1)?.live_digest;
-  return { blobs, next: last ?? undefined };
-}
-
-function* isAmong(digest: Digest, repositories: readonly Glob[]): Operation<boolean> {
+): Promise<boolean> {
   if (repositories.length === 0) return true;
-  const links = yield* all(linksOf, { digest });
-  return links.some(({ repo }) => repositories.some((glob) => glob.matches(repo)));
+  for await (const page of pagesOfRepositories(metadata, digest)) {
+    if (page.some((repo) => repositories.some((glob) => glob.matches(repo)))) return true;
+  }
+  return false;
 }

@@ -1,4 +1,5 @@
 import type { Digest } from '../../oci/digest.ts';
+import type { RepositoryName } from '../../oci/names.ts';
 import { query } from '../query.ts';
 
 /** The live objects after one of them, in the order of their digests: each digest has one. */
@@ -11,15 +12,39 @@ export const liveObjectsAfter = query<{ after: string; limit: number }>()(({ db,
     .limit(p('limit')),
 );
 
-/** Some of the manifests, in any repository, visible or in the trash, that need a blob. */
-export const manifestsNeedingBlob = query<{ digest: Digest; limit: number }>()(({ db, p }) =>
-  db.selectFrom('manifest_blob').select(['repo', 'manifest']).where('link_digest', '=', p('digest')).limit(p('limit')),
+interface SomeOfManifest {
+  repo: RepositoryName;
+  manifest: Digest;
+  limit: number;
+}
+
+/** Some of the tags that lead to a manifest. */
+export const someTagsOf = query<SomeOfManifest>()(({ db, p }) =>
+  db
+    .selectFrom('tag')
+    .select('name')
+    .where('repo', '=', p('repo'))
+    .where('manifest', '=', p('manifest'))
+    .limit(p('limit')),
 );
 
-/** How many of them there are. */
-export const countManifestsNeedingBlob = query<{ digest: Digest }>()(({ db, p }) =>
+/** Some of the tags in the trash that led to a manifest. */
+export const someTrashedTagsOf = query<SomeOfManifest>()(({ db, p }) =>
   db
-    .selectFrom('manifest_blob')
-    .select(({ fn }) => fn.countAll<number>().as('manifests'))
-    .where('link_digest', '=', p('digest')),
+    .selectFrom('tag_trash')
+    .select('name')
+    .where('repo', '=', p('repo'))
+    .where('manifest', '=', p('manifest'))
+    .limit(p('limit')),
+);
+
+/** Some of the indexes, visible or in the trash, that list a manifest. */
+export const someParentsOf = query<SomeOfManifest>()(({ db, p }) =>
+  db
+    .selectFrom('manifest_child')
+    .select('parent')
+    .where('repo', '=', p('repo'))
+    .where('present_child', '=', p('manifest'))
+    .orderBy('parent')
+    .limit(p('limit')),
 );
