@@ -1,15 +1,19 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { Log } from '../log/log.ts';
 import { change, first } from '../metadata/operation.ts';
 import { auditMark, upsertAuditMark } from '../metadata/queries/audit-mark.ts';
 import type { MetadataStore } from '../metadata/store.ts';
+import { endLastLine, lastLine } from './audit-file-end.ts';
 import type { EventFeed } from './event-feed.ts';
 import { type EventRow, shownEvent } from './event-row.ts';
 
 /** How the file is touched. A test lets these fail. */
 export interface AuditFileCalls {
   write(file: FileHandle, bytes: Uint8Array): Promise<void>;
+  /** So that a power cut takes back no file that was made. */
+  syncDirectory(path: string): Promise<void>;
 }
 
 const auditFileCalls: AuditFileCalls = {
@@ -20,6 +24,14 @@ const auditFileCalls: AuditFileCalls = {
       throw new Error(`only ${bytesWritten} of ${bytes.byteLength} bytes were written`);
     await file.datasync();
   },
+  async syncDirectory(path) {
+    const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      await directory.sync();
+    } finally {
+      await directory.close();
+    }
+  },
 };
 
 export interface AuditFileParts {
@@ -27,7 +39,7 @@ export interface AuditFileParts {
   readonly metadata: MetadataStore;
   readonly feed: EventFeed;
   readonly log: Log;
-  readonly calls?: AuditFileCalls;
+  readonly calls?: Partial<AuditFileCalls>;
   /** Between two tries while it cannot be written, in ms: at first, and at most. */
   readonly retryMs?: { readonly first: number; readonly most: number };
 }
@@ -39,11 +51,13 @@ const idleMs = 60_000;
 
 /**
  * Appends every event to a file, as a line of JSON, once it is committed and on the disk. The database remembers how far
- * it has come, so nothing is left out: a file that cannot be written is caught up with later, and after a crash the last
- * lines may come twice, with the same `id`. No request waits for it.
+ * it has come, so nothing is left out: a file that cannot be written is caught up with later. After a crash the file may
+ * be further than what is remembered, so it goes on after the file's last line; only where that has been moved away
+ * meanwhile, the last lines come twice, with the same `id`. No request waits for it.
  */
 export class AuditFile {
-  readonly #parts: Required<AuditFileParts>;
+  readonly #parts: Omit<AuditFileParts, 'calls' | 'retryMs'> & Required<Pick<AuditFileParts, 'retryMs'>>;
+  readonly #calls: AuditFileCalls;
   readonly #ending = new AbortController();
   #file: FileHandle;
   #lastId: number;
@@ -52,17 +66,20 @@ export class AuditFile {
   #running: Promise<void> = Promise.resolve();
 
   private constructor(parts: AuditFileParts, file: FileHandle, lastId: number) {
-    this.#parts = { calls: auditFileCalls, retryMs: { first: 1000, most: 60_000 }, ...parts };
+    this.#parts = { retryMs: { first: 1000, most: 60_000 }, ...parts };
+    this.#calls = { ...auditFileCalls, ...parts.calls };
     this.#file = file;
     this.#lastId = lastId;
   }
 
   /** Opens or makes the file. A registry that never had one begins with what happens from now on. */
   static async open(parts: AuditFileParts): Promise<AuditFile> {
-    const file = await opened(parts.path);
-    const known = (await parts.metadata.read(() => first(auditMark, {})))?.last_id;
-    const audit = new AuditFile(parts, file, known ?? (await parts.feed.lastId()));
-    if (known === undefined) await audit.#remember();
+    const { path, metadata, feed } = parts;
+    const file = await opened(path, { ...auditFileCalls, ...parts.calls });
+    const known = (await metadata.read(() => first(auditMark, {})))?.last_id;
+    const written = await lastWritten(file, { feed, known: known ?? 0 });
+    const audit = new AuditFile(parts, file, written ?? known ?? (await feed.lastId()));
+    if (audit.#lastId !== known) await audit.#remember();
     return audit;
   }
 
@@ -118,15 +135,16 @@ export class AuditFile {
     return rows.length > 0;
   }
 
-  async #write(rows: readonly EventRow[]): Promise<void> {
+  async #write(next: readonly EventRow[]): Promise<void> {
     await this.#reopenIfMoved();
+    const rows = next.filter(({ id }) => id > this.#lastId);
     const { size } = await this.#file.stat();
-    const text = rows.map((row) => `${JSON.stringify(shownEvent(row))}\n`).join('');
+    const text = rows.map((row) => `${lineOf(row)}\n`).join('');
     try {
-      await this.#parts.calls.write(this.#file, new TextEncoder().encode(text));
+      await this.#calls.write(this.#file, new TextEncoder().encode(text));
     } catch (error) {
-      // Half a line would spoil the next one.
-      await this.#file.truncate(size).catch(() => undefined);
+      // Half a line would spoil the next one. Where that fails too, it is cut off before the next is written.
+      await this.#file.truncate(size).catch(() => this.reopen());
       throw error;
     }
     this.#lastId = rows.at(-1)?.id ?? this.#lastId;
@@ -150,15 +168,20 @@ export class AuditFile {
       const [there, ours] = await Promise.all([stat(this.#parts.path).catch(() => undefined), this.#file.stat()]);
       if (there?.ino === ours.ino && there.dev === ours.dev) return;
     }
-    const next = await opened(this.#parts.path);
+    const next = await opened(this.#parts.path, this.#calls);
     this.#mustReopen = false;
-    await this.#file.close();
+    await this.#file.close().catch(() => undefined);
     this.#file = next;
+    // Lines that are there of a batch that failed, and that could not be cut off.
+    const { feed } = this.#parts;
+    this.#lastId = (await lastWritten(next, { feed, known: this.#lastId })) ?? this.#lastId;
   }
 }
 
-/** Opens a file at its end, which is the end of a line. */
-async function opened(path: string): Promise<FileHandle> {
+const lineOf = (row: EventRow): string => JSON.stringify(shownEvent(row));
+
+/** Opens a file, or makes one, at its end, which is the end of a line. */
+async function opened(path: string, calls: AuditFileCalls): Promise<FileHandle> {
   const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT;
   const isNew = await stat(path).then(
     () => false,
@@ -170,14 +193,28 @@ async function opened(path: string): Promise<FileHandle> {
     if (!found.isFile()) throw new Error(`${path} is not a file`);
     // Whatever the umask is.
     if (isNew) await file.chmod(mode);
-    if (found.size === 0) return file;
-    const { buffer } = await file.read(Buffer.alloc(1), 0, 1, found.size - 1);
-    if (buffer.toString() !== '\n') await file.write('\n');
+    if (isNew) await calls.syncDirectory(dirname(path));
+    await endLastLine(file);
     return file;
   } catch (error) {
     await file.close();
     throw error;
   }
+}
+
+/**
+ * The event that a file's last line tells, where it is a later one than is remembered; undefined where it is not, or where
+ * the line is not what this registry writes of one of its events.
+ */
+async function lastWritten(
+  file: FileHandle,
+  { feed, known }: { readonly feed: EventFeed; readonly known: number },
+): Promise<number | undefined> {
+  const line = await lastLine(file);
+  const id = line === undefined ? undefined : /^\{"id":(?<id>\d{1,15}),/.exec(line)?.groups?.['id'];
+  if (id === undefined || Number(id) <= known) return undefined;
+  const [row] = await feed.next(Number(id) - 1);
+  return row !== undefined && lineOf(row) === line ? row.id : undefined;
 }
 
 async function sleep(ms: number, signal: AbortSignal): Promise<void> {

@@ -1,12 +1,14 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
-import { appendFile, chmod, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
+import { appendFile, chmod, type FileHandle, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { AuditFile, type AuditFileCalls, type AuditFileParts } from '../../src/audit/audit-file.ts';
+import { AuditFile, type AuditFileParts } from '../../src/audit/audit-file.ts';
 import { EventFeed } from '../../src/audit/event-feed.ts';
 import { createLog } from '../../src/log/log.ts';
+import { change, first } from '../../src/metadata/operation.ts';
+import { auditMark, upsertAuditMark } from '../../src/metadata/queries/audit-mark.ts';
 import { SqliteMetadataStore } from '../../src/metadata/sqlite/store.ts';
 import { anyClient } from '../../src/registry/actor.ts';
 import { recordEvent } from '../../src/registry/events.ts';
@@ -89,8 +91,8 @@ test('a file that cannot be made keeps the server from starting, with what to do
 test('a full disk holds up nothing: once there is room the file has all lines, each of them whole', async () => {
   await using parts = await Parts.open();
   let isFull = true;
-  const calls: AuditFileCalls = {
-    async write(handle, bytes) {
+  const calls = {
+    async write(handle: FileHandle, bytes: Uint8Array) {
       // A disk that gets full takes the beginning.
       await handle.write(isFull ? bytes.subarray(0, 10) : bytes);
       if (isFull) throw new Error('ENOSPC: no space left on device');
@@ -109,19 +111,106 @@ test('a full disk holds up nothing: once there is room the file has all lines, e
   expect(parts.logged.some((text) => text.includes('is written again'))).toBe(true);
 });
 
-test('half a line that a crash has left spoils no other', async () => {
+test('wherever a crash cuts what is being written, the next start goes on with it: every event once, every line whole', async () => {
   await using parts = await Parts.open();
-  await appendFile(file, '{"id":1,"kind":"tag.pu');
+  const begun = await parts.file();
+  await parts.happen('before');
+  await begun.stop();
+  const before = await readFile(file);
+  const mark = await parts.mark();
+  for (const reason of ['öne', 'two', 'three']) await parts.happen(reason);
+  // What would be written, as a process writes that is killed before it has remembered that.
+  const whole = await parts.file();
+  await whole.stop();
+  const after = await readFile(file);
+  for (let bytes = before.byteLength; bytes <= after.byteLength; bytes++) {
+    await writeFile(file, after.subarray(0, bytes));
+    await parts.remember(mark);
+    const next = await parts.file();
+    await next.stop();
+    expect(await readFile(file, 'utf8')).toBe(after.toString());
+  }
+});
+
+test('a line that looks like one of ours, but is of another registry, has no event left out', async () => {
+  await using parts = await Parts.open();
+  await parts.happen('before there was a file');
+  const audit = await parts.file();
+  await parts.happen('one');
+  await parts.happen('two');
+  await audit.stop();
+  await parts.remember(1);
+  const foreign = (await readFile(file, 'utf8')).split('\n')[1]?.replace('two', 'other') ?? '';
+  await writeFile(file, `${foreign}\n`);
+  const next = await parts.file();
+  await next.stop();
+  expect((await linesOf(file)).map(({ reason }) => reason)).toEqual(['other', 'one', 'two']);
+});
+
+test('what a file ends with that is not ours is ended, not taken away, and its rights stay', async () => {
+  await using parts = await Parts.open();
+  await appendFile(file, 'somebody has written this');
   await chmod(file, 0o600);
   const audit = await parts.file();
   await parts.happen('after');
   await audit.stop();
-  const text = await readFile(file, 'utf8');
-  const [half, whole] = text.split('\n');
-  expect(half).toBe('{"id":1,"kind":"tag.pu');
-  expect(line.parse(JSON.parse(whole ?? '')).reason).toBe('after');
-  // The rights of a file that was there are its owner's business.
+  const [theirs, ours] = (await readFile(file, 'utf8')).split('\n');
+  expect(theirs).toBe('somebody has written this');
+  expect(line.parse(JSON.parse(ours ?? '')).reason).toBe('after');
   expect((await stat(file)).mode & 0o777).toBe(0o600);
+});
+
+test('zeros that a power cut has left at the end are cut off', async () => {
+  await using parts = await Parts.open();
+  await appendFile(file, Buffer.alloc(100_000));
+  const audit = await parts.file();
+  await parts.happen('after');
+  await audit.stop();
+  expect((await linesOf(file)).map(({ reason }) => reason)).toEqual(['after']);
+});
+
+test('lines that could not be taken back where a write failed do not come twice, and half of one goes', async () => {
+  await using parts = await Parts.open();
+  for (const reason of ['one', 'two']) await parts.happen(reason);
+  await parts.remember(0);
+  let isFailing = true;
+  const calls = {
+    async write(handle: FileHandle, bytes: Uint8Array) {
+      if (!isFailing) return void (await handle.write(bytes));
+      isFailing = false;
+      await handle.write(bytes.subarray(0, -10));
+      // Nothing can be done with it any more, such as cut it.
+      await handle.close();
+      throw new Error('EIO: the disk fails');
+    },
+  };
+  const audit = await parts.file({ calls, retryMs: { first: 10, most: 20 } });
+  audit.start();
+  while (!parts.logged.some((text) => text.includes('is written again'))) await sleep(5);
+  await audit.stop();
+  expect((await linesOf(file)).map(({ reason }) => reason)).toEqual(['one', 'two']);
+});
+
+test('before it is remembered what a new file has, the directory has been synced', async () => {
+  await using parts = await Parts.open();
+  const happened: string[] = [];
+  const calls = {
+    async write(handle: FileHandle, bytes: Uint8Array) {
+      happened.push('written');
+      await handle.write(bytes);
+    },
+    async syncDirectory(path: string) {
+      happened.push(`${path} synced`);
+    },
+  };
+  const audit = await parts.file({ calls });
+  await parts.happen('one');
+  audit.start();
+  await lines(file, 1);
+  await rename(file, `${file}.1`);
+  await parts.happen('two');
+  await audit.stop();
+  expect(happened).toEqual([`${directory} synced`, 'written', `${directory} synced`, 'written']);
 });
 
 /** What an audit file needs of a server. */
@@ -149,6 +238,15 @@ class Parts implements AsyncDisposable {
   async file(others: Partial<AuditFileParts> = {}): Promise<AuditFile> {
     const { metadata, feed, log } = this;
     return await AuditFile.open({ metadata, feed, log, path: file, ...others });
+  }
+
+  /** How far the database remembers that the file has come. */
+  async mark(): Promise<number> {
+    return (await this.metadata.read(() => first(auditMark, {})))?.last_id ?? 0;
+  }
+
+  async remember(lastId: number): Promise<void> {
+    await this.metadata.write(() => change(upsertAuditMark, { lastId }));
   }
 
   async happen(reason: string): Promise<void> {
