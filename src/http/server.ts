@@ -1,5 +1,5 @@
 import type { AccessControl, Login, LoginOrigin } from '../access/access-control.ts';
-import { anonymous, type Identity, identityKey, identityText } from '../access/identity.ts';
+import { anonymous, type Identity, identityKey, identityText, operator } from '../access/identity.ts';
 import { IssuerUnreachableError } from '../credentials/issuers/unreachable.ts';
 import type { TokenService } from '../credentials/tokens/token-service.ts';
 import type { AccessDenial } from '../audit/access-denials.ts';
@@ -14,7 +14,7 @@ import { answerAdmin } from './admin/routes.ts';
 import { type Call, refuse, type ServerSettings } from './call.ts';
 import { BodyCutError } from './bounded-body.ts';
 import { credentialsOf } from './credentials.ts';
-import { denial, loginProblem } from './denials.ts';
+import { denial, loginProblem, tokenNeeded } from './denials.ts';
 import type { Problem } from './errors.ts';
 import { issuerUnreachable, logFailure, problemOf } from './failure-answers.ts';
 import { clientAddressOf, originOf, TrustedProxies } from './forwarded.ts';
@@ -85,7 +85,7 @@ const shortestIdleSeconds = 1;
 /** How often a server that is stopping looks whether requests are still running, in ms. */
 const drainLookMs = 10;
 
-/** What whoever finds the server behind the fronts is told: who does not come through a door may administer, by the token. */
+/** What whoever finds a server behind the fronts is told: who does not come through a door may administer, by the token. */
 const strangerProblem: Problem = {
   code: 'DENIED',
   message: 'this port is for the registry itself: use the one where it listens',
@@ -132,7 +132,13 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
   /** Who sends a request. */
   function peerOf(request: Request, bun: Bun.Server<undefined>, isFronted: boolean): Peer {
     const ip = bun.requestIP(request);
-    return isFronted ? peers.at(ip?.port) : directPeer(ip?.address);
+    if (!isFronted) return directPeer(ip?.address);
+    return peers.at(ip === null || bun.port === undefined ? undefined : { server: bun.port, front: ip.port });
+  }
+
+  /** The client's address. Nobody vouches for what a stranger says of where it comes from. */
+  function addressOf(request: Request, peer: Peer | undefined): string | undefined {
+    return peer?.isStranger === true ? peer.address : clientAddressOf(request, peer?.address, proxies);
   }
 
   async function respond(request: Request, bun: Bun.Server<undefined>, isFronted: boolean): Promise<Response> {
@@ -152,10 +158,18 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
       isSending || needsLogin || isFronted || turnstile.countsAll ? peerOf(request, bun, isFronted) : undefined;
     early?.connection?.asked();
     const peer = (): Peer => early ?? peerOf(request, bun, isFronted);
-    const origin = (): string => originOf(request, proxies.trusts(peer().address), peer().isEncrypted);
+    const origin = (): string => {
+      const { address, isEncrypted, isStranger } = peer();
+      return originOf(request, !isStranger && proxies.trusts(address), isEncrypted);
+    };
     // Before anything else is done with it: what somebody may not do costs the stores nothing.
     const requestId = nextRequestId();
-    const login = needsLogin && early !== undefined ? await logIn(request, { requestId, peer: early, origin }) : nobody;
+    const login =
+      early?.isStranger === true
+        ? strangersLogin(request, destination)
+        : needsLogin && early !== undefined
+          ? await logIn(request, { requestId, peer: early, origin })
+          : nobody;
     const admitted = admit(request, { destination, peer: early, identity: login.identity });
     const call: Call = {
       registry,
@@ -171,7 +185,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
         requestActor({
           who: whoOf(login.identity, destination),
           identity: identityKey(login.identity),
-          address: clientAddressOf(request, early?.address, proxies),
+          address: addressOf(request, early),
           userAgent: request.headers.get('user-agent') ?? undefined,
           requestId,
         }),
@@ -202,7 +216,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
     const durationMs = performance.now() - startedAt;
     metrics.answered(destination.resource, method, response.status, durationMs);
     if (isLogged(options.logRequests, method, response.status)) {
-      logRequest(call, path, response, durationMs, clientAddressOf(request, peer().address, proxies));
+      logRequest(call, path, response, durationMs, addressOf(request, peer()));
     }
     return calls.answer(response);
   }
@@ -234,6 +248,15 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
     return { address: clientAddressOf(request, peer?.address, proxies), requestId };
   }
 
+  /** Whoever comes without a front may administer, by the operator's token. Nothing else that it brings is looked at. */
+  function strangersLogin(request: Request, { scope }: Destination): LoggedIn {
+    if (scope !== 'admin') return { ...nobody, problem: strangerProblem };
+    const credentials = credentialsOf(request);
+    return credentials !== undefined && credentials !== 'malformed' && access.isOperator(credentials)
+      ? { identity: operator, problem: undefined }
+      : { ...nobody, problem: tokenNeeded };
+  }
+
   /** Lets a request in, or says why not, before anything of its body is read. */
   function admit(request: Request, { destination, peer, identity }: Asking): Admitted | Problem {
     if (isSentByAnotherSite(request)) return otherSiteProblem;
@@ -242,9 +265,8 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
       : hosts.problemOf(request.headers.get('host'), destination.scope === 'admin');
     if (problem !== undefined) return problem;
     if (destination.scope === 'admin') return unlimited;
-    if (peer?.isStranger === true) return strangerProblem;
-    if (peer === undefined || destination.scope === 'operation') return unlimited;
-    const address = clientAddressOf(request, peer.address, proxies);
+    if (peer === undefined || peer.isStranger || destination.scope === 'operation') return unlimited;
+    const address = addressOf(request, peer);
     // A proxy that does not say for whom it asks is not the one to be limited.
     return turnstile.admit(clientKeyOf(identity, proxies.trusts(address) ? undefined : address), hasBody(request));
   }

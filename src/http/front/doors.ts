@@ -2,6 +2,7 @@ import type { Log } from '../../log/log.ts';
 import type { OpenConnections } from '../limits/open-connections.ts';
 import type { ServerCertificate } from '../tls/server-certificate.ts';
 import { Front, type RefusedCertificate, type TlsTerms } from './front.ts';
+import { type InnerPlace, InnerServers } from './inner-servers.ts';
 import type { Peers } from './peers.ts';
 
 /** Where clients come in. */
@@ -38,7 +39,7 @@ export interface Doors {
   readonly url: URL;
   /** Where the operator's programs on this machine find the admin API, whatever the doors ask of clients. */
   readonly adminOrigin: string;
-  /** The runtime's servers: those that are doors themselves, and the one behind fronts. */
+  /** The runtime's servers: those that are doors themselves, and those behind fronts. */
   readonly servers: readonly Bun.Server<undefined>[];
   exchangeCertificate(certificate: ServerCertificate): void;
   stopListening(): void;
@@ -58,11 +59,12 @@ export async function openDoors([first, ...others]: readonly [Door, ...Door[]], 
   const { connections, peers, log, onRefused, serveOn } = parts;
   const doors = [first, ...others];
   const isFronted = ({ tls }: Door): boolean => tls !== undefined || connections.areLimited;
-  const inner = doors.some(isFronted) ? serveOn('127.0.0.1', 0, true) : undefined;
-  const servers = inner === undefined ? [] : [inner];
+  const inner = doors.some(isFronted) ? new InnerServers(() => serveOn('127.0.0.1', 0, true)) : undefined;
+  const direct: Bun.Server<undefined>[] = [];
+  const serversNow = (): readonly Bun.Server<undefined>[] => [...(inner?.servers ?? []), ...direct];
   const fronts: { readonly front: Front; readonly door: Door }[] = [];
   const close = async (): Promise<void> => {
-    await Promise.all(servers.map((server) => server.stop(true)));
+    await Promise.all(serversNow().map((server) => server.stop(true)));
     for (const { front } of fronts) front.close();
   };
   const opened = async (door: Door): Promise<URL> => {
@@ -73,12 +75,13 @@ export async function openDoors([first, ...others]: readonly [Door, ...Door[]], 
     }
   };
   const open = async (door: Door): Promise<URL> => {
-    if (!isFronted(door) || inner?.port === undefined) {
+    if (!isFronted(door) || inner === undefined) {
       const server = serveOn(door.hostname, door.port, false);
-      servers.push(server);
+      direct.push(server);
       return server.url;
     }
-    const front = await Front.open({ ...door, connections, peers, log, onRefused, innerPort: inner.port });
+    const takeInnerPlace = (): InnerPlace => inner.take();
+    const front = await Front.open({ ...door, connections, peers, log, onRefused, takeInnerPlace });
     fronts.push({ front, door });
     return urlOf(door, front.port);
   };
@@ -87,8 +90,10 @@ export async function openDoors([first, ...others]: readonly [Door, ...Door[]], 
     for (const door of others) await opened(door);
     return {
       url,
-      adminOrigin: inner === undefined ? url.origin : inner.url.origin,
-      servers,
+      adminOrigin: inner?.servers[0]?.url.origin ?? url.origin,
+      get servers() {
+        return serversNow();
+      },
       exchangeCertificate(certificate) {
         for (const { front, door } of fronts) if (door.tls !== undefined) front.exchangeCertificate(certificate);
       },

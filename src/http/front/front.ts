@@ -6,7 +6,8 @@ import type { Log } from '../../log/log.ts';
 import type { OpenConnections } from '../limits/open-connections.ts';
 import type { ServerCertificate } from '../tls/server-certificate.ts';
 import { FrontedConnection } from './fronted-connection.ts';
-import { directPeer, type Peers } from './peers.ts';
+import type { InnerPlace } from './inner-servers.ts';
+import { directPeer, type InnerPorts, type Peers } from './peers.ts';
 import { badCertificateAnswer, tooManyConnectionsAnswer } from './refusals.ts';
 
 /** How a front speaks TLS. */
@@ -22,8 +23,8 @@ export interface FrontOptions {
   /** Undefined for plain HTTP. */
   readonly tls: TlsTerms | undefined;
   readonly connections: OpenConnections;
-  /** The port on loopback of the HTTP server behind it. */
-  readonly innerPort: number;
+  /** Gives a place at an HTTP server behind it. */
+  readonly takeInnerPlace: () => InnerPlace;
   readonly peers: Peers;
   readonly log: Log;
   /** Is told of client certificates that let nobody in. */
@@ -46,7 +47,7 @@ const flushLimitMs = 60_000;
 const refusalLimitMs = 1000;
 
 /**
- * Accepts connections, ends TLS where it is spoken, and passes the bytes on to the HTTP server behind, which learns from
+ * Accepts connections, ends TLS where it is spoken, and passes the bytes on to an HTTP server behind, which learns from
  * `Peers` whose they are. The runtime's own HTTP server can do neither of what this is for: exchange its certificate
  * while it runs, and tell who has shown which certificate (ADR 14).
  */
@@ -162,26 +163,40 @@ export class Front {
     this.#passOn(socket, identity);
   }
 
-  /** Makes a connection to the server behind and joins the two, until either ends. */
+  #innerPlace(): InnerPlace | undefined {
+    try {
+      return this.#options.takeInnerPlace();
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'a connection could not be passed on');
+      return undefined;
+    }
+  }
+
+  /** Makes a connection to a server behind and joins the two, until either ends. */
   #passOn(socket: Socket, certified: Identity | undefined): void {
-    const { innerPort, peers } = this.#options;
-    const inner = connect({ host: '127.0.0.1', port: innerPort, noDelay: true });
+    const { peers } = this.#options;
+    const place = this.#innerPlace();
+    if (place === undefined) {
+      socket.destroy();
+      return;
+    }
+    const inner = connect({ host: '127.0.0.1', port: place.port, noDelay: true });
     const isEncrypted = this.#tlsServer !== undefined;
     const connection = new FrontedConnection(socket, inner);
     const peer = { ...directPeer(socket.remoteAddress), isEncrypted, certified, connection };
     this.#inner.add(inner);
-    let innerLocalPort: number | undefined;
+    let ports: InnerPorts | undefined;
     const forget = (): void => {
-      if (innerLocalPort !== undefined) peers.forget(innerLocalPort);
-      innerLocalPort = undefined;
+      if (ports !== undefined) peers.forget(ports);
+      ports = undefined;
     };
     inner.once('connect', () => {
-      innerLocalPort = inner.localPort;
-      if (innerLocalPort === undefined || socket.destroyed) {
+      if (inner.localPort === undefined || socket.destroyed) {
         inner.destroy();
         return;
       }
-      peers.add(innerLocalPort, peer);
+      ports = { server: place.port, front: inner.localPort };
+      peers.add(ports, peer);
       socket.pipe(inner);
       inner.pipe(socket);
     });
@@ -197,6 +212,7 @@ export class Front {
     });
     inner.once('close', () => {
       forget();
+      place.leave();
       this.#inner.delete(inner);
       socket.end();
       const flushLimit = setTimeout(() => socket.destroy(), flushLimitMs);

@@ -9,7 +9,7 @@ export interface Peer {
   readonly isEncrypted: boolean;
   /** Whom a verified client certificate names; undefined where none was shown. */
   readonly certified: Identity | undefined;
-  /** Whether it has come to the server behind the fronts by itself: some program on this machine. */
+  /** Whether it has come to a server behind the fronts by itself: some program on this machine. */
   readonly isStranger: boolean;
   /** Undefined where there is no front between. */
   readonly connection: FrontedConnection | undefined;
@@ -28,24 +28,34 @@ const stranger: Peer = {
   connection: undefined,
 };
 
+/** The two ports on loopback between which a front's connection to a server behind it goes. */
+export interface InnerPorts {
+  readonly server: number;
+  readonly front: number;
+}
+
 /**
- * For whom each connection is that a front has made to the HTTP server behind it, by the port on loopback from which it
- * comes. As long as the front has its end open, nobody else can come from there.
+ * For whom each connection is that a front has made to a server behind it, by its ports on loopback. As long as the front
+ * has its end open, nobody else can come from there.
  */
 export class Peers {
-  readonly #byPort = new Map<number, Peer>();
+  readonly #byPorts = new Map<number, Peer>();
 
   /** To be called before the first byte is sent. */
-  add(port: number, peer: Peer): void {
-    this.#byPort.set(port, peer);
+  add(ports: InnerPorts, peer: Peer): void {
+    this.#byPorts.set(keyOf(ports), peer);
   }
 
-  /** To be called before the front's end of the connection is closed, as the port may be somebody else's afterwards. */
-  forget(port: number): void {
-    this.#byPort.delete(port);
+  /** To be called before the front's end of the connection is closed, as its port may be somebody else's afterwards. */
+  forget(ports: InnerPorts): void {
+    this.#byPorts.delete(keyOf(ports));
   }
 
-  at(port: number | undefined): Peer {
-    return (port === undefined ? undefined : this.#byPort.get(port)) ?? stranger;
+  at(ports: InnerPorts | undefined): Peer {
+    return (ports === undefined ? undefined : this.#byPorts.get(keyOf(ports))) ?? stranger;
   }
+}
+
+function keyOf({ server, front }: InnerPorts): number {
+  return server * 0x1_00_00 + front;
 }
