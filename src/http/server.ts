@@ -20,6 +20,7 @@ import { issuerUnreachable, logFailure, problemOf } from './failure-answers.ts';
 import { clientAddressOf, originOf, TrustedProxies } from './forwarded.ts';
 import { type Door, openDoors } from './front/doors.ts';
 import { directPeer, type Peer, Peers } from './front/peers.ts';
+import { badCertificateProblem } from './front/refusals.ts';
 import { HostCheck, type HostRules } from './host-check.ts';
 import { clientKeyOf } from './limits/client-key.ts';
 import { type Admitted, type ClientLimits, ClientTurnstile, unlimited } from './limits/client-limits.ts';
@@ -153,9 +154,10 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
     // Who goes while sending has no address afterwards; who asks is still there, and needs none where nothing is logged.
     const isSending = method !== 'GET' && method !== 'HEAD';
     const destination = path === tokenPath && tokens !== undefined ? tokenDestination : destinationOf(method, path);
-    const needsLogin = asksWho(destination) && (!access.isOpen || destination.scope === 'admin');
     const early =
-      isSending || needsLogin || isFronted || turnstile.countsAll ? peerOf(request, bun, isFronted) : undefined;
+      isSending || needsLogin(destination) || isFronted || turnstile.countsAll
+        ? peerOf(request, bun, isFronted)
+        : undefined;
     early?.connection?.asked();
     const peer = (): Peer => early ?? peerOf(request, bun, isFronted);
     const origin = (): string => {
@@ -165,11 +167,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
     // Before anything else is done with it: what somebody may not do costs the stores nothing.
     const requestId = nextRequestId();
     const login =
-      early?.isStranger === true
-        ? strangersLogin(request, destination)
-        : needsLogin && early !== undefined
-          ? await logIn(request, { requestId, peer: early, origin })
-          : nobody;
+      early === undefined ? nobody : await whoAsks(request, { requestId, peer: early, origin, destination });
     const admitted = admit(request, { destination, peer: early, identity: login.identity });
     const call: Call = {
       registry,
@@ -221,11 +219,22 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
     return calls.answer(response);
   }
 
-  /** Who asks, or why that cannot be told. */
+  /** Who asks, or why nobody is let in who comes so. */
+  async function whoAsks(request: Request, call: LoginCall & { readonly destination: Destination }): Promise<LoggedIn> {
+    const { peer, destination } = call;
+    if (peer.isStranger) return strangersLogin(request, destination);
+    if (peer.certified !== undefined && !(registry.clock.now() < peer.certified.untilMs)) return certificateHasEnded;
+    return needsLogin(destination) ? await logIn(request, call) : nobody;
+  }
+
+  function needsLogin(destination: Destination): boolean {
+    return asksWho(destination) && (!access.isOpen || destination.scope === 'admin');
+  }
+
   async function logIn(request: Request, { requestId, peer, origin }: LoginCall): Promise<LoggedIn> {
     const credentials = credentialsOf(request);
     if (credentials === undefined) {
-      return peer.certified === undefined ? nobody : { identity: peer.certified, problem: undefined };
+      return peer.certified === undefined ? nobody : { identity: peer.certified.identity, problem: undefined };
     }
     try {
       const isMalformed = credentials === 'malformed';
@@ -426,6 +435,9 @@ const nobody: LoggedIn = { identity: anonymous, problem: undefined };
 function isProbe({ resource, scope }: Destination): boolean {
   return scope === 'operation' && resource !== 'unknown' && actionFor(resource) === undefined;
 }
+
+/** Verified at the beginning of a connection, or of the session that it resumes, a certificate may end before these do. */
+const certificateHasEnded: LoggedIn = { ...nobody, problem: badCertificateProblem('CERT_HAS_EXPIRED') };
 
 /** Whether what is asked for is not for everybody. */
 function asksWho(destination: Destination): boolean {

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -104,6 +105,36 @@ describe('where client certificates are optional', () => {
     await until('it is answered', () => second.received.includes('HTTP/1.1 404'));
   });
 });
+
+test.each(['required', 'optional'] as const)(
+  'a certificate that ends is of no use from then on, on a connection that is open or a session that is resumed (%s)',
+  async (clientCertificates) => {
+    await using registry = await ServedRegistry.start({ ...asking, 'tls.clientCertificates': clientCertificates });
+    const versions = { maxVersion: 'TLSv1.2' } as const;
+    const asks = async (client: TlsClient, request: string, status: number): Promise<void> => {
+      const from = client.received.byteLength;
+      client.write(`${request} HTTP/1.1\r\nHost: registry\r\n\r\n`);
+      await until(`${request} is answered with ${status}`, () =>
+        client.received.subarray(from).includes(`HTTP/1.1 ${status} `),
+      );
+    };
+    using open = await TlsClient.connect(registry.port, { pair: runner, ...versions });
+    open.receive();
+    await asks(open, 'DELETE /v2/app/manifests/absent', 404);
+    await until('there is a session', () => open.session !== undefined);
+    const { session } = open;
+
+    registry.clock.set(Date.parse(new X509Certificate(runner.cert).validTo) - registry.clock.now());
+    for (const request of ['GET /v2/', 'DELETE /v2/app/manifests/absent', 'GET /healthz', 'GET /admin/v1/status']) {
+      await asks(open, request, 403);
+      expect(open.received.toString()).toContain('CERT_HAS_EXPIRED');
+    }
+    using resumed = await TlsClient.connect(registry.port, { session, ...versions });
+    resumed.receive();
+    expect(resumed.socket.isSessionReused()).toBe(true);
+    await asks(resumed, 'GET /v2/', 403);
+  },
+);
 
 describe('access rules', () => {
   let directory: string;

@@ -1,13 +1,12 @@
 import { connect, createServer as createPlainServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls';
 import { identityOfCertificate } from '../../access/certificate-identity.ts';
-import type { Identity } from '../../access/identity.ts';
 import type { Log } from '../../log/log.ts';
 import type { OpenConnections } from '../limits/open-connections.ts';
 import type { ServerCertificate } from '../tls/server-certificate.ts';
 import { FrontedConnection } from './fronted-connection.ts';
 import type { InnerPlace } from './inner-servers.ts';
-import { directPeer, type InnerPorts, type Peers } from './peers.ts';
+import { type Certified, directPeer, type InnerPorts, type Peers } from './peers.ts';
 import { badCertificateAnswer, tooManyConnectionsAnswer } from './refusals.ts';
 
 /** How a front speaks TLS. */
@@ -151,7 +150,8 @@ export class Front {
       this.#passOn(socket, undefined);
       return;
     }
-    const named = identityOfCertificate(socket.getPeerCertificate());
+    const certificate = socket.getPeerCertificate();
+    const named = identityOfCertificate(certificate);
     const identity = socket.authorized ? named : undefined;
     if (identity === undefined) {
       const reason = socket.authorized ? 'it names nobody' : String(socket.authorizationError);
@@ -160,7 +160,7 @@ export class Front {
       setTimeout(() => socket.destroy(), this.#options.tls?.handshakeTimeoutMs).unref();
       return;
     }
-    this.#passOn(socket, identity);
+    this.#passOn(socket, { identity, untilMs: Date.parse(certificate.valid_to) });
   }
 
   #innerPlace(): InnerPlace | undefined {
@@ -173,7 +173,7 @@ export class Front {
   }
 
   /** Makes a connection to a server behind and joins the two, until either ends. */
-  #passOn(socket: Socket, certified: Identity | undefined): void {
+  #passOn(socket: Socket, certified: Certified | undefined): void {
     const { peers } = this.#options;
     const place = this.#innerPlace();
     if (place === undefined) {

@@ -1,14 +1,21 @@
 import type { Identity } from '../../access/identity.ts';
 import type { FrontedConnection } from './fronted-connection.ts';
 
+/** Whom a client certificate names that was verified when its connection, or the session that this resumes, was begun. */
+export interface Certified {
+  readonly identity: Identity;
+  /** The end of its time, in ms since 1970: a connection, or a session, may last longer. */
+  readonly untilMs: number;
+}
+
 /** Who is at the other end of a connection. */
 export interface Peer {
   /** Undefined where the client has gone already. */
   readonly address: string | undefined;
   /** Whether what is sent is encrypted on its way here. */
   readonly isEncrypted: boolean;
-  /** Whom a verified client certificate names; undefined where none was shown. */
-  readonly certified: Identity | undefined;
+  /** Undefined where no certificate was shown. */
+  readonly certified: Certified | undefined;
   /** Whether it has come to a server behind the fronts by itself: some program on this machine. */
   readonly isStranger: boolean;
   /** Undefined where there is no front between. */

@@ -16,12 +16,17 @@ export function tooManyConnectionsAnswer(outcome: 'too-many' | 'too-many-of-clie
 }
 
 /** What is told to whoever has shown a certificate that is not accepted. */
-export function badCertificateAnswer(reason: string): string {
-  return answerText('403 Forbidden', {
+export function badCertificateProblem(reason: string): Problem {
+  return {
     code: 'DENIED',
     message: `the client certificate is not accepted (${reason}): show one that the registry's authorities have signed, or none`,
     detail: { reason },
-  });
+  };
+}
+
+/** The same, for who has not got to an HTTP server. */
+export function badCertificateAnswer(reason: string): string {
+  return answerText('403 Forbidden', badCertificateProblem(reason));
 }
 
 /** A whole answer of HTTP/1.1, written where no HTTP server has read the request. */
