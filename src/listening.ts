@@ -51,6 +51,7 @@ export async function listen(
       connectionLimits: { inAll: limits.connections, perClient: limits.connectionsPerClient },
       clientLimits: {
         uploads: limits.uploadsPerClient,
+        uploadSessions: limits.uploadSessionsPerClient,
         uploadBytesPerSecond: limits.uploadBytesPerSecondPerClient,
         requestsPerSecond: limits.requestsPerSecondPerClient,
         requestBurst: limits.requestBurstPerClient,

@@ -144,6 +144,7 @@ async function withinProcess(
       actor: () =>
         requestActor({ who: 'admin', identity: 'operator', address: undefined, userAgent, requestId: undefined }),
       onReceived: undefined,
+      sessionLimit: () => undefined,
       noteDenial: () => undefined,
       noteKeptOut: () => undefined,
       sends: () => true,

@@ -61,6 +61,7 @@ export interface Config {
     readonly connections: number;
     readonly connectionsPerClient: number;
     readonly uploadsPerClient: number;
+    readonly uploadSessionsPerClient: number;
     readonly uploadBytesPerSecondPerClient: number | undefined;
     readonly requestsPerSecondPerClient: number;
     readonly requestBurstPerClient: number;
@@ -155,6 +156,7 @@ export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
       connections: valueOf(settings.limitsConnections),
       connectionsPerClient: valueOf(settings.limitsConnectionsPerClient),
       uploadsPerClient: valueOf(settings.limitsUploadsPerClient),
+      uploadSessionsPerClient: valueOf(settings.limitsUploadSessionsPerClient),
       uploadBytesPerSecondPerClient: valueOf(settings.limitsUploadRatePerClient),
       requestsPerSecondPerClient: valueOf(settings.limitsRequestRatePerClient),
       requestBurstPerClient: valueOf(settings.limitsRequestBurstPerClient),

@@ -301,6 +301,14 @@ export const settings = {
       'How many requests of one client may be sending blobs and manifests at once; more are refused with 429. 0: no ' +
       'limit. A client is who has logged in or shown a certificate, else an address.',
   }),
+  limitsUploadSessionsPerClient: setting({
+    name: 'limits.uploadSessionsPerClient',
+    type: wholeNumber({ min: 0, max: 1_000_000 }),
+    default: '10000',
+    description:
+      'How many upload sessions one client may have open, whether anything is being sent to them or not; further ones ' +
+      'are refused with 429. One that nobody goes on with ends after windows.upload. 0: no limit.',
+  }),
   limitsUploadRatePerClient: setting({
     name: 'limits.uploadRatePerClient',
     type: byteSizeOrNone({ min: '1KiB', max: '1024GiB' }),

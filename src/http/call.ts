@@ -6,6 +6,7 @@ import type { Actor } from '../registry/actor.ts';
 import type { Purged } from '../registry/purged.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { SentContent } from '../registry/responses.ts';
+import type { SessionLimit } from '../registry/upload-open.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import { errorBody, type Problem, statusOfCode } from './errors.ts';
 
@@ -35,6 +36,8 @@ export interface Call {
   actor(): Actor;
   /** To be told of the bytes of the request's body as they come; undefined where nobody counts them. */
   readonly onReceived: ((bytes: number) => void) | undefined;
+  /** Whose upload sessions are counted; undefined where nobody's are. */
+  sessionLimit(): SessionLimit | undefined;
   /** Has it written down that it may not do something, and why. */
   noteDenial(action: Action, repo: RepositoryName | undefined, reason: string): void;
   /** Has it written down that what it has pushed is kept out. */

@@ -188,6 +188,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
           requestId,
         }),
       onReceived: 'end' in admitted ? admitted.onReceived : undefined,
+      sessionLimit: () => turnstile.sessionLimitOf(early && clientOf(request, early, login.identity)),
       noteDenial: (action, repo, reason) => options.onDenied?.({ actor: call.actor(), action, repo, reason }),
       noteKeptOut: (repo, purged) => options.onKeptOut?.({ actor: call.actor(), repo, purged }),
       sends(sent) {
@@ -275,9 +276,14 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
     if (problem !== undefined) return problem;
     if (destination.scope === 'admin') return unlimited;
     if (peer === undefined || peer.isStranger || destination.scope === 'operation') return unlimited;
+    return turnstile.admit(clientOf(request, peer, identity), hasBody(request));
+  }
+
+  /** Under what a client is counted. */
+  function clientOf(request: Request, peer: Peer, identity: Identity): string | undefined {
     const address = addressOf(request, peer);
     // A proxy that does not say for whom it asks is not the one to be limited.
-    return turnstile.admit(clientKeyOf(identity, proxies.trusts(address) ? undefined : address), hasBody(request));
+    return clientKeyOf(identity, proxies.trusts(address) ? undefined : address);
   }
 
   async function answered(

@@ -79,6 +79,8 @@ export interface UploadTable {
   opened_at: number;
   touched_at: number;
   result_digest: Digest | null;
+  /** Whose sessions it counts among; NULL for one that is not counted. */
+  client: string | null;
 }
 
 /** A blob is visible in a repository. */

@@ -23,7 +23,7 @@ test('an object is given up once, and not while an upload writes to it', async (
   try {
     await metadata.write(function* open(): Operation<void> {
       for (const oid of ['taken', 'abandoned']) yield* change(insertPendingObject, { oid });
-      yield* change(insertUpload, { id: 'upload', repo, oid: 'taken', algorithm: 'sha256', now: 0 });
+      yield* change(insertUpload, { id: 'upload', repo, oid: 'taken', algorithm: 'sha256', client: null, now: 0 });
     });
     expect(await dropAbandoned(registry, 'taken')).toBe(false);
     expect(await dropAbandoned(registry, 'abandoned')).toBe(true);

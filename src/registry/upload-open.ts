@@ -1,6 +1,6 @@
-import { change, type Operation } from '../metadata/operation.ts';
+import { change, first, type Operation } from '../metadata/operation.ts';
 import { insertPendingObject } from '../metadata/queries/objects.ts';
-import { insertUpload } from '../metadata/queries/uploads.ts';
+import { insertUpload, openUploadOfClient } from '../metadata/queries/uploads.ts';
 import type { DigestAlgorithm } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Registry } from './registry.ts';
@@ -22,13 +22,39 @@ export async function openUpload(
   repo: RepositoryName,
   algorithm: DigestAlgorithm,
 ): Promise<string> {
-  const id = registry.ids.uploadId();
-  const oid = registry.ids.objectId();
-  const now = registry.clock.now();
-  await registry.metadata.writeUnsynced(function* open(): Operation<void> {
-    yield* change(insertPendingObject, { oid });
-    yield* change(insertUpload, { id, repo, oid, algorithm, now });
-    yield* reviewUpload(id, now + Math.min(registry.windows.uploadMs, doneSessionMs));
+  const upload = newUpload(registry, repo, algorithm);
+  await registry.metadata.writeUnsynced(() => open(registry, upload, null));
+  return upload.id;
+}
+
+/** Whose sessions are counted, and how many there may be. */
+export interface SessionLimit {
+  readonly client: string;
+  readonly most: number;
+}
+
+/** The same for a client that may have only so many sessions open. @returns undefined where it has as many */
+export async function openCountedUpload(
+  registry: Registry,
+  { repo, algorithm }: { readonly repo: RepositoryName; readonly algorithm: DigestAlgorithm },
+  { client, most }: SessionLimit,
+): Promise<string | undefined> {
+  const upload = newUpload(registry, repo, algorithm);
+  return await registry.metadata.writeUnsynced(function* openWithin(): Operation<string | undefined> {
+    if ((yield* first(openUploadOfClient, { client, others: most - 1 })) !== undefined) return undefined;
+    yield* open(registry, upload, client);
+    return upload.id;
   });
-  return id;
+}
+
+type NewUpload = ReturnType<typeof newUpload>;
+
+function newUpload({ ids, clock }: Registry, repo: RepositoryName, algorithm: DigestAlgorithm) {
+  return { id: ids.uploadId(), oid: ids.objectId(), repo, algorithm, now: clock.now() };
+}
+
+function* open({ windows }: Registry, upload: NewUpload, client: string | null): Operation<void> {
+  yield* change(insertPendingObject, { oid: upload.oid });
+  yield* change(insertUpload, { ...upload, client });
+  yield* reviewUpload(upload.id, upload.now + Math.min(windows.uploadMs, doneSessionMs));
 }

@@ -66,6 +66,37 @@ test('uploads at once are limited before anything of them is read, and only as l
   await until('they have ended', async () => (await push(registry, bytes)).status === 201);
 });
 
+test('a client can have only so many upload sessions open, over a restart too; those that have ended do not count', async () => {
+  const limits = { 'limits.uploadSessionsPerClient': '3', 'http.trustedProxies': '127.0.0.1' };
+  await using registry = await ServedRegistry.start(limits);
+  const begin = async (client = '10.0.0.1') =>
+    await registry.send('/v2/app/blobs/uploads/', { method: 'POST', headers: { 'x-forwarded-for': client } });
+  const refuses = async (): Promise<void> => {
+    const refused = await begin();
+    await expectRefusal(refused, 429, 'TOOMANYREQUESTS');
+    expect(refused.headers.get('retry-after')).toBe('60');
+  };
+  const sessions = [await begin(), await begin(), await begin()].map((answer) => answer.headers.get('location') ?? '');
+  await refuses();
+  expect((await begin('10.0.0.2')).status).toBe(202);
+  const headers = { 'x-forwarded-for': '10.0.0.1' };
+  // One that could not mount would be given a session too.
+  const mount = `/v2/app/blobs/uploads/?mount=${digestOf('absent')}&from=other`;
+  await expectRefusal(await registry.send(mount, { method: 'POST', headers }), 429, 'TOOMANYREQUESTS');
+  // A blob in one request needs none that stays open.
+  expect((await push(registry, freshBytes(), headers)).status).toBe(201);
+  await registry.stop();
+  await registry.resume(limits);
+  await refuses();
+
+  const [first = '', second = ''] = sessions;
+  const bytes = freshBytes();
+  expect((await registry.send(`${first}?digest=${digestOf(bytes)}`, { method: 'PUT', body: bytes })).status).toBe(201);
+  expect((await registry.send(second, { method: 'DELETE' })).status).toBe(204);
+  expect([(await begin()).status, (await begin()).status]).toEqual([202, 202]);
+  await refuses();
+});
+
 test('a client that has sent more than it may is refused its next upload, not one that is under way', async () => {
   await using registry = await ServedRegistry.start({ 'limits.uploadRatePerClient': '1KiB' });
   const image = freshBytes(70 * 1024);

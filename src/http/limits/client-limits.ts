@@ -1,3 +1,4 @@
+import type { SessionLimit } from '../../registry/upload-open.ts';
 import type { Problem } from '../errors.ts';
 import { TokenBuckets } from './token-buckets.ts';
 
@@ -5,6 +6,8 @@ import { TokenBuckets } from './token-buckets.ts';
 export interface ClientLimits {
   /** Requests with a body at once. */
   readonly uploads: number;
+  /** Upload sessions that it has open. */
+  readonly uploadSessions: number;
   readonly uploadBytesPerSecond: number | undefined;
   readonly requestsPerSecond: number;
   readonly requestBurst: number;
@@ -12,6 +15,7 @@ export interface ClientLimits {
 
 export const noClientLimits: ClientLimits = {
   uploads: 0,
+  uploadSessions: 0,
   uploadBytesPerSecond: undefined,
   requestsPerSecond: 0,
   requestBurst: 1,
@@ -65,6 +69,12 @@ export class ClientTurnstile {
       return tooMany(`more than ${requestsPerSecond} requests a second (limits.requestRatePerClient)`, waitMs);
     }
     return hasBody ? this.#admitUpload(client) : unlimited;
+  }
+
+  /** How many upload sessions a client may have open; undefined for as many as it likes. */
+  sessionLimitOf(client: string | undefined): SessionLimit | undefined {
+    const { uploadSessions: most } = this.#limits;
+    return client === undefined || most === 0 ? undefined : { client, most };
   }
 
   #admitUpload(client: string): Admitted | Problem {

@@ -4,7 +4,7 @@ import { mountBlob } from '../../registry/mount.ts';
 import { appendToUpload, type Chunk } from '../../registry/upload-append.ts';
 import { type CloseOutcome, closeUpload } from '../../registry/upload-close.ts';
 import { admitUpload } from '../../registry/quota-admission.ts';
-import { openUpload } from '../../registry/upload-open.ts';
+import { openCountedUpload, openUpload } from '../../registry/upload-open.ts';
 import { cancelUpload, uploadStatus } from '../../registry/upload-status.ts';
 import type { QuotaWarning } from '../../registry/quotas.ts';
 import { pushWholeBlob } from '../../registry/upload-whole.ts';
@@ -57,7 +57,12 @@ async function openSession(
   const room = await call.registry.room.admit(undefined);
   if ('noRoom' in room) return refuse(call, noRoomProblem(room.noRoom));
   room.incoming.end();
-  const id = await openUpload(call.registry, repo, algorithm);
+  const sessionLimit = call.sessionLimit();
+  const id =
+    sessionLimit === undefined
+      ? await openUpload(call.registry, repo, algorithm)
+      : await openCountedUpload(call.registry, { repo, algorithm }, sessionLimit);
+  if (id === undefined) return refuse(call, tooManySessions(sessionLimit?.most ?? 0));
   return answer(call, 202, { ...sessionHeaders(call, repo, id, 0), ...warningHeaders(call, repo, admission.warnings) });
 }
 
@@ -291,6 +296,16 @@ function wholeProblem(failure: AppendFailure): Problem {
         message: 'the upload was ended meanwhile, and nothing was kept: push the blob again',
       };
   }
+}
+
+/** When one of them ends by itself is not known: a client that has lost its sessions looks once a minute. */
+function tooManySessions(most: number): Problem {
+  return {
+    code: 'TOOMANYREQUESTS',
+    message: `this client has ${most} upload sessions open (limits.uploadSessionsPerClient): finish or cancel some first`,
+    detail: { setting: 'limits.uploadSessionsPerClient', most },
+    headers: { 'retry-after': '60' },
+  };
 }
 
 function uploadUnknown(id: string): Problem {

@@ -16,6 +16,7 @@ import { audit } from './0015-audit.ts';
 import { purges } from './0016-purge.ts';
 import { purgesToldInFull } from './0017-purges-told-in-full.ts';
 import { purgeConsequences } from './0018-purge-consequences.ts';
+import { sessionsOfAClient } from './0019-sessions-of-a-client.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -38,4 +39,5 @@ export const migrations: readonly Migration[] = [
   purges,
   purgesToldInFull,
   purgeConsequences,
+  sessionsOfAClient,
 ];

@@ -7,6 +7,7 @@ export const insertUpload = query<{
   repo: RepositoryName;
   oid: string;
   algorithm: DigestAlgorithm;
+  client: string | null;
   now: number;
 }>()(({ db, p }) =>
   db.insertInto('upload').values({
@@ -15,9 +16,21 @@ export const insertUpload = query<{
     oid: p('oid'),
     state: 'open',
     algorithm: p('algorithm'),
+    client: p('client'),
     opened_at: p('now'),
     touched_at: p('now'),
   }),
+);
+
+/** One of a client's open sessions, where it has more than `others`. */
+export const openUploadOfClient = query<{ client: string; others: number }>()(({ db, p }) =>
+  db
+    .selectFrom('upload')
+    .select('id')
+    .where('client', '=', p('client'))
+    .where('oid', 'is not', null)
+    .limit(1)
+    .offset(p('others')),
 );
 
 export const findUpload = query<{ id: string; repo: RepositoryName }>()(({ db, p }) =>
