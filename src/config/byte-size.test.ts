@@ -9,6 +9,7 @@ test.each([
   ['10MB', 10_000_000],
   ['1kB', 1000],
   ['2GiB', 2_147_483_648],
+  ['9007199254740991B', Number.MAX_SAFE_INTEGER],
 ])('the size %s is %d bytes', (text, sizeBytes) => {
   expect(parseByteSize(text)).toEqual({ ok: true, sizeBytes });
 });
@@ -19,6 +20,9 @@ test.each([
   ['1.5MiB', 'this is not a size'],
   ['-1B', 'this is not a size'],
   ['', 'this is not a size'],
+  ['9007199254740992B', 'this is too large'],
+  ['8388608GiB', 'this is too large'],
+  [`${'9'.repeat(400)}B`, 'this is too large'],
 ])('the size "%s" is refused: %s', (text, problem) => {
   expect(parseByteSize(text)).toEqual({ ok: false, problem });
 });

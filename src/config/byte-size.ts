@@ -11,7 +11,7 @@ const bytesPerUnit = new Map([
 export type ByteSizeResult =
   { readonly ok: true; readonly sizeBytes: number } | { readonly ok: false; readonly problem: string };
 
-/** Parses a number of bytes with its unit: `4MiB`, `4194304B`, `10MB`. */
+/** Parses a number of bytes with its unit: `4MiB`, `4194304B`, `10MB`; 2^53 bytes and more are refused. */
 export function parseByteSize(text: string): ByteSizeResult {
   const { count, unit } = /^(?<count>\d+) ?(?<unit>[A-Za-z]*)$/.exec(text)?.groups ?? {};
   if (count === undefined || unit === undefined) return { ok: false, problem: 'this is not a size' };
@@ -20,7 +20,8 @@ export function parseByteSize(text: string): ByteSizeResult {
   if (bytes === undefined) {
     return { ok: false, problem: `"${unit}" is not a unit: there are ${[...bytesPerUnit.keys()].join(', ')}` };
   }
-  return { ok: true, sizeBytes: Number(count) * bytes };
+  const sizeBytes = Number(count) * bytes;
+  return Number.isSafeInteger(sizeBytes) ? { ok: true, sizeBytes } : { ok: false, problem: 'this is too large' };
 }
 
 /** The shortest way to write a whole number of bytes that `parseByteSize` reads back: 10485760 gives `10MiB`. */

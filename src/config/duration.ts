@@ -1,5 +1,7 @@
 const msPerUnit = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const;
 const units = ['d', 'h', 'm', 's', 'ms'] as const;
+/** A thousand years: a time so long before or after now is still one. */
+export const longestDurationMs = 365_000 * msPerUnit.d;
 const shape = /^(?:(?<d>\d+)d)?(?:(?<h>\d+)h)?(?:(?<m>\d+)m)?(?:(?<s>\d+)s)?(?:(?<ms>\d+)ms)?$/;
 
 export type DurationResult =
@@ -7,7 +9,7 @@ export type DurationResult =
 
 /**
  * Parses a length of time: `6h`, `1h30m`, `200ms`, or `0`. Any other number needs a unit, because a reader cannot tell
- * whether 200 means seconds or milliseconds.
+ * whether 200 means seconds or milliseconds. Longer ones than a thousand years are refused.
  */
 export function parseDuration(text: string): DurationResult {
   if (/^0+$/.test(text)) return { ok: true, ms: 0 };
@@ -15,7 +17,7 @@ export function parseDuration(text: string): DurationResult {
   const parts = text === '' ? undefined : shape.exec(text)?.groups;
   if (parts === undefined) return { ok: false, problem: 'this is not a duration' };
   const ms = units.reduce((sum, unit) => sum + Number(parts[unit] ?? 0) * msPerUnit[unit], 0);
-  return { ok: true, ms };
+  return ms <= longestDurationMs ? { ok: true, ms } : { ok: false, problem: 'this is longer than a thousand years' };
 }
 
 /** The shortest way to write a length of time in ms that `parseDuration` reads back: 5400000 gives `1h30m`. */

@@ -503,6 +503,7 @@ test.each([
   ['1h30m0s', '1h30m'],
   ['1.5h', '1h30m'],
   ['0s', undefined],
+  [`${'9'.repeat(400)}s`, undefined],
   ['5', undefined],
   ['1 day', undefined],
 ])('the length of time %s is %s', (text, ours) => {

@@ -1,4 +1,4 @@
-import { formatDuration } from '../../config/duration.ts';
+import { formatDuration, longestDurationMs } from '../../config/duration.ts';
 
 const msPerUnit: Readonly<Record<string, number>> = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
 
@@ -12,7 +12,7 @@ export function foreignDuration(text: string): string | undefined {
   for (const [, count, unit = ''] of text.matchAll(/(\d+(?:\.\d+)?)(ms|[dhms])/g)) {
     ms += Number(count) * (msPerUnit[unit] ?? 0);
   }
-  return ms < 1 ? undefined : formatDuration(Math.round(ms));
+  return ms < 1 || ms > longestDurationMs ? undefined : formatDuration(Math.round(ms));
 }
 
 /** A number of days, as we write it. */
