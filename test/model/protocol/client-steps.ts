@@ -1,8 +1,20 @@
 import { goTo, stop } from './client-position.ts';
 import type { Layout } from './layout.ts';
-import { renewLink, uploadSucceeds } from './leases.ts';
+import { renewLink, uploadEnds, uploadSucceeds } from './leases.ts';
 import { manifestSteps } from './put-steps.ts';
-import { at, clientSize, file, link, object, phase, phases, type State, type Stepper, stopped } from './state.ts';
+import {
+  at,
+  block,
+  clientSize,
+  file,
+  link,
+  object,
+  phase,
+  phases,
+  type State,
+  type Stepper,
+  stopped,
+} from './state.ts';
 
 /** What clients may do next. */
 export function clientSteps(layout: Layout, s: State, step: Stepper): void {
@@ -73,6 +85,14 @@ function commitUpload(layout: Layout, t: State, client: number, blob: number, o:
     stop(layout, t, client);
     return;
   }
+  if (isKeptOut(layout, t, blob)) {
+    layout.off(t, o, object.open);
+    layout.setObject(t, o, object.dead);
+    layout.on(t, o, object.task);
+    uploadEnds(layout, t);
+    stop(layout, t, client);
+    return;
+  }
   const wasLinked = layout.isLinked(t, blob);
   const live = layout.live(t, blob);
   if (live === -1 && at(t, layout.file(o)) !== file.synced && !layout.hasBug('commitUnsyncedFile')) {
@@ -95,4 +115,9 @@ function commitUpload(layout: Layout, t: State, client: number, blob: number, o:
   if (!(wasLinked && layout.hasBug('commitNoLease'))) renewLink(layout, t, blob);
   t[layout.clientsAt + clientSize * client + 1] = 1 + blob;
   goTo(layout, t, client, phase.commitSync);
+}
+
+function isKeptOut(layout: Layout, s: State, blob: number): boolean {
+  const isPurged = layout.world.purges?.includes(blob) === true;
+  return isPurged && layout.is(s, layout.blocksAt + blob, block.asked) && !layout.hasBug('commitIgnoresBlock');
 }

@@ -8,6 +8,7 @@ import {
   object,
   phase,
   phases,
+  purger,
   range,
   reclaim,
   type State,
@@ -19,7 +20,8 @@ import {
 export function diskSteps(layout: Layout, s: State, step: Stepper): void {
   const isWaiting =
     layout.world.clients.some((_, client) => isSyncPhase(at(s, layout.clientsAt + clientSize * client))) ||
-    range(layout.world.reclaimers).some((r) => at(s, layout.reclaimersAt + 2 * r) === reclaim.sync);
+    range(layout.world.reclaimers).some((r) => at(s, layout.reclaimersAt + 2 * r) === reclaim.sync) ||
+    isPurgeWaiting(layout, s);
   if (isWaiting || (layout.world.crashes > 0 && !layout.isSynced(s))) {
     step('sync of the log', (t) => {
       layout.sync(t);
@@ -69,6 +71,19 @@ export function acknowledge(layout: Layout, t: State): void {
     const place = layout.reclaimersAt + 2 * r;
     if (at(t, place) === reclaim.sync) t[place] = reclaim.unlink;
   }
+  for (const blob of layout.world.purges ?? []) {
+    const place = layout.purgersAt + blob;
+    if (at(t, place) === purger.sync) t[place] = purger.remove;
+    else if (at(t, place) === purger.answerSync) t[place] = purger.answered;
+  }
+}
+
+/** Whether a purge waits for the log. */
+export function isPurgeWaiting(layout: Layout, s: State): boolean {
+  return (layout.world.purges ?? []).some((blob) => {
+    const now = at(s, layout.purgersAt + blob);
+    return now === purger.sync || now === purger.answerSync;
+  });
 }
 
 function endProcess(layout: Layout, t: State): void {
@@ -82,6 +97,10 @@ function endProcess(layout: Layout, t: State): void {
     t.fill(0, layout.reclaimersAt + 2 * r, layout.reclaimersAt + 2 * r + 2);
   for (let m = 0; m < layout.world.manifests.length; m++) {
     if (at(t, layout.acksAt + m) === ack.committed) t[layout.acksAt + m] = ack.none;
+  }
+  for (const blob of layout.world.purges ?? []) {
+    const place = layout.purgersAt + blob;
+    if (at(t, place) !== purger.unused && at(t, place) !== purger.answered) t[place] = purger.stopped;
   }
 }
 

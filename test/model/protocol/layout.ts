@@ -13,11 +13,13 @@ export class Layout {
   // Offsets.
   readonly linksAt: number;
   readonly manifestsAt: number;
+  readonly blocksAt: number;
   readonly databaseSize: number;
   readonly filesAt: number;
   readonly clientsAt: number;
   readonly acksAt: number;
   readonly reclaimersAt: number;
+  readonly purgersAt: number;
   readonly usedAt: number;
   readonly crashesAt: number;
   readonly size: number;
@@ -37,12 +39,15 @@ export class Layout {
     this.users = range(world.blobs).map((blob) => all.filter((each) => this.shape(each).blobs.includes(blob)));
     this.linksAt = this.objects.length;
     this.manifestsAt = this.linksAt + world.blobs;
-    this.databaseSize = this.manifestsAt + all.length;
+    this.blocksAt = this.manifestsAt + all.length;
+    const purged = world.purges === undefined ? 0 : world.blobs;
+    this.databaseSize = this.blocksAt + purged;
     this.filesAt = 2 * this.databaseSize;
     this.clientsAt = this.filesAt + this.objects.length;
     this.acksAt = this.clientsAt + clientSize * world.clients.length;
     this.reclaimersAt = this.acksAt + all.length;
-    this.usedAt = this.reclaimersAt + 2 * world.reclaimers;
+    this.purgersAt = this.reclaimersAt + 2 * world.reclaimers;
+    this.usedAt = this.purgersAt + purged;
     this.crashesAt = this.usedAt + 2;
     this.size = this.crashesAt + 1;
   }

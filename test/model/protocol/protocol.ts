@@ -3,6 +3,7 @@ import { collectorSteps } from './collector-steps.ts';
 import { deleteSteps } from './delete-steps.ts';
 import { diskSteps } from './disk-steps.ts';
 import { Layout } from './layout.ts';
+import { finishSteps, purgeSteps } from './purge-steps.ts';
 import { wrongAtRest } from './rest.ts';
 import type { SeededBug } from './seeded-bugs.ts';
 import type { SmallWorld } from './small-world.ts';
@@ -37,6 +38,8 @@ export class Protocol {
     deleteSteps(layout, s, step);
     timeSteps(layout, s, step);
     collectorSteps(layout, s, step);
+    purgeSteps(layout, s, step);
+    finishSteps(layout, s, step);
     diskSteps(layout, s, step);
   }
 

@@ -1,8 +1,21 @@
 import { collectorSteps } from './collector-steps.ts';
-import { acknowledge } from './disk-steps.ts';
+import { acknowledge, isPurgeWaiting } from './disk-steps.ts';
 import { heldManifests } from './held.ts';
 import type { Layout } from './layout.ts';
-import { at, clientSize, file, manifest, object, range, reclaim, type State, type Stepper, stopped } from './state.ts';
+import { finishSteps } from './purge-steps.ts';
+import {
+  at,
+  block,
+  clientSize,
+  file,
+  manifest,
+  object,
+  range,
+  reclaim,
+  type State,
+  type Stepper,
+  stopped,
+} from './state.ts';
 import { timeSteps } from './time-steps.ts';
 
 /** Lets time pass and the collector work until there is nothing to do. @returns what is wrong then */
@@ -28,8 +41,9 @@ function anyStepToRest(layout: Layout, s: State): State | undefined {
   };
   timeSteps(layout, s, take);
   if (found === undefined) collectorSteps(layout, s, take);
+  if (found === undefined) finishSteps(layout, s, take);
   const isWaiting = range(layout.world.reclaimers).some((r) => at(s, layout.reclaimersAt + 2 * r) === reclaim.sync);
-  if (found === undefined && isWaiting) {
+  if (found === undefined && (isWaiting || isPurgeWaiting(layout, s))) {
     const t = s.slice();
     layout.sync(t);
     acknowledge(layout, t);
@@ -39,6 +53,9 @@ function anyStepToRest(layout: Layout, s: State): State | undefined {
 }
 
 function wrongRest(layout: Layout, s: State): string | undefined {
+  for (const blob of layout.world.purges ?? []) {
+    if (layout.is(s, layout.blocksAt + blob, block.unfinished)) return `at rest the purge of blob ${blob} is not over`;
+  }
   const held = heldManifests(layout, s);
   for (let m = 0; m < layout.world.manifests.length; m++) {
     if ((layout.manifest(s, m) !== manifest.gone) !== held.has(m))

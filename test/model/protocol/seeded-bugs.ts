@@ -28,6 +28,17 @@ export const seededBugs = {
   undoWithoutChildren: 'T_undo brings an index back without its children',
   commitNoLease: 'T_commit of a blob that is there renews no lease',
   uploadHoldsNothing: 'a lease ends though an upload that began before its end goes on',
+  purgeWithoutBlock: 'T_purge keeps nothing out',
+  commitIgnoresBlock: 'T_commit does not ask what is kept out',
+  purgeRemovesUnsynced: 'a purge removes bytes before its transaction is on the disk',
+  purgeForgetsEarly: 'a purge forgets an object before the removal of its file is on the disk',
+  purgeAnswersEarly: 'a purge is answered before the bytes are gone',
+  purgeNotResumed: 'a purge that was interrupted is not gone on with',
+  purgeLeavesIndexes: 'T_purge leaves the indexes that list what it takes',
+  purgeLeavesCondemned: 'T_purge leaves objects that are condemned already',
+  purgeTakesChildren: 'T_purge takes what the indexes list beside what it is for',
+  purgeNoReview: 'T_purge asks for no review of what the images needed beside',
+  liftWhileRemoving: 'a purge can be lifted before it is over',
   uploadEndsLeases: 'a lease that an upload has outlasted ends with it, though the push goes on',
 } as const;
 

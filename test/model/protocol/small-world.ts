@@ -28,4 +28,8 @@ export interface SmallWorld {
   readonly deletes: readonly { readonly what: 'tag' | 'manifest'; readonly manifest: number }[];
   readonly undoes: readonly number[];
   readonly crashes: number;
+  /** Blobs that are purged, each once. */
+  readonly purges?: readonly number[];
+  /** Whether purges are lifted. */
+  readonly lifts?: boolean;
 }

@@ -1,6 +1,16 @@
 // A state is a row of bytes: the database as it is, the database as a power cut would leave it, and the rest.
 
-export const object = { none: 0, pending: 1, live: 2, condemned: 3, dead: 4, states: 7, open: 8, task: 16 } as const;
+export const object = {
+  none: 0,
+  pending: 1,
+  live: 2,
+  condemned: 3,
+  dead: 4,
+  states: 7,
+  open: 8,
+  task: 16,
+  purged: 32,
+} as const;
 /** A lease runs, is prolonged by an upload, or is over. */
 export const lease = { over: 0, prolonged: 2, runs: 4, bits: 6 } as const;
 export const link = { there: 1, task: 8 } as const;
@@ -16,6 +26,11 @@ export const manifest = {
 } as const;
 export const file = { none: 0, written: 1, synced: 2, unlinked: 3, lost: 4 } as const;
 export const ack = { none: 0, committed: 1, given: 2 } as const;
+
+/** Of a blob that was purged: what T_commit asks for, what should be so, and whether the purge is still to come to its end. */
+export const block = { asked: 1, stands: 2, unfinished: 4 } as const;
+/** Where a purge stands, of which a crash leaves no more than what the database has. */
+export const purger = { unused: 0, sync: 1, remove: 2, answerSync: 3, answered: 4, stopped: 5 } as const;
 
 /** Where a client stands in an instruction. */
 export const phase = {

@@ -124,6 +124,35 @@ export const worlds: readonly SmallWorld[] = [
   },
 ];
 
+/** Those with a purge, which are explored with every run of the tests too. */
+export const purgedWorlds: readonly SmallWorld[] = [
+  {
+    ...oneImage,
+    name: 'an image that is purged while it is pushed and deleted, and may come again once that is lifted, and a crash',
+    deletes: [tagDelete(0)],
+    undoes: [],
+    purges: [0],
+    lifts: true,
+  },
+  {
+    name: 'an index of two images that share a blob, of which the blob of one is purged, with a referrer, and a crash',
+    blobs: 2,
+    manifests: [
+      { name: 'purged', blobs: [0, 1], children: [], subject: undefined },
+      { name: 'spared', blobs: [1], children: [], subject: undefined },
+      { name: 'index', blobs: [], children: [0, 1], subject: undefined },
+      { name: 'referrer', blobs: [1], children: [], subject: 0 },
+    ],
+    tagged: [1, 2],
+    clients: [],
+    reclaimers: 1,
+    deletes: [tagDelete(1)],
+    undoes: [],
+    crashes: 1,
+    purges: [0],
+  },
+];
+
 /** Those that take longer. */
 export const largerWorlds: readonly SmallWorld[] = [
   {

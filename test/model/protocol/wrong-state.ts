@@ -1,10 +1,11 @@
 import { isHeld } from './held.ts';
 import type { Layout } from './layout.ts';
+import { wrongPurge } from './purge-steps.ts';
 import { ack, at, file, link, manifest, object, range, reclaim, type State } from './state.ts';
 
 /** What must not be so in any state. */
 export function wrongState(layout: Layout, s: State): string | undefined {
-  return wrongObjects(layout, s) ?? wrongLinks(layout, s) ?? wrongManifests(layout, s);
+  return wrongPurge(layout, s) ?? wrongObjects(layout, s) ?? wrongLinks(layout, s) ?? wrongManifests(layout, s);
 }
 
 function isReadable(layout: Layout, s: State, blob: number): boolean {
