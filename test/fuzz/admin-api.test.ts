@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
+import { adminEndpoints, adminPrefix } from '../../src/http/admin/routes.ts';
 import { pythonTool } from '../install/python-tools.ts';
 import { FuzzedRegistry } from './fuzzed-registry.ts';
 
@@ -16,6 +17,7 @@ test(
   async () => {
     const [python, program] = await pythonTool('schemathesis', join(here, 'requirements.txt'));
     await using registry = await FuzzedRegistry.start({ isGuarded: false });
+    const workedFile = join(registry.directory, 'worked');
     const child = Bun.spawn(
       [
         python,
@@ -41,7 +43,7 @@ test(
       ],
       {
         cwd: registry.directory,
-        env: { ...process.env, PYTHONPATH: here, PYTHONDONTWRITEBYTECODE: '1' },
+        env: { ...process.env, PYTHONPATH: here, PYTHONDONTWRITEBYTECODE: '1', FUZZ_WORKED: workedFile },
         stdout: 'pipe',
         stderr: 'pipe',
       },
@@ -49,6 +51,10 @@ test(
     const [output, errors, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
     console.error(code === 0 ? output.split('\n').slice(-15).join('\n') : output + errors);
     expect(code).toBe(0);
+    // What is only ever refused has not been tried.
+    const worked = new Set((await Bun.file(workedFile).text()).trim().split('\n'));
+    const operations = adminEndpoints.map(({ method, path }) => `${method} ${adminPrefix}${path}`);
+    expect(operations.filter((name) => !worked.has(name))).toEqual(['GET /admin/v1/events/follow']);
     expect(await registry.failures()).toEqual([]);
     await registry.admin('POST', '/collector/resume');
     await registry.expectWorking();
