@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import { configFileVariable, variableOf } from '../config/environment.ts';
 import { loadConfig } from '../config/load.ts';
+import { printableJson, printableLines } from '../oci/quote.ts';
 import { StartupError } from '../startup-error.ts';
 import { type AdminClient, openAdmin, RefusedError } from './admin-client.ts';
 import { exitCodes } from './exit-codes.ts';
@@ -54,7 +55,9 @@ async function execute(run: Run, given: Given, failure: number): Promise<number>
     try {
       const printed = await run(admin, given);
       given.progress.clear();
-      for await (const piece of isJson === true ? printed.json() : printed.text()) process.stdout.write(piece);
+      // Names that clients choose are printed, and what others have given as reasons.
+      if (isJson === true) for await (const piece of printed.json()) process.stdout.write(printableJson(piece));
+      else for await (const piece of printed.text()) process.stdout.write(printableLines(piece));
       return printed.exitCode ?? exitCodes.success;
     } finally {
       given.progress.clear();
@@ -62,7 +65,7 @@ async function execute(run: Run, given: Given, failure: number): Promise<number>
     }
   } catch (error) {
     if (!(error instanceof RefusedError || error instanceof StartupError)) throw error;
-    console.error(`wherry: ${error.message}`);
+    console.error(printableLines(`wherry: ${error.message}`));
     return failure;
   }
 }

@@ -87,7 +87,7 @@ function found(admin: Listener, patterns: readonly string[], flags: FindFlags, p
           if (blobs.size <= digestsInHint) blobs.add(line.hit.digest);
         } else if ('unread' in line) {
           const { digest, reason } = line.unread;
-          console.error(`${digest} could not be read to its end: ${reason}`);
+          console.error(`${digest} could not be read to its end: ${printable(reason)}`);
         } else {
           console.error(summaryOf(line.counts, blobs));
         }

@@ -11,6 +11,7 @@ import type { LookLine } from '../fsck/look-lines.ts';
 import { servedSince } from '../fsck/server-presence.ts';
 import { checkEverything, shownFinding } from '../http/admin/fsck.ts';
 import { clientOfServer, type Listener, noToken } from './admin-client.ts';
+import { printableJson, printableLines } from '../oci/quote.ts';
 import { StartupError } from '../startup-error.ts';
 import type { CommandDefinition } from './command-definition.ts';
 import { ProgressLine } from './progress-line.ts';
@@ -83,7 +84,7 @@ async function check(flags: FsckFlags): Promise<number> {
       else if ('counts' in line) ({ counts } = line);
       else {
         showing.clear();
-        console.log(isJson ? JSON.stringify(line.finding) : textOf(line.finding, flags));
+        console.log(isJson ? printableJson(JSON.stringify(line.finding)) : printableLines(textOf(line.finding, flags)));
       }
     }
     if (counts === undefined) throw new Error('the registry has broken off its answer');

@@ -69,3 +69,11 @@ test('a log on the standard output is complete when the process ends at once', a
     expect((await child.stdout.text()).trimEnd().split('\n')).toHaveLength(2000);
   }
 });
+
+test('on a terminal nothing that a client sends steers it', async () => {
+  const stream = memory(true);
+  const log = await createLog({ level: 'info', format: 'auto', stream });
+  log.info({ userAgent: 'x\u009b2J\u001b[2J\u202E' }, 'request');
+  const [line = ''] = stream.lines;
+  expect(line).toContain(String.raw`x\u009b2J\u001b[2J\u202e`);
+});

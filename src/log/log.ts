@@ -46,13 +46,20 @@ export async function createLog(options: {
   return log;
 }
 
+/** What a client has sent may steer a terminal by these, which JSON leaves as they are. */
+const steering = /[\u007f-\u009f\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
 /** Its module is loaded only when it is used. */
 async function prettyStream(output: LogStream, isColored: boolean): Promise<LogStream> {
   const { prettyFactory } = await import('pino-pretty');
   const prettify = prettyFactory({ colorize: isColored, singleLine: true, translateTime: 'SYS:HH:MM:ss.l' });
   return {
     write(line) {
-      output.write(prettify(line));
+      output.write(prettify(line).replace(steering, escaped));
     },
   };
 }
