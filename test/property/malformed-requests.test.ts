@@ -1,30 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { z } from 'zod';
 import { digestOf, emptyJson, imageOf, indexOf, ociIndex, ociManifest } from '../http/content.ts';
 import { tableCodes } from '../http/refusal.ts';
-import { freePort, ServerProcess } from '../server/server-process.ts';
+import { FreshServer } from '../server/fresh-server.ts';
 
-let directory: string;
-let server: ServerProcess;
+let server: FreshServer;
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'wherry-malformed-'));
-  const port = await freePort();
-  server = await ServerProcess.start(port, join(directory, 'log'), {
-    command: [
-      process.execPath,
-      'src/main.ts',
-      'serve',
-      '--listen',
-      `127.0.0.1:${port}`,
-      '--data',
-      join(directory, 'data'),
-    ],
-  });
+  server = await FreshServer.start();
   for (const content of [blob, config]) {
     const pushed = await send('POST', `/v2/${repo}/blobs/uploads/?digest=${digestOf(content)}`, {}, content);
     expect(pushed.status).toBe(201);
@@ -37,7 +21,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server[Symbol.asyncDispose]();
-  await rm(directory, { recursive: true });
 });
 
 const repo = 'team/app';

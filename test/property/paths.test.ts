@@ -1,41 +1,26 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import * as fc from 'fast-check';
 import { digestOf, freshBytes } from '../http/content.ts';
-import { freePort, ServerProcess } from '../server/server-process.ts';
+import { FreshServer } from '../server/fresh-server.ts';
 
+let server: FreshServer;
 /**
  * The directory in which everything happens: the data directory is one of several in it, and beside it lies what nobody
  * is to read, or to write.
  */
 let directory: string;
-let server: ServerProcess;
-let port: number;
 const secret = 'what lies beside the data directory';
 const blob = freshBytes(1000);
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'wherry-paths-'));
+  server = await FreshServer.start('--log-level', 'error');
+  ({ directory } = server);
   await writeFile(join(directory, 'secret'), secret);
   await mkdir(join(directory, 'beside'));
   await writeFile(join(directory, 'beside', 'secret'), secret);
-  port = await freePort();
-  server = await ServerProcess.start(port, join(directory, 'log'), {
-    command: [
-      process.execPath,
-      'src/main.ts',
-      'serve',
-      '--listen',
-      `127.0.0.1:${port}`,
-      '--data',
-      join(directory, 'data'),
-      '--log-level',
-      'error',
-    ],
-  });
   const pushed = await fetch(`${server.origin}/v2/app/blobs/uploads/?digest=${digestOf(blob)}`, {
     method: 'POST',
     body: blob,
@@ -45,7 +30,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server[Symbol.asyncDispose]();
-  await rm(directory, { recursive: true });
 });
 
 /** What has led out of some server's directories, and what else paths are not made for. Bytes are written as latin1. */
@@ -126,7 +110,7 @@ const allowed: ReadonlySet<number> = new Set([
 async function answerTo(request: Buffer): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   let answer = '';
-  const socket = connect(port, '127.0.0.1', () => void socket.write(request));
+  const socket = connect(server.port, '127.0.0.1', () => void socket.write(request));
   socket.on('data', (some) => (answer += some.toString('latin1')));
   socket.on('error', () => undefined);
   socket.on('close', () => resolve(answer));

@@ -1,8 +1,12 @@
 import { expect } from 'bun:test';
 import { z } from 'zod';
 import { fsck } from '../../src/fsck/fsck.ts';
-import type { ServedRegistry } from '../http/served-registry.ts';
+import { pushImage, pushIndex } from '../admin/pushed-images.ts';
+import { digestOf, freshBytes } from '../http/content.ts';
+import { ServedRegistry } from '../http/served-registry.ts';
 
+export const repo = 'team/app';
+export const other = 'team/other';
 export const why = 'a key was in it';
 
 /** What tests look at in the record of a purge. */
@@ -55,4 +59,15 @@ export async function planOf(registry: ServedRegistry, body: object) {
 export async function findings(registry: ServedRegistry): Promise<readonly string[]> {
   const found = await Array.fromAsync(fsck({ dataDirectory: registry.dataDirectory, orphanAgeMs: 0 }));
   return found.map(({ code, about, message }) => `${code} ${about}: ${message}`);
+}
+
+/** A secret in an image of one repository, in an index above it, and in an image of another one. */
+export async function prepared() {
+  const registry = await ServedRegistry.start();
+  const bytes = freshBytes(5000);
+  const image = await pushImage(registry, repo, { tags: ['v1'], layers: [bytes] });
+  const index = await pushIndex(registry, repo, ['all'], image);
+  const elsewhere = await pushImage(registry, other, { tags: ['v2'], layers: [bytes] });
+  const clean = await pushImage(registry, repo, { tags: ['clean'] });
+  return { registry, bytes, secret: digestOf(bytes), image, index, elsewhere, clean };
 }
