@@ -1,5 +1,5 @@
-import type { AccessControl, Login, LoginOrigin } from '../access/access-control.ts';
-import { anonymous, type Identity, identityKey, identityText, operator } from '../access/identity.ts';
+import type { AccessControl } from '../access/access-control.ts';
+import { anonymous, type Identity, identityKey, identityText } from '../access/identity.ts';
 import { IssuerUnreachableError } from '../credentials/issuers/unreachable.ts';
 import type { TokenService } from '../credentials/tokens/token-service.ts';
 import type { AccessDenial } from '../audit/access-denials.ts';
@@ -13,23 +13,24 @@ import type { AdminParts } from './admin/endpoint.ts';
 import { answerAdmin } from './admin/routes.ts';
 import { type Call, refuse, type ServerSettings } from './call.ts';
 import { BodyCutError } from './bounded-body.ts';
-import { credentialsOf } from './credentials.ts';
-import { denial, loginProblem, tokenNeeded } from './denials.ts';
+import { denial } from './denials.ts';
+import { type Destination, destinationOf, isProbe } from './destination.ts';
 import type { Problem } from './errors.ts';
 import { issuerUnreachable, logFailure, problemOf } from './failure-answers.ts';
 import { clientAddressOf, originOf, TrustedProxies } from './forwarded.ts';
 import { type Door, openDoors } from './front/doors.ts';
 import { directPeer, type Peer, Peers } from './front/peers.ts';
-import { badCertificateProblem } from './front/refusals.ts';
 import { HostCheck, type HostRules } from './host-check.ts';
 import { clientKeyOf } from './limits/client-key.ts';
 import { type Admitted, type ClientLimits, ClientTurnstile, unlimited } from './limits/client-limits.ts';
 import { type ConnectionLimits, OpenConnections } from './limits/open-connections.ts';
 import { isSentByAnotherSite, otherSiteProblem } from './other-sites.ts';
-import { answerTarget, type Target, targetOf } from './oci/routes.ts';
-import { answerToken, refuseTokenLogin, tokenPath } from './token.ts';
+import { answerTarget } from './oci/routes.ts';
+import { drainLookMs, pendingRequestsOf, requestsEnded } from './running-requests.ts';
+import { answerToken, refuseTokenLogin } from './token.ts';
 import type { ServerCertificate } from './tls/server-certificate.ts';
-import { actionFor, answerOperational, type OperationalResource, operationalResourceOf } from './operational.ts';
+import { actionFor, answerOperational } from './operational.ts';
+import { nobody, WhoAsks } from './who-asks.ts';
 
 /** How answers leave. A test ends the process before or after one (test/crash). */
 export interface HttpCalls {
@@ -83,14 +84,6 @@ const maxIdleSeconds = 255;
  * seconds; until then nothing more comes of a file that has become empty.
  */
 const shortestIdleSeconds = 1;
-/** How often a server that is stopping looks whether requests are still running, in ms. */
-const drainLookMs = 10;
-
-/** What whoever finds a server behind the fronts is told: who does not come through a door may administer, by the token. */
-const strangerProblem: Problem = {
-  code: 'DENIED',
-  message: 'this port is for the registry itself: use the one where it listens',
-};
 
 /**
  * Listens, and leads every request through its life: route, log in, authorise, answer, count, log.
@@ -100,6 +93,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
   const { registry, metrics, log, settings, access, tokens, calls = httpCalls } = options;
   const proxies = new TrustedProxies(options.trustedProxies);
   const hosts = new HostCheck(options.hosts);
+  const logins = new WhoAsks({ access, clock: registry.clock, proxies, problemOf: failureProblem });
   const nextRequestId = requestIds();
   let brokenBecause: string | undefined;
   let lastRequestAt = -Infinity;
@@ -153,9 +147,9 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
     const { method } = request;
     // Who goes while sending has no address afterwards; who asks is still there, and needs none where nothing is logged.
     const isSending = method !== 'GET' && method !== 'HEAD';
-    const destination = path === tokenPath && tokens !== undefined ? tokenDestination : destinationOf(method, path);
+    const destination = destinationOf(method, path, { givesTokens: tokens !== undefined });
     const early =
-      isSending || needsLogin(destination) || isFronted || turnstile.countsAll
+      isSending || logins.needsLogin(destination) || isFronted || turnstile.countsAll
         ? peerOf(request, bun, isFronted)
         : undefined;
     early?.connection?.asked();
@@ -167,7 +161,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
     // Before anything else is done with it: what somebody may not do costs the stores nothing.
     const requestId = nextRequestId();
     const login =
-      early === undefined ? nobody : await whoAsks(request, { requestId, peer: early, origin, destination });
+      early === undefined ? nobody : await logins.whoSends(request, { requestId, peer: early, origin, destination });
     const admitted = admit(request, { destination, peer: early, identity: login.identity });
     const call: Call = {
       registry,
@@ -220,53 +214,6 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
     return calls.answer(response);
   }
 
-  /** Who asks, or why nobody is let in who comes so. */
-  async function whoAsks(request: Request, call: LoginCall & { readonly destination: Destination }): Promise<LoggedIn> {
-    const { peer, destination } = call;
-    if (peer.isStranger) return strangersLogin(request, destination);
-    if (peer.certified !== undefined && !(registry.clock.now() < peer.certified.untilMs)) return certificateHasEnded;
-    return needsLogin(destination) ? await logIn(request, call) : nobody;
-  }
-
-  function needsLogin(destination: Destination): boolean {
-    return asksWho(destination) && (!access.isOpen || destination.scope === 'admin');
-  }
-
-  async function logIn(request: Request, { requestId, peer, origin }: LoginCall): Promise<LoggedIn> {
-    const credentials = credentialsOf(request);
-    if (credentials === undefined) {
-      return peer.certified === undefined ? nobody : { identity: peer.certified.identity, problem: undefined };
-    }
-    try {
-      const isMalformed = credentials === 'malformed';
-      if (isMalformed) {
-        const refused = { means: 'header Authorization', user: '', reason: 'it makes no sense' } as const;
-        access.noteRefused({ ...loginOrigin(request, requestId, peer), ...refused });
-      }
-      const login: Login = isMalformed
-        ? { outcome: 'refused' }
-        : await access.logIn(credentials, loginOrigin(request, requestId, peer));
-      if (login.outcome === 'known') return { identity: login.identity, problem: undefined };
-      const scheme = isMalformed ? undefined : credentials.scheme;
-      return { ...nobody, problem: loginProblem({ access, origin }, { scheme, login }) };
-    } catch (error) {
-      return { ...nobody, problem: failureProblem(requestId, error) };
-    }
-  }
-
-  function loginOrigin(request: Request, requestId: string, peer: Peer | undefined): LoginOrigin {
-    return { address: clientAddressOf(request, peer?.address, proxies), requestId };
-  }
-
-  /** Whoever comes without a front may administer, by the operator's token. Nothing else that it brings is looked at. */
-  function strangersLogin(request: Request, { scope }: Destination): LoggedIn {
-    if (scope !== 'admin') return { ...nobody, problem: strangerProblem };
-    const credentials = credentialsOf(request);
-    return credentials !== undefined && credentials !== 'malformed' && access.isOperator(credentials)
-      ? { identity: operator, problem: undefined }
-      : { ...nobody, problem: tokenNeeded };
-  }
-
   /** Lets a request in, or says why not, before anything of its body is read. */
   function admit(request: Request, { destination, peer, identity }: Asking): Admitted | Problem {
     if (isSentByAnotherSite(request)) return otherSiteProblem;
@@ -308,9 +255,9 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
             : await answerToken(call, {
                 service: tokens,
                 logIn: async (credentials) =>
-                  await access.logIn(credentials, loginOrigin(call.request, call.requestId, peer)),
+                  await access.logIn(credentials, logins.originOf(call.request, call.requestId, peer)),
                 onRefused: (refused) =>
-                  access.noteRefused({ ...loginOrigin(call.request, call.requestId, peer), ...refused }),
+                  access.noteRefused({ ...logins.originOf(call.request, call.requestId, peer), ...refused }),
               });
         case 'registry':
         case 'repository':
@@ -375,25 +322,6 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
   };
 }
 
-/**
- * Resolves once no request is running, or after `limitMs`. The runtime's own stop() waits for connections: one that has
- * sent half a request, or has kept back the body of a refused one, would hold it up for ever.
- */
-async function requestsEnded(servers: readonly Bun.Server<undefined>[], limitMs: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const limit = setTimeout(resolve, limitMs);
-  const look = setInterval(() => {
-    if (pendingRequestsOf(servers) === 0) resolve();
-  }, drainLookMs);
-  await promise;
-  clearTimeout(limit);
-  clearInterval(look);
-}
-
-function pendingRequestsOf(servers: readonly Bun.Server<undefined>[]): number {
-  return servers.reduce((sum, server) => sum + server.pendingRequests, 0);
-}
-
 /** Who asks for what. */
 interface Asking {
   readonly destination: Destination;
@@ -414,63 +342,10 @@ function requestIds(): () => string {
   return () => `${prefix}-${(++count).toString(36)}`;
 }
 
-type Destination =
-  | Target
-  | { readonly scope: 'admin'; readonly resource: 'admin' }
-  | { readonly scope: 'token'; readonly resource: 'token' }
-  | { readonly scope: 'operation'; readonly resource: OperationalResource };
-
-const tokenDestination: Destination = { scope: 'token', resource: 'token' };
-
-/** Who asks; `problem` is why that cannot be told. */
-interface LoggedIn {
-  readonly identity: Identity;
-  readonly problem: Problem | undefined;
-}
-
-/** What is known of a request before it is known who asks. */
-interface LoginCall {
-  readonly requestId: string;
-  readonly peer: Peer;
-  readonly origin: () => string;
-}
-
-const nobody: LoggedIn = { identity: anonymous, problem: undefined };
-
-/** What tells nothing of what the registry holds. */
-function isProbe({ resource, scope }: Destination): boolean {
-  return scope === 'operation' && resource !== 'unknown' && actionFor(resource) === undefined;
-}
-
-/** Verified at the beginning of a connection, or of the session that it resumes, a certificate may end before these do. */
-const certificateHasEnded: LoggedIn = { ...nobody, problem: badCertificateProblem('CERT_HAS_EXPIRED') };
-
-/** Whether what is asked for is not for everybody. */
-function asksWho(destination: Destination): boolean {
-  return destination.scope !== 'operation' || actionFor(destination.resource) !== undefined;
-}
-
 /** For the log of what happened. */
 function whoOf(identity: Identity, { scope }: Destination): string {
   if (identity.kind === 'anonymous') return 'client';
   return identity.kind === 'operator' && scope === 'admin' ? 'admin' : identityText(identity);
-}
-
-/** Where a request leads, and what it is counted under, whatever comes of it. */
-function destinationOf(method: string, path: string): Destination {
-  if (path.startsWith('/admin/')) return { scope: 'admin', resource: 'admin' };
-  const decoded = path.includes('%') ? percentDecoded(path) : path;
-  const target = decoded === undefined ? undefined : targetOf(decoded);
-  return target ?? { scope: 'operation', resource: operationalResourceOf(method, path) };
-}
-
-/** Undefined where the percent signs make no sense. */
-function percentDecoded(path: string): string | undefined {
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    return undefined;
-  }
 }
 
 function isLogged(which: HttpOptions['logRequests'], method: string, status: number): boolean {
