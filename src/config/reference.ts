@@ -8,7 +8,7 @@ export function configurationReference(): string {
   return [introduction, ...sections.map(sectionText), ''].join('\n\n');
 }
 
-const introduction = `<!-- Made by \`npm run docs\` from src/config/settings.ts; change it there. -->
+const introduction = `<!-- Made by \`npm run docs\` from src/config/settings/; change it there. -->
 
 # Configuration
 
