@@ -138,8 +138,9 @@ function judgeClose(model: Reference, slot: number, blob: number, now: number): 
   if (upload === undefined) return 'nothing to do';
   const { digest, bytes } = blobAt(blob);
   if (upload.done !== undefined) {
-    if (upload.done !== digest) return 'unknown';
-    if (!model.seesBlob(upload.repo, digest)) return isKeptOut(model, digest) ? 'blocked' : 'unknown';
+    if (upload.done !== digest || !model.seesBlob(upload.repo, digest)) {
+      return isKeptOut(model, digest) ? 'blocked' : 'unknown';
+    }
     linkBlob(model, upload.repo, digest, now);
     return 'created';
   }

@@ -118,4 +118,17 @@ export const regressions: readonly Regression[] = [
       ],
     },
   },
+  {
+    name: 'a session that has ended with something else tells of the purge of what it is to be ended with',
+    schedule: {
+      windows: { ...atOnce, uploadMs: 60_000 },
+      sparse: refused,
+      steps: [
+        { step: 'while collecting', action: { do: 'purge', kind: 'blob', place: 3 } },
+        { step: 'slow push', repo: 0, manifest: 0, tags: [], ms: 1 },
+        { step: 'alone', action: { do: 'close upload', slot: 0, blob: 3 } },
+        { step: 'alone', action: { do: 'head blob', repo: 0, blob: 0 } },
+      ],
+    },
+  },
 ];
