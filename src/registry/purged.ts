@@ -1,10 +1,11 @@
 import { first, type Operation } from '../metadata/operation.ts';
 import { blockedDigest } from '../metadata/queries/objects.ts';
-import { quarantineOfManifest, quarantineOfTag } from '../metadata/queries/purge-places.ts';
+import { anyPlaceInRepository, quarantineOfManifest, quarantineOfTag } from '../metadata/queries/purge-places.ts';
 import { anyUnfinishedPurge } from '../metadata/queries/purges.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Reference } from '../oci/reference.ts';
+import type { Registry } from './registry.ts';
 
 /** Why something is not here, and not let in: what a client is told that may ask. */
 export interface Purged {
@@ -31,6 +32,16 @@ export function purgedBy({ digest, purge, blocked_at: at, reason }: BlockedRow):
 export function* purgedDigest(digest: Digest): Operation<Purged | undefined> {
   const row = yield* first(blockedDigest, { digest });
   return row === undefined ? undefined : purgedBy(row);
+}
+
+/** Whether a purge has found something in a repository: whoever may pull there may be told what it was about. */
+export async function wasPurgedFrom(
+  { metadata }: Registry,
+  repo: RepositoryName,
+  { purge }: Pick<Purged, 'purge'>,
+): Promise<boolean> {
+  if (purge === undefined) return false;
+  return (await metadata.read(() => first(anyPlaceInRepository, { purge, repo }))) !== undefined;
 }
 
 /**

@@ -1,18 +1,19 @@
 import { deleteBlob, findBlob, headBlobForPush } from '../../registry/blob.ts';
+import type { Purged } from '../../registry/purged.ts';
 import { describeDigestProblem, type Digest, parseDigest } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/names.ts';
 import { answer, type Call, refuse } from '../call.ts';
 import { entityTagOf, matchesEntity } from '../conditions.ts';
 import type { Problem } from '../errors.ts';
 import { parseRange } from '../range.ts';
-import { purgedProblem } from '../purged.ts';
+import { toldOfPurge } from '../purged.ts';
 
 /** `GET /v2/<name>/blobs/<digest>` (end-2): the blob, whole or a range. */
 export async function getBlob(call: Call, repo: RepositoryName, digestText: string): Promise<Response> {
   const digest = parseDigest(digestText);
   if (digest === undefined) return refuse(call, malformedDigest(digestText));
   const found = await findBlob(call.registry, repo, digest);
-  if (found.outcome === 'purged') return refuse(call, purgedProblem(found.purged));
+  if (found.outcome === 'purged') return await refusePurged(call, repo, found.purged);
   if (found.outcome === 'unknown') return refuse(call, blobUnknown(repo, digest));
   const headers = blobHeaders(digest);
   if (matchesEntity(call.request, headers.etag)) return answer(call, 304, headers);
@@ -45,7 +46,13 @@ export async function getBlob(call: Call, repo: RepositoryName, digestText: stri
 /** It was purged after it had been found. */
 async function refuseCut(call: Call, repo: RepositoryName, digest: Digest): Promise<Response> {
   const now = await findBlob(call.registry, repo, digest);
-  return refuse(call, now.outcome === 'purged' ? purgedProblem(now.purged) : blobUnknown(repo, digest));
+  return now.outcome === 'purged'
+    ? await refusePurged(call, repo, now.purged)
+    : refuse(call, blobUnknown(repo, digest));
+}
+
+async function refusePurged(call: Call, repo: RepositoryName, purged: Purged): Promise<Response> {
+  return refuse(call, (await toldOfPurge(call, repo, purged)) ?? blobUnknown(repo, purged.digest));
 }
 
 /** `HEAD /v2/<name>/blobs/<digest>` (end-2). An answer 304 says that the blob is here no less than 200 does. */
@@ -55,7 +62,7 @@ export async function headBlob(call: Call, repo: RepositoryName, digestText: str
   // Only who may push builds on the answer.
   const find = call.rights.may('push', repo) ? headBlobForPush : findBlob;
   const found = await find(call.registry, repo, digest);
-  if (found.outcome === 'purged') return refuse(call, purgedProblem(found.purged));
+  if (found.outcome === 'purged') return await refusePurged(call, repo, found.purged);
   if (found.outcome === 'unknown') return refuse(call, blobUnknown(repo, digest));
   const headers = blobHeaders(digest);
   if (matchesEntity(call.request, headers.etag)) return answer(call, 304, headers);

@@ -15,7 +15,7 @@ import { answer, answerPrepared, type Call, locationOf, preparedHeaders, refuse 
 import { entityTagOf, matchesEntity, preconditionOf } from '../conditions.ts';
 import { denial } from '../denials.ts';
 import type { Problem } from '../errors.ts';
-import { purgedProblem, quarantineProblem } from '../purged.ts';
+import { pushedProblem, quarantineProblem, toldOfPurge } from '../purged.ts';
 import { overQuotaProblem, warningHeaders } from './quotas.ts';
 
 /** More `tag` parameters than this are refused with 414; the specification asks for at least 10. */
@@ -42,7 +42,8 @@ export async function getManifestOf(call: Call, repo: RepositoryName, referenceT
 async function refuseMissing(call: Call, repo: RepositoryName, reference: Reference): Promise<Response> {
   const purged = await whyNoManifest(call.registry, repo, reference);
   if (purged === undefined) return refuse(call, manifestUnknown(repo, reference));
-  return refuse(call, quarantineProblem(purged, `${nameOf(reference)} of ${repo}`));
+  const whole = quarantineProblem(purged, `${nameOf(reference)} of ${repo}`);
+  return refuse(call, (await toldOfPurge(call, repo, purged, whole)) ?? manifestUnknown(repo, reference));
 }
 
 /** Those of manifests that are pulled time and again, as long as the registry remembers them. */
@@ -97,6 +98,10 @@ export async function putManifestOf(call: Call, repo: RepositoryName, referenceT
     actor: call.actor(),
   });
   if (outcome.outcome === 'overwrite-denied') return refuse(call, overwriteDenial(call, repo, outcome.tag));
+  if (outcome.outcome === 'blocked') {
+    call.noteKeptOut(repo, outcome.purged);
+    return refuse(call, await pushedProblem(call, repo, outcome.purged));
+  }
   if (outcome.outcome !== 'created') return refuse(call, putProblem(call, outcome, repo, parsed.reference));
   const headers: Record<string, string> = {
     location: locationOf(call, `/v2/${repo}/manifests/${outcome.digest}`),
@@ -185,7 +190,7 @@ function tagsOf(call: Call, reference: Reference): Tags | Problem {
 
 function putProblem(
   call: Call,
-  outcome: Exclude<PutManifestOutcome, { readonly outcome: 'created' | 'overwrite-denied' }>,
+  outcome: Exclude<PutManifestOutcome, { readonly outcome: 'created' | 'overwrite-denied' | 'blocked' }>,
   repo: RepositoryName,
   reference: Reference,
 ): Problem {
@@ -214,9 +219,6 @@ function putProblem(
         detail: { blobs: outcome.blobs, manifests: outcome.manifests },
       };
     }
-    case 'blocked':
-      call.noteKeptOut(repo, outcome.purged);
-      return purgedProblem(outcome.purged);
   }
 }
 

@@ -14,7 +14,7 @@ import type { Problem } from '../errors.ts';
 import { countedBody } from '../limits/counted-body.ts';
 import { parseContentRange } from '../range.ts';
 import { malformedDigest } from './blobs.ts';
-import { purgedProblem } from '../purged.ts';
+import { pushedProblem } from '../purged.ts';
 import { overQuotaProblem, seesQuotaOf, warningHeaders } from './quotas.ts';
 import { noRoomProblem } from './no-room.ts';
 import { sightOf } from './sight.ts';
@@ -96,7 +96,7 @@ async function tryMount(
       return refuse(call, overQuotaProblem(call, repo, mounted.over));
     case 'blocked':
       call.noteKeptOut(repo, mounted.purged);
-      return refuse(call, purgedProblem(mounted.purged));
+      return refuse(call, await pushedProblem(call, repo, mounted.purged));
     case 'impossible':
       return undefined;
   }
@@ -128,7 +128,7 @@ async function pushWhole(call: Call, repo: RepositoryName, digestText: string): 
       ...chunk,
       incoming,
     });
-    return closed(call, repo, digest, pushed, wholeProblem);
+    return await closed(call, repo, digest, pushed, wholeProblem);
   } finally {
     incoming.end();
   }
@@ -172,7 +172,7 @@ export async function finishUpload(call: Call, repo: RepositoryName, id: string)
     showsOthers: seesQuotaOf(call, repo),
     ...chunk,
   });
-  return closed(call, repo, digest, outcome, (failure) => appendProblem(call, repo, id, failure));
+  return await closed(call, repo, digest, outcome, (failure) => appendProblem(call, repo, id, failure));
 }
 
 /** `GET <session>` (end-13): how far the session has come. */
@@ -189,13 +189,13 @@ export async function abandonUpload(call: Call, repo: RepositoryName, id: string
   return outcome === 'cancelled' ? answer(call, 204, {}) : refuse(call, uploadUnknown(id));
 }
 
-function closed(
+async function closed(
   call: Call,
   repo: RepositoryName,
   digest: Digest,
   outcome: CloseOutcome,
   problemOf: (failure: AppendFailure) => Problem,
-): Response {
+): Promise<Response> {
   switch (outcome.outcome) {
     case 'created':
       return created(call, repo, digest, outcome.warnings);
@@ -209,7 +209,7 @@ function closed(
       });
     case 'blocked':
       call.noteKeptOut(repo, outcome.purged);
-      return refuse(call, purgedProblem(outcome.purged));
+      return refuse(call, await pushedProblem(call, repo, outcome.purged));
     default:
       return refuse(call, problemOf(outcome));
   }

@@ -292,6 +292,17 @@ export const anyManifestPurged = query<{ purge: number }>()(({ db, p }) =>
     .limit(1),
 );
 
+/** Whether a purge has found something of what it was for in a repository. */
+export const anyPlaceInRepository = query<{ purge: number; repo: RepositoryName }>()(({ db, p }) =>
+  db
+    .selectFrom('purge_place')
+    .select('kind')
+    .where('purge', '=', p('purge'))
+    .where('kind', 'in', ['link', 'manifest', 'tag', 'trashed-tag', 'upload'])
+    .where('repo', '=', p('repo'))
+    .limit(1),
+);
+
 /** Which purge has taken a manifest; undefined where it may be pushed, or is here. */
 export const quarantineOfManifest = query<{ repo: RepositoryName; digest: Digest }>()(({ db, p }) =>
   db
