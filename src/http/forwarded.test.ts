@@ -50,6 +50,19 @@ describe("the client's address", () => {
     expect(clientAddressOf(chain, '10.0.0.1', proxies)).toBe('192.0.2.1');
   });
 
+  test('is without the port that some proxies add, by which each connection would be another client', () => {
+    for (const [hop, address] of [
+      ['192.0.2.1:50123', '192.0.2.1'],
+      ['[2001:db8::1]:50123', '2001:db8::1'],
+      ['[2001:db8::1]', '2001:db8::1'],
+      ['2001:db8::1', '2001:db8::1'],
+    ] as const) {
+      expect(clientAddressOf(request({ 'x-forwarded-for': `${hop}, 10.0.0.2:443` }), '10.0.0.1', proxies)).toBe(
+        address,
+      );
+    }
+  });
+
   test('is that of the connection where nobody trusted speaks', () => {
     const chain = request({ 'x-forwarded-for': '6.6.6.6' });
     expect(clientAddressOf(chain, '192.0.2.1', proxies)).toBe('192.0.2.1');

@@ -55,10 +55,16 @@ export function clientAddressOf(
   if (!proxies.trusts(peer)) return peer;
   const hops = request.headers.get('x-forwarded-for')?.split(',') ?? [];
   for (const hop of hops.toReversed()) {
-    const address = hop.trim();
+    const address = withoutPort(hop.trim());
     if (address !== '' && !proxies.trusts(address)) return address;
   }
   return peer;
+}
+
+/** Some proxies add the port, by which each connection would be another client: `192.0.2.1:1234`, `[2001:db8::1]:1234`. */
+function withoutPort(hop: string): string {
+  const [, bracketed, plain] = /^(?:\[([^\]]+)\](?::\d+)?|([\d.]+):\d+)$/.exec(hop) ?? [];
+  return bracketed ?? plain ?? hop;
 }
 
 function firstOf(header: string | null): string | undefined {
