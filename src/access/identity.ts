@@ -41,7 +41,11 @@ export const operator: Identity = { kind: 'operator', name: 'operator', groups: 
 
 /** Who it is for the list of repositories: a token for that shows all that whoever has it may pull. */
 export function forCatalog(identity: Identity): Identity {
-  if (identity.seesCatalog !== true) return identity;
+  return identity.seesCatalog === true ? withoutGrants(identity) : identity;
+}
+
+/** Who has a token, as the rules know them: what it was issued for does not limit them. */
+export function withoutGrants(identity: Identity): Identity {
   const { grants: _, ...unlimited } = identity;
   return unlimited;
 }

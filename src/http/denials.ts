@@ -2,7 +2,7 @@ import type { Action } from '../access/action.ts';
 import type { Login } from '../access/access-control.ts';
 import type { Credentials } from '../access/authenticator.ts';
 import type { ChallengeRequest } from '../access/challenger.ts';
-import { identityText } from '../access/identity.ts';
+import { identityText, withoutGrants } from '../access/identity.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Call } from './call.ts';
 import type { Problem } from './errors.ts';
@@ -102,6 +102,14 @@ export function denial(
       message: `this needs the right to ${action} ${where}: log in first`,
       detail,
       headers: challenge(call, { need, error: undefined }),
+    };
+  }
+  if (identity.grants !== undefined && access.rightsOf(withoutGrants(identity)).mayEverywhere(action)) {
+    call.noteDenial(action, repo, 'it was asked for with a token');
+    return {
+      code: 'DENIED',
+      message: `no token is issued for ${action}: ask with a name and a password (Authorization: Basic)`,
+      detail,
     };
   }
   call.noteDenial(action, repo, 'no access rule allows it');

@@ -1,3 +1,4 @@
+import { withoutGrants } from '../access/identity.ts';
 import type { Rights } from '../access/rights.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import { type Purged, wasPurgedFrom } from '../registry/purged.ts';
@@ -18,8 +19,7 @@ async function maySeeWhy(call: Asking, repo: RepositoryName, purged: Purged): Pr
 /** Who has one of the registry's tokens for one repository knows what they may know. What others vouch for ends with their word. */
 function rightsOfHolder({ access, identity, rights }: Asking): Rights {
   if (identity.grants === undefined || identity.issuer !== undefined) return rights;
-  const { grants: _, ...holder } = identity;
-  return access.rightsOf(holder);
+  return access.rightsOf(withoutGrants(identity));
 }
 
 /**

@@ -155,6 +155,17 @@ describe('a token', () => {
     expect(await registry.statusFor(bearer(token), '/v2/team/app/tags/list')).toBe(404);
   });
 
+  test('of an administrator says that a name and a password are needed to administer', async () => {
+    const yaml = "access: [{ who: { users: alice }, repositories: '**', actions: all }]";
+    await using registry = await TokenRegistry.start({ ...guarding, yaml });
+    const token = await registry.token(alice, ['repository:team/app:pull']);
+    for (const path of ['/admin/v1/robots', '/metrics']) {
+      const answer = await registry.sendAs(bearer(token), path);
+      expect(answer.status).toBe(403);
+      expect(await answer.text()).toContain('ask with a name and a password');
+    }
+  });
+
   test('cannot be used to get another, nor to administer', async () => {
     await using registry = await TokenRegistry.start(guarding);
     const token = await registry.token(alice, ['repository:team/app:pull']);
