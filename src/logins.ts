@@ -10,7 +10,7 @@ import { RememberedLogins } from './access/remembered-logins.ts';
 import type { AccessRules } from './access/rule.ts';
 import type { Config } from './config/schema.ts';
 import type { IssuerSet } from './credentials/issuers/issuer-set.ts';
-import { formatListenAddress } from './config/listen-address.ts';
+import { formatListenAddress, type ListenAddress } from './config/listen-address.ts';
 import type { HostRules } from './http/host-check.ts';
 import type { Log } from './log/log.ts';
 import type { Clock } from './registry/clock.ts';
@@ -31,15 +31,15 @@ export interface Logins {
 }
 
 export interface LoginParts {
-  readonly config: Pick<Config, 'auth' | 'listen' | 'tls'>;
+  readonly config: Pick<Config, 'auth' | 'tls'>;
   readonly log: Log;
   readonly clock: Clock;
   /** Undefined where the configuration has none. */
   readonly rules: AccessRules | undefined;
   /** Who is believed who somebody is; undefined where nobody is. */
   readonly issuers?: IssuerSet | undefined;
-  /** Whether none but this machine can reach the registry. */
-  readonly isLoopback: boolean;
+  /** Where others than this machine can reach the registry; undefined where none can. */
+  readonly exposed: ListenAddress | undefined;
 }
 
 /** What everybody may do by `auth.anonymous`. */
@@ -54,7 +54,7 @@ export const forEverybody: Readonly<Record<Config['auth']['anonymous'], readonly
  * @throws StartupError where that cannot be read, or where everybody who reaches the registry could do everything without
  *   anybody having said so
  */
-export async function openLogins({ config, log, clock, rules, issuers, isLoopback }: LoginParts): Promise<Logins> {
+export async function openLogins({ config, log, clock, rules, issuers, exposed }: LoginParts): Promise<Logins> {
   const { htpasswd, anonymous } = config.auth;
   const now = (): number => clock.monotonic();
   const authenticators: Authenticator[] = [];
@@ -70,9 +70,9 @@ export async function openLogins({ config, log, clock, rules, issuers, isLoopbac
   }
   const canLogIn = authenticators.length > 0 || issuers !== undefined || config.tls.clientCertificates !== 'none';
   const isConfigured = canLogIn || rules !== undefined;
-  if (!isConfigured && anonymous === 'none' && !isLoopback) {
+  if (!isConfigured && anonymous === 'none' && exposed !== undefined) {
     throw new StartupError(
-      `whoever reaches ${formatListenAddress(config.listen)} could push and delete everything, as nobody can log in: name a file of users with --auth-htpasswd FILE and say under access in the configuration what they may do, or let everybody do everything with --anonymous, or listen on 127.0.0.1 only`,
+      `whoever reaches ${formatListenAddress(exposed)} could push and delete everything, as nobody can log in: name a file of users with --auth-htpasswd FILE and say under access in the configuration what they may do, or let everybody do everything with --anonymous, or listen on 127.0.0.1 only`,
     );
   }
   const policy = policyOf(config, rules, issuers?.vouching);
@@ -83,7 +83,7 @@ export async function openLogins({ config, log, clock, rules, issuers, isLoopbac
     policy,
     canLogIn,
     isOpen: !isConfigured && anonymous !== 'pull',
-    checkedHosts: isConfigured ? 'nothing' : isLoopback ? 'everything' : 'admin',
+    checkedHosts: isConfigured ? 'nothing' : exposed === undefined ? 'everything' : 'admin',
     authenticators,
     passwords,
     failedLogins: new FailedLogins(now),

@@ -109,8 +109,8 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const { config, log, access, issuers, clock = systemClock, syncs, wrapMetadata = (metadata) => metadata } = parts;
   const hosts = [config.listen, ...(config.http.plainListen === undefined ? [] : [config.http.plainListen])];
   const checked = await Promise.all(hosts.map(({ host }) => checkListenHost(host)));
-  const isLoopback = checked.every((one) => one.isLoopback);
-  const logins = await openLogins({ config, log, clock, rules: access, issuers, isLoopback });
+  const exposed = hosts.find((_, index) => checked[index]?.isLoopback === false);
+  const logins = await openLogins({ config, log, clock, rules: access, issuers, exposed });
   const stores = await openStores(config.data, log, { clock, syncs });
   try {
     return await serve({ ...stores, metadata: wrapMetadata(stores.metadata) }, logins, { ...parts, clock });

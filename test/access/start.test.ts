@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, ServerProcess } from '../server/server-process.ts';
+import { pathOf } from '../tls/certificates/certificates.ts';
 import { passwordLines } from './guarded-registry.ts';
 
 const main = join(import.meta.dir, '..', '..', 'src', 'main.ts');
@@ -42,6 +43,14 @@ test.each(['0.0.0.0:0', '[::]:0', '192.0.2.1:0'])(
     for (const way of ['--auth-htpasswd FILE', '--anonymous', '127.0.0.1', 'access']) expect(err).toContain(way);
   },
 );
+
+test('so does one whose plain port alone can be reached, and it names that', async () => {
+  const listening = ['--listen', '127.0.0.1:0', '--http-plain-listen', '0.0.0.0:4999'];
+  const files = ['--tls-certificate', pathOf('first.crt'), '--tls-key', pathOf('first.key')];
+  const { err, code } = await run(...listening, ...files);
+  expect(code).toBe(1);
+  expect(err).toContain('whoever reaches 0.0.0.0:4999');
+});
 
 test.each(['--anonymous', '--auth-anonymous=pull', '--auth-anonymous=all'])(
   'it starts with %s, as somebody has said so',
