@@ -6,3 +6,6 @@
 export const actions = ['pull', 'push', 'tag-overwrite', 'delete', 'restore', 'purge', 'admin'] as const;
 
 export type Action = (typeof actions)[number];
+
+/** What is never about one repository alone, so that it takes the right in all of them. */
+export const actionsOfAll: readonly Action[] = ['purge', 'admin'];

@@ -84,3 +84,16 @@ test('names are remarked that nobody has', () => {
     'groups.dev.1 is "bob", who is not in the password file',
   ]);
 });
+
+test('what takes all repositories is remarked where a rule names it for some', () => {
+  const rule = (repositories: string, actions: string | readonly string[]) => ({
+    who: { users: 'alice' },
+    repositories,
+    actions,
+  });
+  expect(remarks([rule('team/**', ['purge', 'restore'])])).toEqual([
+    "access.0.actions has purge, which matters only in a rule for all repositories ('**')",
+  ]);
+  expect(remarks([rule('**', ['purge', 'admin'])])).toEqual([]);
+  expect(remarks([rule('team/**', 'all')])).toEqual([]);
+});

@@ -1,5 +1,6 @@
 import { quote } from '../oci/quote.ts';
 import type { Glob } from '../retention/glob.ts';
+import { actions, actionsOfAll } from './action.ts';
 import type { AccessRule, AccessRules, Member, Who } from './rule.ts';
 
 /** Something that is allowed to stand there, but is probably not meant so. */
@@ -24,10 +25,21 @@ export function lintAccess(
   return [
     ...rules.flatMap(({ who }, index) => wholeIssuers(who, index, services)),
     ...rules.flatMap((rule, index) => covered(rule, index, rules)),
+    ...rules.flatMap(tooNarrow),
     ...rules.flatMap(({ who }, index) => unknownNames(who, index, groups, users)),
     ...[...groups.keys()].flatMap((group) => unusedGroup(group, rules)),
     ...[...groups].flatMap(([group, members]) => unknownMembers(group, members, users)),
   ];
+}
+
+/** Where a rule has `all`, what takes all repositories is not asked for by name. */
+function tooNarrow({ repositories, actions: allowed }: AccessRule, index: number): readonly AccessRemark[] {
+  if (allowed.size === actions.length || repositories.some(({ source }) => source === '**')) return [];
+  return actionsOfAll
+    .filter((action) => allowed.has(action))
+    .map((action) =>
+      remark('access', [index, 'actions'], `has ${action}, which matters only in a rule for all repositories ('**')`),
+    );
 }
 
 /** Everybody can have an account with some issuers. */

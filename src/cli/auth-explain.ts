@@ -1,5 +1,5 @@
 import { Option } from 'commander';
-import { actions, type Action } from '../access/action.ts';
+import { actions, actionsOfAll, type Action } from '../access/action.ts';
 import { type Identity, identityText } from '../access/identity.ts';
 import type { AccessPolicy } from '../access/policy.ts';
 import { openRights } from '../access/rights.ts';
@@ -174,6 +174,10 @@ function decide(
   const deciding = looked.find(({ isForWho, hasAction, hasRepository }) => isForWho && hasAction && hasRepository);
   const where = deciding?.where ?? null;
   const rule = decision.rule?.name ?? null;
+  if (actionsOfAll.includes(action) && !policy.rightsOf(identity).mayEverywhere(action)) {
+    const reason = `${rule ?? ''} is not for all repositories, and ${action} takes a rule that is ('**')`;
+    return { ...about, allowed: false, rule: null, where, reason };
+  }
   return { ...about, allowed: true, rule, where, reason: `${rule ?? ''} allows it` };
 }
 
@@ -192,6 +196,7 @@ function textOf({ who, groups, action, repository, allowed, where, reason, rules
       ...(isForWho ? [] : [`is not for ${who}`]),
       ...(hasAction ? [] : [`does not have ${action}`]),
       ...(hasRepository ? [] : [`is not for ${repository}`]),
+      ...(isForWho && hasAction && hasRepository ? ['is not for all repositories'] : []),
     ];
     return `  ${rule}${at === undefined ? '' : ` (${at})`} ${missing.join(', ')}`;
   });

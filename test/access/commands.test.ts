@@ -83,6 +83,19 @@ test('says of each rule why it does not allow something', async () => {
 `);
 });
 
+test.each(['purge', 'admin'])('says that %s takes a rule for all repositories', async (action) => {
+  const file = join(directory, 'narrow.yaml');
+  await writeFile(file, "access: [{ name: team, who: { users: eve }, repositories: 'team/**', actions: all }]\n");
+  const { out, code } = await auth(['explain', 'user:eve', action, 'team/app', '--config', file]);
+  expect(code).toBe(1);
+  expect(out.replaceAll(file, 'FILE')).toBe(
+    `user eve may not ${action} in team/app: team is not for all repositories, and ${action} takes a rule that is ('**') (FILE:1).
+  team (FILE:1) is not for all repositories
+`,
+  );
+  expect((await auth(['explain', 'user:eve', 'restore', 'team/app', '--config', file])).code).toBe(0);
+});
+
 test('says so in JSON too', async () => {
   const { out } = await explain('user:bob', 'pull', 'team/app', '--json');
   expect(JSON.parse(out)).toMatchObject({
