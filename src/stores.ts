@@ -2,6 +2,7 @@ import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync } from
 import { dirname, join, resolve } from 'node:path';
 import type { DirectoryCalls } from './blobs/directory/calls.ts';
 import { DirectoryBlobStore } from './blobs/directory/store.ts';
+import { closeToOthers } from './closed-to-others.ts';
 import type { Config } from './config/schema.ts';
 import type { HttpCalls } from './http/server.ts';
 import type { Log } from './log/log.ts';
@@ -77,6 +78,7 @@ export async function openStores(
   try {
     const reserve = reserveIn(directory, log);
     const metadata = openMetadata(directory, { reserve, log, syncs });
+    closeToOthers(join(directory, 'wherry.db'));
     const blobs = await openBlobs(directory, syncs?.blobs);
     const generation = await StoreGeneration.open({ metadata, blobs, clock });
     return {
