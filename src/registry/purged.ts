@@ -34,14 +34,14 @@ export function* purgedDigest(digest: Digest): Operation<Purged | undefined> {
   return row === undefined ? undefined : purgedBy(row);
 }
 
-/** Whether a purge has found something in a repository: whoever may pull there may be told what it was about. */
+/** Whether a purge has found what was asked for in a repository: whoever may pull there may be told what it was about. */
 export async function wasPurgedFrom(
   { metadata }: Registry,
   repo: RepositoryName,
-  { purge }: Pick<Purged, 'purge'>,
+  { purge, digest }: Pick<Purged, 'purge' | 'digest'>,
 ): Promise<boolean> {
   if (purge === undefined) return false;
-  return (await metadata.read(() => first(anyPlaceInRepository, { purge, repo }))) !== undefined;
+  return (await metadata.read(() => first(anyPlaceInRepository, { purge, repo, digest }))) !== undefined;
 }
 
 /**

@@ -14,6 +14,7 @@ let guarded: GuardedRegistry;
 let secret: PushedImage;
 const secretBlob = freshBytes();
 const otherBlob = freshBytes();
+const ownBlob = freshBytes();
 
 beforeAll(async () => {
   guarded = await GuardedRegistry.start(['owner', 'tenant', 'member'], {
@@ -26,9 +27,11 @@ beforeAll(async () => {
   });
   secret = await pushImage(guarded.pusher('owner'), secretRepo, { tags: ['1'], layers: [secretBlob] });
   await guarded.pusher('tenant').pushBlob(own, otherBlob);
+  // The same purge finds another of its contents there.
+  await guarded.pusher('tenant').pushBlob(own, ownBlob);
   const purged = await guarded.send('owner', '/admin/v1/purge', {
     method: 'POST',
-    body: JSON.stringify({ digests: [digestOf(secretBlob), secret.digest], reason: why }),
+    body: JSON.stringify({ digests: [digestOf(secretBlob), secret.digest, digestOf(ownBlob)], reason: why }),
   });
   expect(purged.status).toBe(200);
 });

@@ -292,14 +292,15 @@ export const anyManifestPurged = query<{ purge: number }>()(({ db, p }) =>
     .limit(1),
 );
 
-/** Whether a purge has found something of what it was for in a repository. */
-export const anyPlaceInRepository = query<{ purge: number; repo: RepositoryName }>()(({ db, p }) =>
+/** Whether a purge has found something of a digest in a repository: one purge may be for several. */
+export const anyPlaceInRepository = query<{ purge: number; repo: RepositoryName; digest: Digest }>()(({ db, p }) =>
   db
     .selectFrom('purge_place')
     .select('kind')
     .where('purge', '=', p('purge'))
     .where('kind', 'in', ['link', 'manifest', 'tag', 'trashed-tag', 'upload'])
     .where('repo', '=', p('repo'))
+    .where('digest', '=', p('digest'))
     .limit(1),
 );
 
