@@ -10,7 +10,9 @@ type Summary = Extract<PlanLine, { readonly summary: unknown }>['summary'];
 export function contentText({ digest, kind, sharedWith, isTaken, purge }: Content): string {
   const what = kind === 'digest' ? digest : `${kind} ${digest}`;
   const already = purge === undefined ? '' : `, which purge ${purge} keeps out already`;
-  if (sharedWith === undefined) return `to be purged: ${what}${already}`;
+  if (sharedWith === undefined) {
+    return isTaken ? `to be purged: ${what}${already}` : `kept: ${what}, which tells nothing and is in many images`;
+  }
   return isTaken
     ? `to be purged: ${what}, which ${sharedWith} needs too`
     : `kept: ${what}, which ${sharedWith} needs too (--shared takes it)`;

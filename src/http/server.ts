@@ -94,7 +94,6 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
   const proxies = new TrustedProxies(options.trustedProxies);
   const hosts = new HostCheck(options.hosts);
   const logins = new WhoAsks({ access, clock: registry.clock, proxies, problemOf: failureProblem });
-  const nextRequestId = requestIds();
   let brokenBecause: string | undefined;
   let lastRequestAt = -Infinity;
 
@@ -120,7 +119,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
       // Blobs have no limit; manifests have their own.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       fetch: (request, bun) => respond(request, bun, isFronted),
-      error: (error) => failure({ requestId: nextRequestId() }, error),
+      error: (error) => failure({ requestId: newRequestId() }, error),
     });
   }
 
@@ -159,7 +158,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
       return originOf(request, !isStranger && proxies.trusts(address), isEncrypted);
     };
     // Before anything else is done with it: what somebody may not do costs the stores nothing.
-    const requestId = nextRequestId();
+    const requestId = newRequestId();
     const login =
       early === undefined ? nobody : await logins.whoSends(request, { requestId, peer: early, origin, destination });
     const admitted = admit(request, { destination, peer: early, identity: login.identity });
@@ -335,11 +334,9 @@ function hasBody({ headers }: Request): boolean {
   return length === null ? headers.has('transfer-encoding') : length !== '0';
 }
 
-/** Unguessable in its first part, which is the process's, and counting in its second. */
-function requestIds(): () => string {
-  const prefix = crypto.randomUUID().slice(0, 8);
-  let count = 0;
-  return () => `${prefix}-${(++count).toString(36)}`;
+/** It tells nothing of how many requests there are. */
+function newRequestId(): string {
+  return crypto.randomUUID();
 }
 
 /** For the log of what happened. */

@@ -10,6 +10,7 @@ import {
 import { findPin } from '../metadata/queries/pins.ts';
 import { heldBlobsOf, presentChildrenOf } from '../metadata/queries/removals.ts';
 import { tagTarget } from '../metadata/queries/tags.ts';
+import { isCommonContent } from '../oci/common-contents.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Target } from '../oci/target.ts';
@@ -40,7 +41,8 @@ export interface ImagesToPurge {
 /**
  * What some images consist of, by their tags or digests: their manifests, of an index those of all that it lists, and
  * their configs and layers. What is named is purged; of the rest what nothing else of the registry needs, visible or in
- * the trash: no tag, index or image that stays. What stays needs what it is made of, in its turn.
+ * the trash: no tag, index or image that stays. What stays needs what it is made of, in its turn. What tells nothing, such
+ * as the empty config, stays for those who come after.
  */
 export function* contentsOfImages({ images, digests, withShared }: ImagesToPurge): Operation<ImageContents> {
   const manifests = new Map<Digest, Manifest>();
@@ -76,6 +78,10 @@ export function* contentsOfImages({ images, digests, withShared }: ImagesToPurge
   }));
   const gone = [...taken];
   for (const digest of new Set([...manifests.values()].flatMap(({ blobs }) => blobs))) {
+    if (isCommonContent(digest)) {
+      contents.push({ digest, kind: 'blob', sharedWith: undefined, isTaken: taken.has(digest) });
+      continue;
+    }
     const other =
       (yield* first(otherManifestHolding, { digest, images: gone })) ??
       (yield* first(otherManifestLacking, { digest, images: gone }));

@@ -134,3 +134,31 @@ test('a purge of what is shared, which names no image, is refused', async () => 
   }
   expect(await isWhole(registry, repo, 'v1', image)).toBe(true);
 });
+
+test('what tells nothing, such as the empty config, stays for everybody, unless it is named by its digest', async () => {
+  await using registry = await ServedRegistry.start();
+  const empty = Buffer.from('{}');
+  const artifact = await pushArtifact(registry, 'team/art', empty, freshBytes());
+  const { contents } = await planOf(registry, { images: ['team/art:1'], shared: true });
+  expect(contents).toContainEqual({ digest: digestOf(empty), kind: 'blob', isTaken: false });
+  await purge(registry, { images: ['team/art:1'], shared: true });
+  await expectRefusal(await registry.send(`/v2/team/art/manifests/${artifact}`), 403, 'DENIED');
+  await pushArtifact(registry, 'team/other', empty, freshBytes());
+  await purge(registry, { digests: [digestOf(empty)] });
+  const again = `/v2/team/other/blobs/uploads/?digest=${digestOf(empty)}`;
+  await expectRefusal(await registry.send(again, { method: 'POST', body: empty }), 403, 'DENIED');
+});
+
+/** Pushes an artifact with the tag 1, and gives its digest. */
+async function pushArtifact(
+  registry: ServedRegistry,
+  name: string,
+  config: Uint8Array<ArrayBuffer>,
+  layer: Uint8Array<ArrayBuffer>,
+): Promise<string> {
+  await registry.pushBlob(name, config);
+  await registry.pushBlob(name, layer);
+  const pushed = await registry.putManifest(name, '1', imageOf(config, layer));
+  expect(pushed.status).toBe(201);
+  return pushed.headers.get('docker-content-digest') ?? '';
+}
