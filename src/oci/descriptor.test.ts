@@ -20,6 +20,7 @@ describe('a descriptor', () => {
         digest,
         sizeBytes: 7,
         urls: [],
+        hasData: false,
         annotations: undefined,
         artifactType: undefined,
       },
@@ -43,6 +44,7 @@ describe('a descriptor', () => {
       ok: true,
       descriptor: {
         urls: ['https://example.com/layer'],
+        hasData: true,
         annotations: { 'org.example': 'yes' },
         artifactType: 'application/vnd.example.sbom',
       },

@@ -8,6 +8,8 @@ export interface Descriptor {
   readonly digest: Digest;
   readonly sizeBytes: number;
   readonly urls: readonly string[];
+  /** Whether it says to have the content in itself, as `data`. */
+  readonly hasData: boolean;
   readonly annotations: Readonly<Record<string, string>> | undefined;
   readonly artifactType: string | undefined;
 }
@@ -64,6 +66,7 @@ export function parseDescriptor(value: unknown, path: string): DescriptorParse {
       digest,
       sizeBytes,
       urls,
+      hasData: data !== '',
       annotations: annotations.annotations,
       artifactType: artifactType.artifactType,
     },

@@ -72,6 +72,7 @@ describe('an image manifest', () => {
       mediaType: ociImageManifest,
       artifactType: ociImageConfig,
       subject: undefined,
+      embeddedSubject: undefined,
       annotations: undefined,
       blobs: [
         { digest: digest('config'), sizeBytes: 6, role: 'config', required: true },
@@ -151,6 +152,9 @@ describe('an image manifest', () => {
     const subject = descriptor('subject', ociImageManifest);
     const manifest = read({ ...image, subject, annotations: { 'org.example': 'yes' } });
     expect<string | undefined>(manifest.subject?.digest).toBe(digest('subject'));
+    expect(manifest.embeddedSubject).toBeUndefined();
+    const embedding = read({ ...image, subject: { ...subject, data: 'c3ViamVjdA==' } });
+    expect<string | undefined>(embedding.embeddedSubject).toBe(digest('subject'));
     expect(manifest.annotations).toEqual({ 'org.example': 'yes' });
     expect(manifest.blobs).toHaveLength(3);
     expect(read({ ...image, subject: null, annotations: null })).toMatchObject({
@@ -173,6 +177,7 @@ describe('an index', () => {
       mediaType: ociImageIndex,
       artifactType: undefined,
       subject: undefined,
+      embeddedSubject: undefined,
       annotations: undefined,
       blobs: [],
       children: [

@@ -22,6 +22,8 @@ export interface Manifest {
   /** What the referrers API calls it (spec.md, "Listing Referrers"). */
   readonly artifactType: string | undefined;
   readonly subject: Descriptor | undefined;
+  /** Its subject, where it has that in itself (image-spec descriptor.md, `data`): of what it needs, that is an edge. */
+  readonly embeddedSubject: Digest | undefined;
   readonly annotations: Readonly<Record<string, string>> | undefined;
   /** What it needs of blobs, each digest once, in the order in which they first occur. */
   readonly blobs: readonly BlobReference[];
@@ -108,6 +110,7 @@ function readManifest(body: JsonObject, mediaType: string): ManifestParse {
       // spec.md, "Listing Referrers": an image without one is known by its config's type, an index by none.
       artifactType: artifactType.artifactType ?? references.configMediaType,
       subject: subject?.descriptor,
+      embeddedSubject: subject?.descriptor.hasData === true ? subject.descriptor.digest : undefined,
       annotations: annotations.annotations,
       blobs: references.blobs,
       children: references.children,

@@ -111,7 +111,8 @@ interface Put extends PutManifestRequest {
 function* put(request: Put): Operation<PutManifestOutcome> {
   const { repo, digest, manifest, now, leaseUntil } = request;
   const referenced = [...manifest.blobs, ...manifest.children].map((reference) => reference.digest);
-  const blocked = yield* first(blockedAmong, { digests: [digest, ...referenced] });
+  const embedded = manifest.embeddedSubject === undefined ? [] : [manifest.embeddedSubject];
+  const blocked = yield* first(blockedAmong, { digests: [digest, ...referenced, ...embedded] });
   if (blocked !== undefined) return { outcome: 'blocked', purged: purgedBy(blocked) };
 
   const edges = yield* resolveEdges(request);

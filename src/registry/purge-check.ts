@@ -14,6 +14,7 @@ import {
 } from '../metadata/queries/purge-check.ts';
 import { digestsOfPurge } from '../metadata/queries/purges.ts';
 import type { MetadataStore } from '../metadata/store.ts';
+import { manifestsEmbedding } from './embedding-manifests.ts';
 import { repositoriesWithManifest } from './manifest-places.ts';
 
 /** One look for what is left, and what it has found. */
@@ -58,6 +59,7 @@ function* rowsLeft(purge: number): Operation<readonly PurgeCheck[]> {
       ['rows of object', yield* first(anyLeavingObjectOf, { digest })],
       ['rows of link', yield* first(anyLinkOf, { digest })],
       ['rows of manifest', (yield* repositoriesWithManifest(digest))[0]],
+      ['rows of manifest', (yield* manifestsEmbedding(digest))[0]],
       ['rows of manifest_blob', yield* first(anyEdgeTo, { digest })],
       ['rows of manifest_blob', yield* first(anyAbsentEdgeTo, { digest })],
       ['rows of manifest_child', yield* first(anyIndexListing, { digest })],

@@ -19,6 +19,7 @@ import {
 import type { ObjectState } from '../metadata/schema.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
+import { embeddingAmong, manifestsEmbedding, type PlacedManifest } from './embedding-manifests.ts';
 import { type Consequence, consequencesOf, type Loosened, loosenedBy } from './purge-consequences.ts';
 import type { Registry } from './registry.ts';
 
@@ -69,17 +70,19 @@ export async function* purgePlan(
   const loosened: Loosened[] = [];
   const read = <T>(operation: () => Operation<T>): Promise<T> => metadata.read(operation);
 
-  async function* manifests(found: readonly Manifest[]): AsyncGenerator<readonly PlannedPlace[], void, undefined> {
+  async function* manifests(
+    found: readonly PlacedManifest[],
+  ): AsyncGenerator<readonly PlannedPlace[], void, undefined> {
     const waiting = [...found];
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
       const one = next;
-      const key = `${one.repo}@${one.manifest}`;
+      const key = `${one.repo}@${one.digest}`;
       if (seen.has(key)) continue;
       seen.add(key);
-      const { places, parents, loosened: lost } = await read(() => ofManifest(one));
+      const { places, containing, loosened: lost } = await read(() => ofManifest(one));
       loosened.push(...lost);
       yield places;
-      waiting.push(...parents);
+      waiting.push(...containing);
     }
   }
 
@@ -100,9 +103,10 @@ export async function* purgePlan(
       const start: { readonly repo: string; readonly manifest: string } = { repo: '', manifest: '' };
       const from = (after: typeof start) => read(() => all(needing, { digest, ...after, limit: rowsPerStep }));
       for await (const page of pages(from, ({ repo, manifest }): typeof start => ({ repo, manifest }), start))
-        yield* manifests(page);
+        yield* manifests(page.map(placed));
     }
-    yield* manifests(await read(() => all(indexesLacking, { child: digest })));
+    yield* manifests((await read(() => all(indexesLacking, { child: digest }))).map(placed));
+    yield* manifests(await read(() => manifestsEmbedding(digest)));
     for await (const page of pages(
       (after) => read(() => all(repositoriesAfter, { after, limit: rowsPerStep })),
       ({ name }) => name,
@@ -110,7 +114,7 @@ export async function* purgePlan(
     )) {
       const repos = page.map(({ name }) => name);
       const here = await read(() => all(manifestAmong, { digest, repos }));
-      yield* manifests(here.map(({ repo }) => ({ repo, manifest: digest })));
+      yield* manifests(here.map(({ repo }) => ({ repo, digest })));
     }
   }
   for await (const page of pages(
@@ -124,9 +128,14 @@ export async function* purgePlan(
   yield await consequencesOf({ metadata, immutability, isHit }, loosened);
 }
 
-interface Manifest {
+function placed({
+  repo,
+  manifest: digest,
+}: {
   readonly repo: RepositoryName;
   readonly manifest: Digest;
+}): PlacedManifest {
+  return { repo, digest };
 }
 
 function* objectPlaces(digest: Digest): Operation<readonly PlannedPlace[]> {
@@ -134,16 +143,19 @@ function* objectPlaces(digest: Digest): Operation<readonly PlannedPlace[]> {
   return rows.map(({ oid, state, size_bytes: sizeBytes }) => ({ kind: 'object', digest, oid, state, sizeBytes }));
 }
 
-function* ofManifest({ repo, manifest: digest }: Manifest): Operation<{
+function* ofManifest({ repo, digest }: PlacedManifest): Operation<{
   readonly places: readonly PlannedPlace[];
-  readonly parents: readonly Manifest[];
+  /** The indexes that list it, and what has it in itself. */
+  readonly containing: readonly PlacedManifest[];
   readonly loosened: readonly Loosened[];
 }> {
   const row = yield* first(plannedManifest, { repo, digest });
-  if (row === undefined) return { places: [], parents: [], loosened: [] };
+  if (row === undefined) return { places: [], containing: [], loosened: [] };
   const tags = yield* all(tagsOf, { repo, manifest: digest });
   const trashed = yield* all(trashedTagsOf, { repo, manifest: digest });
   const parents = yield* all(parentsOf, { repo, child: digest });
+  const loosened = yield* loosenedBy(repo, digest);
+  const referrers = loosened.filter(({ kind }) => kind === 'referrer');
   return {
     places: [
       {
@@ -158,8 +170,8 @@ function* ofManifest({ repo, manifest: digest }: Manifest): Operation<{
       ...tags.map(({ name: tag }) => ({ kind: 'tag', repo, tag, digest, isInTrash: false }) as const),
       ...trashed.map(({ name: tag }) => ({ kind: 'tag', repo, tag, digest, isInTrash: true }) as const),
     ],
-    parents: parents.map(({ parent }) => ({ repo, manifest: parent })),
-    loosened: yield* loosenedBy(repo, digest),
+    containing: [...parents.map(({ parent }) => ({ repo, digest: parent })), ...(yield* embeddingAmong(referrers))],
+    loosened,
   };
 }
 

@@ -11,6 +11,7 @@ import {
   placeTags,
   placeTrashedTags,
   placeUpload,
+  referrersOfPlaces,
 } from '../metadata/queries/purge-places.ts';
 import { blockDigest, insertPurge, insertPurgeDigest } from '../metadata/queries/purges.ts';
 import { uploadTimes } from '../metadata/queries/uploads.ts';
@@ -19,6 +20,7 @@ import type { Digest } from '../oci/digest.ts';
 import { suffixesOfTagsAbout } from '../oci/tags-about.ts';
 import type { Target } from '../oci/target.ts';
 import type { Actor } from './actor.ts';
+import { embeddingAmong, manifestsEmbedding } from './embedding-manifests.ts';
 import { recordEvent } from './events.ts';
 import { repositoriesWithManifest } from './manifest-places.ts';
 import { contentsOfImages } from './purge-images.ts';
@@ -84,8 +86,17 @@ function* beginPurge(registry: Registry, request: PurgeRequest): Operation<Purge
     for (const repo of yield* repositoriesWithManifest(digest)) {
       yield* change(placeManifest, { purge: id, repo, digest });
     }
+    for (const each of yield* manifestsEmbedding(digest)) yield* change(placeManifest, { purge: id, ...each });
   }
-  for (let found = 1; found > 0;) found = yield* change(placeParents, { purge: id });
+  const looked = new Set<string>();
+  for (let found = 1; found > 0;) {
+    found = yield* change(placeParents, { purge: id });
+    const others = (yield* all(referrersOfPlaces, { purge: id })).filter(
+      ({ repo, digest }) => !looked.has(`${repo}@${digest}`),
+    );
+    for (const { repo, digest } of others) looked.add(`${repo}@${digest}`);
+    for (const each of yield* embeddingAmong(others)) found += yield* change(placeManifest, { purge: id, ...each });
+  }
   yield* change(placeTags, { purge: id });
   yield* change(placeTrashedTags, { purge: id });
   yield* change(noteChildren, { purge: id });

@@ -39,7 +39,7 @@ interface ChildEdge {
 /**
  * F5: a manifest's bytes have its digest, and its columns and edges say what the bytes say. F6: an edge to a blob has its
  * link. F7: a child is here, and visible where its index is. F9: a manifest that nothing holds for good is in the review
- * queue, or something above it is. F10: neither it nor anything that it needs is kept out.
+ * queue, or something above it is. F10: neither it nor anything that it needs or has in itself is kept out.
  */
 export function manifestsCheck({ records }: Checked): Check<ManifestKey> {
   return {
@@ -91,8 +91,9 @@ function* lookAt(records: Records, { repo, digest }: ManifestKey): Generator<Fin
     const breaks = problem.severity === 'loss' ? { breaks: imagesNeedingManifest(records, repo, digest) } : {};
     yield { ...problem, about, ...breaks };
   }
-  if (isKeptOut(records, repo, digest)) {
-    const message = 'it, or something that it needs, has been purged and is kept out';
+  const embedded = typeof manifest === 'string' ? undefined : manifest.embeddedSubject;
+  if (isKeptOut(records, repo, digest, embedded)) {
+    const message = 'it, or something that it needs or has in itself, has been purged and is kept out';
     yield { code: 'F10', severity: 'leak', about, message, advice: 'purge it again' };
   }
   if (!isHeldOrReviewed(records, row)) {
@@ -103,14 +104,15 @@ function* lookAt(records: Records, { repo, digest }: ManifestKey): Generator<Fin
   }
 }
 
-function isKeptOut(records: Records, repo: string, digest: string): boolean {
+function isKeptOut(records: Records, repo: string, digest: string, embedded = digest): boolean {
   return records.finds(
     `select 1 from blocked where digest in (
-       select ? union all
+       select ? union all select ? union all
        select digest from manifest_blob where repo = ? and manifest = ? union all
        select child from manifest_child where repo = ? and parent = ?
      )`,
     digest,
+    embedded,
     repo,
     digest,
     repo,

@@ -169,6 +169,30 @@ export const placeParents = query<{ purge: number }>()(({ db, p }) =>
     .onConflict((conflict) => conflict.doNothing()),
 );
 
+/** What has a manifest as its subject that is a place already, and is none itself. */
+export const referrersOfPlaces = query<{ purge: number }>()(({ db, p }) =>
+  db
+    .selectFrom('purge_place as place')
+    .innerJoin('manifest', (join) =>
+      join.onRef('manifest.repo', '=', 'place.repo').onRef('manifest.subject', '=', 'place.digest'),
+    )
+    .select(['manifest.repo', 'manifest.digest'])
+    .where('place.purge', '=', p('purge'))
+    .where('place.kind', '=', 'manifest')
+    .where(({ exists, not, selectFrom: from }) =>
+      not(
+        exists(
+          from('purge_place as hit')
+            .select('hit.digest')
+            .where('hit.purge', '=', p('purge'))
+            .where('hit.kind', '=', 'manifest')
+            .whereRef('hit.repo', '=', 'manifest.repo')
+            .whereRef('hit.digest', '=', 'manifest.digest'),
+        ),
+      ),
+    ),
+);
+
 /** The tags that lead to a manifest which is a place. */
 export const placeTags = query<{ purge: number }>()(({ db, p }) =>
   db

@@ -52,6 +52,26 @@ export const indexesLacking = query<{ child: Digest }>()(({ db, p }) =>
     .where('present_child', 'is', null),
 );
 
+/** The manifests, visible or in the trash, that have a digest as their subject. */
+export const referrersAmong = query<{ subject: Digest; repos: readonly RepositoryName[] }>()(({ db, p, dialect }) =>
+  db
+    .selectFrom('manifest')
+    .select(['repo', 'digest'])
+    .where('subject', '=', p('subject'))
+    .where(({ ref }) => dialect.isOneOf(ref('repo'), p('repos')))
+    .orderBy('repo')
+    .orderBy('digest'),
+);
+
+/** What a manifest says, visible or in the trash. */
+export const manifestText = query<{ repo: RepositoryName; digest: Digest }>()(({ db, p }) =>
+  db
+    .selectFrom('manifest')
+    .select(['media_type', 'bytes'])
+    .where('repo', '=', p('repo'))
+    .where('digest', '=', p('digest')),
+);
+
 /** A manifest as a plan shows it. */
 export const plannedManifest = query<{ repo: RepositoryName; digest: Digest }>()(({ db, p }) =>
   db
