@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
+import { longestReason, tooLongReason } from '../http/admin/endpoint.ts';
 import { liftThePurge, listPurges, purgeNow } from '../http/admin/purge.ts';
 import { type PlanLine, planThePurge } from '../http/admin/purge-plan.ts';
 import type { ShownRecord } from '../http/admin/purge-shown.ts';
@@ -57,6 +58,11 @@ function defineLift(command: Command, end: (exitCode: number) => void): void {
     .description('let purged digests in again; nothing comes back by that')
     .requiredOption('--why <text>', 'why: the record keeps it');
   adminCommand(lift, end, async (admin, { args, flags: { why } }) => {
+    const problem = namingProblem(args, undefined) ?? reasonProblem(why);
+    if (problem !== undefined) {
+      const error = `nothing was lifted: ${problem}`;
+      return printed({ error }, error, exitCodes.usage);
+    }
     const lifted = await admin.ask(liftThePurge, { body: { digests: args, reason: why } });
     return printed(lifted, lifted.digests.map((digest) => `${digest} may be pushed again`).join('\n'));
   });
@@ -98,7 +104,7 @@ function printedPurge(admin: AdminClient, { args, flags }: Given): Printed {
     if (shared === true && manifest === undefined) {
       return '--shared is about the image of --manifest; a digest is purged whatever needs it';
     }
-    return dryRun !== true && (typeof why !== 'string' || why.trim() === '') ? 'say why: --why TEXT' : undefined;
+    return dryRun === true ? undefined : reasonProblem(why);
   }
 
   return {
@@ -155,6 +161,12 @@ function printedPurge(admin: AdminClient, { args, flags }: Given): Printed {
       yield '\n}\n';
     },
   };
+}
+
+/** What is wrong with a reason; undefined where nothing is. */
+function reasonProblem(why: unknown): string | undefined {
+  if (typeof why !== 'string' || why.trim() === '') return 'say why: --why TEXT';
+  return why.length > longestReason ? tooLongReason : undefined;
 }
 
 /** Asks a person; where none is at the terminal, the command was meant as it was given. */

@@ -28,6 +28,10 @@ describe.each(['a server that runs', 'no server'])('wherry purge, with %s,', (ki
     expect(dry.out).not.toContain('Purge 1');
     expect(await run('list')).toMatchObject({ out: 'Nothing was ever purged.\n', code: 0 });
 
+    expect(await run(secret, '--why', 'x'.repeat(501))).toMatchObject({
+      code: 2,
+      out: 'nothing was purged: the reason is too long: 500 characters at most\n',
+    });
     const purged = await run(secret, '--why', 'a key', '--yes');
     expect(purged).toMatchObject({ err: '', code: 0 });
     expect(purged.out.indexOf(`${repo}:leaking leads to`)).toBeLessThan(purged.out.indexOf('Purge 1'));
@@ -53,6 +57,11 @@ describe.each(['a server that runs', 'no server'])('wherry purge, with %s,', (ki
     expect(await run('show', '2')).toMatchObject({ out: '', code: 1 });
 
     expect(await run('lift', secret)).toMatchObject({ code: 2 });
+    expect(await run('lift', secret, '--why', ' ')).toMatchObject({ code: 2 });
+    expect(await run('lift', secret, 'sha256:4f', '--why', 'revoked')).toMatchObject({
+      code: 2,
+      out: 'nothing was lifted: "sha256:4f" is not a digest: a sha256 digest has 64 hexadecimal digits, this one has 2\n',
+    });
     expect(await run('lift', secret, '--why', 'revoked')).toMatchObject({
       out: `${secret} may be pushed again\n`,
       code: 0,

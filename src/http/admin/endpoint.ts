@@ -241,9 +241,13 @@ export const target = z
     return z.NEVER;
   });
 
+/** Characters of a reason, at most. */
+export const longestReason = 500;
+export const tooLongReason = `the reason is too long: ${longestReason} characters at most`;
+
 /** Why somebody does something, in words; without the blanks around them. */
 export function reasonText(message = 'say why') {
-  return z.string(message).max(500).regex(/\S/, message).trim();
+  return z.string(message).max(longestReason, tooLongReason).regex(/\S/, message).trim();
 }
 
 /** How many items a page has at most. */
