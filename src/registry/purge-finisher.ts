@@ -33,6 +33,7 @@ import type { Immutability } from './immutability.ts';
 import { checkPurge, type PurgeCheck } from './purge-check.ts';
 import { recordConsequences } from './purge-consequences.ts';
 import { type PurgeResult, pullsKnown, shreddingOf, unreachedBy } from './purge-result.ts';
+import { dropWholeUploads, type PurgedContent } from './purge-uploads.ts';
 import type { PullRecorder } from './pull-recorder.ts';
 import type { Responses } from './responses.ts';
 import { DatabaseOutdatedError, type StoreGeneration } from './store-generation.ts';
@@ -141,6 +142,8 @@ export class PurgeFinisher {
     if (row === undefined || row.checked_at !== null) return;
     const isShredding = row.is_shredding === 1;
     let checks = await this.#removeAndCheck(id, isShredding);
+    const ended = await dropWholeUploads(this.#parts, id, await this.#contentsOf(id));
+    if (ended > 0) checks = await this.#removeAndCheck(id, isShredding);
     for (let looks = 1; looks < mostLooks && isAnythingLeft(checks); looks++) {
       checks = await this.#removeAndCheck(id, isShredding);
     }
@@ -307,6 +310,20 @@ export class PurgeFinisher {
     } catch (error) {
       if (!(error instanceof DatabaseOutdatedError)) throw error;
     }
+  }
+
+  /** What it keeps out whose length is known, as it was here. */
+  async #contentsOf(purge: number): Promise<readonly PurgedContent[]> {
+    const keptOut = new Set<string>();
+    for (const { digest, lifted_at: liftedAt } of await this.#parts.metadata.read(() => all(digestsOfPurge, { purge })))
+      if (liftedAt === null) keptOut.add(digest);
+    const contents = new Map<Digest, number>();
+    for await (const { digest, size_bytes: sizeBytes } of this.#places(purge, 'object')) {
+      // That of a copy whose upload was dropped may not be known.
+      if (digest !== '' && keptOut.has(digest) && (sizeBytes ?? 0) > (contents.get(digest) ?? 0))
+        contents.set(digest, sizeBytes ?? 0);
+    }
+    return [...contents].map(([digest, sizeBytes]) => ({ digest, sizeBytes }));
   }
 
   async #hasPlaces(purge: number, kind: PurgePlaceTable['kind']): Promise<boolean> {

@@ -1,7 +1,8 @@
+import { Database } from 'bun:sqlite';
 import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { z } from 'zod';
 import { isWhole, pushImage, remove } from '../admin/pushed-images.ts';
-import { ociManifest } from '../http/content.ts';
+import { freshBytes, ociManifest } from '../http/content.ts';
 import { expectRefusal } from '../http/refusal.ts';
 import { findings, other, prepared, purge, record, repo, why } from './purging.ts';
 
@@ -122,6 +123,35 @@ describe('after a purge of a blob', () => {
     await expectRefusal(await registry.send(`${whole}`), 404, 'BLOB_UPLOAD_UNKNOWN');
     await expectRefusal(await registry.send(`${whole}?digest=${secret}`, { method: 'PUT' }), 403, 'DENIED');
     expect((await registry.send(`${part}`)).status).toBe(204);
+    expect(await findings(registry)).toEqual([]);
+  });
+
+  test('an upload of an earlier process that has brought all of it goes too, whatever its row says', async () => {
+    const { registry, bytes, secret } = await prepared();
+    await using _ = registry;
+    const sessions: string[] = [];
+    for (const body of [bytes, bytes, bytes.subarray(0, 4999), freshBytes(5000)]) {
+      const opened = await registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' });
+      const session = opened.headers.get('location') ?? '';
+      expect((await registry.send(session, { method: 'PATCH', body })).status).toBe(202);
+      sessions.push(session);
+    }
+    await registry.stop();
+    using database = new Database(`${registry.dataDirectory}/wherry.db`);
+    // As where it was killed before it had written down how far it has come.
+    database.run('update upload set offset_bytes = 0 where id = ?', [sessions[1]?.split('/').at(-1) ?? '']);
+    await registry.resume();
+    const { places, unreached, isClean } = await purge(registry, { digests: [secret] });
+    expect(isClean).toBe(true);
+    expect(places.map(({ kind, count }) => `${count} ${kind}`)).toEqual(
+      expect.arrayContaining(['2 upload', '3 object']),
+    );
+    expect(unreached.join('\n')).toContain('2 uploads under way');
+    const statuses: number[] = [];
+    for (const session of sessions) statuses.push((await registry.send(session)).status);
+    expect(statuses).toEqual([404, 404, 204, 204]);
+    const whole = `${sessions[0]}?digest=${secret}`;
+    await expectRefusal(await registry.send(whole, { method: 'PUT' }), 403, 'DENIED');
     expect(await findings(registry)).toEqual([]);
   });
 
