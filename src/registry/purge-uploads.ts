@@ -28,6 +28,7 @@ export async function dropWholeUploads(
   purge: number,
   contents: readonly PurgedContent[],
 ): Promise<number> {
+  if (contents.length === 0) return 0;
   let dropped = 0;
   for (let after = ''; ;) {
     const from = after;

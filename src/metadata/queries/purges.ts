@@ -15,11 +15,12 @@ export const insertPurgeDigest = query<{ purge: number; digest: Digest }>()(({ d
 );
 
 /** Keeps a digest out; what was said first of one that is kept out already stays. */
+/** Where it is kept out already, the reason becomes that of the purge that is named with it, the newest. */
 export const blockDigest = query<{ digest: Digest; at: number; reason: string }>()(({ db, p }) =>
   db
     .insertInto('blocked')
     .values({ digest: p('digest'), blocked_at: p('at'), reason: p('reason') })
-    .onConflict((conflict) => conflict.column('digest').doNothing()),
+    .onConflict((conflict) => conflict.column('digest').doUpdateSet(({ ref }) => ({ reason: ref('excluded.reason') }))),
 );
 
 export const unblockDigest = query<{ digest: Digest }>()(({ db, p }) =>
