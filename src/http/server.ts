@@ -13,6 +13,7 @@ import type { AdminParts } from './admin/endpoint.ts';
 import { answerAdmin } from './admin/routes.ts';
 import { type Call, refuse, type ServerSettings } from './call.ts';
 import { BodyCutError } from './bounded-body.ts';
+import { ConnectionResetter } from './connection-reset.ts';
 import { denial } from './denials.ts';
 import { type Destination, destinationOf, isProbe } from './destination.ts';
 import type { Problem } from './errors.ts';
@@ -80,8 +81,8 @@ export interface HttpServer {
 /** The longest time that the runtime lets a connection be silent, in seconds. */
 const maxIdleSeconds = 255;
 /**
- * The shortest, in seconds: how a connection is closed before its answer has been sent. The runtime looks every four
- * seconds; until then nothing more comes of a file that has become empty.
+ * The shortest, in seconds: how a connection is closed before its answer has been sent, where it cannot be reset. The
+ * runtime looks every four seconds; until then nothing more comes of a file that has become empty.
  */
 const shortestIdleSeconds = 1;
 
@@ -99,6 +100,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
 
   const turnstile = new ClientTurnstile(options.clientLimits, () => performance.now());
   const peers = new Peers();
+  const resetter = new ConnectionResetter();
   const doors = await openDoors(options.doors, {
     connections: new OpenConnections(options.connectionLimits, (address) => proxies.trusts(address)),
     peers,
@@ -191,7 +193,9 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
           early?.connection?.response(isHandedOver) ?? {
             isOver: isHandedOver,
             cut() {
+              const ip = bun.requestIP(request);
               bun.timeout(request, shortestIdleSeconds);
+              if (ip !== null && bun.port !== undefined) resetter.reset({ ...ip, localPort: bun.port });
               return true;
             },
           },
