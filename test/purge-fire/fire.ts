@@ -102,7 +102,14 @@ export async function purgeUnderFire({ isShredding, fault }: FireOptions): Promi
       }
     }
     const buffered = bufferedByConnection(new Set(slow.map(({ localPort }) => localPort)));
-    const before = slow.map((one) => ({ one, received: one.receivedBytes, left: one.onTheWay(buffered) }));
+    const measured = (one: SlowDownload) => ({ one, received: one.receivedBytes, left: one.onTheWay(buffered) });
+    const { connected = [], reset = [] } = Object.groupBy(slow, (one) =>
+      one.isConnected(buffered) ? 'connected' : 'reset',
+    );
+    const before = connected.map(measured);
+    // The system no longer tells what had arrived there, which is read when that is seen; nothing else can come.
+    await until('each sees that it is reset', () => reset.every((one) => one.hasEnded), patienceMs);
+    before.push(...reset.map(measured));
     for (const one of slow) one.readAll();
     if (before.some(({ received }) => received >= secretBytes)) problems.push('a download was over before the purge');
 

@@ -78,6 +78,11 @@ export class SlowDownload implements Disposable {
     return this.#socket.localPort ?? 0;
   }
 
+  /** Whether the system still has its connection: one that was reset is gone. */
+  isConnected(buffered: ReadonlyMap<string, Buffered>): boolean {
+    return buffered.has(`${this.localPort}>${this.#port}`);
+  }
+
   /** How many bytes it may still get that have left the server already, at most. */
   onTheWay(buffered: ReadonlyMap<string, Buffered>): number {
     const here = this.localPort;
