@@ -15,5 +15,7 @@ test('contents that tell nothing are known by their digests', () => {
     expect(digest !== undefined && isCommonContent(digest)).toBeTrue();
   }
   expect(isCommonContent(digestOf('sha256', Buffer.from('{"a":1}')))).toBeFalse();
-  expect(gunzipSync(Buffer.from('H4sIAAAAAAAA/2IYBaNgFIxYAAgAAP//Lq+17wAEAAA=', 'base64'))).toEqual(new Uint8Array(1024));
+  expect(gunzipSync(Buffer.from('H4sIAAAAAAAA/2IYBaNgFIxYAAgAAP//Lq+17wAEAAA=', 'base64'))).toEqual(
+    new Uint8Array(1024),
+  );
 });
