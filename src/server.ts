@@ -111,6 +111,14 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const checked = await Promise.all(hosts.map(({ host }) => checkListenHost(host)));
   const exposed = hosts.find((_, index) => checked[index]?.isLoopback === false);
   const logins = await openLogins({ config, log, clock, rules: access, issuers, exposed });
+  const plain = certificateFilesOf(config) === undefined ? config.listen : config.http.plainListen;
+  const isPlainExposed = hosts.some((host, index) => host === plain && checked[index]?.isLoopback === false);
+  if (isPlainExposed && !logins.isOpen && config.http.trustedProxies.length === 0) {
+    log.warn(
+      { address: `${plain?.host}:${plain?.port}` },
+      'passwords and tokens come here unencrypted: set tls.certificate and tls.key, or have a proxy end TLS and name it in http.trustedProxies',
+    );
+  }
   const stores = await openStores(config.data, log, { clock, syncs });
   try {
     return await serve({ ...stores, metadata: wrapMetadata(stores.metadata) }, logins, { ...parts, clock });

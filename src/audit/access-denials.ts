@@ -1,5 +1,5 @@
 import type { Action } from '../access/action.ts';
-import type { RepositoryName } from '../oci/names.ts';
+import type { RepositoryName, TagName } from '../oci/names.ts';
 import type { Actor } from '../registry/actor.ts';
 import { BoundedRefusals, type RefusalsParts } from './bounded-refusals.ts';
 
@@ -9,6 +9,8 @@ export interface AccessDenial {
   readonly action: Action;
   /** Undefined for what is not about one repository. */
   readonly repo: RepositoryName | undefined;
+  /** Where it is about one. */
+  readonly tag?: TagName | undefined;
   /** In words that follow "because". */
   readonly reason: string;
 }
@@ -21,8 +23,9 @@ export class AccessDenials {
     this.#refusals = new BoundedRefusals(parts, 'access.denied');
   }
 
-  record({ actor, action, repo, reason }: AccessDenial): void {
-    this.#refusals.record({ actor, reason: `${action}: ${reason}`, ...(repo !== undefined && { repo }) });
+  record({ actor, action, repo, reason, tag }: AccessDenial): void {
+    const about = { ...(repo !== undefined && { repo }), ...(tag !== undefined && { tag }) };
+    this.#refusals.record({ actor, reason: `${action}: ${reason}`, ...about });
   }
 
   /** Tells how many were not written down one by one. */

@@ -13,7 +13,7 @@ const mostRemembered = 10_000;
 const minuteMs = 60_000;
 
 /** Something that was refused, of a kind of which anybody can have any number. */
-export type Refusal = Pick<RegistryEvent, 'actor' | 'repo' | 'digest'> & {
+export type Refusal = Pick<RegistryEvent, 'actor' | 'repo' | 'digest' | 'tag'> & {
   /** In words that follow "because". */
   readonly reason: string;
 };

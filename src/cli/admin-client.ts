@@ -173,7 +173,9 @@ const userAgent = `wherry/${version} (${userName()})`;
 
 function userName(): string {
   try {
-    return userInfo().username;
+    const { username, uid } = userInfo();
+    // What the runtime says where the environment names nobody.
+    return username === 'unknown' ? `user ${uid}` : username;
   } catch {
     // A user without an entry in the system's list has a number only.
     return String(process.getuid?.() ?? 'unknown');

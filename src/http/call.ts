@@ -7,7 +7,7 @@ import type { Purged } from '../registry/purged.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { SentContent } from '../registry/responses.ts';
 import type { SessionLimit } from '../registry/upload-open.ts';
-import type { RepositoryName } from '../oci/names.ts';
+import type { RepositoryName, TagName } from '../oci/names.ts';
 import { errorBody, type Problem, statusOfCode } from './errors.ts';
 
 /** What the handlers need to know of the server that they answer for. */
@@ -39,7 +39,7 @@ export interface Call {
   /** Whose upload sessions are counted; undefined where nobody's are. */
   sessionLimit(): SessionLimit | undefined;
   /** Has it written down that it may not do something, and why. */
-  noteDenial(action: Action, repo: RepositoryName | undefined, reason: string): void;
+  noteDenial(action: Action, repo: RepositoryName | undefined, reason: string, tag?: TagName): void;
   /** Has it written down that what it has pushed is kept out. */
   noteKeptOut(repo: RepositoryName, purged: Purged): void;
   /**

@@ -184,7 +184,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
         }),
       onReceived: 'end' in admitted ? admitted.onReceived : undefined,
       sessionLimit: () => turnstile.sessionLimitOf(early && clientOf(request, early, login.identity)),
-      noteDenial: (action, repo, reason) => options.onDenied?.({ actor: call.actor(), action, repo, reason }),
+      noteDenial: (action, repo, reason, tag) => options.onDenied?.({ actor: call.actor(), action, repo, reason, tag }),
       noteKeptOut: (repo, purged) => options.onKeptOut?.({ actor: call.actor(), repo, purged }),
       sends(sent) {
         const isHandedOver = (): boolean => bun.requestIP(request) === null;

@@ -133,7 +133,13 @@ test('what is refused is in the log of events', async () => {
   await pushImage(registry, repo, { tags: ['v1'] });
   await remove(registry, `${repo}/manifests/v1`);
   await registry.stop();
-  expect(registry.rows("select kind, repo, reason, result from event where kind = 'access.denied'")).toEqual([
-    { kind: 'access.denied', repo, reason: 'delete: v1 is immutable, by the rule releases', result: 'refused' },
+  expect(registry.rows("select kind, repo, tag, reason, result from event where kind = 'access.denied'")).toEqual([
+    {
+      kind: 'access.denied',
+      repo,
+      tag: 'v1',
+      reason: 'delete: v1 is immutable, by the rule releases',
+      result: 'refused',
+    },
   ]);
 });

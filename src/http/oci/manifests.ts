@@ -242,7 +242,7 @@ function pinProblem(pin: Pin): Problem {
 
 /** Another tag would be taken, so this is a conflict. Where the tag leads is not said, as in `overwriteDenial`. */
 function overwriteImmutable(call: Call, repo: RepositoryName, { rule, tag }: ImmutabilityRefusal): Problem {
-  call.noteDenial('tag-overwrite', repo, `${tag ?? 'a manifest'} is immutable, by the rule ${rule}`);
+  call.noteDenial('tag-overwrite', repo, `${tag ?? 'a manifest'} is immutable, by the rule ${rule}`, tag);
   return {
     code: 'DENIED',
     status: 409,
@@ -253,7 +253,7 @@ function overwriteImmutable(call: Call, repo: RepositoryName, { rule, tag }: Imm
 
 function deleteImmutable(call: Call, repo: RepositoryName, { rule, tag }: ImmutabilityRefusal): Problem {
   const what = tag === undefined ? `everything in ${repo}` : `the tag ${tag} of ${repo}`;
-  call.noteDenial('delete', repo, `${tag ?? 'the repository'} is immutable, by the rule ${rule}`);
+  call.noteDenial('delete', repo, `${tag ?? 'the repository'} is immutable, by the rule ${rule}`, tag);
   return {
     code: 'DENIED',
     message: `${what} is immutable (rule ${rule}): nothing was deleted`,
