@@ -33,7 +33,7 @@ function events(registry: ServedRegistry) {
   const rows = registry.rows<{ kind: string; tag: string | null; digest: string | null; actor: string }>(
     `select kind, tag, digest, actor from event where kind not like '%.pushed' order by id`,
   );
-  for (const row of rows) row.actor = row.actor.replace(/ \(request [0-9a-f]{8}-\w+\)$/, '');
+  for (const row of rows) row.actor = row.actor.replace(/ \(request [0-9a-f-]{36}\)$/, '');
   return rows;
 }
 
