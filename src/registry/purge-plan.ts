@@ -1,5 +1,5 @@
 import { all, first, type Operation } from '../metadata/operation.ts';
-import { parentsOf } from '../metadata/queries/holds.ts';
+import { parentsLacking, parentsOf } from '../metadata/queries/holds.ts';
 import {
   indexesLacking,
   linksAfter,
@@ -153,7 +153,10 @@ function* ofManifest({ repo, digest }: PlacedManifest): Operation<{
   if (row === undefined) return { places: [], containing: [], loosened: [] };
   const tags = yield* all(tagsOf, { repo, manifest: digest });
   const trashed = yield* all(trashedTagsOf, { repo, manifest: digest });
-  const parents = yield* all(parentsOf, { repo, child: digest });
+  const parents = [
+    ...(yield* all(parentsOf, { repo, child: digest })),
+    ...(yield* all(parentsLacking, { repo, child: digest })),
+  ];
   const loosened = yield* loosenedBy(repo, digest);
   const referrers = loosened.filter(({ kind }) => kind === 'referrer');
   return {

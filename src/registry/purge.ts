@@ -8,6 +8,7 @@ import {
   placeManifestsOfBlob,
   placeObjects,
   placeParents,
+  placeParentsLacking,
   placeTags,
   placeTrashedTags,
   placeUpload,
@@ -90,7 +91,7 @@ function* beginPurge(registry: Registry, request: PurgeRequest): Operation<Purge
   }
   const looked = new Set<string>();
   for (let found = 1; found > 0;) {
-    found = yield* change(placeParents, { purge: id });
+    found = (yield* change(placeParents, { purge: id })) + (yield* change(placeParentsLacking, { purge: id }));
     const others = (yield* all(referrersOfPlaces, { purge: id })).filter(
       ({ repo, digest }) => !looked.has(`${repo}@${digest}`),
     );

@@ -1,9 +1,10 @@
 import { Database } from 'bun:sqlite';
 import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { z } from 'zod';
-import { isWhole, pushImage, remove } from '../admin/pushed-images.ts';
-import { freshBytes, ociManifest } from '../http/content.ts';
+import { isWhole, pushImage, pushIndex, remove } from '../admin/pushed-images.ts';
+import { digestOf, freshBytes, ociManifest } from '../http/content.ts';
 import { expectRefusal } from '../http/refusal.ts';
+import { ServedRegistry } from '../http/served-registry.ts';
 import { findings, other, prepared, purge, record, repo, why } from './purging.ts';
 
 setDefaultTimeout(60_000);
@@ -208,6 +209,18 @@ describe('after a purge of a blob', () => {
     expect(await isWhole(registry, repo, 'v1', again)).toBe(true);
     expect((await remove(registry, repo, 'v1')).status).toBe(202);
     await expectRefusal(await registry.send(`/v2/${repo}/manifests/v1`), 404, 'MANIFEST_UNKNOWN');
+  });
+
+  test('an index that was pushed while its image was in the trash names the purge, too', async () => {
+    await using registry = await ServedRegistry.start({ 'manifests.sparse': 'allow' });
+    const bytes = freshBytes(5000);
+    const image = await pushImage(registry, repo, { tags: ['v1'], layers: [bytes] });
+    await remove(registry, repo, image.digest);
+    await pushIndex(registry, repo, ['late'], image);
+    await purge(registry, { digests: [digestOf(bytes)] });
+    const pulled = await registry.send(`/v2/${repo}/manifests/late`);
+    expect((await expectRefusal(pulled, 403, 'DENIED')).message).toContain(why);
+    expect(await findings(registry)).toEqual([]);
   });
 
   test('what was in the trash with it cannot be restored', async () => {

@@ -47,6 +47,17 @@ export const parentsOf = query<{ repo: RepositoryName; child: Digest }>()(({ db,
     .orderBy('parent'),
 );
 
+/** The indexes that list a manifest which was not there, or in the trash, when they were pushed. */
+export const parentsLacking = query<{ repo: RepositoryName; child: Digest }>()(({ db, p }) =>
+  db
+    .selectFrom('manifest_child')
+    .select('parent')
+    .where('repo', '=', p('repo'))
+    .where('child', '=', p('child'))
+    .where('present_child', 'is', null)
+    .orderBy('parent'),
+);
+
 /** Any manifest, visible or in the trash, that needs a blob. */
 export const anyManifestOfBlob = query<{ repo: RepositoryName; digest: Digest }>()(({ db, p }) =>
   db

@@ -169,6 +169,29 @@ export const placeParents = query<{ purge: number }>()(({ db, p }) =>
     .onConflict((conflict) => conflict.doNothing()),
 );
 
+/** The same of indexes that were pushed while the manifest was not there, or in the trash. */
+export const placeParentsLacking = query<{ purge: number }>()(({ db, p }) =>
+  db
+    .insertInto('purge_place')
+    .columns(columns)
+    .expression(({ selectFrom }) =>
+      selectFrom('purge_place as place')
+        .innerJoin('manifest_child as edge', (join) =>
+          join
+            .onRef('edge.child', '=', 'place.digest')
+            .onRef('edge.repo', '=', 'place.repo')
+            .on('edge.present_child', 'is', null),
+        )
+        .innerJoin('manifest', (join) =>
+          join.onRef('manifest.repo', '=', 'edge.repo').onRef('manifest.digest', '=', 'edge.parent'),
+        )
+        .select(manifestPlace(sql<number>`cast(${p('purge')} as bigint)`))
+        .where('place.purge', '=', p('purge'))
+        .where('place.kind', '=', 'manifest'),
+    )
+    .onConflict((conflict) => conflict.doNothing()),
+);
+
 /** What has a manifest as its subject that is a place already, and is none itself. */
 export const referrersOfPlaces = query<{ purge: number }>()(({ db, p }) =>
   db
