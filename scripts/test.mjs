@@ -4,7 +4,7 @@ import path from 'node:path';
 import { runToEnd } from './child-process.mjs';
 import { ensureSetUp, giveUp, projectDirectory } from './setup.mjs';
 
-/** The real clients have their own command, npm run e2e, which installs them; the storm takes minutes: npm run storm, and so do the crashes: npm run crash, and purges under fire: npm run purge. The slow connections take all of the machine: npm run slow-connections. The fuzzing installs what it needs: npm run fuzz. */
+/** The real clients have their own command, npm run e2e, which installs them; the storm takes minutes: npm run storm, and so do the crashes: npm run crash, and purges under fire: npm run purge. The slow connections take all of the machine: npm run slow-connections. The fuzzing installs what it needs: npm run fuzz, and so do PostgreSQL and S3: npm run test:scale. */
 const elsewhere = [
   '--path-ignore-patterns=test/clients/**',
   '--path-ignore-patterns=test/storm/**',
@@ -12,6 +12,7 @@ const elsewhere = [
   '--path-ignore-patterns=test/purge-fire/**',
   '--path-ignore-patterns=test/slow-connections/**',
   '--path-ignore-patterns=test/fuzz/**',
+  '--path-ignore-patterns=test/scale/**',
 ];
 
 /** No test is about speed: on a busy machine they all take longer. */

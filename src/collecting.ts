@@ -18,7 +18,7 @@ export async function beginCollecting(parts: CollectingParts): Promise<void> {
   const paused = await collectorPause(registry);
   if (paused !== undefined) {
     log.warn({ reason: paused.reason }, 'the collector stays paused, until "wherry collector resume"');
-    collector.pause();
+    pause(collector, registry);
   }
   if (generation.isDatabaseOutdated) {
     collector.pause();
@@ -46,7 +46,7 @@ export async function mayCollect({ registry, generation }: Pick<CollectingParts,
 }
 
 /** The operator's switch. It does not start the collector while the database is outdated. */
-export function controlOf({ collector, generation }: CollectingParts): CollectorControl {
+export function controlOf({ collector, generation, registry }: CollectingParts): CollectorControl {
   return {
     get isPaused() {
       return collector.isPaused;
@@ -54,11 +54,16 @@ export function controlOf({ collector, generation }: CollectingParts): Collector
     get isDatabaseOutdated() {
       return generation.isDatabaseOutdated;
     },
-    pause: () => collector.pause(),
+    pause: () => pause(collector, registry),
     resume() {
       if (!generation.isDatabaseOutdated) collector.resume();
     },
   };
+}
+
+/** Where several processes collect, each sees in the database that they are to pause, and that they are to go on. */
+function pause(collector: Collector, { metadata }: Registry): void {
+  if (!metadata.isShared) collector.pause();
 }
 
 function reclaimDead({ reclaimer, log }: Registry): void {

@@ -119,7 +119,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
       'passwords and tokens come here unencrypted: set tls.certificate and tls.key, or have a proxy end TLS and name it in http.trustedProxies',
     );
   }
-  const stores = await openStores(config.data, log, { clock, syncs });
+  const stores = await openStores(config, log, { clock, syncs });
   try {
     return await serve({ ...stores, metadata: wrapMetadata(stores.metadata) }, logins, { ...parts, clock });
   } catch (error) {
@@ -298,7 +298,7 @@ async function serve(
   certificateWatch?.start();
   adminAccess.tell(server.adminOrigin, log);
   registry.pulls.start(config.pulls.flushMs);
-  reserve.start();
+  reserve?.start();
   storage.start();
   await beginCollecting(collecting);
   pruner?.start();

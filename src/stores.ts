@@ -8,7 +8,7 @@ import type { HttpCalls } from './http/server.ts';
 import type { Log } from './log/log.ts';
 import { type DirectoryLockResult, lockDirectory } from './metadata/sqlite/directory-lock.ts';
 import type { DatabaseCalls } from './metadata/sqlite/calls.ts';
-import { NewerSchemaError } from './metadata/sqlite/migrate.ts';
+import { NewerSchemaError } from './metadata/migrations/newer-schema.ts';
 import { Reserve } from './metadata/sqlite/reserve.ts';
 import { SqliteMetadataStore } from './metadata/sqlite/store.ts';
 import type { MetadataStore } from './metadata/store.ts';
@@ -37,7 +37,8 @@ export interface Stores {
   readonly directory: string;
   readonly metadata: MetadataStore;
   readonly blobs: DirectoryBlobStore;
-  readonly reserve: Reserve;
+  /** Room kept for when the disk is full; undefined where the database is on another. */
+  readonly reserve: Reserve | undefined;
   /** What ties the one to the other. */
   readonly generation: StoreGeneration;
   /** Closes them and lets others have the directory. */
@@ -61,12 +62,13 @@ export class DirectoryInUseError extends StartupError {}
  * @throws StartupError where the operator has to mend something first
  */
 export async function openStores(
-  data: string,
+  { data, metadata: place }: Pick<Config, 'data' | 'metadata'>,
   log: Log,
   { clock = systemClock, syncs }: { readonly clock?: Clock; readonly syncs?: Syncs | undefined } = {},
 ): Promise<Stores> {
   const directory = resolve(data);
   prepareDirectory(directory);
+  if (place.kind === 'postgres') return await openShared(directory, place.url, { log, clock, syncs });
   const locking = takeDirectory(directory);
   if (!locking.locked) {
     const holder = locking.holder === undefined ? '' : ` (process ${locking.holder})`;
@@ -95,6 +97,32 @@ export async function openStores(
     };
   } catch (error) {
     lock[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** Other processes may be using them too. */
+async function openShared(
+  directory: string,
+  url: string,
+  { log, clock, syncs }: { readonly log: Log; readonly clock: Clock; readonly syncs: Syncs | undefined },
+): Promise<Stores> {
+  // What nobody needs who has SQLite is not loaded.
+  const { PostgresMetadataStore } = await import('./metadata/postgres/store.ts');
+  const { openFailureText } = await import('./metadata/postgres/open-failure.ts');
+  const opening = PostgresMetadataStore.open(url, {
+    onConnectionLost: (error) => log.warn({ err: error }, 'a connection to the database was lost'),
+  });
+  const metadata = await opening.catch((error: unknown) => {
+    const message = error instanceof NewerSchemaError ? error.message : openFailureText(error, url);
+    throw message === undefined ? error : new StartupError(message, { cause: error });
+  });
+  try {
+    const blobs = await openBlobs(directory, syncs?.blobs);
+    const generation = await StoreGeneration.open({ metadata, blobs, clock });
+    return { directory, metadata, blobs, reserve: undefined, generation, close: () => metadata.close() };
+  } catch (error) {
+    await metadata.close();
     throw error;
   }
 }

@@ -13,7 +13,7 @@ export async function openRegistry(directory: string, now: number): Promise<Open
   const windows = { lease: '6h', neverTagged: '30d', trash: '72h', condemned: '10m' };
   const settings = Object.fromEntries(Object.entries(windows).map(([name, value]) => [`windows.${name}`, value]));
   const { config, log } = await quietServer(directory, '127.0.0.1:0', settings);
-  const stores = await openStores(directory, log);
+  const stores = await openStores({ data: directory, metadata: { kind: 'sqlite' } }, log);
   const clock = { now: () => now, monotonic: () => performance.now() };
   const traffic = { pulled: () => undefined, pushed: () => undefined };
   return {

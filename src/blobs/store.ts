@@ -24,6 +24,12 @@ export interface BlobStore {
    */
   truncate(oid: ObjectId, sizeBytes: number): Promise<void>;
 
+  /**
+   * Begins an object, which must not be there yet, with the first `sizeBytes` bytes of another; with fewer, or not at all,
+   * where that has no more. Its bytes must not change below that meanwhile. @throws BlobStoreFullError
+   */
+  copy(from: ObjectId, to: ObjectId, sizeBytes: number): Promise<void>;
+
   /** The object's size in bytes, undefined where there is none. */
   size(oid: ObjectId): Promise<number | undefined>;
 

@@ -66,12 +66,12 @@ type Send = (path: string, init: RequestInit) => Promise<Response>;
  */
 export async function openAdmin(config: Config, policies?: PoliciesDocument): Promise<AdminClient> {
   const directory = resolve(config.data);
-  if (!existsSync(join(directory, 'wherry.db'))) {
+  if (config.metadata.kind === 'sqlite' && !existsSync(join(directory, 'wherry.db'))) {
     throw new StartupError(`there is no registry in ${directory}: name its data directory with --data`);
   }
   let stores: Stores;
   try {
-    stores = await openStores(directory, await quietLog());
+    stores = await openStores(config, await quietLog());
   } catch (error) {
     if (!(error instanceof DirectoryInUseError)) throw error;
     return overHttp(directory);

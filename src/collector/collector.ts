@@ -9,7 +9,7 @@ import { ClockGuard } from './clock-guard.ts';
 import { forgetOldEvents } from './old-events.ts';
 import { DaysOfPulls, forgetOldHistory } from './old-history.ts';
 import type { Pace } from './pace.ts';
-import { dueNow, nextDueAt, postpone, putAway, type Task } from './queue.ts';
+import { claimDue, dueNow, nextDueAt, postpone, putAway, type Task } from './queue.ts';
 import type { Collected, ReviewOutcome } from './review.ts';
 import type { ReviewTime } from './hold.ts';
 import { reviewLink } from './review-link.ts';
@@ -28,6 +28,8 @@ const noticeMs = 200;
 const eventsLookMs = 600_000;
 /** How often it is looked for old history where nothing else is to be done, in ms. */
 const historyLookMs = 86_400_000;
+/** How soon, and how late at most, a queue is looked at again that other processes use too, in ms. */
+const sharedLookMs = { least: 500, most: 5000 };
 /** The longest time that a timer waits, in ms. */
 const longestTimerMs = 2 ** 31 - 1;
 
@@ -191,6 +193,7 @@ export class Collector {
   /** Up to `limit` tasks that are due and not being worked on. */
   async #dueNow(limit: number): Promise<readonly Task[]> {
     const { clock, metadata } = this.#registry;
+    if (metadata.isShared) return await metadata.writeUnsynced(() => claimDue(clock.now(), limit));
     // What is being removed is due as well, until it is gone.
     const due = await metadata.read(() => dueNow(clock.now(), limit + this.#removals.size));
     return due.filter(({ key1 }) => !this.#removals.has(key1)).slice(0, limit);
@@ -264,8 +267,10 @@ export class Collector {
     // Pulls are remembered also where nothing is ever due.
     const lookMs = keepsHistory(this.#registry.windows) ? historyLookMs : Infinity;
     const dueAt = (await metadata.read(nextDueAt)) ?? clock.now() + lookMs;
-    if (dueAt !== Infinity)
-      this.#sleep(Math.max(Math.min(dueAt - clock.now(), lookMs), this.#clockGuard.distrustedMs, 1));
+    // What others have put into a queue that is shared, or have not come to the end of, is not told here.
+    const { least, most } = metadata.isShared ? sharedLookMs : { least: 1, most: lookMs };
+    if (dueAt !== Infinity || metadata.isShared)
+      this.#sleep(Math.max(Math.min(dueAt - clock.now(), lookMs, most), this.#clockGuard.distrustedMs, least));
   }
 
   #sleep(ms: number): void {

@@ -1,6 +1,6 @@
 import { change, first, type Operation } from '../metadata/operation.ts';
 import { anyLinkOf } from '../metadata/queries/holds.ts';
-import { condemnObject, killObject, objectState } from '../metadata/queries/objects.ts';
+import { condemnObject, dropAbandonedObject, killObject, objectState } from '../metadata/queries/objects.ts';
 import { collectorActor } from '../registry/actor.ts';
 import { recordEvent } from '../registry/events.ts';
 import { isBeingPurged } from '../registry/purged.ts';
@@ -19,8 +19,9 @@ export function* reviewObject(oid: string, { now, windows }: ReviewTime): Operat
   if (object === undefined) return done;
   switch (object.state) {
     case 'pending':
-      // Its upload's own review sees to it.
-      return done;
+      // Its upload's own review sees to it, unless there is none.
+      if ((yield* change(dropAbandonedObject, { oid })) === 0) return done;
+      return { ...reviewAgainAt(now), reclaim: { oid, sizeBytes: object.size_bytes } };
     case 'live': {
       const { digest } = object;
       if (digest === null || (yield* first(anyLinkOf, { digest })) !== undefined) return done;

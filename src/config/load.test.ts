@@ -43,6 +43,7 @@ function fileWith(name: string, value: string): string {
 /** For each setting, a value that is not its default. */
 const otherValues: Readonly<Record<string, string>> = {
   data: '/srv/wherry',
+  metadata: 'postgres://wherry@127.0.0.1/registry',
   listen: '[::1]:0',
   'auth.htpasswd': '/etc/wherry/htpasswd',
   'auth.anonymous': 'pull',
@@ -111,6 +112,7 @@ test('without any source every setting has its default', async () => {
     immutable: undefined,
     config: {
       data: './data',
+      metadata: { kind: 'sqlite' },
       listen: { host: '127.0.0.1', port: 5000 },
       auth: {
         htpasswd: undefined,

@@ -1,4 +1,5 @@
 import type { ListenAddress } from './listen-address.ts';
+import type { MetadataPlace } from './setting-types.ts';
 import { settings } from './settings.ts';
 import type { Setting } from './settings.ts';
 import { lowBelow, type StorageBound } from './storage-bound.ts';
@@ -7,6 +8,7 @@ import { lowBelow, type StorageBound } from './storage-bound.ts';
 export interface Config {
   /** The data directory as it was given: a relative path is relative to the working directory. */
   readonly data: string;
+  readonly metadata: MetadataPlace;
   readonly listen: ListenAddress;
   readonly auth: {
     /** The password file as it was given; undefined where there is none. */
@@ -110,6 +112,7 @@ export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
   const high = valueOf(settings.storageHigh);
   return {
     data: valueOf(settings.data),
+    metadata: valueOf(settings.metadata),
     listen: valueOf(settings.listen),
     auth: {
       htpasswd: valueOf(settings.authHtpasswd),

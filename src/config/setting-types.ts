@@ -29,6 +29,21 @@ export const directory: SettingType<string> = {
   schema: text.min(1, { error: 'this is empty' }),
 };
 
+/** Where the metadata lies: SQLite in the data directory, or a PostgreSQL database by its URL. */
+export type MetadataPlace = { readonly kind: 'sqlite' } | { readonly kind: 'postgres'; readonly url: string };
+
+export const metadataPlace: SettingType<MetadataPlace> = {
+  placeholder: 'place',
+  accepts: 'sqlite, or the address of a PostgreSQL database: postgres://user:password@host:5432/database',
+  isList: false,
+  schema: text.transform((value, context) => {
+    if (value === 'sqlite') return { kind: 'sqlite' as const };
+    if (/^postgres(?:ql)?:\/\//.test(value) && URL.canParse(value)) return { kind: 'postgres' as const, url: value };
+    context.addIssue({ code: 'custom', message: 'this is neither' });
+    return z.NEVER;
+  }),
+};
+
 /** What a schema takes, or `none`, which gives undefined; with the schema's own words for what is neither. */
 function orNone<T>(schema: z.ZodType<T>): z.ZodType<T | undefined> {
   return text.transform((value, context) => {

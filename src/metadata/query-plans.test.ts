@@ -93,6 +93,10 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'a batch of the queue, in the order of its index: as many rows as were asked for',
     steps: ['SEARCH task USING INDEX task_due (due_at<?)'],
   },
+  'tasks.claimTasks': {
+    reason: 'a batch of the queue, in the order of its index: as many rows as were asked for',
+    steps: ['SEARCH due USING INDEX task_due (due_at<?)'],
+  },
   'tasks.nextTask': {
     reason: 'the first row of the queue, in the order of its index',
     steps: ['SCAN task USING COVERING INDEX task_due'],

@@ -81,6 +81,8 @@ export interface UploadTable {
   result_digest: Digest | null;
   /** Whose sessions it counts among; NULL for one that is not counted. */
   client: string | null;
+  /** The process whose writers its bytes are from; NULL where it has none yet. */
+  writer: string | null;
 }
 
 /** A blob is visible in a repository. */
@@ -409,6 +411,8 @@ export interface PushHistoryTable {
 /** How many objects of each state there are, and their bytes: kept by triggers on `object` and `upload`. */
 export interface StoredTable {
   state: ObjectState;
+  /** The counters of a state are the sums of its rows. */
+  shard: Generated<number>;
   objects: number;
   /** Of pending objects: how far their uploads have come. */
   bytes: number;

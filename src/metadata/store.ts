@@ -43,6 +43,9 @@ export interface MetadataStore {
    */
   forgetOldPages(): Promise<boolean>;
 
+  /** Whether other processes may write to the same database. */
+  readonly isShared: boolean;
+
   /**
    * Grows with every transaction: while it stays the same, what was read before is what a read would give now. Undefined
    * where other processes write to the same database.

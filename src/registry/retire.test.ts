@@ -34,7 +34,7 @@ beforeEach(async () => {
   const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
   if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
   const log = await createLog({ level: 'error', format: 'json', stream: { write: () => undefined } });
-  stores = await openStores(directory, log, { clock });
+  stores = await openStores({ data: directory, metadata: { kind: 'sqlite' } }, log, { clock });
   registry = registryOf({
     stores,
     config: loaded.config,
@@ -117,6 +117,7 @@ function justBeforeTheTransaction(happen: () => void): void {
       writeUnsynced: (operation, options) => metadata.writeUnsynced(operation, options),
       durable: () => metadata.durable(),
       forgetOldPages: () => metadata.forgetOldPages(),
+      isShared: metadata.isShared,
       commits: undefined,
       watch: (committed) => metadata.watch(committed),
       isReady: () => metadata.isReady(),

@@ -1,5 +1,5 @@
 import { all, change, type Operation } from '../metadata/operation.ts';
-import { correctStored, openUploadsAfter, storedByState } from '../metadata/queries/stored.ts';
+import { deleteStored, insertStored, openUploadsAfter, storedByState } from '../metadata/queries/stored.ts';
 import { objectsAfter } from '../metadata/queries/usage.ts';
 import type { ObjectState } from '../metadata/schema.ts';
 import type { Registry } from './registry.ts';
@@ -77,5 +77,6 @@ function* recount(): Operation<void> {
     after = rows.at(-1)?.oid ?? undefined;
   }
   const states = ['pending', 'live', 'condemned', 'dead'] as const;
-  for (const state of states) yield* change(correctStored, { state, ...counts[state] });
+  yield* change(deleteStored, {});
+  for (const state of states) yield* change(insertStored, { state, shard: 0, ...counts[state] });
 }

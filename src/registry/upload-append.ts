@@ -13,6 +13,7 @@ import type { RepositoryName } from '../oci/names.ts';
 import type { Registry } from './registry.ts';
 import type { Incoming } from './room.ts';
 import type { WriterTurn } from './upload-sessions.ts';
+import { takeOverUpload } from './upload-takeover.ts';
 
 /** How often a slow writer tells that it is alive, at most, in ms (R27). */
 const heartbeatMs = 30_000;
@@ -125,6 +126,7 @@ export async function append(registry: Registry, request: AppendRequest, turn: W
 }
 
 async function claimAndAppend(registry: Registry, request: AppendRequest, turn: WriterTurn): Promise<AppendOutcome> {
+  await takeOverUpload(registry, request.id, request.repo);
   const claimed = await claim(registry, request);
   if (claimed.outcome !== 'claimable') return claimed;
   const { oid, epoch, offsetBytes } = claimed;
@@ -199,7 +201,7 @@ async function claim(registry: Registry, request: AppendRequest): Promise<Claim>
     const session = yield* claimable(request);
     if (session.outcome !== 'claimable') return session;
     const epoch = session.epoch + 1;
-    yield* change(beginUploadEpoch, { id: request.id, epoch, now });
+    yield* change(beginUploadEpoch, { id: request.id, epoch, writer: registry.sessions.writer, now });
     return { ...session, epoch };
   });
 }

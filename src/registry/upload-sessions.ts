@@ -52,6 +52,8 @@ export interface HeldUpload {
  * so far, which spares reading them again. Both may be forgotten at any time.
  */
 export class UploadSessions {
+  /** Stands for the writers of this process, among those of others. */
+  readonly writer = crypto.randomUUID();
   readonly #turns = new Map<string, WriterTurn>();
   readonly #hashes = new Map<string, RunningHash>();
 

@@ -54,6 +54,7 @@ export function callsThatReach(reach: (point: FailurePoint) => void): Syncs {
     close: (descriptor) => during('close', () => directoryCalls.close(descriptor)),
     cutOff: (descriptor, sizeBytes) => during('cutOff', () => directoryCalls.cutOff(descriptor, sizeBytes)),
     truncate: (path, sizeBytes) => later('truncate', () => directoryCalls.truncate(path, sizeBytes)),
+    copy: (from, to) => later('copy', () => directoryCalls.copy(from, to)),
     write: (sink, chunk) => either('write', () => directoryCalls.write(sink, chunk)),
     flush: (sink) => either('flush', () => directoryCalls.flush(sink)),
     end: (sink) => either('end', () => directoryCalls.end(sink)),

@@ -183,6 +183,9 @@ class UnwritableStore implements MetadataStore {
   async forgetOldPages(): Promise<boolean> {
     return await this.#real.forgetOldPages();
   }
+  get isShared(): boolean {
+    return this.#real.isShared;
+  }
   get commits(): number | undefined {
     return this.#real.commits;
   }

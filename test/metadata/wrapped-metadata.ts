@@ -33,6 +33,10 @@ export abstract class WrappedMetadata implements MetadataStore {
     return await this.#inner.forgetOldPages();
   }
 
+  get isShared(): boolean {
+    return this.#inner.isShared;
+  }
+
   get commits(): number | undefined {
     return this.#inner.commits;
   }

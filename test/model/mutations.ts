@@ -111,6 +111,9 @@ class DeafStore implements MetadataStore {
     return await this.#store.forgetOldPages();
   }
 
+  get isShared(): boolean {
+    return this.#store.isShared;
+  }
   get commits(): number | undefined {
     return this.#store.commits;
   }

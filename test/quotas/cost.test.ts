@@ -56,6 +56,9 @@ class CountingStore implements MetadataStore {
     return await this.#store.forgetOldPages();
   }
 
+  get isShared(): boolean {
+    return this.#store.isShared;
+  }
   get commits(): number | undefined {
     return this.#store.commits;
   }

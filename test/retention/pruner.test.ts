@@ -50,7 +50,7 @@ async function makePruner(policy: Omit<PolicyDefinition, 'repositories'>): Promi
   const parsed = parsePolicySet([{ repositories: '**', ...policy }]);
   if (!loaded.ok || !parsed.ok) throw new Error('both are right');
   const log = await createLog({ level: 'error', format: 'json', stream: { write: (line) => void logged.push(line) } });
-  stores = await openStores(directory, log, { clock });
+  stores = await openStores({ data: directory, metadata: { kind: 'sqlite' } }, log, { clock });
   const scope = new PolicyScope(parsed.set.policies, 1000);
   const traffic = { pulled: () => undefined, pushed: () => undefined };
   const made = registryOf({ stores, config: loaded.config, clock, log, traffic, retention: scope });
@@ -69,6 +69,7 @@ async function makePruner(policy: Omit<PolicyDefinition, 'repositories'>): Promi
       writeUnsynced: (operation, options) => metadata.writeUnsynced(operation, options),
       durable: () => metadata.durable(),
       forgetOldPages: () => metadata.forgetOldPages(),
+      isShared: metadata.isShared,
       commits: undefined,
       watch: (committed) => metadata.watch(committed),
       isReady: () => metadata.isReady(),

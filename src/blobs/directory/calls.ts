@@ -11,7 +11,7 @@ import {
   type Stats,
   write,
 } from 'node:fs';
-import { access, open, readdir, readFile, stat, statfs, truncate, unlink } from 'node:fs/promises';
+import { access, copyFile, open, readdir, readFile, stat, statfs, truncate, unlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 const writeAt = promisify(write);
@@ -33,6 +33,8 @@ export interface DirectoryCalls {
   cutOff(descriptor: number, sizeBytes: number): void;
   /** The same for a file that is not open. */
   truncate(path: string, sizeBytes: number): Promise<void>;
+  /** Copies a file to where there is none, sharing the blocks where the file system can. */
+  copy(from: string, to: string): Promise<void>;
   write(sink: Bun.FileSink, chunk: Uint8Array): number | Promise<number>;
   flush(sink: Bun.FileSink): number | Promise<number>;
   /** Writes what is left and closes. */
@@ -58,6 +60,7 @@ export const directoryCalls: DirectoryCalls = {
   close: closeSync,
   cutOff: ftruncateSync,
   truncate,
+  copy: async (from, to) => await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE),
   write: (sink, chunk) => sink.write(chunk),
   flush: (sink) => sink.flush(),
   end: (sink) => sink.end(),

@@ -80,6 +80,15 @@ export class DirectoryBlobStore implements BlobStore {
     }
   }
 
+  async copy(from: ObjectId, to: ObjectId, sizeBytes: number): Promise<void> {
+    try {
+      await this.#calls.copy(this.#path(from), this.#path(to));
+    } catch (error) {
+      if (!isMissing(error)) throw translated(error);
+    }
+    await this.truncate(to, sizeBytes);
+  }
+
   async size(oid: ObjectId): Promise<number | undefined> {
     return (await statIfThere(this.#path(oid)))?.size;
   }

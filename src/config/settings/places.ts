@@ -1,4 +1,4 @@
-import { directory, listenAddress } from '../setting-types.ts';
+import { directory, listenAddress, metadataPlace } from '../setting-types.ts';
 import { setting } from './setting.ts';
 
 export const placesSettings = {
@@ -8,7 +8,16 @@ export const placesSettings = {
     default: './data',
     description:
       'The directory that holds everything: the database and the blobs. It is made when it does not exist. A relative ' +
-      'path is relative to the working directory, wherever the setting stands. One process at a time can use it.',
+      'path is relative to the working directory, wherever the setting stands. With SQLite, one process at a time can use it.',
+  }),
+  metadata: setting({
+    name: 'metadata',
+    type: metadataPlace,
+    default: 'sqlite',
+    description:
+      'Where the metadata lies. With sqlite, in the data directory; with the address of a PostgreSQL database (15 or ' +
+      'later), such as postgres://wherry:secret@db.example:5432/wherry, many processes can serve one registry; ' +
+      '[postgresql.md](postgresql.md) says more.',
   }),
   listen: setting({
     name: 'listen',

@@ -8,41 +8,41 @@ import type { Migration } from './migration.ts';
 export const registryTables: Migration = {
   number: 1,
   name: 'registry',
-  statements: ({ bytes, integer, clustered }) => [
+  statements: ({ bytes, integer, clustered, text }) => [
     `create table repository (
-      name text not null primary key,
+      name ${text} not null primary key,
       created_at ${integer} not null
     ) ${clustered}`,
 
     `create table object (
-      oid text not null primary key,
-      digest text,
+      oid ${text} not null primary key,
+      digest ${text},
       size_bytes ${integer} not null default 0 check (size_bytes >= 0),
-      state text not null check (state in ('pending', 'live', 'condemned', 'dead')),
+      state ${text} not null check (state in ('pending', 'live', 'condemned', 'dead')),
       due_at ${integer},
-      live_digest text generated always as (case when state = 'live' then digest end) stored unique,
+      live_digest ${text} generated always as (case when state = 'live' then digest end) stored unique,
       check (state not in ('live', 'condemned') or digest is not null)
     ) ${clustered}`,
 
     `create table upload (
-      id text not null primary key,
-      repo text not null,
-      oid text unique references object (oid),
-      state text not null check (state in ('open', 'done')),
-      algorithm text not null,
+      id ${text} not null primary key,
+      repo ${text} not null,
+      oid ${text} unique references object (oid),
+      state ${text} not null check (state in ('open', 'done')),
+      algorithm ${text} not null,
       offset_bytes ${integer} not null default 0 check (offset_bytes >= 0),
       epoch ${integer} not null default 0,
       opened_at ${integer} not null,
       touched_at ${integer} not null,
-      result_digest text,
+      result_digest ${text},
       check ((state = 'open') = (oid is not null)),
       check ((state = 'done') = (result_digest is not null))
     ) ${clustered}`,
     `create index upload_open on upload (repo, opened_at) where state = 'open'`,
 
     `create table link (
-      repo text not null references repository (name),
-      digest text not null references object (live_digest) deferrable initially deferred,
+      repo ${text} not null references repository (name),
+      digest ${text} not null references object (live_digest) deferrable initially deferred,
       lease_until ${integer} not null,
       created_at ${integer} not null,
       deleted_at ${integer},
@@ -51,21 +51,21 @@ export const registryTables: Migration = {
     `create index link_digest on link (digest)`,
 
     `create table manifest (
-      repo text not null references repository (name),
-      digest text not null,
-      media_type text not null,
-      kind text not null check (kind in ('image', 'index')),
-      artifact_type text,
-      annotations text,
-      subject text,
-      state text not null check (state in ('live', 'trashed')),
+      repo ${text} not null references repository (name),
+      digest ${text} not null,
+      media_type ${text} not null,
+      kind ${text} not null check (kind in ('image', 'index')),
+      artifact_type ${text},
+      annotations ${text},
+      subject ${text},
+      state ${text} not null check (state in ('live', 'trashed')),
       trash_until ${integer},
       lease_until ${integer} not null,
       pushed_at ${integer} not null,
       tagged_at ${integer},
       last_pulled_at ${integer},
       size_bytes ${integer} not null check (size_bytes >= 0),
-      live_digest text generated always as (case when state = 'live' then digest end) stored,
+      live_digest ${text} generated always as (case when state = 'live' then digest end) stored,
       bytes ${bytes} not null,
       primary key (repo, digest),
       unique (repo, live_digest),
@@ -75,11 +75,11 @@ export const registryTables: Migration = {
     `create index manifest_subject on manifest (repo, subject, digest) where subject is not null`,
 
     `create table manifest_blob (
-      repo text not null,
-      manifest text not null,
-      digest text not null,
+      repo ${text} not null,
+      manifest ${text} not null,
+      digest ${text} not null,
       size_bytes ${integer} not null,
-      link_digest text check (link_digest = digest),
+      link_digest ${text} check (link_digest = digest),
       primary key (repo, manifest, digest),
       foreign key (repo, manifest) references manifest (repo, digest),
       foreign key (repo, link_digest) references link (repo, digest)
@@ -88,10 +88,10 @@ export const registryTables: Migration = {
     `create index manifest_blob_digest on manifest_blob (digest)`,
 
     `create table manifest_child (
-      repo text not null,
-      parent text not null,
-      child text not null,
-      present_child text check (present_child = child),
+      repo ${text} not null,
+      parent ${text} not null,
+      child ${text} not null,
+      present_child ${text} check (present_child = child),
       primary key (repo, parent, child),
       foreign key (repo, parent) references manifest (repo, digest),
       foreign key (repo, present_child) references manifest (repo, digest)
@@ -100,9 +100,9 @@ export const registryTables: Migration = {
     `create index manifest_child_present on manifest_child (repo, present_child)`,
 
     `create table tag (
-      repo text not null,
-      name text not null,
-      manifest text not null,
+      repo ${text} not null,
+      name ${text} not null,
+      manifest ${text} not null,
       moved_at ${integer} not null,
       pushed_at ${integer} not null,
       touched_at ${integer} not null,
@@ -113,9 +113,9 @@ export const registryTables: Migration = {
     `create index tag_manifest on tag (repo, manifest)`,
 
     `create table tag_trash (
-      repo text not null,
-      name text not null,
-      manifest text not null,
+      repo ${text} not null,
+      name ${text} not null,
+      manifest ${text} not null,
       trashed_at ${integer} not null,
       purge_after ${integer} not null,
       primary key (repo, name, manifest),
@@ -124,15 +124,15 @@ export const registryTables: Migration = {
     `create index tag_trash_manifest on tag_trash (repo, manifest)`,
 
     `create table blocked (
-      digest text not null primary key,
+      digest ${text} not null primary key,
       blocked_at ${integer} not null,
-      reason text not null
+      reason ${text} not null
     ) ${clustered}`,
 
     `create table task (
-      kind text not null check (kind in ('manifest', 'link', 'object', 'upload')),
-      key1 text not null,
-      key2 text not null default '',
+      kind ${text} not null check (kind in ('manifest', 'link', 'object', 'upload')),
+      key1 ${text} not null,
+      key2 ${text} not null default '',
       due_at ${integer} not null,
       version ${integer} not null default 0,
       attempts ${integer} not null default 0,

@@ -7,18 +7,18 @@ import type { Migration } from './migration.ts';
 export const fewerPages: Migration = {
   number: 2,
   name: 'fewer pages',
-  statements: ({ integer, clustered }) => [
+  statements: ({ integer, clustered, text }) => [
     `create table upload_next (
-      id text not null primary key,
-      repo text not null,
-      oid text references object (oid),
-      state text not null check (state in ('open', 'done')),
-      algorithm text not null,
+      id ${text} not null primary key,
+      repo ${text} not null,
+      oid ${text} references object (oid),
+      state ${text} not null check (state in ('open', 'done')),
+      algorithm ${text} not null,
       offset_bytes ${integer} not null default 0 check (offset_bytes >= 0),
       epoch ${integer} not null default 0,
       opened_at ${integer} not null,
       touched_at ${integer} not null,
-      result_digest text,
+      result_digest ${text},
       check ((state = 'open') = (oid is not null)),
       check ((state = 'done') = (result_digest is not null))
     ) ${clustered}`,

@@ -8,7 +8,7 @@ import type { Migration } from './migration.ts';
 export const collectorTables: Migration = {
   number: 3,
   name: 'collector',
-  statements: ({ integer, clustered, identity }) => [
+  statements: ({ integer, clustered, identity, text }) => [
     // An index or subject that held the manifest is gone: it does not stay as one that never was held.
     `alter table manifest add column released_at ${integer}`,
     `drop index tag_trash_manifest`,
@@ -16,11 +16,11 @@ export const collectorTables: Migration = {
     `create index upload_open on upload (repo, opened_at) where oid is not null`,
 
     `create table pin (
-      repo text not null,
-      kind text not null check (kind in ('repository', 'tag', 'manifest')),
-      name text not null,
-      reason text not null,
-      pinned_by text not null,
+      repo ${text} not null,
+      kind ${text} not null check (kind in ('repository', 'tag', 'manifest')),
+      name ${text} not null,
+      reason ${text} not null,
+      pinned_by ${text} not null,
       pinned_at ${integer} not null,
       primary key (repo, kind, name),
       check ((kind = 'repository') = (name = ''))
@@ -29,12 +29,12 @@ export const collectorTables: Migration = {
     `create table event (
       id ${identity},
       at ${integer} not null,
-      kind text not null,
-      repo text not null,
-      digest text,
-      tag text,
-      actor text not null,
-      reason text,
+      kind ${text} not null,
+      repo ${text} not null,
+      digest ${text},
+      tag ${text},
+      actor ${text} not null,
+      reason ${text},
       bytes ${integer}
     )`,
     `create index event_digest on event (digest, id) where digest is not null`,

@@ -7,16 +7,16 @@ import type { Migration } from './migration.ts';
 export const administration: Migration = {
   number: 4,
   name: 'administration',
-  statements: ({ integer, clustered, identity }) => [
+  statements: ({ integer, clustered, identity, text }) => [
     `create table event_next (
       id ${identity},
       at ${integer} not null,
-      kind text not null,
-      repo text,
-      digest text,
-      tag text,
-      actor text not null,
-      reason text,
+      kind ${text} not null,
+      repo ${text},
+      digest ${text},
+      tag ${text},
+      actor ${text} not null,
+      reason ${text},
       bytes ${integer}
     )`,
     `insert into event_next (id, at, kind, repo, digest, tag, actor, reason, bytes)
@@ -31,9 +31,9 @@ export const administration: Migration = {
     `create index manifest_trashed on manifest (repo, digest) where trash_until is not null`,
 
     `create table collector_pause (
-      name text not null primary key check (name = 'collector'),
-      reason text not null,
-      paused_by text not null,
+      name ${text} not null primary key check (name = 'collector'),
+      reason ${text} not null,
+      paused_by ${text} not null,
       paused_at ${integer} not null
     ) ${clustered}`,
   ],

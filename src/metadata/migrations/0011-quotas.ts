@@ -7,20 +7,20 @@ import type { Migration } from './migration.ts';
 export const quotas: Migration = {
   number: 11,
   name: 'quotas',
-  statements: ({ integer, clustered, identity }) => [
+  statements: ({ integer, clustered, identity, text }) => [
     `create table quota (
       number ${identity},
       position ${integer} unique,
-      repositories_hash text not null,
-      settings text not null,
-      phase text not null check (phase in ('links', 'tags', 'complete', 'stale')),
-      cursor_repo text not null default '',
-      cursor_item text not null default '',
+      repositories_hash ${text} not null,
+      settings ${text} not null,
+      phase ${text} not null check (phase in ('links', 'tags', 'complete', 'stale')),
+      cursor_repo ${text} not null default '',
+      cursor_item ${text} not null default '',
       check ((phase = 'stale') = (position is null))
     )`,
     `create table quota_usage (
       quota ${integer} not null,
-      repo text not null,
+      repo ${text} not null,
       bytes ${integer} not null,
       tags ${integer} not null,
       refused_bytes ${integer},
@@ -29,8 +29,8 @@ export const quotas: Migration = {
     ) ${clustered}`,
     `create table quota_blob (
       quota ${integer} not null,
-      repo text not null,
-      digest text not null,
+      repo ${text} not null,
+      digest ${text} not null,
       size_bytes ${integer} not null,
       links ${integer} not null,
       primary key (quota, repo, digest)

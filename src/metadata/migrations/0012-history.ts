@@ -7,12 +7,12 @@ import type { Migration } from './migration.ts';
 export const history: Migration = {
   number: 12,
   name: 'history',
-  statements: ({ integer, clustered, identity }) => [
+  statements: ({ integer, clustered, identity, text }) => [
     `create table pull_history (
       day ${integer} not null,
-      repo text not null,
-      digest text not null,
-      tag text not null,
+      repo ${text} not null,
+      digest ${text} not null,
+      tag ${text} not null,
       pulls ${integer} not null check (pulls > 0),
       last_at ${integer} not null,
       primary key (day, repo, digest, tag)
@@ -21,14 +21,14 @@ export const history: Migration = {
     `create table push_history (
       id ${identity},
       at ${integer} not null,
-      repo text not null,
-      tag text not null,
-      what text not null check (what in ('pushed', 'removed', 'collected')),
-      digest text not null,
-      was text,
+      repo ${text} not null,
+      tag ${text} not null,
+      what ${text} not null check (what in ('pushed', 'removed', 'collected')),
+      digest ${text} not null,
+      was ${text},
       was_pushed_at ${integer},
       was_tagged_at ${integer},
-      manifest text,
+      manifest ${text},
       check ((what = 'collected') = (manifest is not null))
     )`,
     `create index push_history_repository on push_history (repo, id)`,

@@ -11,7 +11,7 @@ export const storageBounds: Migration = {
   statements: (dialect) => [
     // The bytes of pending objects are those of their uploads, as far as these have come.
     `create table stored (
-      state text not null primary key check (state in ('pending', 'live', 'condemned', 'dead')),
+      state ${dialect.text} not null primary key check (state in ('pending', 'live', 'condemned', 'dead')),
       objects ${dialect.integer} not null,
       bytes ${dialect.integer} not null
     ) ${dialect.clustered}`,

@@ -7,21 +7,21 @@ import type { Migration } from './migration.ts';
 export const credentials: Migration = {
   number: 14,
   name: 'credentials',
-  statements: ({ integer, clustered }) => [
+  statements: ({ integer, clustered, text }) => [
     `create table robot (
-      name text not null primary key check (name <> ''),
-      secret_hash text not null,
-      description text not null,
+      name ${text} not null primary key check (name <> ''),
+      secret_hash ${text} not null,
+      description ${text} not null,
       created_at ${integer} not null,
-      created_by text not null,
+      created_by ${text} not null,
       expires_at ${integer},
       revoked_at ${integer},
       last_used_at ${integer}
     ) ${clustered}`,
 
     `create table signing_key (
-      kid text not null primary key,
-      private_key text not null,
+      kid ${text} not null primary key,
+      private_key ${text} not null,
       created_at ${integer} not null,
       retired_at ${integer}
     ) ${clustered}`,
@@ -29,13 +29,13 @@ export const credentials: Migration = {
     `create unique index signing_key_in_use on signing_key ((retired_at is null)) where retired_at is null`,
 
     `create table refresh_token (
-      token_hash text not null primary key,
-      kind text not null check (kind in ('user', 'robot')),
-      name text not null check (name <> ''),
-      identity text not null,
-      credential text not null,
-      service text not null,
-      client_id text not null,
+      token_hash ${text} not null primary key,
+      kind ${text} not null check (kind in ('user', 'robot')),
+      name ${text} not null check (name <> ''),
+      identity ${text} not null,
+      credential ${text} not null,
+      service ${text} not null,
+      client_id ${text} not null,
       created_at ${integer} not null,
       expires_at ${integer} not null,
       last_used_at ${integer} not null

@@ -8,12 +8,12 @@ import type { Migration } from './migration.ts';
 export const purgesToldInFull: Migration = {
   number: 17,
   name: 'purges told in full',
-  statements: ({ integer }) => [
+  statements: ({ integer, text }) => [
     `alter table purge add column responses_cut ${integer} not null default 0 check (responses_cut >= 0)`,
-    `alter table purge add column waits_for text`,
+    `alter table purge add column waits_for ${text}`,
 
-    `alter table purge_place add column shredded text check (shredded in ('overwritten', 'gone', 'not-overwritten'))`,
-    `alter table purge_place add column shredded_words text check ((shredded is null) = (shredded_words is null))`,
+    `alter table purge_place add column shredded ${text} check (shredded in ('overwritten', 'gone', 'not-overwritten'))`,
+    `alter table purge_place add column shredded_words ${text} check ((shredded is null) = (shredded_words is null))`,
 
     `create index upload_result on upload (result_digest) where result_digest is not null`,
 

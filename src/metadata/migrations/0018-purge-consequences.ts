@@ -4,15 +4,15 @@ import type { Migration } from './migration.ts';
 export const purgeConsequences: Migration = {
   number: 18,
   name: 'purge consequences',
-  statements: ({ integer, clustered }) => [
+  statements: ({ integer, clustered, text }) => [
     `create table purge_consequence (
       purge ${integer} not null references purge (id),
-      kind text not null check (kind in ('child', 'referrer', 'tag-about')),
-      repo text not null,
-      digest text not null,
-      tag text not null,
-      of_digest text not null,
-      held_by text,
+      kind ${text} not null check (kind in ('child', 'referrer', 'tag-about')),
+      repo ${text} not null,
+      digest ${text} not null,
+      tag ${text} not null,
+      of_digest ${text} not null,
+      held_by ${text},
       primary key (purge, kind, repo, digest, tag, of_digest),
       check ((kind = 'tag-about') = (tag <> ''))
     ) ${clustered}`,

@@ -4,8 +4,8 @@ import type { Migration } from './migration.ts';
 export const sessionsOfAClient: Migration = {
   number: 19,
   name: 'sessions of a client',
-  statements: () => [
-    `alter table upload add column client text`,
+  statements: ({ text }) => [
+    `alter table upload add column client ${text}`,
     `create index upload_client on upload (client) where client is not null and oid is not null`,
   ],
 };

@@ -17,6 +17,7 @@ import { purges } from './0016-purge.ts';
 import { purgesToldInFull } from './0017-purges-told-in-full.ts';
 import { purgeConsequences } from './0018-purge-consequences.ts';
 import { sessionsOfAClient } from './0019-sessions-of-a-client.ts';
+import { severalProcesses } from './0020-several-processes.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -40,4 +41,5 @@ export const migrations: readonly Migration[] = [
   purgesToldInFull,
   purgeConsequences,
   sessionsOfAClient,
+  severalProcesses,
 ];

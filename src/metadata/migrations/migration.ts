@@ -2,14 +2,23 @@
 export interface DefinitionDialect {
   /** The type of a byte string. */
   readonly bytes: string;
+  /** The type of a text, whose order is that of its bytes. */
+  readonly text: string;
   /** The type of a 64-bit integer. */
   readonly integer: string;
   /** The definition of a primary key that the database numbers, ascending. */
   readonly identity: string;
   /** Closes a `create table` whose rows are best kept in the order of their primary key. */
   readonly clustered: string;
+  /**
+   * A number below 64 that a transaction has for itself as far as possible: where each counts in a row of its own, none
+   * waits for another.
+   */
+  readonly counterShard: string;
   /** The definition of a trigger. */
   trigger(definition: TriggerDefinition): readonly string[];
+  /** Takes a trigger away. */
+  dropTrigger(trigger: Pick<TriggerDefinition, 'name' | 'table'>): readonly string[];
 }
 
 /** What the database does itself, in the same transaction, for each row that a statement touches. */

@@ -5,7 +5,9 @@ import type { Dialect } from '../dialect.ts';
 export const postgresDialect: Dialect = {
   name: 'postgres',
   isOneOf: (column, list) => sql`${column} = any(${list}::text[])`,
-  rowsOf: (list) => sql`(select unnest(${list}::text[]) as value)`,
+  // Ordered and compared as the columns are.
+  rowsOf: (list) => sql`(select listed collate "C" as value from unnest(${list}::text[]) as listed)`,
+  skippingLocked: (rows) => rows.forUpdate().skipLocked(),
   greatest: (a, b) => sql`greatest(${a}, ${b})`,
   least: (a, b) => sql`least(${a}, ${b})`,
 };

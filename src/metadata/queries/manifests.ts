@@ -206,7 +206,12 @@ export const referrersOf = query<{
     .where('subject', '=', p('subject'))
     .where(({ eb, ref }) => eb(ref('digest').$castTo<string>(), '>', p('last')))
     .where('state', '=', 'live')
-    .where(({ or, eb }) => or([eb(p('artifactType'), 'is', null), eb('artifact_type', '=', p('artifactType'))]))
+    .where(({ or, eb }) =>
+      or([
+        eb(eb.cast<string | null>(p('artifactType'), 'text'), 'is', null),
+        eb('artifact_type', '=', p('artifactType')),
+      ]),
+    )
     .orderBy('digest')
     .limit(p('limit')),
 );

@@ -27,15 +27,15 @@ export const placeObjects = query<{ purge: number; digest: Digest }>()(({ db, p 
     .columns(columns)
     .expression(({ selectFrom }) => {
       const found = selectFrom('object').select(({ ref }) => [
-        sql<number>`${p('purge')}`.as('purge'),
+        sql<number>`cast(${p('purge')} as bigint)`.as('purge'),
         sql<PurgePlaceKind>`${'object'}`.as('kind'),
         sql<''>`${''}`.as('repo'),
-        p('digest').as('digest'),
+        sql<Digest>`cast(${p('digest')} as text)`.as('digest'),
         ref('oid').as('name'),
         sql<null>`null`.as('type'),
         ref('state').$castTo<ObjectState>().as('state'),
         ref('size_bytes').as('size_bytes'),
-        sql<null>`null`.as('last_pulled_at'),
+        sql<null>`cast(null as bigint)`.as('last_pulled_at'),
         sql<null>`null`.as('quarantined_repo'),
       ]);
       return found
@@ -52,7 +52,7 @@ export const placeLinks = query<{ purge: number; digest: Digest }>()(({ db, p })
     .expression(({ selectFrom }) =>
       selectFrom('link')
         .select(({ ref }) => [
-          sql<number>`${p('purge')}`.as('purge'),
+          sql<number>`cast(${p('purge')} as bigint)`.as('purge'),
           sql<PurgePlaceKind>`${'link'}`.as('kind'),
           ref('repo').as('repo'),
           ref('digest').as('digest'),
@@ -110,7 +110,7 @@ export const placeManifestsOfBlob = query<{ purge: number; digest: Digest }>()((
         .innerJoin('manifest', (join) =>
           join.onRef('manifest.repo', '=', 'edge.repo').onRef('manifest.digest', '=', 'edge.manifest'),
         )
-        .select(manifestPlace(sql<number>`${p('purge')}`));
+        .select(manifestPlace(sql<number>`cast(${p('purge')} as bigint)`));
       return needing
         .where('edge.link_digest', '=', p('digest'))
         .unionAll(needing.where('edge.digest', '=', p('digest')).where('edge.link_digest', 'is', null));
@@ -125,7 +125,7 @@ export const placeManifest = query<{ purge: number; repo: RepositoryName; digest
     .columns(columns)
     .expression(({ selectFrom }) =>
       selectFrom('manifest')
-        .select(manifestPlace(sql<number>`${p('purge')}`))
+        .select(manifestPlace(sql<number>`cast(${p('purge')} as bigint)`))
         .where('repo', '=', p('repo'))
         .where('digest', '=', p('digest')),
     )
@@ -142,7 +142,7 @@ export const placeIndexesLacking = query<{ purge: number; digest: Digest }>()(({
         .innerJoin('manifest', (join) =>
           join.onRef('manifest.repo', '=', 'edge.repo').onRef('manifest.digest', '=', 'edge.parent'),
         )
-        .select(manifestPlace(sql<number>`${p('purge')}`))
+        .select(manifestPlace(sql<number>`cast(${p('purge')} as bigint)`))
         .where('edge.child', '=', p('digest'))
         .where('edge.present_child', 'is', null),
     )
@@ -162,7 +162,7 @@ export const placeParents = query<{ purge: number }>()(({ db, p }) =>
         .innerJoin('manifest', (join) =>
           join.onRef('manifest.repo', '=', 'edge.repo').onRef('manifest.digest', '=', 'edge.parent'),
         )
-        .select(manifestPlace(sql<number>`${p('purge')}`))
+        .select(manifestPlace(sql<number>`cast(${p('purge')} as bigint)`))
         .where('place.purge', '=', p('purge'))
         .where('place.kind', '=', 'manifest'),
     )
@@ -227,7 +227,7 @@ export const placeTags = query<{ purge: number }>()(({ db, p }) =>
           join.onRef('tag.repo', '=', 'place.repo').onRef('tag.manifest', '=', 'place.digest'),
         )
         .select(({ ref }) => [
-          sql<number>`${p('purge')}`.as('purge'),
+          sql<number>`cast(${p('purge')} as bigint)`.as('purge'),
           sql<PurgePlaceKind>`${'tag'}`.as('kind'),
           ref('tag.repo').as('repo'),
           ref('tag.manifest').as('digest'),
@@ -254,7 +254,7 @@ export const placeTrashedTags = query<{ purge: number }>()(({ db, p }) =>
           join.onRef('tag_trash.manifest', '=', 'place.digest').onRef('tag_trash.repo', '=', 'place.repo'),
         )
         .select(({ ref }) => [
-          sql<number>`${p('purge')}`.as('purge'),
+          sql<number>`cast(${p('purge')} as bigint)`.as('purge'),
           sql<PurgePlaceKind>`${'trashed-tag'}`.as('kind'),
           ref('tag_trash.repo').as('repo'),
           ref('tag_trash.manifest').as('digest'),

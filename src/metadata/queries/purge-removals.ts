@@ -120,7 +120,7 @@ export const recordPlaceEvents = query<{
     .expression(({ selectFrom }) =>
       selectFrom('purge_place')
         .select(({ ref }) => [
-          sql<number>`${p('at')}`.as('at'),
+          sql<number>`cast(${p('at')} as bigint)`.as('at'),
           sql<EventKind>`${p('kind')}`.as('kind'),
           ref('repo').$castTo<RepositoryName>().as('repo'),
           ref('digest').$castTo<Digest>().as('digest'),
@@ -151,7 +151,7 @@ export const reviewLinksOfPurge = query<{ purge: number; now: number }>()(({ db,
           sql<'link'>`${'link'}`.as('kind'),
           ref('edge.repo').$castTo<string>().as('key1'),
           ref('edge.digest').$castTo<string>().as('key2'),
-          sql<number>`${p('now')}`.as('due_at'),
+          sql<number>`cast(${p('now')} as bigint)`.as('due_at'),
         ])
         .distinct()
         .where('place.purge', '=', p('purge'))

@@ -58,7 +58,12 @@ export const postponeRetentionReview = query<{
   db
     .updateTable('retention_review')
     .set(({ eb }) => ({
-      due_at: eb.case().when('version', '=', p('version')).then(p('dueAt')).else(p('changedDueAt')).end(),
+      due_at: eb
+        .case()
+        .when('version', '=', p('version'))
+        .then(eb.cast<number | null>(p('dueAt'), 'bigint'))
+        .else(eb.cast<number>(p('changedDueAt'), 'bigint'))
+        .end(),
       attempts: p('attempts'),
     }))
     .where('repo', '=', p('repo')),

@@ -3,15 +3,19 @@ import { query } from '../query.ts';
 
 /** A row for each state that an object can have. */
 export const storedByState = query<Record<never, never>>()(({ db }) =>
-  db.selectFrom('stored').select(['state', 'objects', 'bytes']).orderBy('state'),
+  db
+    .selectFrom('stored')
+    .select(({ fn }) => ['state', fn.sum<number>('objects').as('objects'), fn.sum<number>('bytes').as('bytes')])
+    .groupBy('state')
+    .orderBy('state'),
 );
 
+export const deleteStored = query<Record<never, never>>()(({ db }) => db.deleteFrom('stored'));
+
 /** What the triggers should have come to. */
-export const correctStored = query<{ state: ObjectState; objects: number; bytes: number }>()(({ db, p }) =>
-  db
-    .updateTable('stored')
-    .set({ objects: p('objects'), bytes: p('bytes') })
-    .where('state', '=', p('state')),
+export const insertStored = query<{ state: ObjectState; shard: number; objects: number; bytes: number }>()(
+  ({ db, p }) =>
+    db.insertInto('stored').values({ state: p('state'), shard: p('shard'), objects: p('objects'), bytes: p('bytes') }),
 );
 
 /** How far the uploads under way have come, after one of them, by their objects. */

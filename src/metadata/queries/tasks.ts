@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { TaskKind } from '../schema.ts';
 import { query } from '../query.ts';
 
@@ -25,6 +26,28 @@ export const dueTasks = query<{ now: number; limit: number }>()(({ db, p }) =>
     .where('due_at', '<=', p('now'))
     .orderBy('due_at')
     .limit(p('limit')),
+);
+
+/**
+ * Takes tasks that are due for itself until `until`, the longest due first; those that others have taken, or are about to,
+ * are left to them. The rows come in any order.
+ */
+export const claimTasks = query<{ now: number; until: number; limit: number }>()(({ db, p, dialect }) =>
+  db
+    .updateTable('task')
+    .set({ claimed_until: p('until') })
+    .where(
+      ({ refTuple, selectFrom }) =>
+        sql<boolean>`${refTuple('kind', 'key1', 'key2')} in ${dialect.skippingLocked(
+          selectFrom('task as due')
+            .select(['due.kind', 'due.key1', 'due.key2'])
+            .where('due.due_at', '<=', p('now'))
+            .where('due.claimed_until', '<=', p('now'))
+            .orderBy('due.due_at')
+            .limit(p('limit')),
+        )}`,
+    )
+    .returning(['kind', 'key1', 'key2', 'due_at', 'version', 'attempts']),
 );
 
 /** When the first task is due, in ms since 1970. */
@@ -65,12 +88,14 @@ export const postponeTask = query<{
   version: number;
   dueAt: number;
   attempts: number;
+  claimedUntil: number;
 }>()(({ db, p }) =>
   db
     .updateTable('task')
     .set(({ eb, ref }) => ({
       due_at: eb.case().when('version', '=', p('version')).then(p('dueAt')).else(ref('due_at')).end(),
       attempts: p('attempts'),
+      claimed_until: p('claimedUntil'),
     }))
     .where('kind', '=', p('kind'))
     .where('key1', '=', p('key1'))

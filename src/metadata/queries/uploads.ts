@@ -36,18 +36,28 @@ export const openUploadOfClient = query<{ client: string; others: number }>()(({
 export const findUpload = query<{ id: string; repo: RepositoryName }>()(({ db, p }) =>
   db
     .selectFrom('upload')
-    .select(['oid', 'state', 'algorithm', 'offset_bytes', 'epoch', 'result_digest'])
+    .select(['oid', 'state', 'algorithm', 'offset_bytes', 'epoch', 'result_digest', 'writer'])
     .where('id', '=', p('id'))
     .where('repo', '=', p('repo')),
 );
 
 /** A new writer takes the session over: every earlier one has lost it from here on (R31). */
-export const beginUploadEpoch = query<{ id: string; epoch: number; now: number }>()(({ db, p }) =>
+export const beginUploadEpoch = query<{ id: string; epoch: number; writer: string; now: number }>()(({ db, p }) =>
   db
     .updateTable('upload')
-    .set({ epoch: p('epoch'), touched_at: p('now') })
+    .set({ epoch: p('epoch'), writer: p('writer'), touched_at: p('now') })
     .where('id', '=', p('id'))
     .where('state', '=', 'open'),
+);
+
+/** What a session has so far lies in another object from here on, if it is as it was. */
+export const moveUpload = query<{ id: string; from: string; to: string; epoch: number; next: number }>()(({ db, p }) =>
+  db
+    .updateTable('upload')
+    .set({ oid: p('to'), epoch: p('next'), writer: null })
+    .where('id', '=', p('id'))
+    .where('oid', '=', p('from'))
+    .where('epoch', '=', p('epoch')),
 );
 
 /** Records how far a writer has come, if the session is still its own. */

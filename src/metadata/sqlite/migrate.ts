@@ -1,23 +1,23 @@
 import type { Database } from 'bun:sqlite';
 import { migrations } from '../migrations/all.ts';
 import type { DefinitionDialect, Migration } from '../migrations/migration.ts';
+import { NewerSchemaError } from '../migrations/newer-schema.ts';
 
 const definitionDialect: DefinitionDialect = {
   bytes: 'blob',
+  text: 'text',
   integer: 'integer',
   identity: 'integer primary key',
   clustered: 'strict, without rowid',
+  // One transaction at a time writes.
+  counterShard: '0',
   trigger({ name, after, table, when, statements }) {
     const condition = when === undefined ? '' : ` when ${when}`;
     const body = statements.map((statement) => `${statement};`).join(' ');
     return [`create trigger ${name} after ${after} on ${table}${condition} begin ${body} end`];
   },
+  dropTrigger: ({ name }) => [`drop trigger ${name}`],
 };
-
-/** A database made by a later version, whose tables this one does not know. */
-export class NewerSchemaError extends Error {
-  override readonly name = 'NewerSchemaError';
-}
 
 /**
  * Brings the schema up to date: every migration that has not run yet, each in its own transaction together with the
@@ -26,11 +26,7 @@ export class NewerSchemaError extends Error {
 export function migrate(database: Database, steps: readonly Migration[] = migrations): void {
   const current = database.query<{ user_version: number }, []>('pragma user_version').get()?.user_version ?? 0;
   const newest = steps.at(-1)?.number ?? 0;
-  if (current > newest) {
-    throw new NewerSchemaError(
-      `the database has schema ${current}, this version of wherry knows schemas up to ${newest}: start the newer version`,
-    );
-  }
+  if (current > newest) throw new NewerSchemaError(current, newest);
   for (const step of steps) {
     if (step.number <= current) continue;
     database.transaction(() => {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { digestOf } from '../../oci/digest.ts';
 import { parseRepositoryName, type RepositoryName } from '../../oci/names.ts';
 import { migrations } from '../migrations/all.ts';
+import { NewerSchemaError } from '../migrations/newer-schema.ts';
 import { all, change, first, type Operation, type Step } from '../operation.ts';
 import { upsertLink } from '../queries/links.ts';
 import { insertPendingObject, makeObjectLive } from '../queries/objects.ts';
@@ -14,7 +15,6 @@ import { findRepository, insertRepository } from '../queries/repositories.ts';
 import { deleteTask, upsertTask } from '../queries/tasks.ts';
 import { query } from '../query.ts';
 import { MetadataBrokenError, MetadataBusyError, MetadataFullError } from '../store.ts';
-import { NewerSchemaError } from './migrate.ts';
 import { SqliteMetadataStore } from './store.ts';
 
 const app = repositoryName('team/app');

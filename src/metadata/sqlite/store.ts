@@ -43,6 +43,7 @@ export interface SqliteParts {
  * only what is committed while operations share a transaction that is not.
  */
 export class SqliteMetadataStore implements MetadataStore {
+  readonly isShared = false;
   readonly #writer: Database;
   readonly #reader: Database;
   readonly #writing: SqliteConnection;

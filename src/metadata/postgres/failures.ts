@@ -1,0 +1,59 @@
+import { DatabaseError } from 'pg';
+import { MetadataBusyError, MetadataFullError } from '../store.ts';
+
+/**
+ * Two transactions met: the one that is undone may run again (serialization failure, deadlock). Where both have added
+ * the same row, or one has removed what the other refers to, PostgreSQL may find the constraint first.
+ */
+const meetings = new Set(['40001', '40P01', '23505', '23503', '23P01']);
+
+/** The server is stopping, starting, full of connections, a standby, or was too slow. */
+const passing = new Set(['57014', '57P01', '57P02', '57P03', '57P05', '53000', '53200', '53300', '25006', '55P03']);
+
+export function isMeeting(error: unknown): boolean {
+  return error instanceof DatabaseError && meetings.has(error.code ?? '');
+}
+
+/** Whether the connection is of no more use. */
+export function isConnectionLost(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (!(error instanceof DatabaseError)) return isNetworkError(error);
+  const code = error.code ?? '';
+  return code.startsWith('08') || code.startsWith('57P');
+}
+
+/** What the rest of the program understands. */
+export function translated(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  if (error instanceof DatabaseError) {
+    const code = error.code ?? '';
+    if (code === '53100') return new MetadataFullError('the disk of the database is full', { cause: error });
+    if (passing.has(code) || code.startsWith('08') || isMeeting(error)) {
+      return new MetadataBusyError(`the database cannot answer now: ${error.message}`, { cause: error });
+    }
+    return error;
+  }
+  if (isNetworkError(error)) {
+    return new MetadataBusyError(`the database cannot be reached: ${error.message}`, { cause: error });
+  }
+  return error;
+}
+
+/** What pg itself says of connections that were lost or not had in time, which have no codes. */
+const pgWords = [
+  'Connection terminated',
+  'Client has encountered a connection error',
+  'Client was closed',
+  'timeout exceeded when trying to connect',
+  'timeout expired',
+  'Query read timeout',
+  'Cannot use a pool after calling end',
+];
+
+function isNetworkError(error: Error): boolean {
+  if ('code' in error && typeof error.code === 'string' && 'syscall' in error) return true;
+  return (
+    pgWords.some((words) => error.message.startsWith(words)) ||
+    (error instanceof AggregateError && error.errors.some((each) => each instanceof Error && isNetworkError(each)))
+  );
+}

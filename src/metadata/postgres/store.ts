@@ -1,0 +1,196 @@
+import { Client, Pool, type PoolClient } from 'pg';
+import type { AsyncConnection, Operation } from '../operation.ts';
+import { MetadataBusyError, type MetadataStore } from '../store.ts';
+import { PostgresConnection } from './connection.ts';
+import { isConnectionLost, isMeeting, translated } from './failures.ts';
+import { migrate } from './migrate.ts';
+import { DatabaseUnusableError, oldestVersion, shownAddress } from './open-failure.ts';
+import { Turns } from './turns.ts';
+
+/**
+ * How often a transaction that met another is tried, how often of that beside others of this process, and how long it
+ * waits before it is, in ms: twice as long each time.
+ */
+const meetings = { tries: 20, together: 3, leastMs: 2, mostMs: 200 };
+/** How long the database may take to be reached, and to answer a statement, in ms. */
+const connectTimeoutMs = 5_000;
+const statementTimeoutMs = 30_000;
+
+export interface PostgresParts {
+  /** How many connections this process has at most. */
+  readonly connections?: number;
+  /** A connection that nobody was using was lost; others will be made. */
+  readonly onConnectionLost?: (error: unknown) => void;
+  /** A number from 0 to 1 by which those who met wait for different times. */
+  readonly random?: () => number;
+}
+
+/**
+ * The metadata store in a PostgreSQL database, which many processes may share. Transactions are serializable: PostgreSQL
+ * sees to it that they come out as if one had run after the other, as on SQLite, and undoes one of two that could not
+ * have; that one runs again.
+ */
+export class PostgresMetadataStore implements MetadataStore {
+  readonly isShared = true;
+  readonly #pool: Pool;
+  readonly #random: () => number;
+  readonly #turns = new Turns();
+  #watcher: () => void = () => undefined;
+
+  private constructor(pool: Pool, random: () => number) {
+    this.#pool = pool;
+    this.#random = random;
+  }
+
+  /** Connects to a database and brings its schema up to date. @throws NewerSchemaError, MetadataBusyError */
+  static async open(url: string, parts: PostgresParts = {}): Promise<PostgresMetadataStore> {
+    await migrateAt(url);
+    const pool = new Pool({
+      connectionString: url,
+      max: parts.connections ?? 10,
+      connectionTimeoutMillis: connectTimeoutMs,
+      keepAlive: true,
+      application_name: 'wherry',
+      statement_timeout: statementTimeoutMs,
+      idle_in_transaction_session_timeout: 2 * statementTimeoutMs,
+      // Small tables are looked through as well, which would have every transaction meet every other.
+      options: '-c enable_seqscan=off -c plan_cache_mode=force_generic_plan',
+    });
+    pool.on('error', parts.onConnectionLost ?? (() => undefined));
+    return new PostgresMetadataStore(pool, parts.random ?? Math.random);
+  }
+
+  async read<T>(operation: () => Operation<T>): Promise<T> {
+    return await this.#onConnection(async (client) => {
+      const connection = new PostgresConnection(client);
+      const only = operation();
+      const firstStep = only.next();
+      if (firstStep.done === true) return firstStep.value;
+      await firstStep.value.executeLater(connection);
+      const next = only.next();
+      if (next.done === true) return next.value;
+      // More than one statement: all have to see the same state.
+      return await transact(client, 'begin isolation level repeatable read, read only', () =>
+        drive(operation(), connection),
+      );
+    });
+  }
+
+  async write<T>(operation: () => Operation<T>): Promise<T> {
+    return await this.#write(operation, 'begin isolation level serializable');
+  }
+
+  async writeUnsynced<T>(operation: () => Operation<T>): Promise<T> {
+    return await this.#write(operation, 'begin isolation level serializable; set local synchronous_commit = off');
+  }
+
+  /** What can be seen in PostgreSQL is on the disk already. */
+  async durable(): Promise<void> {}
+
+  async forgetOldPages(): Promise<boolean> {
+    return false;
+  }
+
+  get commits(): undefined {
+    return undefined;
+  }
+
+  watch(committed: () => void): void {
+    this.#watcher = committed;
+  }
+
+  async isReady(): Promise<boolean> {
+    try {
+      await this.#pool.query('select 1');
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.end();
+  }
+
+  async #write<T>(operation: () => Operation<T>, begin: string): Promise<T> {
+    for (let tried = 1; ; tried++) {
+      try {
+        const run = () =>
+          this.#onConnection((client) =>
+            transact(client, begin, () => drive(operation(), new PostgresConnection(client))),
+          );
+        const result = await (tried <= meetings.together ? this.#turns.together(run) : this.#turns.alone(run));
+        this.#watcher();
+        return result;
+      } catch (error) {
+        const cause = error instanceof MetadataBusyError ? error.cause : error;
+        if (!isMeeting(cause) || tried === meetings.tries) throw error;
+      }
+      const mostMs = Math.min(meetings.mostMs, meetings.leastMs * 2 ** (tried - 1));
+      await new Promise((resolve) => setTimeout(resolve, mostMs * this.#random()));
+    }
+  }
+
+  async #onConnection<T>(use: (client: PoolClient) => Promise<T>): Promise<T> {
+    let client: PoolClient;
+    try {
+      client = await this.#pool.connect();
+    } catch (error) {
+      throw translated(error);
+    }
+    try {
+      const result = await use(client);
+      client.release();
+      return result;
+    } catch (error) {
+      client.release(isConnectionLost(error));
+      throw translated(error);
+    }
+  }
+}
+
+async function migrateAt(url: string): Promise<void> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: connectTimeoutMs });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await expectVersion(client, url);
+    await migrate(client);
+  } catch (error) {
+    throw translated(error);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+async function expectVersion(client: Client, url: string): Promise<void> {
+  const { rows } = await client.query<{ version: number }>(
+    `select current_setting('server_version_num')::integer as version`,
+  );
+  const version = rows[0]?.version ?? 0;
+  if (version >= oldestVersion) return;
+  throw new DatabaseUnusableError(
+    `${shownAddress(url)} is a PostgreSQL ${Math.floor(version / 10_000)}, and it takes ${oldestVersion / 10_000} or later`,
+  );
+}
+
+async function transact<T>(client: PoolClient, begin: string, run: () => Promise<T>): Promise<T> {
+  try {
+    await client.query(begin);
+    const result = await run();
+    await client.query('commit');
+    return result;
+  } catch (error) {
+    if (!isConnectionLost(error)) await client.query('rollback');
+    throw error;
+  }
+}
+
+/** Runs an operation from its first statement to its last. */
+async function drive<T>(operation: Operation<T>, connection: AsyncConnection): Promise<T> {
+  for (;;) {
+    const next = operation.next();
+    if (next.done === true) return next.value;
+    await next.value.executeLater(connection);
+  }
+}

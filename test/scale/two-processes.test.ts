@@ -1,0 +1,127 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { Client } from 'pg';
+import { loadConfig } from '../../src/config/load.ts';
+import { createLog } from '../../src/log/log.ts';
+import { type RunningServer, startServer } from '../../src/server.ts';
+import { digestOf, freshBytes } from '../http/content.ts';
+import { until } from '../server/until.ts';
+import { type PostgresServer, startPostgres } from './postgres-server.ts';
+
+let postgres: PostgresServer;
+let directory: string;
+let metadata: string;
+let one: RunningServer;
+let two: RunningServer;
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+}, 120_000);
+
+afterAll(async () => {
+  await postgres.stop();
+});
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'wherry-two-'));
+  metadata = await postgres.newDatabase();
+  one = await serve();
+  two = await serve();
+});
+
+afterEach(async () => {
+  await Promise.all([one.stop(), two.stop()]);
+  rmSync(directory, { recursive: true });
+});
+
+/** A server as one of several that share a database and a directory of blobs. */
+async function serve(): Promise<RunningServer> {
+  const flags = new Map([
+    ['data', directory],
+    ['listen', '127.0.0.1:0'],
+    ['metadata', metadata],
+    ['windows.condemned', '0'],
+    ['windows.lease', '0'],
+    ['windows.trash', '0'],
+    ['windows.neverTagged', '0'],
+  ]);
+  const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
+  if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
+  return await startServer({ config: loaded.config, log: await createLog({ level: 'error', format: 'json' }) });
+}
+
+async function send(server: RunningServer, path: string, init: RequestInit = {}): Promise<Response> {
+  return await fetch(new URL(path, server.url), init);
+}
+
+async function openSession(): Promise<string> {
+  const opened = await send(one, '/v2/app/blobs/uploads/', { method: 'POST' });
+  expect(opened.status).toBe(202);
+  return opened.headers.get('location') ?? '';
+}
+
+/** A body that begins at once and ends when it is told to. */
+function slowBody(begin: Uint8Array, end: Uint8Array) {
+  const going = Promise.withResolvers<void>();
+  const body = new ReadableStream<Uint8Array>({
+    async start(controller) {
+      controller.enqueue(begin);
+      await going.promise;
+      controller.enqueue(end);
+      controller.close();
+    },
+  });
+  return { body, goOn: () => going.resolve() };
+}
+
+/** How many writers a session has had. */
+async function epochOf(session: string): Promise<number | undefined> {
+  const client = new Client({ connectionString: metadata });
+  await client.connect();
+  const { rows } = await client.query<{ epoch: string }>('select epoch from upload where id = $1', [basename(session)]);
+  await client.end();
+  return Number(rows[0]?.epoch);
+}
+
+function objects(): readonly string[] {
+  return readdirSync(join(directory, 'objects'), { recursive: true, encoding: 'utf8' }).filter((path) =>
+    path.includes('/'),
+  );
+}
+
+describe('an upload whose requests come to different processes', () => {
+  test('is whole, and leaves one file', async () => {
+    const bytes = freshBytes(300_000);
+    const session = await openSession();
+    for (let first = 0, turn = 0; first < bytes.byteLength; first += 50_000, turn++) {
+      const chunk = bytes.subarray(first, first + 50_000);
+      const range = { 'content-range': `${first}-${first + chunk.byteLength - 1}` };
+      const answer = await send(turn % 2 === 0 ? two : one, session, { method: 'PATCH', headers: range, body: chunk });
+      expect(answer.status).toBe(202);
+    }
+    const closed = await send(two, `${session}?digest=${digestOf(bytes)}`, { method: 'PUT' });
+    expect(closed.status).toBe(201);
+    const pulled = await send(one, `/v2/app/blobs/${digestOf(bytes)}`);
+    expect(digestOf(new Uint8Array(await pulled.arrayBuffer()))).toBe(digestOf(bytes));
+    await until('copies are removed', () => objects().length === 1);
+  });
+
+  test('gets nothing of what a writer of one process still writes when another one has gone on (R31)', async () => {
+    const bytes = freshBytes(200_000);
+    const session = await openSession();
+    expect((await send(one, session, { method: 'PATCH', body: bytes.subarray(0, 100_000) })).status).toBe(202);
+    const stalled = slowBody(freshBytes(10_000), freshBytes(150_000));
+    const overtaken = send(one, session, { method: 'PATCH', body: stalled.body });
+    await until('the first writer is at work', async () => (await epochOf(session)) === 2);
+    const rest = await send(two, session, { method: 'PATCH', body: bytes.subarray(100_000) });
+    expect(rest.status).toBe(202);
+    const closed = await send(two, `${session}?digest=${digestOf(bytes)}`, { method: 'PUT' });
+    expect(closed.status).toBe(201);
+    stalled.goOn();
+    expect((await overtaken).status).not.toBe(202);
+    const pulled = await send(one, `/v2/app/blobs/${digestOf(bytes)}`);
+    expect(digestOf(new Uint8Array(await pulled.arrayBuffer()))).toBe(digestOf(bytes));
+  });
+});
