@@ -13,7 +13,7 @@ const lookEveryMs = 100;
  * it is, when it is ready for more, so a slow one costs no memory and misses nothing.
  */
 export class EventFeed {
-  readonly #metadata: Pick<MetadataStore, 'read' | 'durable'>;
+  readonly #metadata: Pick<MetadataStore, 'read' | 'durable' | 'settledEvents'>;
   /** Who waits for events, and who only lets some time go by before the next look. */
   readonly #waiting = new Set<() => void>();
   readonly #pausing = new Set<() => void>();
@@ -21,7 +21,7 @@ export class EventFeed {
   #changes = 0;
   #isStopped = false;
 
-  constructor(metadata: Pick<MetadataStore, 'read' | 'durable'>) {
+  constructor(metadata: Pick<MetadataStore, 'read' | 'durable' | 'settledEvents'>) {
     this.#metadata = metadata;
   }
 
@@ -44,7 +44,8 @@ export class EventFeed {
 
   /** The next events after one, a batch at most. They are on the disk: no power cut takes back what is told of them. */
   async next(id: number): Promise<readonly EventRow[]> {
-    const rows = await this.#metadata.read(() => all(eventsAfter, { id, limit: readAtOnce }));
+    const upTo = await this.#metadata.settledEvents();
+    const rows = await this.#metadata.read(() => all(eventsAfter, { id, upTo, limit: readAtOnce }));
     if (rows.length > 0) await this.#metadata.durable();
     return rows;
   }

@@ -52,6 +52,12 @@ export interface MetadataStore {
    */
   readonly commits: number | undefined;
 
+  /**
+   * The number up to which all events are there that ever will be: one that was given a smaller number, and is not there,
+   * was rolled back. Where transactions run side by side, a larger number may be committed first.
+   */
+  settledEvents(): Promise<number>;
+
   /** Calls back after transactions that may have put something into the review queue; late at most, or in vain. */
   watch(committed: () => void): void;
 

@@ -118,6 +118,7 @@ function justBeforeTheTransaction(happen: () => void): void {
       durable: () => metadata.durable(),
       forgetOldPages: () => metadata.forgetOldPages(),
       isShared: metadata.isShared,
+      settledEvents: () => metadata.settledEvents(),
       commits: undefined,
       watch: (committed) => metadata.watch(committed),
       isReady: () => metadata.isReady(),

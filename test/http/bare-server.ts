@@ -186,6 +186,9 @@ class UnwritableStore implements MetadataStore {
   get isShared(): boolean {
     return this.#real.isShared;
   }
+  async settledEvents(): Promise<number> {
+    return await this.#real.settledEvents();
+  }
   get commits(): number | undefined {
     return this.#real.commits;
   }

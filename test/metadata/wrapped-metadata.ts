@@ -36,6 +36,9 @@ export abstract class WrappedMetadata implements MetadataStore {
   get isShared(): boolean {
     return this.#inner.isShared;
   }
+  async settledEvents(): Promise<number> {
+    return await this.#inner.settledEvents();
+  }
 
   get commits(): number | undefined {
     return this.#inner.commits;

@@ -114,6 +114,9 @@ class DeafStore implements MetadataStore {
   get isShared(): boolean {
     return this.#store.isShared;
   }
+  async settledEvents(): Promise<number> {
+    return await this.#store.settledEvents();
+  }
   get commits(): number | undefined {
     return this.#store.commits;
   }

@@ -59,6 +59,9 @@ class CountingStore implements MetadataStore {
   get isShared(): boolean {
     return this.#store.isShared;
   }
+  async settledEvents(): Promise<number> {
+    return await this.#store.settledEvents();
+  }
   get commits(): number | undefined {
     return this.#store.commits;
   }

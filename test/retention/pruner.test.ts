@@ -70,6 +70,7 @@ async function makePruner(policy: Omit<PolicyDefinition, 'repositories'>): Promi
       durable: () => metadata.durable(),
       forgetOldPages: () => metadata.forgetOldPages(),
       isShared: metadata.isShared,
+      settledEvents: () => metadata.settledEvents(),
       commits: undefined,
       watch: (committed) => metadata.watch(committed),
       isReady: () => metadata.isReady(),

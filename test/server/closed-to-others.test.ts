@@ -23,7 +23,10 @@ function rightsOfOthers(file: string): number {
 
 test('a database is closed to others, in a directory that everybody may read, and so are the files beside it', async () => {
   chmodSync(directory, 0o755);
-  const stores = await openStores({ data: directory, metadata: { kind: 'sqlite' } }, await createLog({ level: 'error', format: 'json' }));
+  const stores = await openStores(
+    { data: directory, metadata: { kind: 'sqlite' } },
+    await createLog({ level: 'error', format: 'json' }),
+  );
   const files = ['wherry.db', 'wherry.db-wal', 'wherry.db-shm'];
   expect(files.map((file) => rightsOfOthers(file))).toEqual([0, 0, 0]);
   await stores.close();

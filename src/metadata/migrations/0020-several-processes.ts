@@ -2,8 +2,8 @@ import type { DefinitionDialect, Migration } from './migration.ts';
 
 /**
  * For several processes that share a database. How much is stored is counted in several rows for each state, of which each
- * transaction touches one of its own: in a single row, all transactions that write at once would wait for each other. And
- * an upload says which process has written its bytes.
+ * transaction touches one of its own: in a single row, all transactions that write at once would wait for each other. An
+ * upload says which process has written its bytes. And it can be told up to which number all events are there.
  */
 export const severalProcesses: Migration = {
   number: 20,
@@ -28,6 +28,8 @@ export const severalProcesses: Migration = {
     ...countUploads(dialect),
 
     `alter table upload add column writer ${dialect.text}`,
+
+    ...dialect.numberInTransactions('event'),
   ],
 };
 

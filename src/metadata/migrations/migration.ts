@@ -15,6 +15,11 @@ export interface DefinitionDialect {
    * waits for another.
    */
   readonly counterShard: string;
+  /**
+   * Has a table's numbers come from a sequence of which a transaction takes one only once it has a number itself, where
+   * transactions run side by side: so it can be told when no row with a smaller number will come any more.
+   */
+  numberInTransactions(table: string): readonly string[];
   /** The definition of a trigger. */
   trigger(definition: TriggerDefinition): readonly string[];
   /** Takes a trigger away. */

@@ -5,6 +5,7 @@ import { PostgresConnection } from './connection.ts';
 import { isConnectionLost, isMeeting, translated } from './failures.ts';
 import { migrate } from './migrate.ts';
 import { DatabaseUnusableError, oldestVersion, shownAddress } from './open-failure.ts';
+import { SettledNumbers } from './settled-numbers.ts';
 import { Turns } from './turns.ts';
 
 /**
@@ -35,6 +36,7 @@ export class PostgresMetadataStore implements MetadataStore {
   readonly #pool: Pool;
   readonly #random: () => number;
   readonly #turns = new Turns();
+  readonly #numbers = new SettledNumbers('event_number');
   #watcher: () => void = () => undefined;
 
   private constructor(pool: Pool, random: () => number) {
@@ -93,6 +95,10 @@ export class PostgresMetadataStore implements MetadataStore {
 
   get commits(): undefined {
     return undefined;
+  }
+
+  async settledEvents(): Promise<number> {
+    return await this.#onConnection((client) => this.#numbers.settled(client));
   }
 
   watch(committed: () => void): void {

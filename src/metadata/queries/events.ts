@@ -85,9 +85,15 @@ export const eventsUntil = query<{ at: number; id: number; limit: number }>()(({
     .limit(p('limit')),
 );
 
-/** What was written down after an event, in the order in which it was committed. */
-export const eventsAfter = query<{ id: number; limit: number }>()(({ db, p }) =>
-  db.selectFrom('event').selectAll().where('id', '>', p('id')).orderBy('id').limit(p('limit')),
+/** What was written down after an event, up to another one, in the order of their numbers. */
+export const eventsAfter = query<{ id: number; upTo: number; limit: number }>()(({ db, p }) =>
+  db
+    .selectFrom('event')
+    .selectAll()
+    .where('id', '>', p('id'))
+    .where('id', '<=', p('upTo'))
+    .orderBy('id')
+    .limit(p('limit')),
 );
 
 /** The last event, in the order in which they were committed. */

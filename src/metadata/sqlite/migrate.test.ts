@@ -55,6 +55,7 @@ describe('migrations', () => {
       identity: 'bigserial primary key',
       clustered: '',
       counterShard: '0',
+      numberInTransactions: () => [],
       trigger: ({ statements }: TriggerDefinition) => statements,
       dropTrigger: () => [],
     };

@@ -11,6 +11,7 @@ const definitionDialect: DefinitionDialect = {
   clustered: 'strict, without rowid',
   // One transaction at a time writes.
   counterShard: '0',
+  numberInTransactions: () => [],
   trigger({ name, after, table, when, statements }) {
     const condition = when === undefined ? '' : ` when ${when}`;
     const body = statements.map((statement) => `${statement};`).join(' ');

@@ -156,6 +156,11 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#commitCount;
   }
 
+  /** They are numbered in the order in which they are committed. */
+  async settledEvents(): Promise<number> {
+    return Number.MAX_SAFE_INTEGER;
+  }
+
   watch(committed: () => void): void {
     this.#watcher = committed;
   }
