@@ -19,7 +19,7 @@ import { pruneNothing, type PruneLeastRecentlyUsed } from './bounds/pruner.ts';
 import { Storage } from './bounds/storage.ts';
 import { UploadRoom } from './bounds/upload-room.ts';
 import type { Config } from './config/schema.ts';
-import { databaseBytes, diskSpace } from './disk-space.ts';
+import { diskSpace } from './disk-space.ts';
 import { CertificateWatch } from './http/tls/certificate-watch.ts';
 import { readServerCertificate } from './http/tls/server-certificate.ts';
 import { listen } from './listening.ts';
@@ -196,7 +196,6 @@ async function serve(
     bounds: config.storage,
     room,
     measureDisk: () => measureDisk(directory),
-    databaseBytes: () => databaseBytes(directory),
     mayCollect: () => mayCollect({ registry, generation }),
     wakeCollector: () => collector.wake(),
     prune: prune ?? ((neededBytes) => pruner?.makeRoom(neededBytes) ?? pruneNothing(neededBytes)),

@@ -18,7 +18,6 @@ export interface StorageParts {
   readonly bounds: Bounds;
   readonly room: UploadRoom;
   readonly measureDisk: () => Promise<DiskSpace>;
-  readonly databaseBytes: () => number;
   readonly mayCollect: () => Promise<boolean>;
   readonly wakeCollector: () => void;
   readonly prune: PruneLeastRecentlyUsed;
@@ -56,9 +55,9 @@ export class Storage {
 
   /** How things stand now. */
   async measure(): Promise<Measured> {
-    const { measureDisk, databaseBytes, registry } = this.#parts;
+    const { measureDisk, registry } = this.#parts;
     const disk = await measureDisk();
-    return { disk, stored: await storedNow(registry), databaseBytes: databaseBytes() };
+    return { disk, stored: await storedNow(registry), databaseBytes: await registry.metadata.sizeBytes() };
   }
 
   levelsOf(measured: Measured): Levels {

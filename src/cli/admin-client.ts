@@ -13,7 +13,7 @@ import { Storage } from '../bounds/storage.ts';
 import { UploadRoom } from '../bounds/upload-room.ts';
 import type { PoliciesDocument } from '../config/policies-document.ts';
 import type { Config } from '../config/schema.ts';
-import { databaseBytes, diskSpace } from '../disk-space.ts';
+import { diskSpace } from '../disk-space.ts';
 import { StoreLayerReader } from '../find/layer-reader.ts';
 import type { AdminCall, Endpoint, LinesEndpoint } from '../http/admin/endpoint.ts';
 import { linesMediaType, type Progress, progress } from '../http/admin/lines.ts';
@@ -122,7 +122,6 @@ async function withinProcess(
     bounds: config.storage,
     room: new UploadRoom({ reserve: config.storage.reserve, measure: measureDisk, isBeingMade: () => false }),
     measureDisk,
-    databaseBytes: () => databaseBytes(stores.directory),
     mayCollect: async () => false,
     wakeCollector: () => undefined,
     prune: pruneNothing,

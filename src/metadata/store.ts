@@ -61,6 +61,9 @@ export interface MetadataStore {
   /** Calls back after transactions that may have put something into the review queue; late at most, or in vain. */
   watch(committed: () => void): void;
 
+  /** What the database takes of its disk, in bytes. */
+  sizeBytes(): Promise<number>;
+
   /** Whether the database answers. */
   isReady(): Promise<boolean>;
 

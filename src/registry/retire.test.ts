@@ -119,6 +119,7 @@ function justBeforeTheTransaction(happen: () => void): void {
       forgetOldPages: () => metadata.forgetOldPages(),
       isShared: metadata.isShared,
       settledEvents: () => metadata.settledEvents(),
+      sizeBytes: () => metadata.sizeBytes(),
       commits: undefined,
       watch: (committed) => metadata.watch(committed),
       isReady: () => metadata.isReady(),

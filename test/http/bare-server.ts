@@ -189,6 +189,9 @@ class UnwritableStore implements MetadataStore {
   async settledEvents(): Promise<number> {
     return await this.#real.settledEvents();
   }
+  async sizeBytes(): Promise<number> {
+    return await this.#real.sizeBytes();
+  }
   get commits(): number | undefined {
     return this.#real.commits;
   }

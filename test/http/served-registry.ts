@@ -16,6 +16,7 @@ import { QuotaSet } from '../../src/quotas/quota-set.ts';
 import { type RunningServer, startServer, type Syncs } from '../../src/server.ts';
 import { ManualClock } from '../server/manual-clock.ts';
 import { authority } from '../tls/certificates/certificates.ts';
+import { databaseOf, rowsIn } from '../scale/shared-database.ts';
 import { digestOf, ociManifest } from './content.ts';
 
 const gib = 1024 ** 3;
@@ -83,6 +84,8 @@ export class ServedRegistry implements AsyncDisposable {
         ...settings,
       }),
     );
+    const database = databaseOf(this.dataDirectory);
+    if (database !== undefined) flags.set('metadata', database);
     const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
     if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
     const stream = { write: (line: string) => void this.logged.push(line) };
@@ -213,6 +216,8 @@ export class ServedRegistry implements AsyncDisposable {
 
   /** The rows that a query finds in the database, read on a connection of its own. */
   rows<Row>(sql: string, ...parameters: SQLQueryBindings[]): Row[] {
+    const shared = databaseOf(this.dataDirectory);
+    if (shared !== undefined) return rowsIn<Row>(shared, sql, parameters);
     const database = new Database(join(this.dataDirectory, 'wherry.db'), { readonly: true });
     try {
       return database.query<Row, SQLQueryBindings[]>(sql).all(...parameters);

@@ -39,6 +39,9 @@ export abstract class WrappedMetadata implements MetadataStore {
   async settledEvents(): Promise<number> {
     return await this.#inner.settledEvents();
   }
+  async sizeBytes(): Promise<number> {
+    return await this.#inner.sizeBytes();
+  }
 
   get commits(): number | undefined {
     return this.#inner.commits;

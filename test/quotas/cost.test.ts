@@ -62,6 +62,9 @@ class CountingStore implements MetadataStore {
   async settledEvents(): Promise<number> {
     return await this.#store.settledEvents();
   }
+  async sizeBytes(): Promise<number> {
+    return await this.#store.sizeBytes();
+  }
   get commits(): number | undefined {
     return this.#store.commits;
   }

@@ -71,6 +71,7 @@ async function makePruner(policy: Omit<PolicyDefinition, 'repositories'>): Promi
       forgetOldPages: () => metadata.forgetOldPages(),
       isShared: metadata.isShared,
       settledEvents: () => metadata.settledEvents(),
+      sizeBytes: () => metadata.sizeBytes(),
       commits: undefined,
       watch: (committed) => metadata.watch(committed),
       isReady: () => metadata.isReady(),

@@ -18,7 +18,7 @@ const options = ['listen_addresses=127.0.0.1', 'max_connections=200', 'fsync=off
 /** A PostgreSQL on a loopback port, with a data directory of its own. */
 export interface PostgresServer {
   /** Creates an empty database and returns its address. */
-  newDatabase(): Promise<string>;
+  newDatabase(name?: string): Promise<string>;
   /** Ends it at once, as a crash would. */
   halt(): Promise<void>;
   /** Starts it again. */
@@ -70,8 +70,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   };
   let databases = 0;
   return {
-    async newDatabase() {
-      const name = `registry_${++databases}`;
+    async newDatabase(name = `registry_${++databases}`) {
       await asAdministrator(port, `create database ${name}`);
       return `postgres://wherry@127.0.0.1:${port}/${name}`;
     },

@@ -105,6 +105,13 @@ export class PostgresMetadataStore implements MetadataStore {
     this.#watcher = committed;
   }
 
+  async sizeBytes(): Promise<number> {
+    const { rows } = await this.#onConnection((client) =>
+      client.query<{ bytes: string }>('select pg_database_size(current_database()) as bytes'),
+    );
+    return Number(rows[0]?.bytes ?? 0);
+  }
+
   async isReady(): Promise<boolean> {
     try {
       await this.#pool.query('select 1');

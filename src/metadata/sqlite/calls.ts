@@ -1,4 +1,4 @@
-import { close, closeSync, fdatasync, fsyncSync, openSync } from 'node:fs';
+import { close, closeSync, fdatasync, fsyncSync, openSync, statSync } from 'node:fs';
 import type { CheckpointState } from './checkpoint.ts';
 
 /** Makes what was written to a file durable; calls back later, with null where it has. */
@@ -48,4 +48,9 @@ export function syncDirectory(directory: string): void {
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** How long a file is, in bytes; 0 where it is not there. */
+export function fileBytes(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

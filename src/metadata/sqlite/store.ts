@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Operation } from '../operation.ts';
 import { MetadataBusyError, MetadataFullError, type MetadataStore, type WriteOptions } from '../store.ts';
 import { BackgroundCheckpoints } from './background-checkpoints.ts';
-import { closeAfterSync, type DatabaseCalls, databaseCalls, openForSync, syncDirectory } from './calls.ts';
+import { closeAfterSync, type DatabaseCalls, databaseCalls, fileBytes, openForSync, syncDirectory } from './calls.ts';
 import { checkpoint, emptyLog } from './checkpoint.ts';
 import { CommitSync } from './commit-sync.ts';
 import { SqliteConnection } from './connection.ts';
@@ -49,6 +49,7 @@ export class SqliteMetadataStore implements MetadataStore {
   readonly #writing: SqliteConnection;
   readonly #reading: SqliteConnection;
   readonly #snapshot: Snapshot;
+  readonly #path: string;
   readonly #group: GroupCommit;
   readonly #log: CommitSync;
   readonly #checkpoints: BackgroundCheckpoints;
@@ -62,6 +63,7 @@ export class SqliteMetadataStore implements MetadataStore {
   private constructor({ writer, reader }: Connections, path: string, parts: SqliteParts) {
     const calls: DatabaseCalls = { ...databaseCalls, ...parts.calls };
     this.#calls = calls;
+    this.#path = path;
     const log = new CommitSync(`${path}-wal`, calls.syncLog);
     this.#writer = writer;
     this.#reader = reader;
@@ -163,6 +165,10 @@ export class SqliteMetadataStore implements MetadataStore {
 
   watch(committed: () => void): void {
     this.#watcher = committed;
+  }
+
+  async sizeBytes(): Promise<number> {
+    return fileBytes(this.#path) + fileBytes(`${this.#path}-wal`);
   }
 
   async isReady(): Promise<boolean> {
