@@ -9,14 +9,25 @@ export interface ByteRange {
 
 /**
  * The bytes. A blob store knows only object ids: it can create, append, cut off, read, measure, sync and remove. It never
- * renames or copies, and it knows nothing of digests. Its forms: directory/ (a local disk).
+ * renames or copies, and it knows nothing of digests. Its forms: directory/ (a local disk), s3/ (a bucket).
+ *
+ * Every call may throw a BlobStoreBusyError where the store does not answer in time.
  */
 export interface BlobStore {
+  /** Whether `size` costs next to nothing, so that it may be asked for at each pull. */
+  readonly isSizeCheap: boolean;
+
   /**
    * Opens an object for appending at `offsetBytes`, creating it where that is 0; bytes behind the offset are cut off.
    * @throws BlobMissingError where the object is shorter than the offset; BlobStoreFullError
    */
-  append(oid: ObjectId, offsetBytes: number): Promise<BlobWriter>;
+  append(oid: ObjectId, offsetBytes: number, claim?: WriterClaim): Promise<BlobWriter>;
+
+  /**
+   * Cuts off what is behind an upload's first `offsetBytes` bytes, as far as that takes room.
+   * @returns how many of them are there
+   */
+  cutBack(oid: ObjectId, offsetBytes: number): Promise<number>;
 
   /**
    * Cuts off what is behind an object's first `sizeBytes` bytes, which needs no room on most disks; quietly where nothing
@@ -26,18 +37,37 @@ export interface BlobStore {
 
   /**
    * Begins an object, which must not be there yet, with the first `sizeBytes` bytes of another; with fewer, or not at all,
-   * where that has no more. Its bytes must not change below that meanwhile. @throws BlobStoreFullError
+   * where that has no more. Its bytes must not change below that meanwhile. Undefined where a writer of an earlier claim can
+   * do no harm. @throws BlobStoreFullError
    */
-  copy(from: ObjectId, to: ObjectId, sizeBytes: number): Promise<void>;
+  copy?(from: ObjectId, to: ObjectId, sizeBytes: number): Promise<void>;
 
   /** The object's size in bytes, undefined where there is none. */
   size(oid: ObjectId): Promise<number | undefined>;
 
-  /** The object's bytes, streamed; whole or a range. They stay readable to the end even when the object is removed meanwhile. */
-  read(oid: ObjectId, range?: ByteRange): Blob;
+  /**
+   * The object's bytes, whole or a range, which can be read once `sync` is through. They stay readable to the end even
+   * when the object is removed meanwhile.
+   */
+  read(oid: ObjectId, range?: ByteRange): BlobBytes;
 
-  /** Resolves once the object's bytes and its name survive a power cut (R37). @throws BlobStoreFullError */
-  sync(oid: ObjectId): Promise<void>;
+  /**
+   * The same, to be sent; a stream has begun to come when it is returned.
+   * @param sizeBytes of the whole object, as its row says
+   * @throws BlobMissingError where the object is not there, or known to have another size
+   */
+  open(oid: ObjectId, sizeBytes: number, range?: ByteRange): Promise<Blob | ReadableStream<Uint8Array>>;
+
+  /** Where anybody can get the object's bytes for a while; undefined where they are sent by the registry. */
+  publicUrl(oid: ObjectId): Promise<string | undefined>;
+
+  /**
+   * Resolves once the object's bytes and its name survive a power cut (R37). Can be repeated after it has failed with a
+   * BlobStoreBusyError, with the same claim or a later one.
+   *
+   * @throws BlobStoreFullError; BlobMissingError where bytes of the upload are gone
+   */
+  sync(oid: ObjectId, claim?: WriterClaim): Promise<void>;
 
   /** Removes an object durably; quietly where there is none (I12). */
   remove(oid: ObjectId): Promise<void>;
@@ -85,13 +115,39 @@ export interface Shredded {
   readonly words: string;
 }
 
-/** Appends to one object. Exactly one of its two ends must be called. */
+/** Bytes that can be read once. */
+export type BlobBytes = Pick<Blob, 'stream' | 'arrayBuffer' | 'bytes'>;
+
+/** What the database knows of the one upload of an object, and by which right it is worked on. */
+export interface WriterClaim {
+  /** What the writer that came as far as the upload's offset has said when it closed; empty at the beginning. */
+  readonly progress: string;
+  /** Grows with each writer; only the one with the greatest may have its progress written down (R31). */
+  readonly epoch: number;
+}
+
+/** What becomes of the bytes that a writer was given. */
+export type WriterEnd =
+  /** They are all that the object is to have. */
+  | 'final'
+  /** They may well be. */
+  | 'perhaps-final'
+  /** More are to come. */
+  | 'more'
+  /** They are not wanted. */
+  | 'dropped';
+
+/** Appends to one object. It must be closed. */
 export interface BlobWriter {
-  /** @throws BlobStoreFullError where the disk is full */
+  /** The chunk may be used again once this has returned. @throws BlobStoreFullError; BlobMissingError */
   write(chunk: Uint8Array): Promise<void> | undefined;
 
-  /** Hands everything written to the operating system and closes. @throws BlobStoreFullError */
-  close(): Promise<void>;
+  /**
+   * Hands everything over and closes.
+   * @returns what has to be known to go on, in words of the store's own
+   * @throws BlobStoreFullError; BlobMissingError where bytes of earlier writers are gone
+   */
+  close(end?: WriterEnd): Promise<string>;
 }
 
 /** There is no room for more bytes; what was written before stays readable. */
@@ -99,7 +155,19 @@ export class BlobStoreFullError extends Error {
   override readonly name = 'BlobStoreFullError';
 }
 
+/** The store does not answer, or not in time: what was asked may be asked again. */
+export class BlobStoreBusyError extends Error {
+  override readonly name = 'BlobStoreBusyError';
+}
+
 /** An object is not there, or shorter than its row says. */
 export class BlobMissingError extends Error {
   override readonly name = 'BlobMissingError';
+  /** Its first bytes that are there. */
+  readonly availableBytes: number;
+
+  constructor(message: string, { availableBytes = 0, ...options }: ErrorOptions & { availableBytes?: number } = {}) {
+    super(message, options);
+    this.availableBytes = availableBytes;
+  }
 }

@@ -74,6 +74,8 @@ export interface UploadTable {
   state: 'open' | 'done';
   algorithm: DigestAlgorithm;
   offset_bytes: Generated<number>;
+  /** What the blob store has said when the offset was reached; empty where it needs nothing. */
+  progress: Generated<string>;
   /** Grows with every writer; only the holder of the newest may move the offset (R31). */
   epoch: Generated<number>;
   opened_at: number;

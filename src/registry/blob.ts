@@ -27,10 +27,18 @@ export type FoundBlob =
 /**
  * A blob that is visible in a repository, for a pull. Nothing is remembered between calls: what is visible is what is
  * committed now (I10, R9). A file that is missing or has the wrong size is reported and not served.
+ *
+ * @param isLookedAt whether the store is asked for it, even where that takes a while
  */
-export async function findBlob(registry: Registry, repo: RepositoryName, digest: Digest): Promise<FoundBlob> {
+export async function findBlob(
+  registry: Registry,
+  repo: RepositoryName,
+  digest: Digest,
+  { isLookedAt = registry.blobs.isSizeCheap } = {},
+): Promise<FoundBlob> {
   const row = await registry.metadata.read(() => first(visibleBlob, { repo, digest }));
   if (row === undefined) return await missingBlob(registry, digest);
+  if (!isLookedAt) return foundBlob(row);
   const onDisk = await registry.blobs.size(row.oid);
   if (onDisk === row.size_bytes) return foundBlob(row);
   // The file may have gone with its row since the row was read (R46).
@@ -39,7 +47,7 @@ export async function findBlob(registry: Registry, repo: RepositoryName, digest:
   if (again.oid !== row.oid) return foundBlob(again);
   registry.log.error(
     { repo, digest, oid: row.oid, expectedBytes: row.size_bytes, onDiskBytes: onDisk },
-    'a blob is damaged on the disk and is not served; pushing it again repairs it',
+    'a blob is damaged in the store and is not served; pushing it again repairs it',
   );
   return { outcome: 'unknown' };
 }
@@ -65,7 +73,8 @@ function foundBlob({ oid, size_bytes, lease_until }: VisibleBlob): FoundBlob {
  * that the client may build on it (I7, R1).
  */
 export async function headBlobForPush(registry: Registry, repo: RepositoryName, digest: Digest): Promise<FoundBlob> {
-  const found = await findBlob(registry, repo, digest);
+  // Who is told that it is here does not push it, and so would not repair it.
+  const found = await findBlob(registry, repo, digest, { isLookedAt: true });
   if (found.outcome !== 'found') return found;
   const now = registry.clock.now();
   const { leaseMs } = registry.windows;

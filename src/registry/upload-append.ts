@@ -4,6 +4,7 @@ import {
   type ByteRange,
   type BlobWriter,
   type ObjectId,
+  type WriterEnd,
 } from '../blobs/store.ts';
 import { change, first, type Operation } from '../metadata/operation.ts';
 import { advanceUpload, beginUploadEpoch, findUpload, touchUpload } from '../metadata/queries/uploads.ts';
@@ -72,6 +73,8 @@ export interface Superseded {
 export interface UploadClaim {
   readonly oid: ObjectId;
   readonly epoch: number;
+  /** What the blob store has said of the bytes so far. */
+  readonly progress: string;
   /** The hash of all bytes so far; undefined where they have to be read again. */
   readonly hasher: DigestHasher | undefined;
 }
@@ -129,27 +132,28 @@ async function claimAndAppend(registry: Registry, request: AppendRequest, turn: 
   await takeOverUpload(registry, request.id, request.repo);
   const claimed = await claim(registry, request);
   if (claimed.outcome !== 'claimable') return claimed;
-  const { oid, epoch, offsetBytes } = claimed;
+  const { oid, epoch, progress, offsetBytes } = claimed;
   const expectedBytes = expectedBytesOf(request);
   const kept = registry.sessions.takeHash(request.id, epoch - 1, offsetBytes);
   const algorithm = request.algorithm ?? claimed.algorithm;
   const hasher = offsetBytes === 0 ? new DigestHasher(algorithm) : kept;
 
   if (isEmpty(request) && offsetBytes > 0) {
-    await registry.blobs.truncate(oid, offsetBytes);
-    if ((await registry.blobs.size(oid)) !== offsetBytes) return await shrink(registry, request.id, claimed);
-    return { outcome: 'appended', claim: { oid, epoch, hasher }, offsetBytes };
+    const availableBytes = await registry.blobs.cutBack(oid, offsetBytes);
+    if (availableBytes !== offsetBytes) return await shrink(registry, request.id, epoch, availableBytes);
+    return { outcome: 'appended', claim: { oid, epoch, progress, hasher }, offsetBytes };
   }
 
-  let writer: BlobWriter;
+  let received: Received;
   try {
-    writer = await registry.blobs.append(oid, offsetBytes);
+    const writer = await registry.blobs.append(oid, offsetBytes, { progress, epoch });
+    received = await receive(registry, request, { turn, epoch, hasher, writer, limitBytes: expectedBytes });
   } catch (error) {
-    if (error instanceof BlobMissingError) return await shrink(registry, request.id, claimed);
+    if (error instanceof BlobMissingError) return await shrink(registry, request.id, epoch, error.availableBytes);
     throw error;
   }
-  const received = await receive(registry, request, { turn, epoch, hasher, writer, limitBytes: expectedBytes });
   const newOffset = offsetBytes + received.bytes;
+  const reached = { id: request.id, epoch, offset: newOffset, progress: received.progress };
 
   switch (received.ended) {
     case 'stopped':
@@ -162,20 +166,24 @@ async function claimAndAppend(registry: Registry, request: AppendRequest, turn: 
         receivedBytes: received.bytes,
       };
     case 'interrupted': {
-      const advanced = await advance(registry, request.id, epoch, newOffset);
+      const advanced = await advance(registry, reached);
       if (advanced && hasher !== undefined) {
         registry.sessions.keepHash(request.id, { epoch, offsetBytes: newOffset, hasher });
       }
       return { outcome: 'interrupted', offsetBytes: advanced ? newOffset : offsetBytes };
     }
+    case 'too-short':
+      await registry.blobs.truncate(oid, offsetBytes);
+      return {
+        outcome: 'length-mismatch',
+        expectedBytes: expectedBytes ?? received.bytes,
+        receivedBytes: received.bytes,
+      };
     case 'complete': {
-      if (expectedBytes !== undefined && received.bytes < expectedBytes) {
-        await registry.blobs.truncate(oid, offsetBytes);
-        return { outcome: 'length-mismatch', expectedBytes, receivedBytes: received.bytes };
-      }
-      const advanced = request.isLast || (await advance(registry, request.id, epoch, newOffset));
+      const advanced = request.isLast || (await advance(registry, reached));
       if (!advanced) return { outcome: 'superseded', offsetBytes };
-      return { outcome: 'appended', claim: { oid, epoch, hasher }, offsetBytes: newOffset };
+      const done = { oid, epoch, progress: received.progress, hasher };
+      return { outcome: 'appended', claim: done, offsetBytes: newOffset };
     }
   }
 }
@@ -186,6 +194,7 @@ interface Claimable {
   readonly outcome: 'claimable';
   readonly oid: ObjectId;
   readonly epoch: number;
+  readonly progress: string;
   readonly offsetBytes: number;
   readonly algorithm: DigestAlgorithm;
 }
@@ -218,6 +227,7 @@ function* claimable({ id, repo, range }: AppendRequest): Operation<Claim> {
     outcome: 'claimable',
     oid: upload.oid,
     epoch: upload.epoch,
+    progress: upload.progress,
     offsetBytes: upload.offset_bytes,
     algorithm: upload.algorithm,
   };
@@ -242,8 +252,10 @@ interface Receiving {
 }
 
 interface Received {
-  readonly ended: 'complete' | 'stopped' | 'interrupted' | 'too-long';
+  readonly ended: 'complete' | 'stopped' | 'interrupted' | 'too-long' | 'too-short';
   readonly bytes: number;
+  /** What the blob store has said at the end. */
+  readonly progress: string;
 }
 
 /** Streams a body into the writer and the hash, and closes the writer whatever happens. */
@@ -255,6 +267,8 @@ async function receive(registry: Registry, request: AppendRequest, receiving: Re
   });
   let bytes = 0;
   let ended: Received['ended'] = 'complete';
+  let end: WriterEnd = 'dropped';
+  let progress: string;
   try {
     let lastHeartbeat = registry.clock.now();
     for (;;) {
@@ -270,12 +284,29 @@ async function receive(registry: Registry, request: AppendRequest, receiving: Re
       if (writing !== undefined) await writing;
       lastHeartbeat = await heartbeat(registry, request.id, receiving.epoch, lastHeartbeat);
     }
+    if (ended === 'complete' && bytes < (receiving.limitBytes ?? 0)) ended = 'too-short';
+    end = endOf(ended, request);
   } finally {
     registry.traffic.pushed(bytes);
     incoming.end();
-    await receiving.writer.close();
+    progress = await receiving.writer.close(end);
   }
-  return { ended, bytes };
+  return { ended, bytes, progress };
+}
+
+/** What becomes of what a request has brought. Who says where its bytes belong is most likely to bring more. */
+function endOf(ended: Received['ended'], { isLast, range }: AppendRequest): WriterEnd {
+  switch (ended) {
+    case 'complete':
+      if (isLast) return 'final';
+      return range === undefined ? 'perhaps-final' : 'more';
+    case 'interrupted':
+      return 'more';
+    case 'stopped':
+    case 'too-long':
+    case 'too-short':
+      return 'dropped';
+  }
 }
 
 /** The next bytes, undefined at the end, 'interrupted' where the client went away. */
@@ -310,19 +341,31 @@ export async function giveBack(registry: Registry, request: AppendRequest): Prom
 }
 
 /** Records the offset; false where the session is no longer this writer's. Not synced: see openUpload. */
-async function advance(registry: Registry, id: string, epoch: number, offset: number): Promise<boolean> {
+async function advance(
+  registry: Registry,
+  reached: { readonly id: string; readonly epoch: number; readonly offset: number; readonly progress: string },
+): Promise<boolean> {
   const now = registry.clock.now();
-  const changed = await registry.metadata.writeUnsynced(() => change(advanceUpload, { id, epoch, offset, now }));
+  const changed = await registry.metadata.writeUnsynced(() => change(advanceUpload, { ...reached, now }));
   return changed > 0;
 }
 
-/** After a power cut the file may be shorter than the session's row says: the session goes on from what is there. */
-async function shrink(
+/**
+ * After a power cut the file may be shorter than the session's row says, and a bucket may have lost the parts of an
+ * upload: the session goes on from what is there.
+ */
+export async function shrink(
   registry: Registry,
   id: string,
-  session: { readonly oid: ObjectId; readonly epoch: number; readonly offsetBytes: number },
-): Promise<AppendOutcome> {
-  const onDisk = (await registry.blobs.size(session.oid)) ?? 0;
-  await advance(registry, id, session.epoch, onDisk);
-  return { outcome: 'out-of-order', offsetBytes: onDisk };
+  epoch: number,
+  availableBytes: number,
+): Promise<{ readonly outcome: 'out-of-order'; readonly offsetBytes: number }> {
+  await advance(registry, { id, epoch, offset: availableBytes, progress: '' });
+  return { outcome: 'out-of-order', offsetBytes: availableBytes };
+}
+
+/** Whether a writer's claim is still the newest. */
+export async function holdsClaim(registry: Registry, id: string, epoch: number): Promise<boolean> {
+  const now = registry.clock.now();
+  return (await registry.metadata.writeUnsynced(() => change(touchUpload, { id, epoch, now }))) > 0;
 }

@@ -3,7 +3,7 @@ import { attachAbsentBlobEdges, upsertLink } from '../metadata/queries/links.ts'
 import { liveObject, makeHashedObjectDead, makeObjectDead, makeObjectLive } from '../metadata/queries/objects.ts';
 import { insertRepository } from '../metadata/queries/repositories.ts';
 import { findUpload, finishUpload } from '../metadata/queries/uploads.ts';
-import type { ObjectId } from '../blobs/store.ts';
+import { BlobMissingError, BlobStoreBusyError, type ObjectId } from '../blobs/store.ts';
 import { MetadataFullError } from '../metadata/store.ts';
 import { algorithmOf, type Digest, DigestHasher } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
@@ -15,7 +15,17 @@ import { admitLink } from './quota-usage.ts';
 import type { OverQuota, Quota, QuotaWarning } from './quotas.ts';
 import type { Registry } from './registry.ts';
 import { reviewLink, reviewObject } from './review.ts';
-import { append, type AppendOutcome, type AppendRequest, type Chunk, giveBack, inTurn } from './upload-append.ts';
+import {
+  append,
+  type AppendOutcome,
+  type AppendRequest,
+  type Chunk,
+  giveBack,
+  holdsClaim,
+  inTurn,
+  shrink,
+  type UploadClaim,
+} from './upload-append.ts';
 import { dropUpload, markDropped } from './upload-drop.ts';
 import type { WriterTurn } from './upload-sessions.ts';
 
@@ -68,6 +78,9 @@ async function close(
   try {
     return await verifyAndCommit(registry, request, appended);
   } catch (error) {
+    if (error instanceof BlobMissingError) {
+      return await shrink(registry, request.id, appended.claim.epoch, error.availableBytes);
+    }
     if (!(error instanceof MetadataFullError)) throw error;
     return await giveBack(registry, last);
   }
@@ -80,23 +93,35 @@ async function verifyAndCommit(
   appended: Extract<AppendOutcome, { readonly outcome: 'appended' }>,
 ): Promise<CloseOutcome> {
   const algorithm = algorithmOf(digest);
-  const { oid, epoch, hasher } = appended.claim;
+  const { claim } = appended;
+  const { oid, epoch, hasher } = claim;
   const sizeBytes = appended.offsetBytes;
 
-  const actual =
-    hasher?.algorithm === algorithm ? hasher.digest() : await rehash(registry, oid, new DigestHasher(algorithm));
+  let synced = false;
+  // A bucket gives no bytes of an upload back before it is completed, and who completes it must be the last to do so.
+  const sync = async (): Promise<'synced' | 'lost'> => {
+    if (claim.progress !== '' && !(await holdsClaim(registry, id, epoch))) return 'lost';
+    await syncOrDrop(registry, id, { claim, digest });
+    synced = true;
+    return 'synced';
+  };
+  let actual: Digest;
+  if (hasher?.algorithm === algorithm) {
+    actual = hasher.digest();
+  } else {
+    if ((await sync()) === 'lost') return { outcome: 'superseded', offsetBytes: sizeBytes };
+    actual = await rehash(registry, oid, new DigestHasher(algorithm));
+  }
   registry.sessions.forget(id);
   if (actual !== digest) {
     await dropUpload(registry, id, oid, actual);
     return { outcome: 'digest-mismatch', actual, sizeBytes };
   }
 
-  let synced = false;
   for (;;) {
     const live = await liveObjectState(registry, digest);
-    if (live.state !== 'healthy' && !synced) {
-      await syncOrDrop(registry, id, { oid, digest });
-      synced = true;
+    if (live.state !== 'healthy' && !synced && (await sync()) === 'lost') {
+      return { outcome: 'superseded', offsetBytes: sizeBytes };
     }
     const unhealthy = live.state === 'unhealthy' ? live.oid : undefined;
     const committed = await registry.metadata.write(() =>
@@ -119,8 +144,7 @@ async function verifyAndCommit(
     switch (committed.outcome) {
       case 'needs-sync':
         // The live object went between the look at it and the transaction.
-        await syncOrDrop(registry, id, { oid, digest });
-        synced = true;
+        if ((await sync()) === 'lost') return { outcome: 'superseded', offsetBytes: sizeBytes };
         continue;
       case 'committed':
         for (const dead of committed.dead) registry.reclaimer.soon(dead);
@@ -139,16 +163,19 @@ async function verifyAndCommit(
 
 /**
  * Syncs an upload's bytes; where that fails the session ends with them. The system may have given up what it could not
- * write and count it as written, so a second try would promise bytes that are not on the disk.
+ * write and count it as written, so a second try would promise bytes that are not on the disk. Not where the store says
+ * what it has lost, or only that it did not answer.
  */
 async function syncOrDrop(
   registry: Registry,
   id: string,
-  { oid, digest }: { readonly oid: ObjectId; readonly digest: Digest },
+  { claim, digest }: { readonly claim: UploadClaim; readonly digest: Digest },
 ): Promise<void> {
+  const { oid } = claim;
   try {
-    await registry.blobs.sync(oid);
+    await registry.blobs.sync(oid, claim);
   } catch (error) {
+    if (error instanceof BlobStoreBusyError || error instanceof BlobMissingError) throw error;
     await dropUpload(registry, id, oid, digest);
     throw error;
   }

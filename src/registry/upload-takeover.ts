@@ -22,7 +22,7 @@ interface OthersUpload {
  */
 export async function takeOverUpload(registry: Registry, id: string, repo: RepositoryName): Promise<void> {
   const { metadata, blobs, clock, ids, reclaimer } = registry;
-  if (!metadata.isShared) return;
+  if (!metadata.isShared || blobs.copy === undefined) return;
   const upload = await metadata.read(() => othersUpload(id, repo, registry.sessions.writer));
   if (upload === undefined) return;
   const to = ids.objectId();

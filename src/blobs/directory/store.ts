@@ -34,6 +34,7 @@ const shreddedAtOnceBytes = 1024 * 1024;
 
 /** Objects as files: `objects/ab/<oid>`, where `ab` are the oid's first two digits. */
 export class DirectoryBlobStore implements BlobStore {
+  readonly isSizeCheap = true;
   readonly #directory: string;
   readonly #root: string;
   readonly #calls: DirectoryCalls;
@@ -89,6 +90,11 @@ export class DirectoryBlobStore implements BlobStore {
     await this.truncate(to, sizeBytes);
   }
 
+  async cutBack(oid: ObjectId, offsetBytes: number): Promise<number> {
+    await this.truncate(oid, offsetBytes);
+    return (await this.size(oid)) ?? 0;
+  }
+
   async size(oid: ObjectId): Promise<number | undefined> {
     return (await statIfThere(this.#path(oid)))?.size;
   }
@@ -96,6 +102,14 @@ export class DirectoryBlobStore implements BlobStore {
   read(oid: ObjectId, range?: ByteRange): Blob {
     const file = Bun.file(this.#path(oid));
     return range === undefined ? file : file.slice(range.first, range.last + 1);
+  }
+
+  open(oid: ObjectId, _sizeBytes: number, range?: ByteRange): Promise<Blob> {
+    return Promise.resolve(this.read(oid, range));
+  }
+
+  publicUrl(): Promise<undefined> {
+    return Promise.resolve(undefined);
   }
 
   async sync(oid: ObjectId): Promise<void> {
@@ -236,7 +250,9 @@ export class DirectoryBlobStore implements BlobStore {
     try {
       const size = sizeOfOpen(descriptor);
       if (size < offsetBytes) {
-        throw new BlobMissingError(`the upload's file holds ${size} bytes, not ${offsetBytes}`);
+        throw new BlobMissingError(`the upload's file holds ${size} bytes, not ${offsetBytes}`, {
+          availableBytes: size,
+        });
       }
       if (size > offsetBytes) this.#calls.cutOff(descriptor, offsetBytes);
       return new FileWriter(path, descriptor, this.#calls);

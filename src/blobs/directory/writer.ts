@@ -43,7 +43,7 @@ export class FileWriter implements BlobWriter {
     }
   }
 
-  async close(): Promise<void> {
+  async close(): Promise<string> {
     try {
       try {
         await this.#calls.flush(this.#sink);
@@ -54,6 +54,8 @@ export class FileWriter implements BlobWriter {
       // The system tells of a failed write once only: who closes must hear of it, the sync of the blob would not.
       const failed = await this.#syncing;
       if (failed !== undefined) throw failed.error;
+      // The file is all that there is to know.
+      return '';
     } catch (error) {
       throw translated(error);
     } finally {

@@ -33,13 +33,13 @@ export async function getBlob(call: Call, repo: RepositoryName, digestText: stri
       if (!call.sends({ oid: found.oid, digest })) return await refuseCut(call, repo, digest);
       call.registry.traffic.pulled(last - first + 1);
       const contentRange = `bytes ${first}-${last}/${found.sizeBytes}`;
-      const body = call.registry.blobs.read(found.oid, wanted.range);
+      const body = await call.registry.blobs.open(found.oid, found.sizeBytes, wanted.range);
       return answer(call, 206, { ...headers, 'content-range': contentRange }, body);
     }
     case 'whole':
       if (!call.sends({ oid: found.oid, digest })) return await refuseCut(call, repo, digest);
       call.registry.traffic.pulled(found.sizeBytes);
-      return answer(call, 200, headers, call.registry.blobs.read(found.oid));
+      return answer(call, 200, headers, await call.registry.blobs.open(found.oid, found.sizeBytes));
   }
 }
 

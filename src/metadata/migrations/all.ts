@@ -18,6 +18,7 @@ import { purgesToldInFull } from './0017-purges-told-in-full.ts';
 import { purgeConsequences } from './0018-purge-consequences.ts';
 import { sessionsOfAClient } from './0019-sessions-of-a-client.ts';
 import { severalProcesses } from './0020-several-processes.ts';
+import { progressOfUploads } from './0021-progress-of-uploads.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -42,4 +43,5 @@ export const migrations: readonly Migration[] = [
   purgeConsequences,
   sessionsOfAClient,
   severalProcesses,
+  progressOfUploads,
 ];

@@ -36,7 +36,7 @@ export const openUploadOfClient = query<{ client: string; others: number }>()(({
 export const findUpload = query<{ id: string; repo: RepositoryName }>()(({ db, p }) =>
   db
     .selectFrom('upload')
-    .select(['oid', 'state', 'algorithm', 'offset_bytes', 'epoch', 'result_digest', 'writer'])
+    .select(['oid', 'state', 'algorithm', 'offset_bytes', 'progress', 'epoch', 'result_digest', 'writer'])
     .where('id', '=', p('id'))
     .where('repo', '=', p('repo')),
 );
@@ -61,10 +61,16 @@ export const moveUpload = query<{ id: string; from: string; to: string; epoch: n
 );
 
 /** Records how far a writer has come, if the session is still its own. */
-export const advanceUpload = query<{ id: string; epoch: number; offset: number; now: number }>()(({ db, p }) =>
+export const advanceUpload = query<{
+  id: string;
+  epoch: number;
+  offset: number;
+  progress: string;
+  now: number;
+}>()(({ db, p }) =>
   db
     .updateTable('upload')
-    .set({ offset_bytes: p('offset'), touched_at: p('now') })
+    .set({ offset_bytes: p('offset'), progress: p('progress'), touched_at: p('now') })
     .where('id', '=', p('id'))
     .where('state', '=', 'open')
     .where('epoch', '=', p('epoch')),
@@ -83,7 +89,7 @@ export const touchUpload = query<{ id: string; epoch: number; now: number }>()((
 export const finishUpload = query<{ id: string; digest: Digest; now: number }>()(({ db, p }) =>
   db
     .updateTable('upload')
-    .set({ state: 'done', oid: null, result_digest: p('digest'), touched_at: p('now') })
+    .set({ state: 'done', oid: null, progress: '', result_digest: p('digest'), touched_at: p('now') })
     .where('id', '=', p('id')),
 );
 
