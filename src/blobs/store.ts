@@ -116,7 +116,11 @@ export interface Shredded {
 }
 
 /** Bytes that can be read once. */
-export type BlobBytes = Pick<Blob, 'stream' | 'arrayBuffer' | 'bytes'>;
+export interface BlobBytes {
+  stream(): ReadableStream<Uint8Array>;
+  arrayBuffer(): Promise<ArrayBuffer>;
+  bytes(): Promise<Uint8Array>;
+}
 
 /** What the database knows of the one upload of an object, and by which right it is worked on. */
 export interface WriterClaim {

@@ -1,0 +1,356 @@
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectsCommand,
+  GetBucketVersioningCommand,
+  GetObjectCommand,
+  GetObjectLockConfigurationCommand,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  ListObjectVersionsCommand,
+  PutObjectCommand,
+  S3Client,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import { FetchHttpHandler } from '@smithy/fetch-http-handler';
+import { BlobStoreBusyError, type ByteRange } from '../store.ts';
+import { ObjectGoneError, translated } from './failures.ts';
+import type { S3Settings } from './settings.ts';
+
+/** How often a call is tried at most. */
+const mostAttempts = 4;
+/** How long one try of a call may take, in ms. */
+const attemptMs = 30_000;
+/** How long a call may take with all its tries, in ms: longer than a client's patience helps nobody. */
+const callMs = 75_000;
+/** How long the answer to whether the bucket is there may take, in ms. */
+const readyMs = 3000;
+/** So many keys DeleteObjects takes at once. */
+const mostDeletedAtOnce = 1000;
+
+/** Under which name of metadata an object says which writer it is of. */
+const tokenName = 'wherry-writer';
+
+/** A part of a multipart upload, as the bucket has acknowledged it. */
+export interface Part {
+  readonly etag: string;
+  readonly sizeBytes: number;
+}
+
+/** What a bucket says of an object. */
+export interface ObjectFacts {
+  readonly sizeBytes: number;
+  /** Of the writer that it is of. */
+  readonly token: string | undefined;
+}
+
+/** An object of a listing; a version of it where the bucket keeps them. */
+export interface ListedObject {
+  readonly key: string;
+  readonly version?: string | undefined;
+}
+
+/** Bytes that come from a bucket. */
+export interface Incoming {
+  readonly stream: ReadableStream<unknown>;
+  /** Of the whole object, whatever part of it comes; undefined where the server has not said. */
+  readonly objectBytes: number | undefined;
+}
+
+/** What a bucket does with what is removed or overwritten. */
+export interface BucketTraits {
+  /** Whether it keeps older versions, or has kept some. */
+  readonly isVersioned: boolean;
+  /** Whether it may refuse to remove what is younger than somebody has said. */
+  readonly isLocked: boolean;
+}
+
+/** One bucket: every call that is made there. What goes wrong is told in the words of a blob store (failures.ts). */
+export class Bucket {
+  readonly #client: S3Client;
+  readonly #settings: S3Settings;
+  readonly #place: { readonly Bucket: string };
+
+  constructor(settings: S3Settings) {
+    const { endpoint, region, isPathStyle, bucket } = settings;
+    this.#settings = settings;
+    this.#place = { Bucket: bucket };
+    this.#client = new S3Client({
+      ...(endpoint !== undefined && { endpoint }),
+      ...(region !== undefined && { region }),
+      forcePathStyle: isPathStyle,
+      maxAttempts: mostAttempts,
+      // The signature covers the SHA-256 of what is sent, which servers compare; older ones know no other checksum.
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+      responseChecksumValidation: 'WHEN_REQUIRED',
+      requestHandler: new FetchHttpHandler({ requestTimeout: attemptMs }),
+    });
+  }
+
+  /** @param isOnlyIfAbsent whether it must fail with an ObjectThereError where there is one, if the server can */
+  async put(
+    key: string,
+    bytes: Uint8Array,
+    { token, isOnlyIfAbsent = false }: { readonly token?: string; readonly isOnlyIfAbsent?: boolean } = {},
+  ): Promise<void> {
+    await this.#call((options) =>
+      this.#client.send(
+        new PutObjectCommand({
+          ...this.#place,
+          ...this.#written(token),
+          Key: key,
+          Body: bytes,
+          ...(isOnlyIfAbsent && { IfNoneMatch: '*' }),
+        }),
+        options,
+      ),
+    );
+  }
+
+  /** @returns the upload's id */
+  async beginUpload(key: string, token: string): Promise<string> {
+    const { UploadId: id } = await this.#call((options) =>
+      this.#client.send(
+        new CreateMultipartUploadCommand({ ...this.#place, ...this.#written(token), Key: key }),
+        options,
+      ),
+    );
+    return said(id, 'UploadId');
+  }
+
+  async putPart(
+    key: string,
+    { upload, number, bytes }: { readonly upload: string; readonly number: number; readonly bytes: Uint8Array },
+    signal?: AbortSignal,
+  ): Promise<Part> {
+    const { ETag: etag } = await this.#call(
+      (options) =>
+        this.#client.send(
+          new UploadPartCommand({ ...this.#place, Key: key, UploadId: upload, PartNumber: number, Body: bytes }),
+          options,
+        ),
+      signal,
+    );
+    return { etag: said(etag, 'ETag'), sizeBytes: bytes.byteLength };
+  }
+
+  /** Makes the parts an object. @throws UploadGoneError where that has happened, or it is not these parts any more */
+  async complete(key: string, upload: string, parts: readonly Part[]): Promise<void> {
+    const named = parts.map(({ etag }, index) => ({ ETag: etag, PartNumber: index + 1 }));
+    await this.#call((options) =>
+      this.#client.send(
+        new CompleteMultipartUploadCommand({
+          ...this.#place,
+          Key: key,
+          UploadId: upload,
+          MultipartUpload: { Parts: named },
+        }),
+        options,
+      ),
+    );
+  }
+
+  async abort(key: string, upload: string): Promise<void> {
+    await this.#call((options) =>
+      this.#client.send(new AbortMultipartUploadCommand({ ...this.#place, Key: key, UploadId: upload }), options),
+    );
+  }
+
+  /** The unfinished multipart uploads of one key. */
+  async uploadsOf(key: string): Promise<readonly string[]> {
+    const ids: string[] = [];
+    let marker: { readonly KeyMarker?: string | undefined; readonly UploadIdMarker?: string | undefined } = {};
+    for (;;) {
+      const from = marker;
+      const page = await this.#call((options) =>
+        this.#client.send(new ListMultipartUploadsCommand({ ...this.#place, ...from, Prefix: key }), options),
+      );
+      for (const { Key, UploadId } of page.Uploads ?? []) {
+        if (Key === key && UploadId !== undefined) ids.push(UploadId);
+      }
+      if (page.IsTruncated !== true) return ids;
+      marker = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
+    }
+  }
+
+  /** What lies under a prefix; every version of it where `isVersioned` is said. */
+  async objectsUnder(prefix: string, isVersioned: boolean): Promise<readonly ListedObject[]> {
+    return isVersioned ? await this.#versionsUnder(prefix) : await this.#namesUnder(prefix);
+  }
+
+  async #namesUnder(prefix: string): Promise<readonly ListedObject[]> {
+    const found: ListedObject[] = [];
+    let token: string | undefined;
+    do {
+      const from = token;
+      const page = await this.#call((options) =>
+        this.#client.send(
+          new ListObjectsV2Command({ ...this.#place, Prefix: prefix, ContinuationToken: from }),
+          options,
+        ),
+      );
+      for (const { Key } of page.Contents ?? []) if (Key !== undefined) found.push({ key: Key });
+      token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+    } while (token !== undefined);
+    return found;
+  }
+
+  async #versionsUnder(prefix: string): Promise<readonly ListedObject[]> {
+    const found: ListedObject[] = [];
+    let marker: { readonly KeyMarker?: string | undefined; readonly VersionIdMarker?: string | undefined } = {};
+    for (;;) {
+      const from = marker;
+      const page = await this.#call((options) =>
+        this.#client.send(new ListObjectVersionsCommand({ ...this.#place, ...from, Prefix: prefix }), options),
+      );
+      for (const { Key, VersionId } of [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])]) {
+        if (Key !== undefined) found.push({ key: Key, version: VersionId });
+      }
+      if (page.IsTruncated !== true) return found;
+      marker = { KeyMarker: page.NextKeyMarker, VersionIdMarker: page.NextVersionIdMarker };
+    }
+  }
+
+  /** Removes objects, or versions of them; quietly where there are none. */
+  async remove(objects: readonly ListedObject[]): Promise<void> {
+    for (let at = 0; at < objects.length; at += mostDeletedAtOnce) {
+      const batch = objects.slice(at, at + mostDeletedAtOnce);
+      const named = batch.map(({ key, version }) => ({ Key: key, VersionId: version }));
+      const { Errors: errors = [] } = await this.#call((options) =>
+        this.#client.send(
+          new DeleteObjectsCommand({ ...this.#place, Delete: { Objects: named, Quiet: true } }),
+          options,
+        ),
+      );
+      const left = errors.filter(({ Code }) => Code !== 'NoSuchKey' && Code !== 'NoSuchVersion');
+      const [one] = left;
+      if (one === undefined) continue;
+      throw new BlobStoreBusyError(
+        `the bucket keeps ${left.length} objects that are to be removed (${one.Code}: ${one.Message}), such as ${one.Key}`,
+      );
+    }
+  }
+
+  /** Undefined where there is none. */
+  async look(key: string): Promise<ObjectFacts | undefined> {
+    try {
+      const { ContentLength, Metadata } = await this.#call((options) =>
+        this.#client.send(new HeadObjectCommand({ ...this.#place, Key: key }), options),
+      );
+      return { sizeBytes: ContentLength ?? 0, token: Metadata?.[tokenName] };
+    } catch (error) {
+      if (error instanceof ObjectGoneError) return undefined;
+      throw error;
+    }
+  }
+
+  /** @param signal breaks the stream off */
+  async read(key: string, range: ByteRange | undefined, signal: AbortSignal): Promise<Incoming> {
+    const asked = range === undefined ? {} : { Range: `bytes=${range.first}-${range.last}` };
+    const { Body, ContentLength, ContentRange } = await this.#call(
+      (options) => this.#client.send(new GetObjectCommand({ ...this.#place, ...asked, Key: key }), options),
+      signal,
+    );
+    if (Body === undefined) throw new BlobStoreBusyError('the bucket has answered without a body');
+    const stream: ReadableStream<unknown> = Body.transformToWebStream();
+    const ofRange = /\/(\d+)$/.exec(ContentRange ?? '')?.[1];
+    return { stream, objectBytes: ofRange === undefined ? ContentLength : Number(ofRange) };
+  }
+
+  /** The whole of a small object. */
+  async readAll(key: string): Promise<Uint8Array> {
+    return await this.#call(async (options) => {
+      const { Body } = await this.#client.send(new GetObjectCommand({ ...this.#place, Key: key }), options);
+      return await new Response(Body?.transformToWebStream()).bytes();
+    });
+  }
+
+  /** A URL that gives an object to whoever has it, for so long. */
+  async signedUrl(key: string, lifeMs: number): Promise<string> {
+    try {
+      const command = new GetObjectCommand({ ...this.#place, Key: key });
+      return await getSignedUrl(this.#client, command, { expiresIn: Math.floor(lifeMs / 1000) });
+    } catch (error) {
+      throw translated(error);
+    }
+  }
+
+  /** Whether the bucket answers. */
+  async isReady(): Promise<boolean> {
+    try {
+      await this.#client.send(new HeadBucketCommand(this.#place), { abortSignal: AbortSignal.timeout(readyMs) });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Undefined where the server does not tell, such as for a lack of rights. */
+  async traits(): Promise<BucketTraits | undefined> {
+    try {
+      const { Status } = await this.#client.send(new GetBucketVersioningCommand(this.#place));
+      const isVersioned = Status !== undefined;
+      // Objects can be locked only where versions are kept.
+      return { isVersioned, isLocked: isVersioned && (await this.#isLocked()) };
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #isLocked(): Promise<boolean> {
+    try {
+      const { ObjectLockConfiguration: lock } = await this.#client.send(
+        new GetObjectLockConfigurationCommand(this.#place),
+      );
+      return lock?.ObjectLockEnabled === 'Enabled';
+    } catch {
+      return false;
+    }
+  }
+
+  /** Lets connections go. */
+  close(): void {
+    this.#client.destroy();
+  }
+
+  /** What every object is written with. */
+  #written(token: string | undefined) {
+    const { encryption, storageClass } = this.#settings;
+    return {
+      // A browser must not show a blob as a page, should somebody open its URL there.
+      ContentType: 'application/octet-stream',
+      ContentDisposition: 'attachment',
+      ...(token !== undefined && { Metadata: { [tokenName]: token } }),
+      ...(encryption !== undefined && { ServerSideEncryption: encryption.kind }),
+      ...(encryption?.kind === 'aws:kms' && encryption.key !== undefined && { SSEKMSKeyId: encryption.key }),
+      ...(storageClass !== undefined && { StorageClass: storageClass }),
+    };
+  }
+
+  /** Makes a call, which ends in time; what it throws is translated. */
+  async #call<T>(
+    make: (options: { readonly abortSignal: AbortSignal }) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), callMs);
+    try {
+      const abortSignal = signal === undefined ? late.signal : AbortSignal.any([late.signal, signal]);
+      return await make({ abortSignal });
+    } catch (error) {
+      throw translated(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** Whatever an answer must have. */
+function said(value: string | undefined, name: string): string {
+  if (value === undefined) throw new BlobStoreBusyError(`the bucket has answered without ${name}`);
+  return value;
+}

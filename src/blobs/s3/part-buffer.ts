@@ -1,0 +1,39 @@
+/** A buffer does not begin larger than this, in bytes: most uploads are small. */
+const firstBytes = 64 * 1024;
+
+/** Bytes on their way into a part: at most as many as its capacity, in one piece of memory that grows with them. */
+export class PartBuffer {
+  readonly capacity: number;
+  #bytes: Uint8Array<ArrayBuffer>;
+  #size = 0;
+
+  constructor(capacity: number) {
+    this.capacity = capacity;
+    this.#bytes = new Uint8Array(Math.min(capacity, firstBytes));
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Takes as much of a chunk as there is room for. @returns the rest */
+  take(chunk: Uint8Array): Uint8Array {
+    const taken = chunk.subarray(0, this.capacity - this.#size);
+    this.#grow(this.#size + taken.byteLength);
+    this.#bytes.set(taken, this.#size);
+    this.#size += taken.byteLength;
+    return chunk.subarray(taken.byteLength);
+  }
+
+  /** The bytes from `start` on. They may be kept: who takes them must not go on with the buffer. */
+  bytes(start = 0, end = this.#size): Uint8Array {
+    return this.#bytes.subarray(start, end);
+  }
+
+  #grow(neededBytes: number): void {
+    if (neededBytes <= this.#bytes.byteLength) return;
+    const larger = new Uint8Array(Math.min(this.capacity, Math.max(neededBytes, 2 * this.#bytes.byteLength)));
+    larger.set(this.#bytes.subarray(0, this.#size));
+    this.#bytes = larger;
+  }
+}

@@ -1,0 +1,51 @@
+/** Where a registry's objects lie, and how they are written there. */
+export interface S3Settings {
+  readonly bucket: string;
+  /** What all keys begin with: empty, or with a slash at its end. */
+  readonly prefix: string;
+  /** Undefined: Amazon's own for the region. */
+  readonly endpoint: string | undefined;
+  /** Undefined: what the environment and the AWS configuration say. */
+  readonly region: string | undefined;
+  /** Whether the bucket stands in the path of a URL, not in the name of its host. */
+  readonly isPathStyle: boolean;
+  /** Undefined: as the bucket says. */
+  readonly encryption: S3Encryption | undefined;
+  /** Undefined: as the bucket says. */
+  readonly storageClass: S3StorageClass | undefined;
+  /** Of the first parts of an upload; later ones are larger. */
+  readonly partBytes: number;
+  /** How long the URLs hold to which pulls are sent; undefined where the registry sends the bytes itself. */
+  readonly redirectMs: number | undefined;
+}
+
+/** Encryption by the server, with keys of its own or one of a key management service. */
+export type S3Encryption = { readonly kind: 'AES256' } | { readonly kind: 'aws:kms'; readonly key: string | undefined };
+
+/** Those of Amazon's from which an object can be read at once. */
+export const s3StorageClasses = [
+  'STANDARD',
+  'STANDARD_IA',
+  'ONEZONE_IA',
+  'INTELLIGENT_TIERING',
+  'GLACIER_IR',
+  'EXPRESS_ONEZONE',
+  'REDUCED_REDUNDANCY',
+] as const;
+
+export type S3StorageClass = (typeof s3StorageClasses)[number];
+
+/** A part has at least so many bytes; only the last one of an object may have fewer. */
+export const leastPartBytes = 5 * 1024 * 1024;
+/** So many parts an object has at most. */
+export const mostParts = 10_000;
+/** After so many parts they become larger, by as much as the first ones are. */
+const partsOfOneSize = 500;
+
+/**
+ * How large the part of a number is, counted from 1: so that a hundred thousand times the first one's size fits into
+ * 10,000 parts, and small blobs take little memory.
+ */
+export function partBytesOf(number: number, firstBytes: number): number {
+  return firstBytes * (1 + Math.floor((number - 1) / partsOfOneSize));
+}
