@@ -166,7 +166,7 @@ async function serve(
   const retention = policies === undefined ? undefined : await policyScope(policies, config);
   const room = new UploadRoom({
     reserve: config.storage.reserve,
-    measure: () => measureDisk(directory),
+    measure: async () => (config.blobs.kind === 'directory' ? await measureDisk(directory) : undefined),
     isBeingMade: () => storage.maker.isMakingRoom,
     onCome: (bytes) => storage.came(bytes),
   });

@@ -2,6 +2,8 @@ import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync } from
 import { dirname, join, resolve } from 'node:path';
 import type { DirectoryCalls } from './blobs/directory/calls.ts';
 import { DirectoryBlobStore } from './blobs/directory/store.ts';
+import type { S3Settings } from './blobs/s3/settings.ts';
+import { type BlobStore, BlobStoreBusyError } from './blobs/store.ts';
 import { closeToOthers } from './closed-to-others.ts';
 import type { Config } from './config/schema.ts';
 import type { HttpCalls } from './http/server.ts';
@@ -36,7 +38,7 @@ import { codeOf, startupFailure } from './startup-failures.ts';
 export interface Stores {
   readonly directory: string;
   readonly metadata: MetadataStore;
-  readonly blobs: DirectoryBlobStore;
+  readonly blobs: BlobStore;
   /** Room kept for when the disk is full; undefined where the database is on another. */
   readonly reserve: Reserve | undefined;
   /** What ties the one to the other. */
@@ -57,18 +59,22 @@ export interface Syncs {
 /** Another process has the data directory. */
 export class DirectoryInUseError extends StartupError {}
 
+/** What of the configuration says where the stores are. */
+export type StoresConfig = Pick<Config, 'data' | 'metadata'> & Partial<Pick<Config, 'blobs' | 's3'>>;
+
 /**
  * Opens or creates a data directory's stores.
  * @throws StartupError where the operator has to mend something first
  */
 export async function openStores(
-  { data, metadata: place }: Pick<Config, 'data' | 'metadata'>,
+  { data, metadata: place, ...blobsConfig }: StoresConfig,
   log: Log,
   { clock = systemClock, syncs }: { readonly clock?: Clock; readonly syncs?: Syncs | undefined } = {},
 ): Promise<Stores> {
   const directory = resolve(data);
   prepareDirectory(directory);
-  if (place.kind === 'postgres') return await openShared(directory, place.url, { log, clock, syncs });
+  const openBlobs = () => blobsOf(directory, blobsConfig, { log, syncs: syncs?.blobs });
+  if (place.kind === 'postgres') return await openShared(directory, place.url, { log, clock, openBlobs });
   const locking = takeDirectory(directory);
   if (!locking.locked) {
     const holder = locking.holder === undefined ? '' : ` (process ${locking.holder})`;
@@ -81,7 +87,7 @@ export async function openStores(
     const reserve = reserveIn(directory, log);
     const metadata = openMetadata(directory, { reserve, log, syncs });
     closeToOthers(join(directory, 'wherry.db'));
-    const blobs = await openBlobs(directory, syncs?.blobs);
+    const blobs = await openBlobs();
     const generation = await StoreGeneration.open({ metadata, blobs, clock });
     return {
       directory,
@@ -105,7 +111,7 @@ export async function openStores(
 async function openShared(
   directory: string,
   url: string,
-  { log, clock, syncs }: { readonly log: Log; readonly clock: Clock; readonly syncs: Syncs | undefined },
+  { log, clock, openBlobs }: { readonly log: Log; readonly clock: Clock; readonly openBlobs: () => Promise<BlobStore> },
 ): Promise<Stores> {
   // What nobody needs who has SQLite is not loaded.
   const { PostgresMetadataStore } = await import('./metadata/postgres/store.ts');
@@ -118,7 +124,7 @@ async function openShared(
     throw message === undefined ? error : new StartupError(message, { cause: error });
   });
   try {
-    const blobs = await openBlobs(directory, syncs?.blobs);
+    const blobs = await openBlobs();
     const generation = await StoreGeneration.open({ metadata, blobs, clock });
     return { directory, metadata, blobs, reserve: undefined, generation, close: () => metadata.close() };
   } catch (error) {
@@ -216,7 +222,61 @@ function reserveIn(directory: string, log: Log): Reserve {
   });
 }
 
-async function openBlobs(directory: string, syncs: Partial<DirectoryCalls> | undefined): Promise<DirectoryBlobStore> {
+/** Blobs lie in the data directory where nothing else is said. */
+async function blobsOf(
+  directory: string,
+  { blobs: place, s3 }: Pick<StoresConfig, 'blobs' | 's3'>,
+  { log, syncs }: { readonly log: Log; readonly syncs: Partial<DirectoryCalls> | undefined },
+): Promise<BlobStore> {
+  if (place?.kind === 's3' && s3 !== undefined) return await openBucket({ ...place, ...s3 }, log);
+  return await openDirectory(directory, syncs);
+}
+
+/** Its client is loaded by those only who need it: it takes longer than all the rest. */
+async function openBucket(settings: S3Settings, log: Log): Promise<BlobStore> {
+  const { bucket, prefix } = settings;
+  const { S3BlobStore } = await import('./blobs/s3/store.ts');
+  let blobs;
+  try {
+    blobs = await S3BlobStore.open(settings);
+  } catch (error) {
+    if (!(error instanceof BlobStoreBusyError)) throw error;
+    throw new StartupError(
+      `cannot keep blobs in s3://${bucket}/${prefix} (${error.message}): see that the bucket is there, that s3.endpoint and ` +
+        's3.region are right, and that the credentials (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or those of this machine) ' +
+        'may read, write, list and remove objects there',
+      { cause: error },
+    );
+  }
+  const { traits, knowsConditions } = blobs;
+  if (traits === undefined) {
+    log.warn(
+      { bucket },
+      'the bucket does not tell whether it keeps older versions: if it does, removed blobs take room there',
+    );
+  }
+  if (traits?.isVersioned === true) {
+    log.info(
+      { bucket },
+      'the bucket keeps older versions of objects: what is removed is removed with all its versions',
+    );
+  }
+  if (traits?.isLocked === true) {
+    log.warn({ bucket }, 'the bucket locks objects: what is removed or purged stays there until its lock ends');
+  }
+  if (!knowsConditions) {
+    log.warn(
+      { bucket },
+      'the S3 server puts objects whatever is there already (If-None-Match): small blobs are written twice',
+    );
+  }
+  return blobs;
+}
+
+async function openDirectory(
+  directory: string,
+  syncs: Partial<DirectoryCalls> | undefined,
+): Promise<DirectoryBlobStore> {
   try {
     return await DirectoryBlobStore.open(directory, syncs);
   } catch (error) {

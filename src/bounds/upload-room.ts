@@ -7,7 +7,8 @@ const soonShare = 1 / 8;
 
 export interface UploadRoomParts {
   readonly reserve: StorageBound | undefined;
-  readonly measure: () => Promise<DiskSpace>;
+  /** Gives undefined where uploads do not come onto a disk of this machine. */
+  readonly measure: () => Promise<DiskSpace | undefined>;
   /** Whether something is on its way out. */
   readonly isBeingMade: () => boolean;
   /** Is told of bytes that have come. */

@@ -44,6 +44,15 @@ function fileWith(name: string, value: string): string {
 const otherValues: Readonly<Record<string, string>> = {
   data: '/srv/wherry',
   metadata: 'postgres://wherry@127.0.0.1/registry',
+  blobs: 's3://registry/blobs',
+  's3.endpoint': 'http://127.0.0.1:9000/',
+  's3.region': 'eu-central-1',
+  's3.pathStyle': 'on',
+  's3.encryption': 'aws:kms',
+  's3.storageClass': 'STANDARD_IA',
+  's3.partSize': '16MiB',
+  's3.redirect': 'off',
+  's3.redirectLife': '5m',
   listen: '[::1]:0',
   'auth.htpasswd': '/etc/wherry/htpasswd',
   'auth.anonymous': 'pull',
@@ -113,6 +122,16 @@ test('without any source every setting has its default', async () => {
     config: {
       data: './data',
       metadata: { kind: 'sqlite' },
+      blobs: { kind: 'directory' },
+      s3: {
+        endpoint: undefined,
+        region: undefined,
+        isPathStyle: false,
+        encryption: undefined,
+        storageClass: undefined,
+        partBytes: 8 * 1024 * 1024,
+        redirectMs: 600_000,
+      },
       listen: { host: '127.0.0.1', port: 5000 },
       auth: {
         htpasswd: undefined,
@@ -305,4 +324,49 @@ test.each([
 ])('bounds that contradict each other are refused: %j', async (flags, problem) => {
   const loaded = await load({ flags });
   expect(loaded.ok ? [] : loaded.problems).toEqual([expect.stringContaining(problem)]);
+});
+
+describe('blobs in a bucket', () => {
+  const blobs = 's3://registry/some/prefix';
+
+  test('lie under the prefix, with a slash at its end', async () => {
+    const inBucket = { kind: 's3', bucket: 'registry', prefix: 'some/prefix/' } as const;
+    expect((await configOf({ flags: { blobs } })).blobs).toEqual(inBucket);
+    expect((await configOf({ flags: { blobs: `${blobs}/` } })).blobs).toEqual(inBucket);
+    expect((await configOf({ flags: { blobs: 's3://registry' } })).blobs).toEqual({ ...inBucket, prefix: '' });
+  });
+
+  test('have no bounds that are shares of the disk', async () => {
+    const { storage } = await configOf({ flags: { blobs } });
+    expect(storage).toEqual({ high: undefined, low: undefined, reserve: undefined });
+    const bytes = await configOf({ flags: { blobs, 'storage.high': '10GiB' } });
+    expect(bytes.storage.high).toEqual({ unit: 'bytes', sizeBytes: 10 * 1024 ** 3 });
+  });
+
+  test('are reached by their path, in some region, where an endpoint is given', async () => {
+    const { s3 } = await configOf({ flags: { blobs, 's3.endpoint': 'http://127.0.0.1:9000' } });
+    expect([s3.isPathStyle, s3.region]).toEqual([true, 'us-east-1']);
+  });
+
+  test.each([
+    [{ 'storage.high': '80%' }, 'storage.high is 80%, a share of the disk, while the blobs lie in a bucket'],
+    [{ 'storage.reserve': '1GiB' }, 'storage.reserve is what stays free on the disk'],
+    [{ 'windows.condemned': '5m' }, 's3.redirectLife is 10m and windows.condemned 5m: bytes must stay'],
+  ])('are refused with %j', async (others, problem) => {
+    const loaded = await load({ flags: { blobs, ...others } });
+    expect(loaded.ok ? [] : loaded.problems).toEqual([expect.stringContaining(problem)]);
+  });
+
+  test('may go sooner where no pull is sent to a URL', async () => {
+    expect((await load({ flags: { blobs, 'windows.condemned': '0', 's3.redirect': 'off' } })).ok).toBe(true);
+  });
+
+  test.each([
+    ['s3://key:secret@registry', 'credentials do not stand here'],
+    ['s3://', 'this is not the name of a bucket'],
+    ['s3://registry//twice', 'the prefix has other characters'],
+    ['https://registry', 'this is neither'],
+  ])('do not lie at %s', async (place, problem) => {
+    expect(await problemsOf({ flags: { blobs: place } })).toEqual([expect.stringContaining(problem)]);
+  });
 });

@@ -1,3 +1,4 @@
+import { problemsOfBucket, withBucketBounds } from './bucket-rules.ts';
 import { configFileVariable, readEnvironment } from './environment.ts';
 import type { Environment } from './environment.ts';
 import { readFlags } from './flags.ts';
@@ -54,10 +55,12 @@ export async function loadConfig(options: {
   const { high, low } = config.storage;
   const between = low && problemOfBounds(high, low);
   if (between !== undefined) return { ok: false, problems: [between] };
+  const ofBucket = problemsOfBucket(config, (name) => chosen.has(name));
+  if (ofBucket.length > 0) return { ok: false, problems: ofBucket };
   const sources = new Map(allSettings.map(({ name }) => [name, chosen.get(name)?.kind ?? 'default'] as const));
   // Only a file can hold them.
   const { policies, quotas, access, groups, issuers, immutable }: SourceReading = readings[0];
-  return { ok: true, config, sources, policies, quotas, access, groups, issuers, immutable };
+  return { ok: true, config: withBucketBounds(config), sources, policies, quotas, access, groups, issuers, immutable };
 }
 
 async function readFileOf(

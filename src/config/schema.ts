@@ -1,4 +1,5 @@
 import type { ListenAddress } from './listen-address.ts';
+import type { BlobsPlace, Encryption, s3StorageClasses } from './s3-types.ts';
 import type { MetadataPlace } from './setting-types.ts';
 import { settings } from './settings.ts';
 import type { Setting } from './settings.ts';
@@ -9,6 +10,21 @@ export interface Config {
   /** The data directory as it was given: a relative path is relative to the working directory. */
   readonly data: string;
   readonly metadata: MetadataPlace;
+  readonly blobs: BlobsPlace;
+  /** How blobs are kept in a bucket, where they are. */
+  readonly s3: {
+    /** Undefined: Amazon's own. */
+    readonly endpoint: string | undefined;
+    /** Undefined: what the environment says. */
+    readonly region: string | undefined;
+    readonly isPathStyle: boolean;
+    /** Undefined: as the bucket says. */
+    readonly encryption: Encryption | undefined;
+    readonly storageClass: (typeof s3StorageClasses)[number] | undefined;
+    readonly partBytes: number;
+    /** How long the URLs hold to which pulls are sent; undefined where they are sent to none. */
+    readonly redirectMs: number | undefined;
+  };
   readonly listen: ListenAddress;
   readonly auth: {
     /** The password file as it was given; undefined where there is none. */
@@ -110,9 +126,22 @@ export interface Config {
 /** The configuration made of the value of each setting. */
 export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
   const high = valueOf(settings.storageHigh);
+  const endpoint = valueOf(settings.s3Endpoint);
+  const pathStyle = valueOf(settings.s3PathStyle);
+  const storageClass = valueOf(settings.s3StorageClass);
   return {
     data: valueOf(settings.data),
     metadata: valueOf(settings.metadata),
+    blobs: valueOf(settings.blobs),
+    s3: {
+      endpoint,
+      region: valueOf(settings.s3Region) ?? (endpoint === undefined ? undefined : 'us-east-1'),
+      isPathStyle: pathStyle === 'auto' ? endpoint !== undefined : pathStyle === 'on',
+      encryption: valueOf(settings.s3Encryption),
+      storageClass: storageClass === 'bucket' ? undefined : storageClass,
+      partBytes: valueOf(settings.s3PartSize),
+      redirectMs: valueOf(settings.s3Redirect) === 'on' ? valueOf(settings.s3RedirectLife) : undefined,
+    },
     listen: valueOf(settings.listen),
     auth: {
       htpasswd: valueOf(settings.authHtpasswd),

@@ -1,5 +1,6 @@
 import type { SettingType } from './setting-types.ts';
 import { placesSettings } from './settings/places.ts';
+import { s3Settings } from './settings/s3.ts';
 import { authSettings } from './settings/auth.ts';
 import { tlsSettings } from './settings/tls.ts';
 import { windowsSettings } from './settings/windows.ts';
@@ -39,6 +40,7 @@ export interface Section {
  */
 export const settings = {
   ...placesSettings,
+  ...s3Settings,
   ...authSettings,
   ...tlsSettings,
   ...windowsSettings,
@@ -70,6 +72,11 @@ export const bareFlags: readonly { readonly flag: string; readonly setting: stri
 
 export const sections: readonly Section[] = [
   { name: '', title: 'Where', description: 'Where the registry keeps its data, and where it answers.' },
+  {
+    name: 's3',
+    title: 'Buckets',
+    description: 'How blobs are kept in an S3 bucket; [s3.md](s3.md) says more.',
+  },
   {
     name: 'auth',
     title: 'Access',

@@ -312,11 +312,6 @@ export class Bucket {
     }
   }
 
-  /** Lets connections go. */
-  close(): void {
-    this.#client.destroy();
-  }
-
   /** What every object is written with. */
   #written(token: string | undefined) {
     const { encryption, storageClass } = this.#settings;

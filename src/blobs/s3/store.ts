@@ -31,7 +31,7 @@ export class S3BlobStore implements BlobStore {
   readonly #bucket: Bucket;
   readonly #settings: S3Settings;
   /** Whether the server puts an object only where there is none, when it is asked to. */
-  readonly #knowsConditions: boolean;
+  readonly knowsConditions: boolean;
   readonly #readings = new Map<ObjectId, Set<Reading>>();
 
   private constructor(
@@ -42,7 +42,7 @@ export class S3BlobStore implements BlobStore {
     this.#bucket = bucket;
     this.#settings = settings;
     this.traits = traits;
-    this.#knowsConditions = knowsConditions;
+    this.knowsConditions = knowsConditions;
   }
 
   /**
@@ -72,7 +72,7 @@ export class S3BlobStore implements BlobStore {
 
   #writing(oid: ObjectId, progress: Progress, epoch: number) {
     const { partBytes } = this.#settings;
-    const [bucket, knowsConditions] = [this.#bucket, this.#knowsConditions];
+    const [bucket, knowsConditions] = [this.#bucket, this.knowsConditions];
     return { bucket, key: this.#key(oid), epoch, progress, partBytes, knowsConditions };
   }
 
@@ -231,11 +231,6 @@ export class S3BlobStore implements BlobStore {
 
   async isReady(): Promise<boolean> {
     return await this.#bucket.isReady();
-  }
-
-  /** Lets connections go. */
-  close(): void {
-    this.#bucket.close();
   }
 
   get #isVersioned(): boolean {

@@ -1,4 +1,5 @@
 import { directory, listenAddress, metadataPlace } from '../setting-types.ts';
+import { blobsPlace } from '../s3-types.ts';
 import { setting } from './setting.ts';
 
 export const placesSettings = {
@@ -18,6 +19,14 @@ export const placesSettings = {
       'Where the metadata lies. With sqlite, in the data directory; with the address of a PostgreSQL database (15 or ' +
       'later), such as postgres://wherry:secret@db.example:5432/wherry, many processes can serve one registry; ' +
       '[postgresql.md](postgresql.md) says more.',
+  }),
+  blobs: setting({
+    name: 'blobs',
+    type: blobsPlace,
+    default: 'directory',
+    description:
+      'Where the blobs lie. With directory, in the data directory; with the address of a bucket, such as ' +
+      's3://registry/blobs, on an S3 server, which has settings of its own below.',
   }),
   listen: setting({
     name: 'listen',

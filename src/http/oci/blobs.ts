@@ -1,4 +1,4 @@
-import { deleteBlob, findBlob, headBlobForPush } from '../../registry/blob.ts';
+import { deleteBlob, findBlob, type FoundBlob, headBlobForPush } from '../../registry/blob.ts';
 import type { Purged } from '../../registry/purged.ts';
 import { describeDigestProblem, type Digest, parseDigest } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/names.ts';
@@ -17,6 +17,9 @@ export async function getBlob(call: Call, repo: RepositoryName, digestText: stri
   if (found.outcome === 'unknown') return refuse(call, blobUnknown(repo, digest));
   const headers = blobHeaders(digest);
   if (matchesEntity(call.request, headers.etag)) return answer(call, 304, headers);
+
+  const url = await call.registry.blobs.publicUrl(found.oid);
+  if (url !== undefined) return await redirect(call, found, { repo, digest, url });
 
   const wanted = parseRange(rangeHeader(call.request, headers.etag), found.sizeBytes);
   switch (wanted.kind) {
@@ -41,6 +44,17 @@ export async function getBlob(call: Call, repo: RepositoryName, digestText: stri
       call.registry.traffic.pulled(found.sizeBytes);
       return answer(call, 200, headers, await call.registry.blobs.open(found.oid, found.sizeBytes));
   }
+}
+
+/** Sends the client to where the bytes are; a range is for the server there, which is asked for the same. */
+async function redirect(
+  call: Call,
+  { oid, sizeBytes }: Extract<FoundBlob, { readonly outcome: 'found' }>,
+  { repo, digest, url }: { readonly repo: RepositoryName; readonly digest: Digest; readonly url: string },
+): Promise<Response> {
+  if (!call.sends({ oid, digest })) return await refuseCut(call, repo, digest);
+  call.registry.traffic.pulled(sizeBytes);
+  return answer(call, 307, { 'docker-content-digest': digest, 'cache-control': 'no-store', location: url });
 }
 
 /** It was purged after it had been found. */

@@ -1,0 +1,42 @@
+import { formatDuration } from './duration.ts';
+import type { Config } from './schema.ts';
+import { formatStorageBound } from './storage-bound.ts';
+
+/**
+ * What does not go together with blobs that lie in a bucket, a line each.
+ * @param isSet whether somebody has set what is named, so that it is not its default
+ */
+export function problemsOfBucket(config: Config, isSet: (name: string) => boolean): readonly string[] {
+  if (config.blobs.kind !== 's3') return [];
+  const { storage, windows, s3 } = config;
+  const problems: string[] = [];
+  if (isSet('storage.high') && storage.high?.unit === 'percent') {
+    const share = formatStorageBound(storage.high);
+    problems.push(
+      `storage.high is ${share}, a share of the disk, while the blobs lie in a bucket: give it in bytes, or set it off`,
+    );
+  }
+  if (isSet('storage.reserve') && storage.reserve !== undefined) {
+    problems.push(
+      'storage.reserve is what stays free on the disk that the blobs lie on, and they lie in a bucket: leave it out',
+    );
+  }
+  if (s3.redirectMs !== undefined && s3.redirectMs > windows.condemnedMs) {
+    problems.push(
+      `s3.redirectLife is ${formatDuration(s3.redirectMs)} and windows.condemned ${formatDuration(windows.condemnedMs)}: ` +
+        'bytes must stay for as long as URLs to them hold, so make the window longer, the life shorter, or set s3.redirect off',
+    );
+  }
+  return problems;
+}
+
+/** The bounds that hold for blobs in a bucket: a share of the disk says nothing of them. */
+export function withBucketBounds(config: Config): Config {
+  if (config.blobs.kind !== 's3') return config;
+  const { high, low } = config.storage;
+  const inBytes = high?.unit === 'bytes';
+  return {
+    ...config,
+    storage: { high: inBytes ? high : undefined, low: inBytes ? low : undefined, reserve: undefined },
+  };
+}

@@ -1,0 +1,69 @@
+import { byteSize, choice, duration, httpUrl } from '../setting-types.ts';
+import { regionName, s3Encryption, s3StorageClasses } from '../s3-types.ts';
+import { setting } from './setting.ts';
+
+export const s3Settings = {
+  s3Endpoint: setting({
+    name: 's3.endpoint',
+    type: httpUrl('aws'),
+    default: 'aws',
+    description:
+      "Where the S3 server answers, such as http://127.0.0.1:9000. With aws it is Amazon's own for the region. " +
+      'Credentials come from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), from the files of the AWS ' +
+      "command line, or from the instance's or the pod's identity.",
+  }),
+  s3Region: setting({
+    name: 's3.region',
+    type: regionName,
+    default: 'auto',
+    description:
+      'The region of the bucket. With auto it is what the environment (AWS_REGION) or the AWS configuration says, and ' +
+      'us-east-1 where an endpoint is given.',
+  }),
+  s3PathStyle: setting({
+    name: 's3.pathStyle',
+    type: choice(['auto', 'on', 'off']),
+    default: 'auto',
+    description:
+      "Whether the bucket's name stands in the path of its URLs instead of the name of their host. With auto it does where " +
+      'an endpoint is given.',
+  }),
+  s3Encryption: setting({
+    name: 's3.encryption',
+    type: s3Encryption,
+    default: 'bucket',
+    description:
+      'How the server encrypts what is written. With bucket it does as the bucket is configured; with AES256 by keys of ' +
+      'its own; with aws:kms by a key management service, of which a key can be named behind one more colon.',
+  }),
+  s3StorageClass: setting({
+    name: 's3.storageClass',
+    type: choice(['bucket', ...s3StorageClasses]),
+    default: 'bucket',
+    description: 'The storage class of what is written. With bucket it is what the server takes by itself.',
+  }),
+  s3PartSize: setting({
+    name: 's3.partSize',
+    type: byteSize({ min: '5MiB', max: '128MiB' }),
+    default: '8MiB',
+    description:
+      'How large the first parts of an upload are. Each upload takes twice as much memory, and 10 MiB more, at most; a ' +
+      'blob can have a hundred thousand times as much, as later parts are larger.',
+  }),
+  s3Redirect: setting({
+    name: 's3.redirect',
+    type: choice(['on', 'off']),
+    default: 'on',
+    description:
+      'Whether pulls of blobs are sent to the bucket (307), to URLs that hold for a while. Clients must be able to reach ' +
+      'the endpoint. With off the registry fetches the bytes and sends them itself.',
+  }),
+  s3RedirectLife: setting({
+    name: 's3.redirectLife',
+    type: duration({ minMs: 10_000, maxMs: 86_400_000 }),
+    default: '10m',
+    description:
+      'How long those URLs hold. windows.condemned must be as long at least, so that no bytes go while somebody may still ' +
+      'come for them.',
+  }),
+};
