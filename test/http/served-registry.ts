@@ -18,6 +18,7 @@ import { ManualClock } from '../server/manual-clock.ts';
 import { authority } from '../tls/certificates/certificates.ts';
 import { databaseOf, rowsIn } from '../scale/shared-database.ts';
 import { digestOf, ociManifest } from './content.ts';
+import { bucketObjects, bucketSettings, testedBucket } from './tested-bucket.ts';
 
 const gib = 1024 ** 3;
 
@@ -81,6 +82,7 @@ export class ServedRegistry implements AsyncDisposable {
         'log.level': 'warn',
         // A test waits for what is collected; no others wait for their answers.
         'collector.share': '100',
+        ...bucketSettings(this.dataDirectory),
         ...settings,
       }),
     );
@@ -228,6 +230,7 @@ export class ServedRegistry implements AsyncDisposable {
 
   /** The names of all files that hold blobs or parts of blobs. */
   async objectFiles(): Promise<string[]> {
+    if (testedBucket !== undefined) return await bucketObjects(this.dataDirectory, testedBucket);
     const entries = await readdir(join(this.dataDirectory, 'objects'), { recursive: true, withFileTypes: true });
     return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
   }
