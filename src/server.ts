@@ -31,6 +31,8 @@ import { MetadataFullError, type MetadataStore } from './metadata/store.ts';
 import { measuredFigures } from './measured-figures.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { OnlineChecks } from './online-checks.ts';
+import { StoreLayerReader } from './find/layer-reader.ts';
+import type { Wanted } from './find/look-into.ts';
 import { LayerProcesses } from './layer-processes.ts';
 import { OnlineRepairs } from './online-repairs.ts';
 import { forgetAllApprovals } from './pruning/forget-approvals.ts';
@@ -249,10 +251,12 @@ async function serve(
   });
   const checks = new OnlineChecks({ directory, clock, make: (repair) => repairs.make(repair) });
   const layers = new LayerProcesses(directory);
+  // Those processes look into the data directory.
+  const isBucket = config.blobs.kind === 's3';
   const admin = {
     collector: controlOf(collecting),
-    checks,
-    layers,
+    checks: isBucket ? 'the blobs lie in a bucket, which cannot be checked yet' : checks,
+    layers: isBucket ? { begin: (wanted: Wanted) => new StoreLayerReader(stores.blobs, wanted) } : layers,
     events,
     pruner,
     policies: () => Promise.resolve(policies === undefined ? undefined : ({ ok: true, set: policies } as const)),

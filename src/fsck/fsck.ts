@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { lockDirectory } from '../metadata/sqlite/directory-lock.ts';
 import { type Checked, walk } from './check.ts';
 import { Checkpoint } from './checkpoint.ts';
@@ -82,6 +84,7 @@ async function* findings(
   since: number | undefined,
   { dataDirectory, now, orphanAgeMs = defaultOrphanAgeMs, rehash: reading, onProgress }: LookOptions & { now: number },
 ): AsyncGenerator<Finding, void, undefined> {
+  expectBlobsIn(dataDirectory);
   const checked: Checked = { dataDirectory, records, now, servedSince: since, orphanAgeMs };
   const counter = (name: string) => {
     let done = 0;
@@ -111,6 +114,15 @@ async function* findings(
     const onBytes = counter('bytes of blobs');
     yield* rehash({ dataDirectory, records, pace, checkpoint, after: from, isTrial, onBytes });
   }
+}
+
+/** @throws CannotCheckError where the blobs are not in the data directory, where all of them would count as lost */
+function expectBlobsIn(dataDirectory: string): void {
+  const objects = join(dataDirectory, 'objects');
+  if (existsSync(objects)) return;
+  throw new CannotCheckError(
+    `there is no ${objects}: either it was lost, or this registry keeps its blobs in a bucket, which cannot be checked yet`,
+  );
 }
 
 interface Repairing extends Disposable {

@@ -1,0 +1,263 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
+import { createHash, randomBytes } from 'node:crypto';
+import { S3BlobStore } from '../../src/blobs/s3/store.ts';
+import { BlobMissingError, BlobStoreBusyError } from '../../src/blobs/store.ts';
+import { Upload } from '../blobs/upload.ts';
+import { type Injected, InjectingProxy, operationOf } from './injecting-proxy.ts';
+import { type S3Server, startMinio, type TestBucket } from './minio-server.ts';
+
+const mebibyte = 1024 * 1024;
+const oid = 'ab0123456789abcdef0123456789abcd';
+const marker = 'of-wherry/wherry';
+const key = `of-wherry/objects/ab/${oid}`;
+
+let server: S3Server;
+let bucket: TestBucket;
+let proxy: InjectingProxy;
+/** Behind the proxy, and beside it. */
+let store: S3BlobStore;
+let other: S3BlobStore;
+let upload: Upload;
+
+beforeAll(async () => {
+  server = await startMinio();
+  Object.assign(process.env, server.environment);
+}, 600_000);
+
+afterAll(async () => {
+  await server.stop();
+});
+
+beforeEach(async () => {
+  bucket = await server.newBucket();
+  proxy = new InjectingProxy(server.endpoint);
+  store = await S3BlobStore.open({ ...bucket.settings, endpoint: proxy.endpoint });
+  other = await S3BlobStore.open(bucket.settings);
+  upload = new Upload(store, oid);
+  proxy.takeCounts();
+});
+
+afterEach(async () => {
+  await proxy[Symbol.asyncDispose]();
+});
+
+async function refusalOf(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    await promise;
+  } catch (error) {
+    return error;
+  }
+  throw new Error('it was not refused');
+}
+
+/** Expects the object to have these bytes, and nothing else to be in the bucket. */
+async function expectOnly(bytes: Uint8Array): Promise<void> {
+  expect(sha256(await other.read(oid).bytes())).toBe(sha256(bytes));
+  expect(await bucket.keys()).toEqual([key, marker]);
+  expect(await bucket.uploads()).toEqual([]);
+}
+
+/** Does something to the first so many requests of an operation. */
+function injectInto(operation: string, injected: Injected, times = 1): void {
+  let left = times;
+  proxy.inject = (request) => {
+    if (operationOf(request) !== operation || left === 0) return undefined;
+    left--;
+    return injected;
+  };
+}
+
+const slowDown = { do: 'answer', status: 503, code: 'SlowDown' } as const;
+const internal = { do: 'answer', status: 500, code: 'InternalError' } as const;
+const cut = { do: 'cut' } as const;
+const lost = { do: 'lose-answer', status: 500, code: 'InternalError' } as const;
+
+describe('a push is not disturbed by', () => {
+  const operations = ['PutObject', 'CreateMultipartUpload', 'UploadPart', 'CompleteMultipartUpload'];
+  const faults = [slowDown, internal, cut, lost];
+  test.each(operations.flatMap((operation) => faults.map((fault) => [operation, fault] as const)))(
+    '%s once meeting %o',
+    async (operation, fault) => {
+      const bytes = randomBytes(operation === 'PutObject' ? 1000 : 20 * mebibyte);
+      injectInto(operation, fault);
+      await upload.append(bytes, 'perhaps-final');
+      await upload.sync();
+      expect(sha256(await other.read(oid).bytes())).toBe(sha256(bytes));
+      // A multipart upload whose beginning was not answered is known to nobody; it goes with the object.
+      await store.remove(oid);
+      expect(await bucket.keys()).toEqual([marker]);
+      expect(await bucket.uploads()).toEqual([]);
+    },
+    60_000,
+  );
+});
+
+test('a server that only says that it is busy is told of as busy, and the push can go on later', async () => {
+  const bytes = randomBytes(20 * mebibyte);
+  await upload.append(bytes.subarray(0, 14 * mebibyte), 'more');
+  proxy.inject = () => slowDown;
+  expect(await refusalOf(upload.append(bytes.subarray(14 * mebibyte), 'more'))).toBeInstanceOf(BlobStoreBusyError);
+  expect(await refusalOf(upload.sync())).toBeInstanceOf(BlobStoreBusyError);
+  expect(await refusalOf(store.open(oid, 1))).toBeInstanceOf(BlobStoreBusyError);
+  expect(await refusalOf(store.size(oid))).toBeInstanceOf(BlobStoreBusyError);
+  expect(await refusalOf(store.remove(oid))).toBeInstanceOf(BlobStoreBusyError);
+  expect(await store.isReady()).toBe(false);
+  proxy.inject = () => undefined;
+  await upload.append(bytes.subarray(14 * mebibyte), 'more');
+  await upload.sync();
+  await expectOnly(bytes);
+}, 120_000);
+
+describe('the answer to the completion of an upload', () => {
+  test('may be lost each time: the next one to close it finds it done', async () => {
+    const bytes = randomBytes(20 * mebibyte);
+    await upload.append(bytes, 'perhaps-final');
+    injectInto('CompleteMultipartUpload', lost, 100);
+    expect(await refusalOf(upload.sync())).toBeInstanceOf(BlobStoreBusyError);
+    await upload.sync(other);
+    await expectOnly(bytes);
+  }, 60_000);
+
+  test('may be lost for the last bytes too, which lay in pieces', async () => {
+    const bytes = randomBytes(15 * mebibyte);
+    await upload.append(bytes.subarray(0, 14 * mebibyte), 'more');
+    await upload.append(bytes.subarray(14 * mebibyte), 'more');
+    injectInto('CompleteMultipartUpload', lost, 100);
+    expect(await refusalOf(upload.sync())).toBeInstanceOf(BlobStoreBusyError);
+    await upload.sync(other);
+    await expectOnly(bytes);
+  }, 60_000);
+});
+
+describe('a writer that was overtaken', () => {
+  test('cannot take the place of a whole object with one of its own, however late', async () => {
+    const { promise, resolve: letGo } = Promise.withResolvers<undefined>();
+    injectInto('PutObject', { do: 'hold', until: promise });
+    const late = await upload.writer();
+    await late.write('late');
+    const closing = late.close('perhaps-final');
+    await upload.append('published', 'perhaps-final', other);
+    await upload.sync(other);
+    letGo(undefined);
+    await closing;
+    expect(Buffer.from(await other.read(oid).bytes()).toString()).toBe('published');
+    // What it has begun instead goes with the object.
+    await other.remove(oid);
+    expect(await bucket.keys()).toEqual([marker]);
+    expect(await bucket.uploads()).toEqual([]);
+  });
+
+  test('whose upload would be completed late finds it gone', async () => {
+    const late = await upload.writer();
+    await late.write(randomBytes(20 * mebibyte));
+    const progress = await late.close('final');
+    const bytes = randomBytes(20 * mebibyte);
+    await upload.append(bytes, 'perhaps-final', other);
+    await upload.sync(other);
+    expect(await refusalOf(store.sync(oid, { progress, epoch: late.epoch }))).toBeInstanceOf(BlobMissingError);
+    await expectOnly(bytes);
+  });
+
+  test('which puts other bytes in the place of a part makes the completion fail, never a wrong blob', async () => {
+    await upload.append(randomBytes(8 * mebibyte), 'more');
+    const late = await upload.writer();
+    await upload.append(randomBytes(8 * mebibyte), 'more', other);
+    await late.write(randomBytes(8 * mebibyte));
+    await late.close('more');
+    expect(await refusalOf(upload.sync(other))).toBeInstanceOf(BlobMissingError);
+    expect(await other.size(oid)).toBeUndefined();
+    // The client is told to begin again.
+    upload.restart();
+    await upload.append('again', 'perhaps-final', other);
+    await upload.sync(other);
+    await expectOnly(Buffer.from('again'));
+  });
+});
+
+describe('a writer that died leaves nothing behind once the object is published:', () => {
+  test.each([
+    ['after it has begun the upload', 'CreateMultipartUpload', 14 * mebibyte],
+    ['while it sends a part', 'UploadPart', 30 * mebibyte],
+    ['when it had put a piece aside', 'PutObject', 1000],
+  ])('%s', async (_, operation, sizeBytes) => {
+    const never = new Promise<undefined>(() => undefined);
+    const reached = Promise.withResolvers<undefined>();
+    proxy.inject = (request) => {
+      if (operationOf(request) !== operation) return undefined;
+      reached.resolve(undefined);
+      return operation === 'UploadPart' ? { do: 'hold', until: never } : undefined;
+    };
+    const dead = await upload.writer();
+    // Nobody closes it.
+    void dead.write(randomBytes(sizeBytes)).catch(() => undefined);
+    if (operation === 'PutObject') void dead.close('more');
+    await reached.promise;
+    await Bun.sleep(0);
+    const bytes = randomBytes(3 * mebibyte);
+    await upload.append(bytes, 'more', other);
+    await upload.append(bytes, 'more', other);
+    await upload.sync(other);
+    if (operation === 'UploadPart') await expectOnly(Buffer.concat([bytes, bytes]));
+    else expect(await other.size(oid)).toBe(6 * mebibyte);
+    await other.remove(oid);
+    expect(await bucket.keys()).toEqual([marker]);
+    expect(await bucket.uploads()).toEqual([]);
+  });
+});
+
+test('a pull that the server breaks off ends with an error, never early', async () => {
+  const bytes = randomBytes(4 * mebibyte);
+  await upload.append(bytes, 'perhaps-final');
+  await upload.sync();
+  injectInto('GetObject', { do: 'cut-body', afterBytes: 100_000 });
+  expect(await refusalOf(new Response(await store.open(oid, bytes.byteLength)).bytes())).toBeInstanceOf(Error);
+});
+
+test('a pull that is cut off ends with an error', async () => {
+  const bytes = randomBytes(64 * mebibyte);
+  await upload.append(bytes, 'perhaps-final');
+  await upload.sync();
+  const reader = new Response(await other.open(oid, bytes.byteLength)).body?.getReader();
+  await reader?.read();
+  await other.cutRemoved(new Set([oid]));
+  const rest = async (): Promise<void> => {
+    while ((await reader?.read())?.done !== true);
+  };
+  expect(await refusalOf(rest())).toBeInstanceOf(Error);
+});
+
+describe('what a push costs:', () => {
+  test('a small blob is one request, and as many bytes as it has', async () => {
+    await upload.append(randomBytes(1000), 'perhaps-final');
+    await upload.sync();
+    expect(proxy.writtenBytes).toBe(1000);
+    expect(proxy.takeCounts()).toEqual({ PutObject: 1 });
+  });
+
+  test('a large blob is a request a part and two more, and as many bytes as it has', async () => {
+    await upload.append(randomBytes(50 * mebibyte), 'perhaps-final');
+    await upload.sync();
+    expect(proxy.writtenBytes).toBe(50 * mebibyte);
+    expect(proxy.takeCounts()).toEqual({ CreateMultipartUpload: 1, UploadPart: 6, CompleteMultipartUpload: 1 });
+  });
+
+  test('a pull is one request', async () => {
+    await upload.append('bytes', 'perhaps-final');
+    await upload.sync();
+    proxy.takeCounts();
+    await new Response(await store.open(oid, 5)).bytes();
+    expect(proxy.takeCounts()).toEqual({ GetObject: 1 });
+  });
+
+  test('a removal is two lists and one request for all that there is', async () => {
+    await upload.append('bytes', 'perhaps-final');
+    await upload.sync();
+    proxy.takeCounts();
+    await store.remove(oid);
+    expect(proxy.takeCounts()).toEqual({ ListMultipartUploads: 1, ListObjects: 1, DeleteObjects: 1 });
+  });
+});
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
