@@ -228,7 +228,10 @@ async function blobsOf(
   { blobs: place, s3 }: Pick<StoresConfig, 'blobs' | 's3'>,
   { log, syncs }: { readonly log: Log; readonly syncs: Partial<DirectoryCalls> | undefined },
 ): Promise<BlobStore> {
-  if (place?.kind === 's3' && s3 !== undefined) return await openBucket({ ...place, ...s3 }, log);
+  if (place?.kind === 's3' && s3 !== undefined) {
+    const { isRedirecting, redirectLifeMs, ...rest } = s3;
+    return await openBucket({ ...place, ...rest, redirectMs: isRedirecting ? redirectLifeMs : undefined }, log);
+  }
   return await openDirectory(directory, syncs);
 }
 

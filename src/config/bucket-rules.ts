@@ -21,9 +21,9 @@ export function problemsOfBucket(config: Config, isSet: (name: string) => boolea
       'storage.reserve is what stays free on the disk that the blobs lie on, and they lie in a bucket: leave it out',
     );
   }
-  if (s3.redirectMs !== undefined && s3.redirectMs > windows.condemnedMs) {
+  if (s3.isRedirecting && s3.redirectLifeMs > windows.condemnedMs) {
     problems.push(
-      `s3.redirectLife is ${formatDuration(s3.redirectMs)} and windows.condemned ${formatDuration(windows.condemnedMs)}: ` +
+      `s3.redirectLife is ${formatDuration(s3.redirectLifeMs)} and windows.condemned ${formatDuration(windows.condemnedMs)}: ` +
         'bytes must stay for as long as URLs to them hold, so make the window longer, the life shorter, or set s3.redirect off',
     );
   }

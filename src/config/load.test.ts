@@ -51,7 +51,7 @@ const otherValues: Readonly<Record<string, string>> = {
   's3.encryption': 'aws:kms',
   's3.storageClass': 'STANDARD_IA',
   's3.partSize': '16MiB',
-  's3.redirect': 'off',
+  's3.redirect': 'on',
   's3.redirectLife': '5m',
   listen: '[::1]:0',
   'auth.htpasswd': '/etc/wherry/htpasswd',
@@ -130,7 +130,8 @@ test('without any source every setting has its default', async () => {
         encryption: undefined,
         storageClass: undefined,
         partBytes: 8 * 1024 * 1024,
-        redirectMs: 600_000,
+        isRedirecting: false,
+        redirectLifeMs: 600_000,
       },
       listen: { host: '127.0.0.1', port: 5000 },
       auth: {
@@ -351,14 +352,17 @@ describe('blobs in a bucket', () => {
   test.each([
     [{ 'storage.high': '80%' }, 'storage.high is 80%, a share of the disk, while the blobs lie in a bucket'],
     [{ 'storage.reserve': '1GiB' }, 'storage.reserve is what stays free on the disk'],
-    [{ 'windows.condemned': '5m' }, 's3.redirectLife is 10m and windows.condemned 5m: bytes must stay'],
+    [
+      { 's3.redirect': 'on', 'windows.condemned': '5m' },
+      's3.redirectLife is 10m and windows.condemned 5m: bytes must stay',
+    ],
   ])('are refused with %j', async (others, problem) => {
     const loaded = await load({ flags: { blobs, ...others } });
     expect(loaded.ok ? [] : loaded.problems).toEqual([expect.stringContaining(problem)]);
   });
 
   test('may go sooner where no pull is sent to a URL', async () => {
-    expect((await load({ flags: { blobs, 'windows.condemned': '0', 's3.redirect': 'off' } })).ok).toBe(true);
+    expect((await load({ flags: { blobs, 'windows.condemned': '0' } })).ok).toBe(true);
   });
 
   test.each([

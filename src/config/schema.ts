@@ -22,8 +22,10 @@ export interface Config {
     readonly encryption: Encryption | undefined;
     readonly storageClass: (typeof s3StorageClasses)[number] | undefined;
     readonly partBytes: number;
-    /** How long the URLs hold to which pulls are sent; undefined where they are sent to none. */
-    readonly redirectMs: number | undefined;
+    /** Whether pulls are sent to URLs there. */
+    readonly isRedirecting: boolean;
+    /** How long those URLs hold. */
+    readonly redirectLifeMs: number;
   };
   readonly listen: ListenAddress;
   readonly auth: {
@@ -140,7 +142,8 @@ export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
       encryption: valueOf(settings.s3Encryption),
       storageClass: storageClass === 'bucket' ? undefined : storageClass,
       partBytes: valueOf(settings.s3PartSize),
-      redirectMs: valueOf(settings.s3Redirect) === 'on' ? valueOf(settings.s3RedirectLife) : undefined,
+      isRedirecting: valueOf(settings.s3Redirect) === 'on',
+      redirectLifeMs: valueOf(settings.s3RedirectLife),
     },
     listen: valueOf(settings.listen),
     auth: {

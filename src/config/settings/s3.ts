@@ -53,10 +53,11 @@ export const s3Settings = {
   s3Redirect: setting({
     name: 's3.redirect',
     type: choice(['on', 'off']),
-    default: 'on',
+    default: 'off',
     description:
       'Whether pulls of blobs are sent to the bucket (307), to URLs that hold for a while. Clients must be able to reach ' +
-      'the endpoint. With off the registry fetches the bytes and sends them itself.',
+      'the endpoint, and take an answer from there that has no Docker-Content-Digest, as all known ones do. With off the ' +
+      'registry fetches the bytes and sends them itself.',
   }),
   s3RedirectLife: setting({
     name: 's3.redirectLife',
