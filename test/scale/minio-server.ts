@@ -20,7 +20,7 @@ export interface S3Server {
   /** What a process has in its environment that may use it. */
   readonly environment: Readonly<Record<string, string>>;
   /** Makes an empty bucket. */
-  newBucket(options?: { readonly isVersioned?: boolean }): Promise<TestBucket>;
+  newBucket(options?: { readonly isVersioned?: boolean; readonly isLocked?: boolean }): Promise<TestBucket>;
   /** Ends it at once, as a crash would. */
   halt(): Promise<void>;
   /** Starts it again. */
@@ -78,9 +78,9 @@ export async function startMinio(): Promise<S3Server> {
       AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
       AWS_EC2_METADATA_DISABLED: 'true',
     },
-    async newBucket({ isVersioned = false } = {}) {
+    async newBucket({ isVersioned = false, isLocked = false } = {}) {
       const name = `bucket-${++buckets}`;
-      await client.send(new CreateBucketCommand({ Bucket: name }));
+      await client.send(new CreateBucketCommand({ Bucket: name, ObjectLockEnabledForBucket: isLocked }));
       if (isVersioned) {
         const enabled = { Bucket: name, VersioningConfiguration: { Status: 'Enabled' as const } };
         await client.send(new PutBucketVersioningCommand(enabled));

@@ -23,10 +23,16 @@ import type { S3Settings } from './settings.ts';
 
 /** How often a call is tried at most. */
 const mostAttempts = 4;
-/** How long one try of a call may take, in ms. */
-const attemptMs = 30_000;
-/** How long a call may take with all its tries, in ms: longer than a client's patience helps nobody. */
-const callMs = 75_000;
+/** How long calls may take. */
+export interface Patience {
+  /** One try of a call, in ms. */
+  readonly attemptMs: number;
+  /** A call with all its tries, in ms. */
+  readonly callMs: number;
+}
+
+/** Longer than a client waits helps nobody; a large part on a slow line takes its time. */
+const usualPatience: Patience = { attemptMs: 30_000, callMs: 75_000 };
 /** How long the answer to whether the bucket is there may take, in ms. */
 const readyMs = 3000;
 /** So many keys DeleteObjects takes at once. */
@@ -73,11 +79,13 @@ export interface BucketTraits {
 export class Bucket {
   readonly #client: S3Client;
   readonly #settings: S3Settings;
+  readonly #callMs: number;
   readonly #place: { readonly Bucket: string };
 
-  constructor(settings: S3Settings) {
+  constructor(settings: S3Settings, patience = usualPatience) {
     const { endpoint, region, isPathStyle, bucket } = settings;
     this.#settings = settings;
+    this.#callMs = patience.callMs;
     this.#place = { Bucket: bucket };
     this.#client = new S3Client({
       ...(endpoint !== undefined && { endpoint }),
@@ -87,7 +95,7 @@ export class Bucket {
       // The signature covers the SHA-256 of what is sent, which servers compare; older ones know no other checksum.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
-      requestHandler: new FetchHttpHandler({ requestTimeout: attemptMs }),
+      requestHandler: new FetchHttpHandler({ requestTimeout: patience.attemptMs }),
     });
   }
 
@@ -111,15 +119,15 @@ export class Bucket {
     );
   }
 
-  /** @returns the upload's id */
-  async beginUpload(key: string, token: string): Promise<string> {
-    const { UploadId: id } = await this.#call((options) =>
+  /** @returns the upload's id, and whether it was the only try: the answer to another may have been lost, and an upload with it */
+  async beginUpload(key: string, token: string): Promise<{ readonly id: string; readonly isOnly: boolean }> {
+    const { UploadId: id, $metadata: made } = await this.#call((options) =>
       this.#client.send(
         new CreateMultipartUploadCommand({ ...this.#place, ...this.#written(token), Key: key }),
         options,
       ),
     );
-    return said(id, 'UploadId');
+    return { id: said(id, 'UploadId'), isOnly: (made.attempts ?? 1) === 1 };
   }
 
   async putPart(
@@ -332,7 +340,10 @@ export class Bucket {
     signal?: AbortSignal,
   ): Promise<T> {
     const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), callMs);
+    const timer = setTimeout(
+      () => late.abort(new BlobStoreBusyError('the bucket does not answer in time')),
+      this.#callMs,
+    );
     try {
       const abortSignal = signal === undefined ? late.signal : AbortSignal.any([late.signal, signal]);
       return await make({ abortSignal });

@@ -9,7 +9,7 @@ import {
   type Shredded,
   type WriterClaim,
 } from '../store.ts';
-import { Bucket, type BucketTraits } from './bucket.ts';
+import { Bucket, type BucketTraits, type Patience } from './bucket.ts';
 import { ObjectGoneError, ObjectThereError, UploadGoneError } from './failures.ts';
 import { type Progress, progressFor, sizeOf } from './progress.ts';
 import { Reading } from './reading.ts';
@@ -50,14 +50,14 @@ export class S3BlobStore implements BlobStore {
 
   /**
    * Opens the store in a bucket that is there, and finds out what it can do.
-   * @param known what need not be found out
+   * @param known what need not be found out, and how long calls may take, where it is not as usual
    * @throws BlobStoreBusyError where it does not answer, or not to who asks
    */
   static async open(
     settings: S3Settings,
-    known: { readonly knowsConditions?: boolean | undefined } = {},
+    known: { readonly knowsConditions?: boolean | undefined; readonly patience?: Patience } = {},
   ): Promise<S3BlobStore> {
-    const bucket = new Bucket(settings);
+    const bucket = new Bucket(settings, known.patience);
     const [tried, traits] = await Promise.all([triesCondition(bucket, settings), bucket.traits()]);
     const knowsConditions = known.knowsConditions ?? tried;
     return new S3BlobStore(bucket, settings, { traits, knowsConditions });
@@ -133,7 +133,7 @@ export class S3BlobStore implements BlobStore {
   async sync(oid: ObjectId, claim = firstClaim): Promise<void> {
     const recorded = progressFor(claim);
     const key = this.#key(oid);
-    if (recorded.parts.length + recorded.pieces.length === 0) throw new ObjectGoneError('nothing of it was written');
+    if (claim.progress === '') throw new ObjectGoneError('nothing of it was written');
     // Before it is published: another upload of this key, completed late, would take its place.
     if (recorded.isDoubtful) await this.#sweep(key, recorded);
     const token = recorded.upload?.token ?? tokenOf(claim.progress);

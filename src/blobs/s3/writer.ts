@@ -37,6 +37,7 @@ export class S3Writer implements BlobWriter {
   readonly #stop = new AbortController();
   readonly #sent: Part[];
   #upload: Progress['upload'];
+  #isDoubtful: boolean;
   #buffer: PartBuffer;
   /** How many of the buffer's bytes were read back from pieces. */
   #inheritedBytes = 0;
@@ -47,6 +48,7 @@ export class S3Writer implements BlobWriter {
     this.#token = parts.token ?? randomBytes(16).toString('hex');
     this.#sent = [...parts.progress.parts];
     this.#upload = parts.progress.upload;
+    this.#isDoubtful = parts.progress.isDoubtful;
     this.#buffer = this.#newBuffer();
   }
 
@@ -111,9 +113,15 @@ export class S3Writer implements BlobWriter {
     if (this.#sent.length >= mostParts) {
       throw new BlobStoreFullError('the blob is larger than a bucket takes in parts of this size: see s3.partSize');
     }
-    this.#upload ??= { id: await bucket.beginUpload(key, this.#token), token: this.#token };
+    this.#upload ??= await this.#begin();
     const part = { upload: this.#upload.id, number: this.#sent.length + 1, bytes };
     this.#sent.push(await bucket.putPart(key, part, this.#stop.signal));
+  }
+
+  async #begin(): Promise<NonNullable<Progress['upload']>> {
+    const { id, isOnly } = await this.#parts.bucket.beginUpload(this.#parts.key, this.#token);
+    this.#isDoubtful ||= !isOnly;
+    return { id, token: this.#token };
   }
 
   /** Waits for the part that is being sent. */
@@ -145,7 +153,7 @@ export class S3Writer implements BlobWriter {
       parts: this.#sent,
       pieces: [...pieces],
       stale: [...progress.stale, ...stale],
-      isDoubtful: progress.isDoubtful,
+      isDoubtful: this.#isDoubtful,
     };
   }
 

@@ -1,0 +1,16 @@
+import { expect, test } from 'bun:test';
+import { mostParts, partBytesOf } from './settings.ts';
+
+const mebibyte = 1024 ** 2;
+
+test('the first parts are as large as configured, and later ones larger', () => {
+  expect([1, 500, 501, 1000, 1001].map((number) => partBytesOf(number, 8 * mebibyte) / mebibyte)).toEqual([
+    8, 8, 16, 16, 24,
+  ]);
+});
+
+test('the parts of one object hold a hundred thousand times the first one', () => {
+  let sizeBytes = 0;
+  for (let number = 1; number <= mostParts; number++) sizeBytes += partBytesOf(number, 8 * mebibyte);
+  expect(sizeBytes / (8 * mebibyte)).toBeGreaterThan(100_000);
+});
