@@ -1,4 +1,5 @@
-// npm run test:scale: PostgreSQL, and several processes on it; then the tests of the API, with their registries on it.
+// npm run test:scale: PostgreSQL, several processes on it, and S3 servers. With names of tests, `-- test/http`, those, with their
+// registries on PostgreSQL; what is about the files of SQLite fails there.
 import { Client } from 'pg';
 import { migrate } from '../../src/metadata/postgres/migrate.ts';
 import { startPostgres } from './postgres-server.ts';
@@ -16,7 +17,7 @@ try {
       process.execPath,
       'test',
       '--timeout=60000',
-      ...(process.argv.length > 2 ? process.argv.slice(2) : ['test/scale', 'test/http']),
+      ...(process.argv.length > 2 ? process.argv.slice(2) : ['test/scale']),
     ],
     {
       stdio: ['inherit', 'inherit', 'inherit'],
