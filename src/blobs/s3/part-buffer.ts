@@ -25,7 +25,12 @@ export class PartBuffer {
     return chunk.subarray(taken.byteLength);
   }
 
-  /** The bytes from `start` on. They may be kept: who takes them must not go on with the buffer. */
+  /** Takes what it has for no longer needed, and goes on in the same memory. */
+  clear(): void {
+    this.#size = 0;
+  }
+
+  /** The bytes from `start` to `end`, which stay what they are until it is cleared. */
   bytes(start = 0, end = this.#size): Uint8Array {
     return this.#bytes.subarray(start, end);
   }

@@ -39,6 +39,8 @@ export class S3Writer implements BlobWriter {
   #upload: Progress['upload'];
   #isDoubtful: boolean;
   #buffer: PartBuffer;
+  /** That of the part that is being sent, or was. */
+  #sentBuffer: PartBuffer | undefined;
   /** How many of the buffer's bytes were read back from pieces. */
   #inheritedBytes = 0;
   #sending: Promise<Failed | undefined> | undefined;
@@ -49,7 +51,7 @@ export class S3Writer implements BlobWriter {
     this.#sent = [...parts.progress.parts];
     this.#upload = parts.progress.upload;
     this.#isDoubtful = parts.progress.isDoubtful;
-    this.#buffer = this.#newBuffer();
+    this.#buffer = this.#newBuffer(this.#sent.length + 1);
   }
 
   /** @throws BlobMissingError where pieces of the upload are gone */
@@ -92,12 +94,24 @@ export class S3Writer implements BlobWriter {
     const sentBytes = full.size - leastPartBytes;
     this.#inheritedBytes = 0;
     this.#send(full.bytes(0, sentBytes));
-    this.#buffer = this.#newBuffer();
+    this.#buffer = this.#nextBuffer();
     this.#buffer.take(full.bytes(sentBytes));
+    this.#sentBuffer = full;
   }
 
-  #newBuffer(): PartBuffer {
-    return new PartBuffer(partBytesOf(this.#sent.length + 1, this.#parts.partBytes) + leastPartBytes);
+  /** That of the part before, which has been sent: the runtime is slow to see that memory of this size is free. */
+  #nextBuffer(): PartBuffer {
+    const spare = this.#sentBuffer;
+    // The part that is being sent is not among them yet.
+    const next = this.#newBuffer(this.#sent.length + 2);
+    if (spare?.capacity !== next.capacity) return next;
+    spare.clear();
+    return spare;
+  }
+
+  /** @param number of the part that it is for */
+  #newBuffer(number: number): PartBuffer {
+    return new PartBuffer(partBytesOf(number, this.#parts.partBytes) + leastPartBytes);
   }
 
   #send(bytes: Uint8Array): void {
