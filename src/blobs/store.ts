@@ -65,7 +65,7 @@ export interface BlobStore {
    * Resolves once the object's bytes and its name survive a power cut (R37). Can be repeated after it has failed with a
    * BlobStoreBusyError, with the same claim or a later one.
    *
-   * @throws BlobStoreFullError; BlobMissingError where bytes of the upload are gone
+   * @throws BlobStoreFullError; BlobMissingError where bytes of the upload are gone; ClaimLostError
    */
   sync(oid: ObjectId, claim?: WriterClaim): Promise<void>;
 
@@ -128,6 +128,8 @@ export interface WriterClaim {
   readonly progress: string;
   /** Grows with each writer; only the one with the greatest may have its progress written down (R31). */
   readonly epoch: number;
+  /** Whether it is still the greatest. Where it is not given, nobody else can come. */
+  readonly isHeld?: () => Promise<boolean>;
 }
 
 /** What becomes of the bytes that a writer was given. */
@@ -162,6 +164,11 @@ export class BlobStoreFullError extends Error {
 /** The store does not answer, or not in time: what was asked may be asked again. */
 export class BlobStoreBusyError extends Error {
   override readonly name = 'BlobStoreBusyError';
+}
+
+/** Another writer has taken the upload over, and it is for that one to publish it. */
+export class ClaimLostError extends Error {
+  override readonly name = 'ClaimLostError';
 }
 
 /** An object is not there, or shorter than its row says. */

@@ -3,7 +3,7 @@ import { attachAbsentBlobEdges, upsertLink } from '../metadata/queries/links.ts'
 import { liveObject, makeHashedObjectDead, makeObjectDead, makeObjectLive } from '../metadata/queries/objects.ts';
 import { insertRepository } from '../metadata/queries/repositories.ts';
 import { findUpload, finishUpload } from '../metadata/queries/uploads.ts';
-import { BlobMissingError, BlobStoreBusyError, type ObjectId } from '../blobs/store.ts';
+import { BlobMissingError, BlobStoreBusyError, ClaimLostError, type ObjectId } from '../blobs/store.ts';
 import { MetadataFullError } from '../metadata/store.ts';
 import { algorithmOf, type Digest, DigestHasher } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
@@ -81,6 +81,7 @@ async function close(
     if (error instanceof BlobMissingError) {
       return await shrink(registry, request.id, appended.claim.epoch, error.availableBytes);
     }
+    if (error instanceof ClaimLostError) return { outcome: 'superseded', offsetBytes: appended.offsetBytes };
     if (!(error instanceof MetadataFullError)) throw error;
     return await giveBack(registry, last);
   }
@@ -98,18 +99,16 @@ async function verifyAndCommit(
   const sizeBytes = appended.offsetBytes;
 
   let synced = false;
-  // A bucket gives no bytes of an upload back before it is completed, and who completes it must be the last to do so.
-  const sync = async (): Promise<'synced' | 'lost'> => {
-    if (claim.progress !== '' && !(await holdsClaim(registry, id, epoch))) return 'lost';
+  const sync = async (): Promise<void> => {
     await syncOrDrop(registry, id, { claim, digest });
     synced = true;
-    return 'synced';
   };
   let actual: Digest;
   if (hasher?.algorithm === algorithm) {
     actual = hasher.digest();
   } else {
-    if ((await sync()) === 'lost') return { outcome: 'superseded', offsetBytes: sizeBytes };
+    // A bucket gives no bytes of an upload back before it is completed.
+    await sync();
     actual = await rehash(registry, oid, new DigestHasher(algorithm));
   }
   registry.sessions.forget(id);
@@ -120,9 +119,7 @@ async function verifyAndCommit(
 
   for (;;) {
     const live = await liveObjectState(registry, digest);
-    if (live.state !== 'healthy' && !synced && (await sync()) === 'lost') {
-      return { outcome: 'superseded', offsetBytes: sizeBytes };
-    }
+    if (live.state !== 'healthy' && !synced) await sync();
     const unhealthy = live.state === 'unhealthy' ? live.oid : undefined;
     const committed = await registry.metadata.write(() =>
       commitUpload({
@@ -144,7 +141,7 @@ async function verifyAndCommit(
     switch (committed.outcome) {
       case 'needs-sync':
         // The live object went between the look at it and the transaction.
-        if ((await sync()) === 'lost') return { outcome: 'superseded', offsetBytes: sizeBytes };
+        await sync();
         continue;
       case 'committed':
         for (const dead of committed.dead) registry.reclaimer.soon(dead);
@@ -164,18 +161,19 @@ async function verifyAndCommit(
 /**
  * Syncs an upload's bytes; where that fails the session ends with them. The system may have given up what it could not
  * write and count it as written, so a second try would promise bytes that are not on the disk. Not where the store says
- * what it has lost, or only that it did not answer.
+ * what it has lost, that another writer has come, or only that it did not answer.
  */
 async function syncOrDrop(
   registry: Registry,
   id: string,
   { claim, digest }: { readonly claim: UploadClaim; readonly digest: Digest },
 ): Promise<void> {
-  const { oid } = claim;
+  const { oid, progress, epoch } = claim;
   try {
-    await registry.blobs.sync(oid, claim);
+    await registry.blobs.sync(oid, { progress, epoch, isHeld: () => holdsClaim(registry, id, epoch) });
   } catch (error) {
-    if (error instanceof BlobStoreBusyError || error instanceof BlobMissingError) throw error;
+    const isKept = [BlobStoreBusyError, BlobMissingError, ClaimLostError].some((kind) => error instanceof kind);
+    if (isKept) throw error;
     await dropUpload(registry, id, oid, digest);
     throw error;
   }

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
 import { createHash, randomBytes } from 'node:crypto';
 import { S3BlobStore } from '../../src/blobs/s3/store.ts';
-import { BlobMissingError, BlobStoreBusyError } from '../../src/blobs/store.ts';
+import { BlobMissingError, BlobStoreBusyError, ClaimLostError } from '../../src/blobs/store.ts';
 import { Upload } from '../blobs/upload.ts';
 import { type Injected, InjectingProxy, operationOf } from './injecting-proxy.ts';
 import { type S3Server, startMinio, type TestBucket } from './minio-server.ts';
@@ -152,6 +152,29 @@ describe('a writer that was overtaken', () => {
     await other.remove(oid);
     expect(await bucket.keys()).toEqual([marker]);
     expect(await bucket.uploads()).toEqual([]);
+  });
+
+  test('and had completed its own over a whole object is noticed', async () => {
+    const late = await upload.writer();
+    await late.write(randomBytes(20 * mebibyte));
+    const progress = await late.close('final');
+    await upload.append('whole', 'perhaps-final', other);
+    await store.sync(oid, { progress, epoch: late.epoch });
+    expect(await refusalOf(upload.sync(other))).toBeInstanceOf(BlobMissingError);
+    expect(await refusalOf(upload.append('more', 'more', other))).toBeInstanceOf(BlobMissingError);
+    upload.restart();
+    await upload.append('again', 'perhaps-final', other);
+    await upload.sync(other);
+    await expectOnly(Buffer.from('again'));
+  });
+
+  test('completes nothing once another has come', async () => {
+    const late = await upload.writer();
+    await late.write(randomBytes(20 * mebibyte));
+    const progress = await late.close('final');
+    const claim = { progress, epoch: late.epoch, isHeld: async () => await Promise.resolve(false) };
+    expect(await refusalOf(store.sync(oid, claim))).toBeInstanceOf(ClaimLostError);
+    expect(await other.size(oid)).toBeUndefined();
   });
 
   test('whose upload would be completed late finds it gone', async () => {

@@ -269,11 +269,12 @@ export class Bucket {
     return { stream, objectBytes: ofRange === undefined ? ContentLength : Number(ofRange) };
   }
 
-  /** The whole of a small object. */
-  async readAll(key: string): Promise<Uint8Array> {
+  /** The whole of a small object, and the word of its writer. */
+  async readAll(key: string): Promise<{ readonly bytes: Uint8Array; readonly token: string | undefined }> {
     return await this.#call(async (options) => {
-      const { Body } = await this.#client.send(new GetObjectCommand({ ...this.#place, Key: key }), options);
-      return await new Response(Body?.transformToWebStream()).bytes();
+      const { Body, Metadata } = await this.#client.send(new GetObjectCommand({ ...this.#place, Key: key }), options);
+      const bytes = await new Response(Body?.transformToWebStream()).bytes();
+      return { bytes, token: Metadata?.[tokenName] };
     });
   }
 

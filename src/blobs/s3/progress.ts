@@ -5,6 +5,8 @@ const piece = z.strictObject({
   /** What its name has behind the object's key: nothing for the one that may turn out to be the object itself. */
   suffix: z.string(),
   sizeBytes: z.int().nonnegative(),
+  /** Of its writer, where another may have written under the same name. */
+  token: z.string().optional(),
 });
 
 const schema = z.strictObject({

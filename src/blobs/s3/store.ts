@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ReadableStreamDefaultReader } from 'node:stream/web';
 import {
   BlobMissingError,
+  ClaimLostError,
   type BlobBytes,
   type BlobStore,
   type ByteRange,
@@ -136,10 +137,15 @@ export class S3BlobStore implements BlobStore {
     if (claim.progress === '') throw new ObjectGoneError('nothing of it was written');
     // Before it is published: another upload of this key, completed late, would take its place.
     if (recorded.isDoubtful) await this.#sweep(key, recorded);
-    const token = recorded.upload?.token ?? tokenOf(claim.progress);
+    const inPlace = isWhole(recorded) ? recorded.pieces[0]?.token : undefined;
+    const token = inPlace ?? recorded.upload?.token ?? tokenOf(claim.progress);
     try {
       const whole = await this.#gathered(oid, recorded, { epoch: claim.epoch, token });
+      // Only now, when its upload is there: who comes after this look finds the upload, and aborts it.
+      if ((await claim.isHeld?.()) === false) throw new ClaimLostError('another writer has taken the upload over');
       if (whole.upload !== undefined) await this.#bucket.complete(key, whole.upload.id, whole.parts);
+      // One that was overtaken may have completed its own over it, just before that was aborted.
+      else if (recorded.isDoubtful) throw new BlobMissingError('the object may be that of another writer');
     } catch (error) {
       if (!(error instanceof BlobMissingError)) throw error;
       // It may have been published before, and only the answer was lost.
@@ -224,7 +230,7 @@ export class S3BlobStore implements BlobStore {
 
   async generation(): Promise<number | undefined> {
     try {
-      const text = Buffer.from(await this.#bucket.readAll(this.#generationKey)).toString();
+      const text = Buffer.from((await this.#bucket.readAll(this.#generationKey)).bytes).toString();
       return Number(/^\d+/.exec(text)?.[0] ?? 0);
     } catch (error) {
       if (error instanceof ObjectGoneError) return undefined;

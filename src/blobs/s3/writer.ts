@@ -63,14 +63,15 @@ export class S3Writer implements BlobWriter {
 
   async #readBack(pieces: readonly Piece[]): Promise<void> {
     const { bucket, key } = this.#parts;
-    for (const { suffix } of pieces) {
-      const writing = this.write(await bucket.readAll(key + suffix));
+    for (const { suffix, sizeBytes, token } of pieces) {
+      const { bytes, token: found } = await bucket.readAll(key + suffix);
+      const isTheSame = bytes.byteLength === sizeBytes && (token === undefined || token === found);
+      if (!isTheSame) throw new BlobMissingError('another writer has put other bytes in the place of a piece');
+      const writing = this.write(bytes);
       if (writing !== undefined) await writing;
     }
-    const isAllThere = sizeOf({ parts: [], pieces: [...pieces] }) === this.#buffer.size;
     // With smaller parts than those before it had, some of it has become one.
     const wereSent = this.#sending !== undefined || this.#sent.length > this.#parts.progress.parts.length;
-    if (!isAllThere && !wereSent) throw new BlobMissingError('a part of the upload is not what it was');
     this.#inheritedBytes = wereSent ? 0 : this.#buffer.size;
   }
 
@@ -174,7 +175,7 @@ export class S3Writer implements BlobWriter {
   /** Writes what is in the buffer. @returns the pieces that there are then */
   async #writeRest(end: Exclude<WriterEnd, 'dropped'>): Promise<readonly Piece[]> {
     const isAll = this.#upload === undefined && (end === 'final' || (end === 'perhaps-final' && this.#buffer.size > 0));
-    if (isAll && (await this.#putWhole())) return [{ suffix: '', sizeBytes: this.#buffer.size }];
+    if (isAll && (await this.#putWhole())) return [{ suffix: '', sizeBytes: this.#buffer.size, token: this.#token }];
     if (this.#buffer.size >= leastPartBytes || end === 'final') {
       // An upload needs one part, and an object that has some does not need an empty one.
       if (this.#buffer.size > 0 || this.#sent.length === 0) await this.#sendPart(this.#buffer.bytes());
