@@ -111,7 +111,7 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
   },
   'events.eventsAfter': {
     reason: 'a batch of what came last, in the order of the key',
-    steps: ['SEARCH event USING INTEGER PRIMARY KEY (rowid>?)'],
+    steps: ['SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)'],
   },
   'events.eventsFrom': {
     reason: 'a page, in the order of an index',
