@@ -86,7 +86,7 @@ export class ServedRegistry implements AsyncDisposable {
         ...settings,
       }),
     );
-    const database = databaseOf(this.dataDirectory);
+    const database = 'metadata' in settings ? undefined : databaseOf(this.dataDirectory);
     if (database !== undefined) flags.set('metadata', database);
     const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
     if (!loaded.ok) throw new Error(loaded.problems.join('\n'));

@@ -5,26 +5,28 @@ import { migrate } from '../../src/metadata/postgres/migrate.ts';
 import { startPostgres } from './postgres-server.ts';
 import { templateDatabase } from './shared-database.ts';
 
-const postgres = await startPostgres();
-try {
-  const template = new URL(await postgres.newDatabase(templateDatabase));
-  const client = new Client({ connectionString: template.href });
-  await client.connect();
-  await migrate(client);
-  await client.end();
-  const child = Bun.spawn(
-    [
-      process.execPath,
-      'test',
-      '--timeout=60000',
-      ...(process.argv.length > 2 ? process.argv.slice(2) : ['test/scale']),
-    ],
-    {
-      stdio: ['inherit', 'inherit', 'inherit'],
-      env: { ...process.env, TEST_POSTGRES: `${template.protocol}//${template.username}@${template.host}` },
-    },
-  );
-  process.exitCode = await child.exited;
-} finally {
-  await postgres.stop();
+const names = process.argv.slice(2);
+process.exitCode = names.length === 0 ? await run(['test/scale'], {}) : await runOnPostgres(names);
+
+async function runOnPostgres(tests: readonly string[]): Promise<number> {
+  const postgres = await startPostgres();
+  try {
+    const template = new URL(await postgres.newDatabase(templateDatabase));
+    const client = new Client({ connectionString: template.href });
+    await client.connect();
+    await migrate(client);
+    await client.end();
+    const server = `${template.protocol}//${template.username}@${template.host}`;
+    return await run(tests, { TEST_POSTGRES: server });
+  } finally {
+    await postgres.stop();
+  }
+}
+
+async function run(tests: readonly string[], environment: Readonly<Record<string, string>>): Promise<number> {
+  const child = Bun.spawn([process.execPath, 'test', '--timeout=60000', ...tests], {
+    stdio: ['inherit', 'inherit', 'inherit'],
+    env: { ...process.env, ...environment },
+  });
+  return await child.exited;
 }
