@@ -1,5 +1,4 @@
 import { basename } from 'node:path';
-import { ListMultipartUploadsCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 
 /** Names the bucket in which the registries of a run of tests keep their blobs, as `http://HOST:PORT/BUCKET`. */
 export const bucketVariable = 'WHERRY_TESTED_BUCKET';
@@ -27,6 +26,8 @@ export function bucketSettings(dataDirectory: string): Readonly<Record<string, s
 
 /** The names of all objects and unfinished uploads that hold blobs of a data directory's registry, or parts of them. */
 export async function bucketObjects(dataDirectory: string, { endpoint, bucket }: TestedBucket): Promise<string[]> {
+  // Most tests need none of it.
+  const { ListMultipartUploadsCommand, ListObjectsV2Command, S3Client } = await import('@aws-sdk/client-s3');
   const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true });
   const place = { Bucket: bucket, Prefix: `${basename(dataDirectory)}/objects/` };
   const { Contents = [] } = await client.send(new ListObjectsV2Command(place));
