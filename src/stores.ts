@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { DirectoryCalls } from './blobs/directory/calls.ts';
 import { DirectoryBlobStore } from './blobs/directory/store.ts';
 import type { S3Settings } from './blobs/s3/settings.ts';
+import { expectBlobsAt, rememberBlobsAt } from './blobs-place.ts';
 import { type BlobStore, BlobStoreBusyError } from './blobs/store.ts';
 import { closeToOthers } from './closed-to-others.ts';
 import type { Config } from './config/schema.ts';
@@ -225,12 +226,16 @@ function reserveIn(directory: string, log: Log): Reserve {
 /** Blobs lie in the data directory where nothing else is said. */
 async function blobsOf(
   directory: string,
-  { blobs: place, s3 }: Pick<StoresConfig, 'blobs' | 's3'>,
+  { blobs: place = { kind: 'directory' }, s3 }: Pick<StoresConfig, 'blobs' | 's3'>,
   { log, syncs }: { readonly log: Log; readonly syncs: Partial<DirectoryCalls> | undefined },
 ): Promise<BlobStore> {
-  if (place?.kind === 's3' && s3 !== undefined) {
+  expectBlobsAt(directory, place);
+  if (place.kind === 's3' && s3 !== undefined) {
     const { isRedirecting, redirectLifeMs, ...rest } = s3;
-    return await openBucket({ ...place, ...rest, redirectMs: isRedirecting ? redirectLifeMs : undefined }, log);
+    const settings = { ...place, ...rest, redirectMs: isRedirecting ? redirectLifeMs : undefined };
+    const blobs = await openBucket(settings, log);
+    rememberBlobsAt(directory, place);
+    return blobs;
   }
   return await openDirectory(directory, syncs);
 }

@@ -1,0 +1,42 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BlobsPlace } from './config/s3-types.ts';
+import { StartupError } from './startup-error.ts';
+
+/**
+ * Sees that a data directory's blobs are looked for where they are: in another place all of them would count as lost, and
+ * what is removed there would stay where it is.
+ *
+ * @throws StartupError where they lie somewhere else
+ */
+export function expectBlobsAt(directory: string, place: BlobsPlace): void {
+  const path = pathIn(directory);
+  const known = existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined;
+  const configured = textOf(place);
+  if (known === configured) return;
+  if (known !== undefined) {
+    throw new StartupError(
+      `the blobs of ${directory} lie in ${known}, and blobs is set to ${configured}: set it to that, or remove ${path} once they have been moved`,
+    );
+  }
+  if (place.kind === 'directory') return;
+  if (existsSync(join(directory, 'objects'))) {
+    throw new StartupError(
+      `the blobs of ${directory} lie in it, and blobs is set to ${configured}: set it to directory, or choose another directory with --data`,
+    );
+  }
+}
+
+/** Writes down for the next start that they lie in a bucket, once it has been opened. */
+export function rememberBlobsAt(directory: string, place: BlobsPlace): void {
+  const path = pathIn(directory);
+  if (place.kind === 's3' && !existsSync(path)) writeFileSync(path, `${textOf(place)}\n`, { mode: 0o640 });
+}
+
+function pathIn(directory: string): string {
+  return join(directory, 'blobs-place');
+}
+
+function textOf(place: BlobsPlace): string {
+  return place.kind === 's3' ? `s3://${place.bucket}/${place.prefix}` : 'directory';
+}
