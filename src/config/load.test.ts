@@ -242,6 +242,12 @@ test('a flag wins over the environment, the environment over the file, the file 
   ]);
 });
 
+test('what is refused is shown as it was written, but for a password', async () => {
+  const value = 'postgres://wherry:not-to-be-shown@db example/registry';
+  const [problem] = await problemsOf({ flags: { metadata: value } });
+  expect(problem).toContain('metadata cannot be "postgres://wherry:…@db example/registry"');
+});
+
 describe('manifests.sparse', () => {
   test('yields to the setting for one kind within the same source, in whatever order', async () => {
     const env = { WHERRY_MANIFESTS_SPARSE_IMAGES: 'refuse', WHERRY_MANIFESTS_SPARSE: 'allow' };

@@ -90,7 +90,7 @@ function problemsOf({ name, value, where }: FoundValue): string[] {
   const parsed = setting.type.schema.safeParse(value);
   if (parsed.success) return [];
   const reasons = parsed.error.issues.map(({ message }) => message).join('; ');
-  return [`${where}: ${name} cannot be ${JSON.stringify(value)}: ${reasons}. It takes ${setting.type.accepts}.`];
+  return [`${where}: ${name} cannot be ${shown(value)}: ${reasons}. It takes ${setting.type.accepts}.`];
 }
 
 /**
@@ -108,4 +108,9 @@ function choose(found: readonly FoundValue[]): Map<string, FoundValue> {
     }
   }
   return chosen;
+}
+
+/** A value as it was written, but for the password in an address. */
+function shown(value: unknown): string {
+  return JSON.stringify(value).replaceAll(/(:\/\/[^:@/"]*:)[^"]*@/g, '$1…@');
 }
