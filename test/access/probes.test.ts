@@ -149,15 +149,18 @@ test('a mount costs the same work in however many repositories the blob is that 
     expect(answer.status).toBe(202);
     return work;
   };
-  // The first request costs more than those after it, whatever it asks for.
-  await workOf(freshBytes());
-  const ofNowhere = await workOf(freshBytes());
-  expect(await workOf(rare)).toEqual(ofNowhere);
-  expect(await workOf(common)).toEqual(ofNowhere);
-  expect(await workOf(freshBytes())).toEqual(ofNowhere);
+  // What the registry does by itself meanwhile, such as a look at its queue, is counted too: it can only add.
+  const leastOf = async (bytes: () => Uint8Array<ArrayBuffer>) => {
+    const works = [];
+    for (let times = 0; times < 5; times += 1) works.push(await workOf(bytes()));
+    return works.toSorted((a, b) => a.statements - b.statements)[0];
+  };
+  const ofNowhere = await leastOf(() => freshBytes());
+  expect(await leastOf(() => rare)).toEqual(ofNowhere);
+  expect(await leastOf(() => common)).toEqual(ofNowhere);
   // No turn to write but for the session that is opened.
   const opened = await guarded.cost('tenant', `/v2/${own}/blobs/uploads/`, { method: 'POST' });
-  expect(ofNowhere.writes).toBe(opened.writes);
+  expect(ofNowhere?.writes).toBe(opened.writes);
 });
 
 test('a blob is mounted from where one may pull, whatever others have it', async () => {
