@@ -159,6 +159,7 @@ async function claimAndAppend(registry: Registry, request: AppendRequest, turn: 
     case 'stopped':
       return { outcome: 'superseded', offsetBytes };
     case 'too-long':
+    case 'too-short':
       await registry.blobs.truncate(oid, offsetBytes);
       return {
         outcome: 'length-mismatch',
@@ -172,13 +173,6 @@ async function claimAndAppend(registry: Registry, request: AppendRequest, turn: 
       }
       return { outcome: 'interrupted', offsetBytes: advanced ? newOffset : offsetBytes };
     }
-    case 'too-short':
-      await registry.blobs.truncate(oid, offsetBytes);
-      return {
-        outcome: 'length-mismatch',
-        expectedBytes: expectedBytes ?? received.bytes,
-        receivedBytes: received.bytes,
-      };
     case 'complete': {
       const advanced = request.isLast || (await advance(registry, reached));
       if (!advanced) return { outcome: 'superseded', offsetBytes };
