@@ -4,5 +4,6 @@ import type { Migration } from './migration.ts';
 export const progressOfUploads: Migration = {
   number: 21,
   name: 'progress of uploads',
+  understoodSince: 20,
   statements: ({ text }) => [`alter table upload add column progress ${text} not null default ''`],
 };

@@ -40,5 +40,11 @@ export interface TriggerDefinition {
 export interface Migration {
   readonly number: number;
   readonly name: string;
+  /**
+   * The newest migration that a version of Wherry has to know to work on a database on which this one has run, as it does
+   * for a while when the processes of a registry are replaced one after the other. Its own number where it is left out:
+   * then it has to be the processes of earlier versions that end first.
+   */
+  readonly understoodSince?: number;
   statements(dialect: DefinitionDialect): readonly string[];
 }

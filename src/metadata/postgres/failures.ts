@@ -14,6 +14,11 @@ export function isMeeting(error: unknown): boolean {
   return error instanceof DatabaseError && meetings.has(error.code ?? '');
 }
 
+/** Whether a statement has waited for a table for as long as it may. */
+export function isLockTimeout(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === '55P03';
+}
+
 /** Whether the connection is of no more use. */
 export function isConnectionLost(error: unknown): boolean {
   if (!(error instanceof Error)) return false;

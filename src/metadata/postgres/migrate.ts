@@ -2,6 +2,7 @@ import type { ClientBase } from 'pg';
 import { NewerSchemaError } from '../migrations/newer-schema.ts';
 import { migrations } from '../migrations/all.ts';
 import type { DefinitionDialect, Migration } from '../migrations/migration.ts';
+import { isLockTimeout } from './failures.ts';
 
 /** Everybody who migrates the same database takes this lock: it has to be the same number in every version. */
 const migrationLock = 0x7765_7272;
@@ -32,22 +33,32 @@ export const definitionDialect: DefinitionDialect = {
   dropTrigger: ({ name, table }) => [`drop trigger ${name} on ${table}`, `drop function ${name}()`],
 };
 
+export interface MigrateParts {
+  readonly steps?: readonly Migration[];
+  /** How often a migration tries to get at tables that others are using, and how long it waits for them each time, in ms. */
+  readonly locking?: { readonly tries: number; readonly waitMs: number };
+}
+
 /**
  * Brings the schema up to date: every migration that has not run yet, each in its own transaction together with the
- * schema's new number (table `schema_migration`). Processes that start at once wait for the first of them.
+ * schema's new number (table `schema_migration`). Processes that start at once wait for the first of them. A database on
+ * which later migrations have run is used as it is where this version is known to understand it.
  *
- * @throws NewerSchemaError
+ * @throws NewerSchemaError where it is not
  */
-export async function migrate(client: ClientBase, steps: readonly Migration[] = migrations): Promise<void> {
+export async function migrate(client: ClientBase, parts: MigrateParts = {}): Promise<void> {
+  const { steps = migrations, locking = { tries: 60, waitMs: 1000 } } = parts;
   await client.query('select pg_advisory_lock($1)', [migrationLock]);
   try {
     await client.query(
       `create table if not exists schema_migration (number bigint primary key, name text not null, at timestamptz not null default now())`,
     );
+    // The first versions made the table without it.
+    await client.query('alter table schema_migration add column if not exists understood_since bigint');
     const current = await schemaNumber(client);
     const newest = steps.at(-1)?.number ?? 0;
-    if (current > newest) throw new NewerSchemaError(current, newest);
-    for (const step of steps) if (step.number > current) await apply(client, step);
+    if (current > newest && (await oldestThatUnderstands(client)) > newest) throw new NewerSchemaError(current, newest);
+    for (const step of steps) if (step.number > current) await applyBesideOthers(client, step, locking);
   } finally {
     await client.query('select pg_advisory_unlock($1)', [migrationLock]);
   }
@@ -58,11 +69,45 @@ async function schemaNumber(client: ClientBase): Promise<number> {
   return Number(rows[0]?.number ?? 0);
 }
 
-async function apply(client: ClientBase, step: Migration): Promise<void> {
+/** The newest migration that a version has to know to work on the database. */
+async function oldestThatUnderstands(client: ClientBase): Promise<number> {
+  const { rows } = await client.query<{ number: string | null }>(
+    'select max(coalesce(understood_since, number)) as number from schema_migration',
+  );
+  return Number(rows[0]?.number ?? 0);
+}
+
+/**
+ * A change of a table waits for the transactions that use it, and all that come after it wait for the change: so it waits
+ * for moments only, gives way, and tries again.
+ */
+async function applyBesideOthers(
+  client: ClientBase,
+  step: Migration,
+  { tries, waitMs }: { readonly tries: number; readonly waitMs: number },
+): Promise<void> {
+  for (let tried = 1; ; tried++) {
+    try {
+      await apply(client, step, waitMs);
+      return;
+    } catch (error) {
+      if (!isLockTimeout(error) || tried === tries) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, waitMs * Math.random()));
+  }
+}
+
+async function apply(client: ClientBase, step: Migration, waitMs: number): Promise<void> {
+  const { number, name, understoodSince = number } = step;
   await client.query('begin');
   try {
+    await client.query(`set local lock_timeout = ${waitMs}`);
     for (const statement of step.statements(definitionDialect)) await client.query(statement);
-    await client.query('insert into schema_migration (number, name) values ($1, $2)', [step.number, step.name]);
+    await client.query('insert into schema_migration (number, name, understood_since) values ($1, $2, $3)', [
+      number,
+      name,
+      understoodSince,
+    ]);
     await client.query('commit');
   } catch (error) {
     await client.query('rollback');

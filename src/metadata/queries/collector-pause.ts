@@ -1,7 +1,7 @@
 import { query } from '../query.ts';
 
 export const findCollectorPause = query<Record<never, never>>()(({ db }) =>
-  db.selectFrom('collector_pause').selectAll().where('name', '=', 'collector'),
+  db.selectFrom('collector_pause').select(['name', 'reason', 'paused_by', 'paused_at']).where('name', '=', 'collector'),
 );
 
 export const insertCollectorPause = query<{ reason: string; pausedBy: string; now: number }>()(({ db, p }) =>

@@ -3,6 +3,23 @@ import type { RepositoryName, TagName } from '../../oci/names.ts';
 import { query } from '../query.ts';
 import type { EventKind } from '../schema.ts';
 
+const columns = [
+  'id',
+  'at',
+  'kind',
+  'repo',
+  'digest',
+  'tag',
+  'actor',
+  'reason',
+  'bytes',
+  'identity',
+  'address',
+  'request_id',
+  'user_agent',
+  'result',
+] as const;
+
 export const insertEvent = query<{
   at: number;
   kind: EventKind;
@@ -37,14 +54,14 @@ export const insertEvent = query<{
 
 /** What happened to a digest in any repository, the newest first. */
 export const eventsOfDigest = query<{ digest: Digest; limit: number }>()(({ db, p }) =>
-  db.selectFrom('event').selectAll().where('digest', '=', p('digest')).orderBy('id', 'desc').limit(p('limit')),
+  db.selectFrom('event').select(columns).where('digest', '=', p('digest')).orderBy('id', 'desc').limit(p('limit')),
 );
 
 /** What happened to a tag, the newest first. */
 export const eventsOfTag = query<{ repo: RepositoryName; tag: TagName; limit: number }>()(({ db, p }) =>
   db
     .selectFrom('event')
-    .selectAll()
+    .select(columns)
     .where('repo', '=', p('repo'))
     .where('tag', '=', p('tag'))
     .orderBy('id', 'desc')
@@ -55,7 +72,7 @@ export const eventsOfTag = query<{ repo: RepositoryName; tag: TagName; limit: nu
 export const eventsOfRepository = query<{ repo: RepositoryName; limit: number }>()(({ db, p }) =>
   db
     .selectFrom('event')
-    .selectAll()
+    .select(columns)
     .where('repo', '=', p('repo'))
     .where('tag', 'is', null)
     .where('digest', 'is', null)
@@ -67,7 +84,7 @@ export const eventsOfRepository = query<{ repo: RepositoryName; limit: number }>
 export const eventsFrom = query<{ at: number; id: number; limit: number }>()(({ db, p }) =>
   db
     .selectFrom('event')
-    .selectAll()
+    .select(columns)
     .where(({ eb, refTuple, tuple }) => eb(refTuple('at', 'id'), '>', tuple(p('at'), p('id'))))
     .orderBy('at')
     .orderBy('id')
@@ -78,7 +95,7 @@ export const eventsFrom = query<{ at: number; id: number; limit: number }>()(({ 
 export const eventsUntil = query<{ at: number; id: number; limit: number }>()(({ db, p }) =>
   db
     .selectFrom('event')
-    .selectAll()
+    .select(columns)
     .where(({ eb, refTuple, tuple }) => eb(refTuple('at', 'id'), '<', tuple(p('at'), p('id'))))
     .orderBy('at', 'desc')
     .orderBy('id', 'desc')
@@ -89,7 +106,7 @@ export const eventsUntil = query<{ at: number; id: number; limit: number }>()(({
 export const eventsAfter = query<{ id: number; upTo: number; limit: number }>()(({ db, p }) =>
   db
     .selectFrom('event')
-    .selectAll()
+    .select(columns)
     .where('id', '>', p('id'))
     .where('id', '<=', p('upTo'))
     .orderBy('id')

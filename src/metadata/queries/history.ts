@@ -59,7 +59,7 @@ export const insertPushHistory = query<{
 export const pushHistoryAfter = query<{ repo: RepositoryName; after: number; limit: number }>()(({ db, p }) =>
   db
     .selectFrom('push_history')
-    .selectAll()
+    .select(['id', 'at', 'repo', 'tag', 'what', 'digest', 'was', 'was_pushed_at', 'was_tagged_at', 'manifest'])
     .where('repo', '=', p('repo'))
     .where('id', '>', p('after'))
     .orderBy('id')

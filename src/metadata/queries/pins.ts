@@ -4,6 +4,8 @@ import type { RepositoryName } from '../../oci/names.ts';
 import { query } from '../query.ts';
 import type { PinTable } from '../schema.ts';
 
+const columns = ['pin.repo', 'pin.kind', 'pin.name', 'pin.reason', 'pin.pinned_by', 'pin.pinned_at'] as const;
+
 /** Pins something, or gives another reason for its pin. */
 export const upsertPin = query<{
   repo: RepositoryName;
@@ -33,7 +35,7 @@ export const upsertPin = query<{
 export const findPin = query<{ repo: RepositoryName; kind: PinTable['kind']; name: string }>()(({ db, p }) =>
   db
     .selectFrom('pin')
-    .selectAll()
+    .select(columns)
     .where('repo', '=', p('repo'))
     .where('kind', '=', p('kind'))
     .where('name', '=', p('name')),
@@ -50,7 +52,7 @@ export const pinnedTagOf = query<{ repo: RepositoryName; manifest: Digest }>()((
     .innerJoin('pin', (join) =>
       join.onRef('pin.repo', '=', 'tag.repo').on('pin.kind', '=', 'tag').onRef('pin.name', '=', 'tag.name'),
     )
-    .selectAll('pin')
+    .select(columns)
     .where('tag.repo', '=', p('repo'))
     .where('tag.manifest', '=', p('manifest'))
     .limit(1),
@@ -60,7 +62,7 @@ export const pinnedTagOf = query<{ repo: RepositoryName; manifest: Digest }>()((
 export const pinsAfter = query<{ repo: string; kind: string; name: string; limit: number }>()(({ db, p }) =>
   db
     .selectFrom('pin')
-    .selectAll()
+    .select(columns)
     .where(
       ({ ref }) =>
         sql<boolean>`(${ref('repo')}, ${ref('kind')}, ${ref('name')}) > (${p('repo')}, ${p('kind')}, ${p('name')})`,

@@ -2,7 +2,9 @@ import type { Digest } from '../../oci/digest.ts';
 import { query } from '../query.ts';
 
 /** All approved policies: no more than a configuration has had. */
-export const policyApprovals = query<Record<never, never>>()(({ db }) => db.selectFrom('policy_approval').selectAll());
+export const policyApprovals = query<Record<never, never>>()(({ db }) =>
+  db.selectFrom('policy_approval').select(['policy', 'approved_at', 'approved_by', 'queued_at']),
+);
 
 export const approvePolicy = query<{ policy: Digest; now: number; approvedBy: string }>()(({ db, p }) =>
   db

@@ -1,7 +1,7 @@
 import { query } from '../query.ts';
 
 export const findPruningPause = query<Record<never, never>>()(({ db }) =>
-  db.selectFrom('pruning_pause').selectAll().where('name', '=', 'pruning'),
+  db.selectFrom('pruning_pause').select(['name', 'reason', 'paused_at', 'until']).where('name', '=', 'pruning'),
 );
 
 export const upsertPruningPause = query<{ reason: string; now: number; until: number }>()(({ db, p }) =>

@@ -131,7 +131,7 @@ export const consequencesAfter = query<{
 }>()(({ db, p }) =>
   db
     .selectFrom('purge_consequence')
-    .selectAll()
+    .select(['purge', 'kind', 'repo', 'digest', 'tag', 'of_digest', 'held_by'])
     .where('purge', '=', p('purge'))
     .where(
       ({ ref }) =>

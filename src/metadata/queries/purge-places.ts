@@ -281,7 +281,21 @@ export const placesAfter = query<{
 }>()(({ db, p }) =>
   db
     .selectFrom('purge_place')
-    .selectAll()
+    .select([
+      'purge',
+      'kind',
+      'repo',
+      'digest',
+      'name',
+      'type',
+      'state',
+      'size_bytes',
+      'last_pulled_at',
+      'pulls',
+      'shredded',
+      'shredded_words',
+      'quarantined_repo',
+    ])
     .where('purge', '=', p('purge'))
     .where(
       ({ ref }) =>

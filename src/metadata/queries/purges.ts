@@ -1,6 +1,19 @@
 import type { Digest } from '../../oci/digest.ts';
 import { query } from '../query.ts';
 
+const purgeColumns = [
+  'id',
+  'at',
+  'actor',
+  'reason',
+  'is_shredding',
+  'removed_at',
+  'checked_at',
+  'result',
+  'responses_cut',
+  'waits_for',
+] as const;
+
 // The records of purges, and the digests that they keep out.
 
 export const insertPurge = query<{ at: number; actor: string; reason: string; shredding: 0 | 1 }>()(({ db, p }) =>
@@ -28,11 +41,15 @@ export const unblockDigest = query<{ digest: Digest }>()(({ db, p }) =>
 );
 
 export const findPurge = query<{ purge: number }>()(({ db, p }) =>
-  db.selectFrom('purge').selectAll().where('id', '=', p('purge')),
+  db.selectFrom('purge').select(purgeColumns).where('id', '=', p('purge')),
 );
 
 export const digestsOfPurge = query<{ purge: number }>()(({ db, p }) =>
-  db.selectFrom('purge_digest').selectAll().where('purge', '=', p('purge')).orderBy('digest'),
+  db
+    .selectFrom('purge_digest')
+    .select(['purge', 'digest', 'lifted_at', 'lifted_by', 'lift_reason'])
+    .where('purge', '=', p('purge'))
+    .orderBy('digest'),
 );
 
 /** The purges of a digest, lifted or not, the newest first. */
@@ -47,12 +64,12 @@ export const purgesOfDigest = query<{ digest: Digest }>()(({ db, p }) =>
 
 /** Purges before one of them, the newest first. */
 export const purgesBefore = query<{ before: number; limit: number }>()(({ db, p }) =>
-  db.selectFrom('purge').selectAll().where('id', '<', p('before')).orderBy('id', 'desc').limit(p('limit')),
+  db.selectFrom('purge').select(purgeColumns).where('id', '<', p('before')).orderBy('id', 'desc').limit(p('limit')),
 );
 
 /** Those whose bytes are not removed yet, or that were not checked. */
 export const unfinishedPurges = query<Record<never, never>>()(({ db }) =>
-  db.selectFrom('purge').selectAll().where('checked_at', 'is', null).orderBy('id'),
+  db.selectFrom('purge').select(purgeColumns).where('checked_at', 'is', null).orderBy('id'),
 );
 
 /** Whether any purge is not finished. */

@@ -27,7 +27,21 @@ export const insertRefreshToken = query<{
 );
 
 export const findRefreshToken = query<{ tokenHash: string }>()(({ db, p }) =>
-  db.selectFrom('refresh_token').selectAll().where('token_hash', '=', p('tokenHash')),
+  db
+    .selectFrom('refresh_token')
+    .select([
+      'token_hash',
+      'kind',
+      'name',
+      'identity',
+      'credential',
+      'service',
+      'client_id',
+      'created_at',
+      'expires_at',
+      'last_used_at',
+    ])
+    .where('token_hash', '=', p('tokenHash')),
 );
 
 export const touchRefreshToken = query<{ tokenHash: string; now: number }>()(({ db, p }) =>

@@ -66,7 +66,11 @@ export const deleteChildEdgesOf = query<{ repo: RepositoryName; parent: Digest }
 
 /** Tags in the trash that point at a manifest. */
 export const trashedTagsOf = query<{ repo: RepositoryName; manifest: Digest }>()(({ db, p }) =>
-  db.selectFrom('tag_trash').selectAll().where('repo', '=', p('repo')).where('manifest', '=', p('manifest')),
+  db
+    .selectFrom('tag_trash')
+    .select(['repo', 'name', 'manifest', 'trashed_at', 'purge_after'])
+    .where('repo', '=', p('repo'))
+    .where('manifest', '=', p('manifest')),
 );
 
 export const deleteTrashedTag = query<{ repo: RepositoryName; name: TagName; manifest: Digest }>()(({ db, p }) =>

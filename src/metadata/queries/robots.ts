@@ -1,12 +1,23 @@
 import { query } from '../query.ts';
 
+const columns = [
+  'name',
+  'secret_hash',
+  'description',
+  'created_at',
+  'created_by',
+  'expires_at',
+  'revoked_at',
+  'last_used_at',
+] as const;
+
 export const findRobot = query<{ name: string }>()(({ db, p }) =>
-  db.selectFrom('robot').selectAll().where('name', '=', p('name')),
+  db.selectFrom('robot').select(columns).where('name', '=', p('name')),
 );
 
 /** The robots after one of them, by name. */
 export const robotsAfter = query<{ name: string; limit: number }>()(({ db, p }) =>
-  db.selectFrom('robot').selectAll().where('name', '>', p('name')).orderBy('name').limit(p('limit')),
+  db.selectFrom('robot').select(columns).where('name', '>', p('name')).orderBy('name').limit(p('limit')),
 );
 
 /** Makes a robot, in the place of one of that name that is revoked or over. */

@@ -1,7 +1,9 @@
 import { query } from '../query.ts';
 
 /** Rules of the configuration as they were at the last start. */
-export const rulesInForce = query<object>()(({ db }) => db.selectFrom('rules_in_force').selectAll());
+export const rulesInForce = query<object>()(({ db }) =>
+  db.selectFrom('rules_in_force').select(['name', 'hash', 'settings']),
+);
 
 export const upsertRules = query<{ name: string; hash: string; settings: string | null }>()(({ db, p }) =>
   db

@@ -1,12 +1,14 @@
 import { query } from '../query.ts';
 
+const columns = ['kid', 'private_key', 'created_at', 'retired_at'] as const;
+
 /** The key that signs. */
 export const signingKeyInUse = query<Record<never, never>>()(({ db }) =>
-  db.selectFrom('signing_key').selectAll().where('retired_at', 'is', null),
+  db.selectFrom('signing_key').select(columns).where('retired_at', 'is', null),
 );
 
 export const findSigningKey = query<{ kid: string }>()(({ db, p }) =>
-  db.selectFrom('signing_key').selectAll().where('kid', '=', p('kid')),
+  db.selectFrom('signing_key').select(columns).where('kid', '=', p('kid')),
 );
 
 export const insertSigningKey = query<{ kid: string; privateKey: string; now: number }>()(({ db, p }) =>

@@ -9,7 +9,12 @@ export const insertStorageSample = query<{ at: number; storedBytes: number; disk
 
 /** The newest first. */
 export const storageSamplesSince = query<{ since: number; limit: number }>()(({ db, p }) =>
-  db.selectFrom('storage_sample').selectAll().where('at', '>=', p('since')).orderBy('at', 'desc').limit(p('limit')),
+  db
+    .selectFrom('storage_sample')
+    .select(['at', 'stored_bytes', 'disk_used_bytes'])
+    .where('at', '>=', p('since'))
+    .orderBy('at', 'desc')
+    .limit(p('limit')),
 );
 
 export const deleteOldStorageSamples = query<{ before: number }>()(({ db, p }) =>

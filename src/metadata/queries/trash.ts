@@ -3,11 +3,13 @@ import type { Digest } from '../../oci/digest.ts';
 import type { RepositoryName, TagName } from '../../oci/names.ts';
 import { query } from '../query.ts';
 
+const columns = ['repo', 'name', 'manifest', 'trashed_at', 'purge_after'] as const;
+
 /** All that a deleted or moved tag led to. */
 export const trashedTag = query<{ repo: RepositoryName; name: TagName }>()(({ db, p }) =>
   db
     .selectFrom('tag_trash')
-    .selectAll()
+    .select(columns)
     .where('repo', '=', p('repo'))
     .where('name', '=', p('name'))
     .orderBy('manifest'),
@@ -27,7 +29,7 @@ export const trashedManifest = query<{ repo: RepositoryName; digest: Digest }>()
 export const trashedTagsAfter = query<{ repo: string; name: string; manifest: string; limit: number }>()(({ db, p }) =>
   db
     .selectFrom('tag_trash')
-    .selectAll()
+    .select(columns)
     .where(
       ({ ref }) =>
         sql<boolean>`(${ref('repo')}, ${ref('name')}, ${ref('manifest')}) > (${p('repo')}, ${p('name')}, ${p('manifest')})`,
