@@ -64,7 +64,7 @@ test('a change of a table that a transaction uses keeps nobody waiting, and come
   const changing = migrate(migrating, { steps: [first, adding(2, 1)], locking: { tries: 10_000, waitMs: 20 } });
   const other = await connected();
   const locks = `select 1 from pg_locks where relation = 'one'::regclass and not granted`;
-  for (let waited = 0; waited < 3; ) waited += (await other.query(locks)).rows.length;
+  for (let waited = 0; waited < 3;) waited += (await other.query(locks)).rows.length;
   // It would wait behind the change, which would wait for ever.
   for (let queries = 0; queries < 50; queries++) await other.query('select a from one');
   await long.query('commit');
