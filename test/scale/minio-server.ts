@@ -1,140 +1,20 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import {
-  CreateBucketCommand,
-  ListMultipartUploadsCommand,
-  ListObjectVersionsCommand,
-  PutBucketVersioningCommand,
-  S3Client,
-} from '@aws-sdk/client-s3';
-import type { S3Settings } from '../../src/blobs/s3/settings.ts';
 import { goTool } from '../install/go-tools.ts';
-import { freePort } from './free-port.ts';
-
-const credentials = { accessKeyId: 'wherry', secretAccessKey: 'wherry-secret' };
-
-/** An S3 server on a loopback port, with a data directory of its own. */
-export interface S3Server {
-  readonly endpoint: string;
-  /** What a process has in its environment that may use it. */
-  readonly environment: Readonly<Record<string, string>>;
-  /** Makes an empty bucket. */
-  newBucket(options?: { readonly isVersioned?: boolean; readonly isLocked?: boolean }): Promise<TestBucket>;
-  /** Ends it at once, as a crash would. */
-  halt(): Promise<void>;
-  /** Starts it again. */
-  goOn(): Promise<void>;
-  stop(): Promise<void>;
-}
-
-/** A bucket, looked at from beside the registry. */
-export interface TestBucket {
-  readonly name: string;
-  readonly settings: S3Settings;
-  /** All keys, each as often as there are versions of it. */
-  keys(): Promise<readonly string[]>;
-  /** The key of each unfinished multipart upload. */
-  uploads(): Promise<readonly string[]>;
-}
+import { credentials, type S3Server, startS3Server } from './s3-server.ts';
 
 /** Builds MinIO where it is missing, and starts a server. */
 export async function startMinio(): Promise<S3Server> {
   const program = await goTool('minio');
-  const directory = mkdtempSync(join(tmpdir(), 'wherry-minio-'));
-  const port = freePort();
-  const endpoint = `http://127.0.0.1:${port}`;
-  const start = async (): Promise<Bun.Subprocess> => {
-    const server = Bun.spawn(
-      [program, 'server', '--quiet', `--address=127.0.0.1:${port}`, `--console-address=127.0.0.1:0`, directory],
-      {
-        stdin: 'ignore',
-        stdout: 'ignore',
-        stderr: 'ignore',
-        env: {
-          ...process.env,
-          MINIO_ROOT_USER: credentials.accessKeyId,
-          MINIO_ROOT_PASSWORD: credentials.secretAccessKey,
-          // It asks nobody outside for updates.
-          MINIO_UPDATE: 'off',
-          MINIO_CI_CD: 'on',
-        },
-      },
-    );
-    await answering(`${endpoint}/minio/health/ready`, server);
-    return server;
-  };
-  let server = await start();
-  const end = async (): Promise<void> => {
-    server.kill('SIGKILL');
-    await server.exited;
-  };
-  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
-  let buckets = 0;
-  return {
-    endpoint,
+  return await startS3Server((address, directory) => ({
+    command: [program, 'server', '--quiet', `--address=${address}`, '--console-address=127.0.0.1:0', directory],
     environment: {
-      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
-      AWS_EC2_METADATA_DISABLED: 'true',
+      MINIO_ROOT_USER: credentials.accessKeyId,
+      MINIO_ROOT_PASSWORD: credentials.secretAccessKey,
+      // It asks nobody outside for updates.
+      MINIO_UPDATE: 'off',
+      MINIO_CI_CD: 'on',
     },
-    async newBucket({ isVersioned = false, isLocked = false } = {}) {
-      const name = `bucket-${++buckets}`;
-      await client.send(new CreateBucketCommand({ Bucket: name, ObjectLockEnabledForBucket: isLocked }));
-      if (isVersioned) {
-        const enabled = { Bucket: name, VersioningConfiguration: { Status: 'Enabled' as const } };
-        await client.send(new PutBucketVersioningCommand(enabled));
-      }
-      return bucketOf(client, { name, endpoint });
-    },
-    halt: end,
-    async goOn() {
-      server = await start();
-    },
-    async stop() {
-      client.destroy();
-      await end();
-      rmSync(directory, { recursive: true });
-    },
-  };
+    readyPath: '/minio/health/ready',
+  }));
 }
 
-function bucketOf(
-  client: S3Client,
-  { name, endpoint }: { readonly name: string; readonly endpoint: string },
-): TestBucket {
-  return {
-    name,
-    settings: {
-      bucket: name,
-      prefix: 'of-wherry/',
-      endpoint,
-      region: 'us-east-1',
-      isPathStyle: true,
-      encryption: undefined,
-      storageClass: undefined,
-      partBytes: 8 * 1024 * 1024,
-      redirectMs: undefined,
-    },
-    async keys() {
-      const { Versions = [], DeleteMarkers = [] } = await client.send(new ListObjectVersionsCommand({ Bucket: name }));
-      return [...Versions, ...DeleteMarkers].map(({ Key = '' }) => Key).sort();
-    },
-    async uploads() {
-      const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: name }));
-      return Uploads.map(({ Key = '' }) => Key).sort();
-    },
-  };
-}
-
-async function answering(url: string, server: Bun.Subprocess): Promise<void> {
-  while (server.exitCode === null) {
-    try {
-      if ((await fetch(url)).ok) return;
-    } catch {
-      // It is not that far yet.
-    }
-    await Bun.sleep(20);
-  }
-  throw new Error(`the server ended with ${server.exitCode}`);
-}
+export type { S3Server, TestBucket } from './s3-server.ts';

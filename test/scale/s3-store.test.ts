@@ -2,49 +2,56 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { S3BlobStore } from '../../src/blobs/s3/store.ts';
 import { describeBlobStore } from '../blobs/contract.ts';
 import { Upload } from '../blobs/upload.ts';
-import { type S3Server, startMinio } from './minio-server.ts';
-
-let server: S3Server;
-
-beforeAll(async () => {
-  server = await startMinio();
-  Object.assign(process.env, server.environment);
-}, 600_000);
-
-afterAll(async () => {
-  await server.stop();
-});
+import { startMinio } from './minio-server.ts';
+import type { S3Server } from './s3-server.ts';
+import { startVersitygw } from './versitygw-server.ts';
 
 describe.each([
-  ['in a bucket,', { isVersioned: false, knowsConditions: true }],
-  ['in a bucket that keeps versions,', { isVersioned: true, knowsConditions: true }],
-  ['in a bucket of a server that knows no conditions,', { isVersioned: false, knowsConditions: false }],
-])('%s', (_, { isVersioned, knowsConditions }) => {
-  describeBlobStore(async () => {
-    const { settings } = await server.newBucket({ isVersioned });
-    const open = () => S3BlobStore.open(settings, { knowsConditions: knowsConditions ? undefined : false });
-    return { store: await open(), other: await open() };
-  });
-});
+  ['MinIO', startMinio],
+  ['versitygw', startVersitygw],
+])('%s', (_server, start) => {
+  let server: S3Server;
 
-describe('a bucket that keeps versions', () => {
-  test('keeps none of an object that is removed', async () => {
-    const bucket = await server.newBucket({ isVersioned: true });
-    const store = await S3BlobStore.open(bucket.settings);
-    expect(store.traits).toEqual({ isVersioned: true, isLocked: false });
-    const upload = new Upload(store, 'ab0123456789abcdef0123456789abcd');
-    for (const bytes of ['some', 'more']) await upload.append(bytes, 'more');
-    await upload.sync();
-    upload.restart();
-    await upload.append('other bytes in its place', 'more');
-    await upload.sync();
-    expect((await bucket.keys()).length).toBeGreaterThan(2);
-    await store.remove(upload.oid);
-    expect(await bucket.keys()).toEqual([`${bucket.settings.prefix}wherry`]);
+  beforeAll(async () => {
+    server = await start();
+    Object.assign(process.env, server.environment);
+  }, 600_000);
+
+  afterAll(async () => {
+    await server.stop();
   });
 
-  test('and locks them is told from one that does not', async () => {
-    const { settings } = await server.newBucket({ isLocked: true });
-    expect((await S3BlobStore.open(settings)).traits).toEqual({ isVersioned: true, isLocked: true });
+  describe.each([
+    ['in a bucket,', { isVersioned: false, knowsConditions: true }],
+    ['in a bucket that keeps versions,', { isVersioned: true, knowsConditions: true }],
+    ['in a bucket of a server that knows no conditions,', { isVersioned: false, knowsConditions: false }],
+  ])('%s', (_, { isVersioned, knowsConditions }) => {
+    describeBlobStore(async () => {
+      const { settings } = await server.newBucket({ isVersioned });
+      const open = () => S3BlobStore.open(settings, { knowsConditions: knowsConditions ? undefined : false });
+      return { store: await open(), other: await open() };
+    });
+  });
+
+  describe('a bucket that keeps versions', () => {
+    test('keeps none of an object that is removed', async () => {
+      const bucket = await server.newBucket({ isVersioned: true });
+      const store = await S3BlobStore.open(bucket.settings);
+      expect(store.traits).toEqual({ isVersioned: true, isLocked: false });
+      const upload = new Upload(store, 'ab0123456789abcdef0123456789abcd');
+      for (const bytes of ['some', 'more']) await upload.append(bytes, 'more');
+      await upload.sync();
+      upload.restart();
+      await upload.append('other bytes in its place', 'more');
+      await upload.sync();
+      expect((await bucket.keys()).length).toBeGreaterThan(2);
+      await store.remove(upload.oid);
+      expect(await bucket.keys()).toEqual([`${bucket.settings.prefix}wherry`]);
+    });
+
+    test('and locks them is told from one that does not', async () => {
+      const { settings } = await server.newBucket({ isLocked: true });
+      expect((await S3BlobStore.open(settings)).traits).toEqual({ isVersioned: true, isLocked: true });
+    });
   });
 });
