@@ -8,11 +8,14 @@ import type { AdminParts } from './http/admin/endpoint.ts';
 import { type Door, DoorError } from './http/front/doors.ts';
 import type { TlsTerms } from './http/front/front.ts';
 import type { HostRules } from './http/host-check.ts';
+import { Redirects } from './http/redirects.ts';
 import { type HttpCalls, type HttpServer, startHttpServer } from './http/server.ts';
 import type { ServerCertificate } from './http/tls/server-certificate.ts';
 import type { Log } from './log/log.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import type { Registry } from './registry/registry.ts';
+import { quote } from './oci/quote.ts';
+import { Glob } from './retention/glob.ts';
 import { StartupError } from './startup-error.ts';
 import { codeOf } from './startup-failures.ts';
 
@@ -56,7 +59,11 @@ export async function listen(
         requestsPerSecond: limits.requestsPerSecondPerClient,
         requestBurst: limits.requestBurstPerClient,
       },
-      settings: { maxManifestBytes: config.manifests.maxSizeBytes, location: config.http.location },
+      settings: {
+        maxManifestBytes: config.manifests.maxSizeBytes,
+        location: config.http.location,
+        redirects: redirectsOf(config),
+      },
       hosts: { names: namesOf(config), checks: checkedHosts },
       trustedProxies: config.http.trustedProxies,
       idleTimeoutMs: config.http.idleTimeoutMs,
@@ -80,6 +87,16 @@ export async function listen(
       { cause: error },
     );
   }
+}
+
+/** @throws StartupError where a glob is none */
+function redirectsOf({ s3 }: Config): Redirects {
+  const globs = s3.redirectRepositories.map((source) => {
+    const parsed = Glob.parse(source);
+    if (!parsed.ok) throw new StartupError(`s3.redirectRepositories has ${quote(source)}: ${parsed.problem}`);
+    return parsed.glob;
+  });
+  return new Redirects(globs, s3.redirectNetworks);
 }
 
 /** The names that are configured, where clients are sent for a token among them. */

@@ -231,7 +231,7 @@ async function blobsOf(
 ): Promise<BlobStore> {
   expectBlobsAt(directory, place);
   if (place.kind === 's3' && s3 !== undefined) {
-    const { isRedirecting, redirectLifeMs, ...rest } = s3;
+    const { isRedirecting, redirectLifeMs, redirectRepositories: _, redirectNetworks: __, ...rest } = s3;
     const settings = { ...place, ...rest, redirectMs: isRedirecting ? redirectLifeMs : undefined };
     const blobs = await openBucket(settings, log);
     rememberBlobsAt(directory, place);

@@ -14,6 +14,7 @@ import { UploadRoom } from '../bounds/upload-room.ts';
 import type { PoliciesDocument } from '../config/policies-document.ts';
 import type { Config } from '../config/schema.ts';
 import { diskSpace } from '../disk-space.ts';
+import { noRedirects } from '../http/redirects.ts';
 import { StoreLayerReader } from '../find/layer-reader.ts';
 import type { AdminCall, Endpoint, LinesEndpoint } from '../http/admin/endpoint.ts';
 import { linesMediaType, type Progress, progress } from '../http/admin/lines.ts';
@@ -132,7 +133,7 @@ async function withinProcess(
     const url = new URL(request.url);
     const call: AdminCall = {
       registry,
-      settings: { maxManifestBytes: config.manifests.maxSizeBytes, location: 'relative' },
+      settings: { maxManifestBytes: config.manifests.maxSizeBytes, location: 'relative', redirects: noRedirects },
       request,
       identity: operator,
       rights: allRights,
@@ -140,6 +141,7 @@ async function withinProcess(
       requestId: 'command',
       queryText: url.search.slice(1),
       origin: () => '',
+      address: () => undefined,
       actor: () =>
         requestActor({ who: 'admin', identity: 'operator', address: undefined, userAgent, requestId: undefined }),
       onReceived: undefined,

@@ -26,6 +26,12 @@ export interface Config {
     readonly isRedirecting: boolean;
     /** How long those URLs hold. */
     readonly redirectLifeMs: number;
+    /** Where clients reach the server; undefined: where the registry does. */
+    readonly redirectEndpoint: string | undefined;
+    /** Globs of the repositories whose pulls are sent there. */
+    readonly redirectRepositories: readonly string[];
+    /** The networks of the clients whose pulls are; undefined: any. */
+    readonly redirectNetworks: readonly string[] | undefined;
   };
   readonly listen: ListenAddress;
   readonly auth: {
@@ -144,6 +150,9 @@ export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
       partBytes: valueOf(settings.s3PartSize),
       isRedirecting: valueOf(settings.s3Redirect) === 'on',
       redirectLifeMs: valueOf(settings.s3RedirectLife),
+      redirectEndpoint: valueOf(settings.s3RedirectEndpoint),
+      redirectRepositories: valueOf(settings.s3RedirectRepositories),
+      redirectNetworks: valueOf(settings.s3RedirectNetworks),
     },
     listen: valueOf(settings.listen),
     auth: {

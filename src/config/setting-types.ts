@@ -208,22 +208,51 @@ export function httpUrl(word: string): SettingType<string | undefined> {
   };
 }
 
+const texts = z.union([text, z.array(text)], { error: 'this is neither a text nor a list of texts' });
+
+function elementsOf(value: string | readonly string[]): readonly string[] {
+  return typeof value === 'string' ? value.split(',').map((element) => element.trim()) : value;
+}
+
 /** Addresses and networks: `none`, one text with commas, or in a file a list. */
 export const networks: SettingType<readonly string[]> = {
   placeholder: 'networks',
   accepts: 'IP addresses and networks such as 10.0.0.0/8, separated by commas (a list in the file), or none',
   isList: true,
-  schema: z
-    .union([text, z.array(text)], { error: 'this is neither a text nor a list of texts' })
-    .transform((value, context) => {
-      if (value === 'none') return [];
-      const elements = typeof value === 'string' ? value.split(',').map((element) => element.trim()) : value;
-      for (const element of elements) {
-        const problem = problemOfNetwork(element);
-        if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
-      }
-      return elements;
-    }),
+  schema: texts.transform((value, context) => (value === 'none' ? [] : networksIn(value, context))),
+};
+
+/** The same, or `any` in place of `none`, which gives undefined. */
+export const networksOrAny: SettingType<readonly string[] | undefined> = {
+  placeholder: networks.placeholder,
+  accepts: 'IP addresses and networks such as 10.0.0.0/8, separated by commas (a list in the file), or any',
+  isList: true,
+  schema: texts.transform((value, context) => (value === 'any' ? undefined : networksIn(value, context))),
+};
+
+function networksIn(value: string | string[], context: z.RefinementCtx): readonly string[] {
+  const elements = elementsOf(value);
+  for (const element of elements) {
+    const problem = problemOfNetwork(element);
+    if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+  }
+  return elements;
+}
+
+/** Globs of repositories: `all`, one text with commas, or in a file a list. */
+export const repositoryGlobs: SettingType<readonly string[]> = {
+  placeholder: 'globs',
+  accepts: 'globs of repositories such as public/**, separated by commas (a list in the file), or all',
+  isList: true,
+  schema: texts.transform((value, context) => {
+    if (value === 'all') return ['**'];
+    const elements = elementsOf(value);
+    for (const element of elements) {
+      if (/^[a-z0-9._/*-]{1,512}$/.test(element)) continue;
+      context.addIssue({ code: 'custom', message: `${JSON.stringify(element)} matches no name of a repository` });
+    }
+    return elements;
+  }),
 };
 
 /** Names of hosts, without ports: `none`, `any`, one text with commas, or in a file a list. */
@@ -231,16 +260,14 @@ export const hostNames: SettingType<readonly string[] | 'any'> = {
   placeholder: 'names',
   accepts: 'names of hosts such as registry.example.com, separated by commas (a list in the file), none, or any',
   isList: true,
-  schema: z
-    .union([text, z.array(text)], { error: 'this is neither a text nor a list of texts' })
-    .transform((value, context) => {
-      if (value === 'none') return [];
-      if (value === 'any') return 'any';
-      const elements = typeof value === 'string' ? value.split(',').map((element) => element.trim()) : value;
-      for (const element of elements) {
-        if (/^[A-Za-z0-9_]([A-Za-z0-9._-]{0,252})$/.test(element)) continue;
-        context.addIssue({ code: 'custom', message: `${JSON.stringify(element)} is not the name of a host` });
-      }
-      return elements;
-    }),
+  schema: texts.transform((value, context) => {
+    if (value === 'none') return [];
+    if (value === 'any') return 'any';
+    const elements = elementsOf(value);
+    for (const element of elements) {
+      if (/^[A-Za-z0-9_]([A-Za-z0-9._-]{0,252})$/.test(element)) continue;
+      context.addIssue({ code: 'custom', message: `${JSON.stringify(element)} is not the name of a host` });
+    }
+    return elements;
+  }),
 };

@@ -9,11 +9,13 @@ import type { SentContent } from '../registry/responses.ts';
 import type { SessionLimit } from '../registry/upload-open.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
 import { errorBody, type Problem, statusOfCode } from './errors.ts';
+import type { Redirects } from './redirects.ts';
 
 /** What the handlers need to know of the server that they answer for. */
 export interface ServerSettings {
   readonly maxManifestBytes: number;
   readonly location: 'relative' | 'absolute';
+  readonly redirects: Redirects;
 }
 
 /** One request on its way to its answer. */
@@ -32,6 +34,8 @@ export interface Call {
   readonly queryText: string;
   /** Scheme and host as the client sees them, for absolute locations. */
   origin(): string;
+  /** Where the client is; undefined once it has gone. */
+  address(): string | undefined;
   /** On whose word it changes something, for the log of what happened. */
   actor(): Actor;
   /** To be told of the bytes of the request's body as they come; undefined where nobody counts them. */

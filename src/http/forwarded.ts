@@ -1,27 +1,4 @@
-import { BlockList, isIPv6 } from 'node:net';
-
-/** Which reverse proxies are believed what they say of a request (`X-Forwarded-*`). */
-export class TrustedProxies {
-  readonly #addresses = new BlockList();
-  readonly #trustsAny: boolean;
-
-  /** Takes addresses and networks in CIDR notation. */
-  constructor(networks: readonly string[]) {
-    this.#trustsAny = networks.length > 0;
-    for (const network of networks) {
-      const [address = '', prefix] = network.split('/');
-      const family = isIPv6(address) ? 'ipv6' : 'ipv4';
-      if (prefix === undefined) this.#addresses.addAddress(address, family);
-      else this.#addresses.addSubnet(address, Number(prefix), family);
-    }
-  }
-
-  trusts(address: string | undefined): boolean {
-    if (!this.#trustsAny || address === undefined) return false;
-    const mapped = address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
-    return this.#addresses.check(mapped, isIPv6(mapped) ? 'ipv6' : 'ipv4');
-  }
-}
+import type { Networks } from './networks.ts';
 
 const schemes = new Set(['http', 'https']);
 const hostPattern = /^[A-Za-z0-9._[\]:-]{1,255}$/;
@@ -47,16 +24,12 @@ export function originOf(request: Request, isFromTrustedProxy: boolean, isEncryp
 }
 
 /** The client's address: the last one that a trusted proxy has added, else that of the connection. */
-export function clientAddressOf(
-  request: Request,
-  peer: string | undefined,
-  proxies: TrustedProxies,
-): string | undefined {
-  if (!proxies.trusts(peer)) return peer;
+export function clientAddressOf(request: Request, peer: string | undefined, proxies: Networks): string | undefined {
+  if (!proxies.contain(peer)) return peer;
   const hops = request.headers.get('x-forwarded-for')?.split(',') ?? [];
   for (const hop of hops.toReversed()) {
     const address = withoutPort(hop.trim());
-    if (address !== '' && !proxies.trusts(address)) return address;
+    if (address !== '' && !proxies.contain(address)) return address;
   }
   return peer;
 }

@@ -18,7 +18,8 @@ import { denial } from './denials.ts';
 import { type Destination, destinationOf, isProbe } from './destination.ts';
 import type { Problem } from './errors.ts';
 import { issuerUnreachable, logFailure, problemOf } from './failure-answers.ts';
-import { clientAddressOf, originOf, TrustedProxies } from './forwarded.ts';
+import { clientAddressOf, originOf } from './forwarded.ts';
+import { Networks } from './networks.ts';
 import { type Door, openDoors } from './front/doors.ts';
 import { directPeer, type Peer, Peers } from './front/peers.ts';
 import { HostCheck, type HostRules } from './host-check.ts';
@@ -92,7 +93,7 @@ const shortestIdleSeconds = 1;
  */
 export async function startHttpServer(options: HttpOptions): Promise<HttpServer> {
   const { registry, metrics, log, settings, access, tokens, calls = httpCalls } = options;
-  const proxies = new TrustedProxies(options.trustedProxies);
+  const proxies = new Networks(options.trustedProxies);
   const hosts = new HostCheck(options.hosts);
   const logins = new WhoAsks({ access, clock: registry.clock, proxies, problemOf: failureProblem });
   let brokenBecause: string | undefined;
@@ -102,7 +103,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
   const peers = new Peers();
   const resetter = new ConnectionResetter();
   const doors = await openDoors(options.doors, {
-    connections: new OpenConnections(options.connectionLimits, (address) => proxies.trusts(address)),
+    connections: new OpenConnections(options.connectionLimits, (address) => proxies.contain(address)),
     peers,
     log,
     onRefused: (certificate) => access.noteRefused({ ...certificate, means: 'certificate', requestId: undefined }),
@@ -157,7 +158,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
     const peer = (): Peer => early ?? peerOf(request, bun, isFronted);
     const origin = (): string => {
       const { address, isEncrypted, isStranger } = peer();
-      return originOf(request, !isStranger && proxies.trusts(address), isEncrypted);
+      return originOf(request, !isStranger && proxies.contain(address), isEncrypted);
     };
     // Before anything else is done with it: what somebody may not do costs the stores nothing.
     const requestId = newRequestId();
@@ -174,6 +175,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
       requestId,
       queryText: queryStart === -1 ? '' : url.slice(queryStart + 1),
       origin,
+      address: () => addressOf(request, peer()),
       actor: () =>
         requestActor({
           who: whoOf(login.identity, destination),
@@ -233,7 +235,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
   function clientOf(request: Request, peer: Peer, identity: Identity): string | undefined {
     const address = addressOf(request, peer);
     // A proxy that does not say for whom it asks is not the one to be limited.
-    return clientKeyOf(identity, proxies.trusts(address) ? undefined : address);
+    return clientKeyOf(identity, proxies.contain(address) ? undefined : address);
   }
 
   async function answered(

@@ -5,7 +5,8 @@ import { credentialsOf } from './credentials.ts';
 import { loginProblem, tokenNeeded } from './denials.ts';
 import { asksWho, type Destination } from './destination.ts';
 import type { Problem } from './errors.ts';
-import { clientAddressOf, type TrustedProxies } from './forwarded.ts';
+import { clientAddressOf } from './forwarded.ts';
+import type { Networks } from './networks.ts';
 import type { Peer } from './front/peers.ts';
 import { badCertificateProblem } from './front/refusals.ts';
 
@@ -36,7 +37,7 @@ const certificateHasEnded: LoggedIn = { ...nobody, problem: badCertificateProble
 export interface WhoAsksParts {
   readonly access: AccessControl;
   readonly clock: Clock;
-  readonly proxies: TrustedProxies;
+  readonly proxies: Networks;
   /** What a client is told where it could not be found out who it is. */
   problemOf(requestId: string, error: unknown): Problem;
 }

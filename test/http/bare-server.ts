@@ -5,6 +5,7 @@ import { openAccess } from '../../src/access/open-access.ts';
 import { DirectoryBlobStore } from '../../src/blobs/directory/store.ts';
 import { type HttpServer, startHttpServer } from '../../src/http/server.ts';
 import { anyHost } from '../../src/http/host-check.ts';
+import { noRedirects } from '../../src/http/redirects.ts';
 import { noClientLimits } from '../../src/http/limits/client-limits.ts';
 import type { Log } from '../../src/log/log.ts';
 import type { Operation } from '../../src/metadata/operation.ts';
@@ -128,7 +129,7 @@ export class BareServer implements AsyncDisposable {
       doors: [{ hostname: '127.0.0.1', port: 0, tls: undefined }],
       connectionLimits: { inAll: 0, perClient: 0 },
       clientLimits: noClientLimits,
-      settings: { maxManifestBytes: 4 * 1024 * 1024, location: 'relative' },
+      settings: { maxManifestBytes: 4 * 1024 * 1024, location: 'relative', redirects: noRedirects },
       hosts: anyHost,
       trustedProxies: [],
       idleTimeoutMs: 10_000,

@@ -115,6 +115,7 @@ function bucketOf(
       storageClass: undefined,
       partBytes: 8 * 1024 * 1024,
       redirectMs: undefined,
+      redirectEndpoint: undefined,
     },
     async keys() {
       const { Versions = [], DeleteMarkers = [] } = await client.send(new ListObjectVersionsCommand({ Bucket: name }));

@@ -197,6 +197,39 @@ describe('pulls', () => {
   });
 });
 
+describe('pulls that are sent to the bucket', () => {
+  async function statuses(others: Settings): Promise<readonly number[]> {
+    await servers[0].stop();
+    await servers[0].resume({ ...settings, 's3.redirect': 'on', 'windows.condemned': '10m', ...others });
+    const answers = ['public/app', 'team/app'].map(async (name) => {
+      const digest = await servers[0].pushBlob(name, freshBytes(1000));
+      return (await servers[0].send(`/v2/${name}/blobs/${digest}`, { redirect: 'manual' })).status;
+    });
+    return await Promise.all(answers);
+  }
+
+  test('are those from the repositories that are named', async () => {
+    expect(await statuses({})).toEqual([307, 307]);
+    expect(await statuses({ 's3.redirectRepositories': 'base, public/**' })).toEqual([307, 200]);
+  });
+
+  test('are those of clients in the networks that are named', async () => {
+    expect(await statuses({ 's3.redirectNetworks': '127.0.0.0/8' })).toEqual([307, 307]);
+    expect(await statuses({ 's3.redirectNetworks': '10.0.0.0/8, 192.0.2.1' })).toEqual([200, 200]);
+  });
+
+  test('get URLs of where clients reach the bucket', async () => {
+    await servers[0].stop();
+    const elsewhere = { 's3.redirect': 'on', 'windows.condemned': '10m', 's3.redirectEndpoint': s3.endpoint };
+    await servers[0].resume({ ...settings, ...elsewhere });
+    const bytes = freshBytes(1000);
+    const path = `/v2/${repo}/blobs/${await servers[0].pushBlob(repo, bytes)}`;
+    const url = (await servers[0].send(path, { redirect: 'manual' })).headers.get('location') ?? '';
+    expect(new URL(url).origin).toBe(s3.endpoint);
+    expect(await (await fetch(url)).bytes()).toEqual(bytes);
+  });
+});
+
 test('a push writes each byte once, and asks the bucket for as little as there is to ask', async () => {
   const small = freshBytes(1000);
   await servers[0].pushBlob(repo, small);

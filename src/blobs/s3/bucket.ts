@@ -78,25 +78,29 @@ export interface BucketTraits {
 /** One bucket: every call that is made there. What goes wrong is told in the words of a blob store (failures.ts). */
 export class Bucket {
   readonly #client: S3Client;
+  /** Signs URLs for others, and asks nobody. */
+  readonly #signer: S3Client;
   readonly #settings: S3Settings;
   readonly #callMs: number;
   readonly #place: { readonly Bucket: string };
 
   constructor(settings: S3Settings, patience = usualPatience) {
-    const { endpoint, region, isPathStyle, bucket } = settings;
+    const { endpoint, region, isPathStyle, bucket, redirectEndpoint } = settings;
     this.#settings = settings;
     this.#callMs = patience.callMs;
     this.#place = { Bucket: bucket };
+    const place = { ...(region !== undefined && { region }), forcePathStyle: isPathStyle };
     this.#client = new S3Client({
+      ...place,
       ...(endpoint !== undefined && { endpoint }),
-      ...(region !== undefined && { region }),
-      forcePathStyle: isPathStyle,
       maxAttempts: mostAttempts,
       // The signature covers the SHA-256 of what is sent, which servers compare; older ones know no other checksum.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
       requestHandler: new FetchHttpHandler({ requestTimeout: patience.attemptMs }),
     });
+    this.#signer =
+      redirectEndpoint === undefined ? this.#client : new S3Client({ ...place, endpoint: redirectEndpoint });
   }
 
   /** @param isOnlyIfAbsent whether it must fail with an ObjectThereError where there is one, if the server can */
@@ -282,7 +286,7 @@ export class Bucket {
   async signedUrl(key: string, lifeMs: number): Promise<string> {
     try {
       const command = new GetObjectCommand({ ...this.#place, Key: key });
-      return await getSignedUrl(this.#client, command, { expiresIn: Math.floor(lifeMs / 1000) });
+      return await getSignedUrl(this.#signer, command, { expiresIn: Math.floor(lifeMs / 1000) });
     } catch (error) {
       throw translated(error);
     }

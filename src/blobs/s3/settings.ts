@@ -17,6 +17,8 @@ export interface S3Settings {
   readonly partBytes: number;
   /** How long the URLs hold to which pulls are sent; undefined where the registry sends the bytes itself. */
   readonly redirectMs: number | undefined;
+  /** Where those URLs lead; undefined: to the endpoint. */
+  readonly redirectEndpoint: string | undefined;
 }
 
 /** Encryption by the server, with keys of its own or one of a key management service. */

@@ -1,4 +1,4 @@
-import { byteSize, choice, duration, httpUrl } from '../setting-types.ts';
+import { byteSize, choice, duration, httpUrl, networksOrAny, repositoryGlobs } from '../setting-types.ts';
 import { regionName, s3Encryption, s3StorageClasses } from '../s3-types.ts';
 import { setting } from './setting.ts';
 
@@ -66,5 +66,27 @@ export const s3Settings = {
     description:
       'How long those URLs hold. windows.condemned must be as long at least, so that no bytes go while somebody may still ' +
       'come for them.',
+  }),
+  s3RedirectEndpoint: setting({
+    name: 's3.redirectEndpoint',
+    type: httpUrl('same'),
+    default: 'same',
+    description:
+      'Where clients reach the S3 server, for those URLs, if that is elsewhere than where the registry does. With same it ' +
+      'is s3.endpoint.',
+  }),
+  s3RedirectRepositories: setting({
+    name: 's3.redirectRepositories',
+    type: repositoryGlobs,
+    default: 'all',
+    description: 'The repositories whose pulls are sent to the bucket; the bytes of others the registry sends itself.',
+  }),
+  s3RedirectNetworks: setting({
+    name: 's3.redirectNetworks',
+    type: networksOrAny,
+    default: 'any',
+    description:
+      'The networks of the clients whose pulls are sent to the bucket, such as those from which it can be reached; to ' +
+      'others the registry sends the bytes itself.',
   }),
 };

@@ -18,7 +18,8 @@ export async function getBlob(call: Call, repo: RepositoryName, digestText: stri
   const headers = blobHeaders(digest);
   if (matchesEntity(call.request, headers.etag)) return answer(call, 304, headers);
 
-  const url = await call.registry.blobs.publicUrl(found.oid);
+  const isSentAway = call.settings.redirects.include(repo, () => call.address());
+  const url = isSentAway ? await call.registry.blobs.publicUrl(found.oid) : undefined;
   if (url !== undefined) return await redirect(call, found, { repo, digest, url });
 
   const wanted = parseRange(rangeHeader(call.request, headers.etag), found.sizeBytes);
