@@ -286,6 +286,20 @@ describe('what a push costs:', () => {
     await store.remove(oid);
     expect(proxy.takeCounts()).toEqual({ ListMultipartUploads: 1, ListObjects: 1, DeleteObjects: 1 });
   });
+
+  test('removals at the same time share requests, and all is gone', async () => {
+    const oids = Array.from({ length: 20 }, (_, index) => `ab${String(index).padStart(30, '0')}`);
+    for (const each of oids) {
+      const one = new Upload(store, each);
+      await one.append('bytes', 'perhaps-final');
+      await one.sync();
+    }
+    proxy.takeCounts();
+    await Promise.all(oids.map((each) => store.remove(each)));
+    const counts: Readonly<Record<string, number>> = proxy.takeCounts();
+    expect(counts['DeleteObjects']).toBeLessThan(oids.length);
+    for (const each of oids) expect(await store.size(each)).toBeUndefined();
+  });
 });
 
 function sha256(bytes: Uint8Array): string {

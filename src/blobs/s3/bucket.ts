@@ -19,6 +19,7 @@ import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { FetchHttpHandler } from '@smithy/fetch-http-handler';
 import { BlobStoreBusyError, type ByteRange } from '../store.ts';
 import { ObjectGoneError, translated } from './failures.ts';
+import { type Kept, Removals } from './removals.ts';
 import type { S3Settings } from './settings.ts';
 
 /** How often a call is tried at most. */
@@ -35,8 +36,6 @@ export interface Patience {
 const usualPatience: Patience = { attemptMs: 30_000, callMs: 75_000 };
 /** How long the answer to whether the bucket is there may take, in ms. */
 const readyMs = 3000;
-/** So many keys DeleteObjects takes at once. */
-const mostDeletedAtOnce = 1000;
 
 /** Under which name of metadata an object says which writer it is of. */
 const tokenName = 'wherry-writer';
@@ -83,6 +82,7 @@ export class Bucket {
   readonly #settings: S3Settings;
   readonly #callMs: number;
   readonly #place: { readonly Bucket: string };
+  readonly #removals = new Removals((objects) => this.#deleteObjects(objects));
 
   constructor(settings: S3Settings, patience = usualPatience) {
     const { endpoint, region, isPathStyle, bucket, redirectEndpoint } = settings;
@@ -229,22 +229,22 @@ export class Bucket {
 
   /** Removes objects, or versions of them; quietly where there are none. */
   async remove(objects: readonly ListedObject[]): Promise<void> {
-    for (let at = 0; at < objects.length; at += mostDeletedAtOnce) {
-      const batch = objects.slice(at, at + mostDeletedAtOnce);
-      const named = batch.map(({ key, version }) => ({ Key: key, VersionId: version }));
-      const { Errors: errors = [] } = await this.#call((options) =>
-        this.#client.send(
-          new DeleteObjectsCommand({ ...this.#place, Delete: { Objects: named, Quiet: true } }),
-          options,
-        ),
-      );
-      const left = errors.filter(({ Code }) => Code !== 'NoSuchKey' && Code !== 'NoSuchVersion');
-      const [one] = left;
-      if (one === undefined) continue;
-      throw new BlobStoreBusyError(
-        `the bucket keeps ${left.length} objects that are to be removed (${one.Code}: ${one.Message}), such as ${one.Key}`,
-      );
-    }
+    const kept = await this.#removals.remove(objects);
+    const [one] = kept;
+    if (one === undefined) return;
+    throw new BlobStoreBusyError(
+      `the bucket keeps ${kept.length} objects that are to be removed (${one.reason}), such as ${one.key}`,
+    );
+  }
+
+  async #deleteObjects(objects: readonly ListedObject[]): Promise<readonly Kept[]> {
+    const named = objects.map(({ key, version }) => ({ Key: key, VersionId: version }));
+    const { Errors: errors = [] } = await this.#call((options) =>
+      this.#client.send(new DeleteObjectsCommand({ ...this.#place, Delete: { Objects: named, Quiet: true } }), options),
+    );
+    return errors
+      .filter(({ Code }) => Code !== 'NoSuchKey' && Code !== 'NoSuchVersion')
+      .map(({ Key: key = '', Code, Message }) => ({ key, reason: `${Code}: ${Message}` }));
   }
 
   /** Undefined where there is none. */
