@@ -1,6 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { S3Settings } from './blobs/s3/settings.ts';
 import type { BlobsPlace } from './config/s3-types.ts';
+import type { Config } from './config/schema.ts';
 import { StartupError } from './startup-error.ts';
 
 /**
@@ -31,6 +33,14 @@ export function expectBlobsAt(directory: string, place: BlobsPlace): void {
 export function rememberBlobsAt(directory: string, place: BlobsPlace): void {
   const path = pathIn(directory);
   if (place.kind === 's3' && !existsSync(path)) writeFileSync(path, `${textOf(place)}\n`, { mode: 0o640 });
+}
+
+/** The bucket in which the blobs lie; undefined where they lie in the data directory. */
+export function bucketOf({ blobs, s3 }: Pick<Config, 'blobs' | 's3'>): S3Settings | undefined {
+  if (blobs.kind !== 's3') return undefined;
+  const { bucket, prefix } = blobs;
+  const { isRedirecting, redirectLifeMs, redirectRepositories: _, redirectNetworks: __, ...rest } = s3;
+  return { bucket, prefix, ...rest, redirectMs: isRedirecting ? redirectLifeMs : undefined };
 }
 
 function pathIn(directory: string): string {

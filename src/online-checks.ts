@@ -1,5 +1,7 @@
 import type { Repair } from './fsck/finding.ts';
+import type { Places } from './fsck/fsck.ts';
 import { lookLine, type LookLine } from './fsck/look-lines.ts';
+import type { LookRequest } from './fsck/look-request.ts';
 import { RepairRound } from './fsck/repair-round.ts';
 import {
   CheckEndedError,
@@ -16,14 +18,14 @@ import type { Clock } from './registry/clock.ts';
 const toldCharacters = 1000;
 
 interface Parts {
-  readonly directory: string;
+  readonly places: Places;
   readonly clock: Clock;
   /** Makes a repair in the registry that runs; says whether it has. */
   readonly make: (repair: Repair) => Promise<boolean>;
 }
 
 /**
- * Checks the data directory of this server. A process of its own looks (`wherry fsck --look-at`), so that neither
+ * Checks the registry of this server. A process of its own looks (`wherry fsck --look-for-server`), so that neither
  * SQLite's check of a large table nor the reading of all blobs holds up a request; what it finds is repaired here, where
  * the registry's own transactions can be used.
  */
@@ -38,26 +40,18 @@ export class OnlineChecks implements Checks {
 
   begin({ repair, rehash }: CheckRequest): RunningCheck | undefined {
     if (this.#running !== undefined || this.#isStopped) return undefined;
-    const { directory, clock, make } = this.#parts;
-    const child = Bun.spawn(
-      [
-        ...ownProgram(),
-        'fsck',
-        `--data=${directory}`,
-        `--look-at=${clock.now()}`,
-        ...(rehash === undefined ? [] : ['--rehash', `--rate=${rehash.bytesPerSecond}B`]),
-        ...(rehash?.from === undefined ? [] : [`--from=${rehash.from === '' ? '0' : rehash.from}`]),
-        ...(rehash?.isTrial === true ? ['--dry-run'] : []),
-      ],
-      {
-        stdin: 'ignore',
-        stdout: 'pipe',
-        stderr: 'pipe',
-        onExit: () => {
-          this.#running = undefined;
-        },
+    const { places, clock, make } = this.#parts;
+    const request: LookRequest = { ...places, now: clock.now(), rehash };
+    const child = Bun.spawn([...ownProgram(), 'fsck', '--look-for-server'], {
+      stdin: Buffer.from(`${JSON.stringify(request)}\n`),
+      stdout: 'pipe',
+      stderr: 'pipe',
+      // The credentials of a bucket are there, if anywhere.
+      env: process.env,
+      onExit: () => {
+        this.#running = undefined;
       },
-    );
+    });
     this.#running = child;
     return {
       news: newsOf(linesOf(child), repair ? make : async () => false),
@@ -76,7 +70,7 @@ export class OnlineChecks implements Checks {
 type Told = Exclude<LookLine, { cannotCheck: string }>;
 
 /** What the process tells, as it tells it. @throws CheckEndedError where it does not come to its end */
-async function* linesOf(child: Bun.Subprocess<'ignore', 'pipe', 'pipe'>): AsyncGenerator<Told, void, undefined> {
+async function* linesOf(child: Bun.Subprocess<Buffer, 'pipe', 'pipe'>): AsyncGenerator<Told, void, undefined> {
   for await (const json of jsonLines(child.stdout)) {
     const line = lookLine.parse(json);
     if ('cannotCheck' in line) throw new CheckEndedError(line.cannotCheck);

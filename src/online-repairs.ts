@@ -1,5 +1,5 @@
 import type { Repair } from './fsck/finding.ts';
-import { Repairs } from './fsck/repairs.ts';
+import type { StoredBytes } from './fsck/stored-bytes.ts';
 import type { QuotaCounter } from './quotas/counter.ts';
 import type { Registry } from './registry/registry.ts';
 import { dropAbandoned, reviewAfterAll } from './registry/repair.ts';
@@ -10,6 +10,8 @@ interface Parts {
   readonly registry: Registry;
   readonly generation: StoreGeneration;
   readonly quotas: Pick<QuotaCounter, 'recount'>;
+  /** Where the blobs lie, in the words of a check. */
+  readonly openBytes: () => Promise<Pick<StoredBytes, 'remove' | 'abort'>>;
   /** The database counts as newest again, so that things may be collected. */
   readonly onSettled: () => Promise<void>;
 }
@@ -24,12 +26,15 @@ export class OnlineRepairs {
 
   /** @returns whether it was made */
   async make(repair: Repair): Promise<boolean> {
-    const { registry, generation, quotas, onSettled } = this.#parts;
+    const { registry, generation, quotas, openBytes, onSettled } = this.#parts;
     switch (repair.kind) {
-      case 'remove-file': {
-        using files = Repairs.besideServer(registry.clock.now());
-        return files.make(repair);
-      }
+      // No object will ever have the name of what no row knows.
+      case 'remove-stray':
+        await (await openBytes()).remove(repair.place);
+        return true;
+      case 'abort-upload':
+        await (await openBytes()).abort(repair);
+        return true;
       case 'review':
         await reviewAfterAll(registry, repair.task);
         return true;

@@ -30,6 +30,8 @@ import type { Log } from './log/log.ts';
 import { MetadataFullError, type MetadataStore } from './metadata/store.ts';
 import { measuredFigures } from './measured-figures.ts';
 import { Metrics } from './metrics/metrics.ts';
+import { placesOf } from './checked-places.ts';
+import { openBytes } from './fsck/places.ts';
 import { OnlineChecks } from './online-checks.ts';
 import { StoreLayerReader } from './find/layer-reader.ts';
 import type { Wanted } from './find/look-into.ts';
@@ -243,19 +245,21 @@ async function serve(
     onRefused: (refused) => refusals.record(refused),
   });
   const collecting = { registry, collector, generation, directory };
+  const places = placesOf(config);
   const repairs = new OnlineRepairs({
     registry,
     generation,
     quotas: quotaCounter,
+    openBytes: () => openBytes(places),
     onSettled: () => collectAgain(collecting),
   });
-  const checks = new OnlineChecks({ directory, clock, make: (repair) => repairs.make(repair) });
+  const checks = new OnlineChecks({ places, clock, make: (repair) => repairs.make(repair) });
   const layers = new LayerProcesses(directory);
   // Those processes look into the data directory.
   const isBucket = config.blobs.kind === 's3';
   const admin = {
     collector: controlOf(collecting),
-    checks: isBucket ? 'the blobs lie in a bucket, which cannot be checked yet' : checks,
+    checks,
     layers: isBucket ? { begin: (wanted: Wanted) => new StoreLayerReader(stores.blobs, wanted) } : layers,
     events,
     pruner,

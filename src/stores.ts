@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { DirectoryCalls } from './blobs/directory/calls.ts';
 import { DirectoryBlobStore } from './blobs/directory/store.ts';
 import type { S3Settings } from './blobs/s3/settings.ts';
-import { expectBlobsAt, rememberBlobsAt } from './blobs-place.ts';
+import { bucketOf, expectBlobsAt, rememberBlobsAt } from './blobs-place.ts';
 import { type BlobStore, BlobStoreBusyError } from './blobs/store.ts';
 import { closeToOthers } from './closed-to-others.ts';
 import type { Config } from './config/schema.ts';
@@ -230,9 +230,8 @@ async function blobsOf(
   { log, syncs }: { readonly log: Log; readonly syncs: Partial<DirectoryCalls> | undefined },
 ): Promise<BlobStore> {
   expectBlobsAt(directory, place);
-  if (place.kind === 's3' && s3 !== undefined) {
-    const { isRedirecting, redirectLifeMs, redirectRepositories: _, redirectNetworks: __, ...rest } = s3;
-    const settings = { ...place, ...rest, redirectMs: isRedirecting ? redirectLifeMs : undefined };
+  const settings = s3 && bucketOf({ blobs: place, s3 });
+  if (settings !== undefined) {
     const blobs = await openBucket(settings, log);
     rememberBlobsAt(directory, place);
     return blobs;

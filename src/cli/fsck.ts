@@ -1,20 +1,26 @@
 import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { z } from 'zod';
 import { serverIn } from '../admin-access.ts';
+import { expectBlobsAt } from '../blobs-place.ts';
+import { placesOf } from '../checked-places.ts';
 import { parseByteSize } from '../config/byte-size.ts';
 import { loadConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
 import { type Counts, FindingCounts } from '../fsck/finding-counts.ts';
 import { CannotCheckError, fsck, look, type Progress } from '../fsck/fsck.ts';
 import type { LookLine } from '../fsck/look-lines.ts';
-import { servedSince } from '../fsck/server-presence.ts';
+import { lookRequest } from '../fsck/look-request.ts';
+import { servedSince } from '../fsck/sqlite/server-presence.ts';
 import { checkEverything, shownFinding } from '../http/admin/fsck.ts';
+import { jsonLines } from '../json-lines.ts';
+import { createLog } from '../log/log.ts';
 import { clientOfServer, type Listener, noToken } from './admin-client.ts';
 import { printableJson, printableLines } from '../oci/quote.ts';
 import { StartupError } from '../startup-error.ts';
 import type { CommandDefinition } from './command-definition.ts';
 import { ProgressLine } from './progress-line.ts';
+import { addSettingFlags, type ConfigFlags } from './setting-flags.ts';
 
 /** What the process ends with. */
 const exitCodes = { clean: 0, findings: 1, couldNotRun: 2 } as const;
@@ -24,27 +30,24 @@ const defaultRate = '100MiB';
 const tellEveryMs = 200;
 
 interface FsckFlags {
-  readonly data?: string;
-  readonly config?: string;
   readonly repair?: boolean;
   readonly dryRun?: boolean;
   readonly rehash?: boolean;
   readonly rate: number;
   readonly from?: string;
   readonly json?: boolean;
-  readonly lookAt?: number;
+  readonly lookForServer?: boolean;
 }
 
 /** `wherry fsck`: checks database and blobs against each other, by asking the server where one runs. */
 export const defineFsck: CommandDefinition = (command: Command, end) => {
+  const readFlags = addSettingFlags(command, saysWhere);
   command
-    .option('--data <directory>', 'the data directory (default: that of the configuration)')
-    .option('--config <file>', 'a YAML file with settings, which may name the data directory')
     .option('--repair', 'remove files that nothing owns, and have reviewed what nothing would review')
     .option('--dry-run', 'with --repair and --rehash: only say what they would do')
     .option(
       '--rehash',
-      "read every blob and compare it with its digest; what is damaged goes to the data directory's quarantine/",
+      'read every blob and compare it with its digest; what is damaged goes to quarantine/ beside the blobs',
     )
     .option('--rate <size>', 'how much to read in a second with --rehash', rateOf, rateOf(defaultRate))
     .option(
@@ -53,19 +56,26 @@ export const defineFsck: CommandDefinition = (command: Command, end) => {
       oidOf,
     )
     .option('--json', 'one JSON object a line: each finding, and at the end the counts')
-    .addOption(new Option('--look-at <ms>').argParser(Number).hideHelp())
+    .addOption(new Option('--look-for-server').hideHelp())
     .addHelpText('after', '\nEnds with 0 where nothing is wrong, 1 where something is, 2 where it could not look.')
-    .action(async (flags: FsckFlags) => end(await check(flags)));
+    .action(async (flags: FsckFlags) => {
+      end(flags.lookForServer === true ? await lookForServer() : await check(flags, readFlags()));
+    });
 };
+
+/** Whether a setting says where metadata or blobs lie. */
+function saysWhere(name: string): boolean {
+  return name === 'data' || name === 'metadata' || name === 'blobs' || name.startsWith('s3.');
+}
 
 type Line = z.output<typeof checkEverything.line>;
 type Told = Exclude<Line, { errors: unknown }>;
 type Finding = Extract<Line, { finding: unknown }>['finding'];
 
-async function check(flags: FsckFlags): Promise<number> {
+async function check(flags: FsckFlags, { configFile, values }: ConfigFlags): Promise<number> {
   const loaded = await loadConfig({
-    configFile: flags.config,
-    flags: new Map(flags.data === undefined ? [] : [['data', flags.data]]),
+    configFile,
+    flags: values,
     env: process.env,
     readFile: (path) => readFile(path, 'utf8'),
   });
@@ -73,13 +83,11 @@ async function check(flags: FsckFlags): Promise<number> {
     console.error(['wherry fsck cannot run with this configuration:', ...loaded.problems].join('\n  '));
     return exitCodes.couldNotRun;
   }
-  const directory = resolve(loaded.config.data);
-  if (flags.lookAt !== undefined) return await lookForServer(directory, flags, flags.lookAt);
   const isJson = flags.json === true;
   const showing = new ProgressLine();
   let counts: Counts | undefined;
   try {
-    for await (const line of linesOf(directory, flags, showing)) {
+    for await (const line of linesOf(loaded.config, flags, showing)) {
       if ('progress' in line) showing.show(line.progress);
       else if ('counts' in line) ({ counts } = line);
       else {
@@ -98,14 +106,18 @@ async function check(flags: FsckFlags): Promise<number> {
   return counts.loss + counts.leak > 0 ? exitCodes.findings : exitCodes.clean;
 }
 
-/** A server that runs checks by itself; without one, or where its token cannot be read, this process looks. */
-function linesOf(directory: string, flags: FsckFlags, showing: ProgressLine): AsyncGenerator<Told, void, undefined> {
-  if (servedSince(directory) === undefined) return byThisProcess(directory, flags, showing);
+/**
+ * A server that has a database to itself checks by itself; without one, where its token cannot be read, and where several
+ * may be using the database, this process looks.
+ */
+function linesOf(config: Config, flags: FsckFlags, showing: ProgressLine): AsyncGenerator<Told, void, undefined> {
+  const { dataDirectory: directory, database } = placesOf(config);
+  if (database !== undefined || servedSince(directory) === undefined) return byThisProcess(config, flags, showing);
   const server = serverIn(directory);
   if (server !== undefined) return byServer(clientOfServer(server), flags);
   // Whoever may read the files may look at them; the registry's rows are its own to change.
   if (flags.repair === true) throw new StartupError(noToken(directory));
-  return byThisProcess(directory, flags, showing);
+  return byThisProcess(config, flags, showing);
 }
 
 async function* byServer(client: Listener, flags: FsckFlags): AsyncGenerator<Told, void, undefined> {
@@ -116,22 +128,34 @@ async function* byServer(client: Listener, flags: FsckFlags): AsyncGenerator<Tol
 }
 
 async function* byThisProcess(
-  dataDirectory: string,
+  config: Config,
   flags: FsckFlags,
   showing: ProgressLine,
 ): AsyncGenerator<Told, void, undefined> {
+  const places = placesOf(config);
+  expectBlobsAt(places.dataDirectory, config.blobs);
   const counting = new FindingCounts();
-  const repair = flags.repair === true && flags.dryRun !== true;
+  const isRepairing = flags.repair === true && flags.dryRun !== true;
+  await using shared = isRepairing && places.database !== undefined ? await sharedRepairs(config) : undefined;
+  const repair = shared === undefined ? isRepairing : shared.make.bind(shared);
   const onProgress = (progress: Progress): void => showing.show(progress);
-  for await (const found of fsck({ dataDirectory, repair, rehash: rehashOf(flags), onProgress })) {
+  for await (const found of fsck({ ...places, repair, rehash: rehashOf(flags), onProgress })) {
     counting.add(found);
     yield { finding: shownFinding(found) };
   }
   yield { counts: counting.counts };
 }
 
-/** Looks for a server, which reads lines and repairs by itself what they tell. @param now in ms since 1970 */
-async function lookForServer(dataDirectory: string, flags: FsckFlags, now: number): Promise<number> {
+/** The registry itself is loaded for those only who need it. */
+async function sharedRepairs(config: Config) {
+  const { SharedRepairs } = await import('../shared-repairs.ts');
+  return new SharedRepairs(config, await createLog({ level: 'error', format: 'auto', stream: process.stderr }));
+}
+
+/** Looks for a server, which says where, reads lines, and repairs by itself what they tell. */
+async function lookForServer(): Promise<number> {
+  const { value: asked } = await jsonLines(Bun.stdin.stream()).next();
+  const request = lookRequest.parse(asked);
   const tell = (line: LookLine): void => console.log(JSON.stringify(line));
   let progress: Progress | undefined;
   const telling = setInterval(() => {
@@ -142,7 +166,7 @@ async function lookForServer(dataDirectory: string, flags: FsckFlags, now: numbe
     progress = come;
   };
   try {
-    const found = look({ dataDirectory, now, rehash: rehashOf(flags), onProgress });
+    const found = look({ ...request, onProgress });
     for await (const finding of found) tell({ finding });
   } catch (error) {
     if (!(error instanceof CannotCheckError)) throw error;

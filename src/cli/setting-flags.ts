@@ -11,8 +11,11 @@ export interface ConfigFlags {
   readonly values: ReadonlyMap<string, string>;
 }
 
-/** Adds `--config` and a flag for each setting to a command; the result reads them once the command line is parsed. */
-export function addSettingFlags(command: Command): () => ConfigFlags {
+/**
+ * Adds `--config` and a flag for each setting to a command; the result reads them once the command line is parsed.
+ * @param isWanted for which settings, by their names; all where it is left out
+ */
+export function addSettingFlags(command: Command, isWanted: (name: string) => boolean = () => true): () => ConfigFlags {
   const configOption = new Option(
     '--config <file>',
     `a YAML file with settings (also ${configFileVariable}); docs/configuration.md has an example`,
@@ -20,7 +23,7 @@ export function addSettingFlags(command: Command): () => ConfigFlags {
   command.addOption(configOption);
   const nameOfAttribute = new Map<string, string>();
   for (const section of sections) {
-    for (const one of settableIn(section)) {
+    for (const one of settableIn(section).filter(({ name }) => isWanted(name))) {
       const option = optionOf(one).helpGroup(`${section.title}:`);
       nameOfAttribute.set(option.attributeName(), one.name);
       command.addOption(option);
@@ -44,7 +47,7 @@ Each setting can also be in the environment (${flagOf('windows.lease')} is ${var
       const value = given[attribute];
       if (typeof value === 'string') values.set(name, value);
     }
-    for (const bare of bareFlags) {
+    for (const bare of bareFlags.filter(({ setting }) => isWanted(setting))) {
       // Who gives both means the one that says more.
       if (given[bareOption(bare).attributeName()] === true && !values.has(bare.setting)) {
         values.set(bare.setting, bare.value);

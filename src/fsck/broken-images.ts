@@ -9,17 +9,19 @@ interface Need {
   readonly name: string | null;
 }
 
-/** The cross join makes SQLite begin with what it has found, and not with all manifests. */
 const upward = `
-  select distinct need.repo, need.digest, tag.name from need
-  cross join manifest on manifest.repo = need.repo and manifest.digest = need.digest and manifest.state = 'live'
+  select distinct need.repo, need.digest, tag.name, tag.name is null as unnamed from need
   left join tag on tag.repo = need.repo and tag.manifest = need.digest
-  order by tag.name is null, need.repo, tag.name
+  where exists (
+    select 1 from manifest
+    where manifest.repo = need.repo and manifest.digest = need.digest and manifest.state = 'live'
+  )
+  order by unnamed, need.repo, tag.name
   limit ${namedImages}`;
 
 /** The images that need a blob, by themselves or through an index. */
-export function imagesNeedingBlob(records: Records, digest: string): readonly string[] {
-  const rows = records.all<Need>(
+export async function imagesNeedingBlob(records: Records, digest: string): Promise<readonly string[]> {
+  const rows = await records.all<Need>(
     `with recursive need (repo, digest) as (
        select repo, manifest from manifest_blob where link_digest = ?
        union
@@ -32,10 +34,14 @@ export function imagesNeedingBlob(records: Records, digest: string): readonly st
 }
 
 /** The images that a manifest is or is part of. */
-export function imagesNeedingManifest(records: Records, repo: string, digest: string): readonly string[] {
-  const rows = records.all<Need>(
+export async function imagesNeedingManifest(
+  records: Records,
+  repo: string,
+  digest: string,
+): Promise<readonly string[]> {
+  const rows = await records.all<Need>(
     `with recursive need (repo, digest) as (
-       values (?, ?)
+       select repo, digest from manifest where repo = ? and digest = ?
        union
        select edge.repo, edge.parent from need
        join manifest_child edge on edge.present_child = need.digest and edge.repo = need.repo

@@ -1,15 +1,16 @@
 import { type Finding, isSameFinding } from './finding.ts';
 import type { Records } from './records.ts';
+import type { StoredBytes } from './stored-bytes.ts';
 
 /** What is checked, and by which time. */
 export interface Checked {
-  readonly dataDirectory: string;
   readonly records: Records;
+  readonly bytes: StoredBytes;
   /** In ms since 1970. */
   readonly now: number;
-  /** Since when a server has been running on the directory, in ms since 1970; undefined where none is. */
+  /** Since when a server has been running, in ms since 1970; undefined where none is. */
   readonly servedSince: number | undefined;
-  /** How old a file must be that no row knows, in ms: a younger one may be of a push that a power cut has undone. */
+  /** How old bytes must be that no row knows, in ms: a younger one may be of a push that a power cut has undone. */
   readonly orphanAgeMs: number;
 }
 
@@ -18,9 +19,9 @@ export interface Check<Key> {
   /** Such as `objects`, for a progress report. */
   readonly name: string;
   /** The next keys after one of them, in their order; none where the walk is over. */
-  keysAfter(after: Key | undefined): readonly Key[];
-  /** What is wrong with the thing now. Database rows are read in one snapshot. */
-  look(key: Key): readonly Finding[];
+  keysAfter(after: Key | undefined): readonly Key[] | Promise<readonly Key[]>;
+  /** What is wrong with the thing now. Rows that have to fit together are read in one snapshot. */
+  look(key: Key): readonly Finding[] | Promise<readonly Finding[]>;
 }
 
 /** Keys that one step of a walk reads. */
@@ -36,9 +37,9 @@ export const keysPerPage = 500;
 export async function* walk<Key>(check: Check<Key>, onKeys: (count: number) => void): AsyncGenerator<Finding> {
   let after: Key | undefined;
   for (;;) {
-    const page = check.keysAfter(after);
+    const page = await check.keysAfter(after);
     if (page.length === 0) return;
-    for (const key of page) yield* confirmed(check, key);
+    for (const key of page) yield* await confirmed(check, key);
     after = page.at(-1);
     onKeys(page.length);
     // Whoever shares the process has a turn.
@@ -46,8 +47,9 @@ export async function* walk<Key>(check: Check<Key>, onKeys: (count: number) => v
   }
 }
 
-function confirmed<Key>(check: Check<Key>, key: Key): readonly Finding[] {
-  const first = check.look(key);
+async function confirmed<Key>(check: Check<Key>, key: Key): Promise<readonly Finding[]> {
+  const first = await check.look(key);
   if (first.length === 0) return first;
-  return check.look(key).filter((finding) => first.some((before) => isSameFinding(before, finding)));
+  const second = await check.look(key);
+  return second.filter((finding) => first.some((before) => isSameFinding(before, finding)));
 }

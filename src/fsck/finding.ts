@@ -12,6 +12,7 @@ export const findingCodes = [
   'F9',
   'F10',
   'F11',
+  'F12',
   'F13',
   'F14',
   'F15',
@@ -28,7 +29,10 @@ export type Severity = 'loss' | 'leak' | 'note';
 
 /** What `--repair` does about a finding. Only leaks can be repaired: what is lost has to be pushed again. */
 export type Repair =
-  | { readonly kind: 'remove-file'; readonly oid: string; readonly path: string }
+  /** Bytes of no object. */
+  | { readonly kind: 'remove-stray'; readonly place: string }
+  /** An upload that the blob store has begun and nothing will finish. */
+  | { readonly kind: 'abort-upload'; readonly place: string; readonly id: string }
   | { readonly kind: 'review'; readonly task: ReviewKey }
   /** An object that was to be uploaded, and whose upload is gone. */
   | { readonly kind: 'drop-object'; readonly oid: string }
@@ -50,7 +54,7 @@ export interface ReviewKey {
 export interface Finding {
   readonly code: FindingCode;
   readonly severity: Severity;
-  /** What it is about: `object <oid>`, `repo@digest`, `repo:tag`, a path. */
+  /** What it is about: `object <oid>`, `repo@digest`, `repo:tag`, a path or URL. */
   readonly about: string;
   /** What is wrong, and what to do about it. */
   readonly message: string;

@@ -1,37 +1,37 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { lockDirectory } from '../metadata/sqlite/directory-lock.ts';
 import { type Checked, walk } from './check.ts';
 import { Checkpoint } from './checkpoint.ts';
-import { filesCheck } from './checks/files.ts';
 import { generationCheck } from './checks/generation.ts';
 import { linksCheck } from './checks/links.ts';
 import { manifestsCheck } from './checks/manifests.ts';
 import { objectsCheck } from './checks/objects.ts';
 import { quotaBlobsCheck, quotaLinksCheck, quotaUsageCheck } from './checks/quotas.ts';
 import { storedCheck } from './checks/stored.ts';
+import { straysCheck, unfinishedCheck } from './checks/strays.ts';
 import { tablesCheck } from './checks/tables.ts';
 import { tagsCheck, trashedTagsCheck } from './checks/tags.ts';
 import { tasksCheck } from './checks/tasks.ts';
 import { uploadsCheck } from './checks/uploads.ts';
-import type { Finding, Reported } from './finding.ts';
+import type { Finding, Repair, Reported } from './finding.ts';
 import { Pace } from './pace.ts';
-import { CannotCheckError, Records } from './records.ts';
+import { openBytes, openRecords, type Places } from './places.ts';
+import { CannotCheckError, type Records } from './records.ts';
 import { rehash } from './rehash.ts';
 import { RepairRound } from './repair-round.ts';
 import { Repairs } from './repairs.ts';
-import { servedSince } from './server-presence.ts';
+import type { StoredBytes } from './stored-bytes.ts';
 
 const defaultOrphanAgeMs = 24 * 3_600_000;
 
-export interface LookOptions {
-  readonly dataDirectory: string;
+export interface LookOptions extends Places {
   /** Reads every blob. */
   readonly rehash?: RehashOptions | undefined;
   /** In ms since 1970; the system's time where it is not given. */
   readonly now?: number;
-  /** How old a file must be that no row knows, in ms. */
+  /** How old bytes must be that no row knows, in ms. */
   readonly orphanAgeMs?: number;
+  /** Since when a server has been running, in ms since 1970, where that is not to be found out. */
+  readonly servedSince?: number;
   readonly onProgress?: (progress: Progress) => void;
 }
 
@@ -43,9 +43,15 @@ export interface RehashOptions {
   readonly isTrial?: boolean;
 }
 
+/** Makes a repair; says whether it has. */
+export type MakeRepair = (repair: Repair) => Promise<boolean>;
+
 export interface FsckOptions extends LookOptions {
-  /** Takes leaks away. */
-  readonly repair?: boolean;
+  /**
+   * Takes leaks away. Where several servers may be using the database it has to be said how, since only the registry's own
+   * transactions go beside theirs.
+   */
+  readonly repair?: boolean | MakeRepair;
 }
 
 /** How far a check has come. */
@@ -57,35 +63,48 @@ export interface Progress {
 }
 
 /**
- * Compares the database and the files of a data directory with each other and with what must be true of them
- * (docs/reliability.md, "Checking"), beside a running server or without one. What is not as it must be comes as it is
+ * Compares a registry's database and its blobs with each other and with what must be true of them
+ * (docs/reliability.md, "Checking"), beside running servers or without one. What is not as it must be comes as it is
  * found.
  *
  * @throws CannotCheckError where there is nothing that could be checked
  */
 export async function* fsck(options: FsckOptions): AsyncGenerator<Reported, void, undefined> {
-  const { dataDirectory, now = Date.now() } = options;
-  using records = Records.open(dataDirectory);
-  using repairing = options.repair === true ? beginRepairs(dataDirectory, now) : undefined;
-  const since = repairing?.isAlone === true ? undefined : servedSince(dataDirectory);
-  const round = new RepairRound((repair) => repairing?.repairs.make(repair) === true);
-  for await (const finding of findings(records, since, { ...options, now })) yield await round.report(finding);
+  const { now = Date.now(), repair = false } = options;
+  await using records = await openRecords(options);
+  const bytes = await openBytes(options);
+  using repairing = beginRepairs(options, bytes, now);
+  const make =
+    typeof repair === 'function' ? repair : async (one: Repair) => (await repairing?.repairs.make(one)) === true;
+  const round = new RepairRound(make);
+  const isServed = repairing?.isAlone !== true;
+  for await (const finding of findings({ records, bytes, isServed }, { ...options, now })) {
+    yield await round.report(finding);
+  }
 }
 
 /** The same without repairing anything: for a server, which repairs by itself. */
 export async function* look(options: LookOptions): AsyncGenerator<Finding, void, undefined> {
-  const { dataDirectory, now = Date.now() } = options;
-  using records = Records.open(dataDirectory);
-  yield* findings(records, servedSince(dataDirectory), { ...options, now });
+  const { now = Date.now() } = options;
+  await using records = await openRecords(options);
+  const bytes = await openBytes(options);
+  yield* findings({ records, bytes, isServed: true }, { ...options, now });
+}
+
+interface Opened {
+  readonly records: Records;
+  readonly bytes: StoredBytes;
+  /** Whether a server may be running. */
+  readonly isServed: boolean;
 }
 
 async function* findings(
-  records: Records,
-  since: number | undefined,
-  { dataDirectory, now, orphanAgeMs = defaultOrphanAgeMs, rehash: reading, onProgress }: LookOptions & { now: number },
+  { records, bytes, isServed }: Opened,
+  options: LookOptions & { now: number },
 ): AsyncGenerator<Finding, void, undefined> {
-  expectBlobsIn(dataDirectory);
-  const checked: Checked = { dataDirectory, records, now, servedSince: since, orphanAgeMs };
+  const { dataDirectory, now, orphanAgeMs = defaultOrphanAgeMs, rehash: reading, onProgress } = options;
+  const servedSince = isServed ? (options.servedSince ?? (await records.servedSince())) : undefined;
+  const checked: Checked = { records, bytes, now, servedSince, orphanAgeMs };
   const counter = (name: string) => {
     let done = 0;
     return (count: number): void => {
@@ -96,7 +115,8 @@ async function* findings(
   yield* walk(generationCheck(checked), counter('generations'));
   yield* walk(tablesCheck(checked), counter('tables'));
   yield* walk(objectsCheck(checked), counter('objects'));
-  yield* walk(filesCheck(checked), counter('files'));
+  yield* walk(straysCheck(checked), counter('files'));
+  yield* walk(unfinishedCheck(checked), counter('unfinished uploads'));
   yield* walk(linksCheck(checked), counter('links'));
   yield* walk(manifestsCheck(checked), counter('manifests'));
   yield* walk(tagsCheck(checked), counter('tags'));
@@ -112,17 +132,8 @@ async function* findings(
     const { bytesPerSecond, from = checkpoint.read(), isTrial = false } = reading;
     const pace = new Pace(bytesPerSecond);
     const onBytes = counter('bytes of blobs');
-    yield* rehash({ dataDirectory, records, pace, checkpoint, after: from, isTrial, onBytes });
+    yield* rehash({ records, bytes, pace, checkpoint, after: from, isTrial, onBytes });
   }
-}
-
-/** @throws CannotCheckError where the blobs are not in the data directory, where all of them would count as lost */
-function expectBlobsIn(dataDirectory: string): void {
-  const objects = join(dataDirectory, 'objects');
-  if (existsSync(objects)) return;
-  throw new CannotCheckError(
-    `there is no ${objects}: either it was lost, or this registry keeps its blobs in a bucket, which cannot be checked yet`,
-  );
 }
 
 interface Repairing extends Disposable {
@@ -131,13 +142,20 @@ interface Repairing extends Disposable {
   readonly isAlone: boolean;
 }
 
-function beginRepairs(dataDirectory: string, now: number): Repairing {
+function beginRepairs(
+  { dataDirectory, database, repair }: FsckOptions,
+  bytes: StoredBytes,
+  now: number,
+): Repairing | undefined {
+  if (repair !== true) return undefined;
+  if (database !== undefined)
+    throw new Error('several servers may be using the database: it was not said how to repair');
   const locking = lockDirectory(dataDirectory);
   if (!locking.locked) {
-    const repairs = Repairs.besideServer(now);
+    const repairs = Repairs.besideServer(bytes, now);
     return { repairs, isAlone: false, [Symbol.dispose]: () => repairs[Symbol.dispose]() };
   }
-  const repairs = Repairs.withoutServer(dataDirectory, now);
+  const repairs = Repairs.withoutServer(dataDirectory, bytes, now);
   return {
     repairs,
     isAlone: true,
@@ -148,5 +166,5 @@ function beginRepairs(dataDirectory: string, now: number): Repairing {
   };
 }
 
-export type { Reported };
+export type { Places, Reported };
 export { CannotCheckError };

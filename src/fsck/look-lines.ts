@@ -3,7 +3,8 @@ import { type Finding, findingCodes } from './finding.ts';
 import type { Progress } from './fsck.ts';
 
 const repair = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('remove-file'), oid: z.string(), path: z.string() }),
+  z.object({ kind: z.literal('remove-stray'), place: z.string() }),
+  z.object({ kind: z.literal('abort-upload'), place: z.string(), id: z.string() }),
   z.object({
     kind: z.literal('review'),
     task: z.object({

@@ -26,15 +26,14 @@ function readSettings(text: string): Pick<CheckedQuota, 'name' | 'isEach' | 'glo
 }
 
 /** The quotas in force, in their order. */
-export function quotasInForce(records: Records): readonly CheckedQuota[] {
-  return records
-    .all<{ number: number; settings: string; phase: string }>(
-      'select number, settings, phase from quota where position is not null order by position',
-    )
-    .map(({ number, settings: text, phase }) => {
-      const { name, isEach, globs } = readSettings(text);
-      return { number, name, isEach, isCounted: phase === 'complete', globs };
-    });
+export async function quotasInForce(records: Records): Promise<readonly CheckedQuota[]> {
+  const rows = await records.all<{ number: number; settings: string; phase: string }>(
+    'select number, settings, phase from quota where position is not null order by position',
+  );
+  return rows.map(({ number, settings: text, phase }) => {
+    const { name, isEach, globs } = readSettings(text);
+    return { number, name, isEach, isCounted: phase === 'complete', globs };
+  });
 }
 
 /** The one that a repository is under: the first with a glob for it. */

@@ -1,20 +1,15 @@
-import { statSync } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { algorithmOf, type Digest, DigestHasher, parseDigest } from '../oci/digest.ts';
 import { imagesNeedingBlob } from './broken-images.ts';
 import { keysPerPage } from './check.ts';
 import type { Checkpoint } from './checkpoint.ts';
-import { pathOf } from './checks/objects.ts';
 import type { Finding } from './finding.ts';
 import type { Pace } from './pace.ts';
-import { quarantine } from './quarantine.ts';
-import type { Records } from './records.ts';
-
-const pieceBytes = 1024 * 1024;
+import { finds, type Records } from './records.ts';
+import { BytesGoneError, type StoredBytes, UnreadableError } from './stored-bytes.ts';
 
 export interface Rehash {
-  readonly dataDirectory: string;
   readonly records: Records;
+  readonly bytes: StoredBytes;
   readonly pace: Pace;
   readonly checkpoint: Checkpoint;
   /** The object after which to begin; empty to read all. */
@@ -36,17 +31,16 @@ interface Blob {
  */
 export async function* rehash(reading: Rehash): AsyncGenerator<Finding> {
   const { records, checkpoint } = reading;
-  const piece = new Uint8Array(pieceBytes);
   let { after } = reading;
   for (;;) {
-    const page = records.all<Blob>(
+    const page = await records.all<Blob>(
       `select oid, digest, size_bytes from object where oid > ? and state = 'live' order by oid limit ?`,
       after,
       keysPerPage,
     );
     if (page.length === 0) break;
     for (const blob of page) {
-      yield* look(reading, piece, blob);
+      yield* look(reading, blob);
       checkpoint.passed(blob.oid);
     }
     after = page.at(-1)?.oid ?? after;
@@ -54,25 +48,21 @@ export async function* rehash(reading: Rehash): AsyncGenerator<Finding> {
   checkpoint.done();
 }
 
-async function* look(
-  reading: Rehash,
-  piece: Uint8Array,
-  { oid, digest: text, size_bytes: sizeBytes }: Blob,
-): AsyncGenerator<Finding> {
+async function* look(reading: Rehash, { oid, digest: text, size_bytes: sizeBytes }: Blob): AsyncGenerator<Finding> {
+  const { records, bytes } = reading;
   const digest = parseDigest(text);
   if (digest === undefined) return;
-  const path = pathOf(reading.dataDirectory, oid);
   // Another size is a finding already, and keeps it from being served.
-  if (statSync(path, { throwIfNoEntry: false })?.size !== sizeBytes) return;
-  const first = await read(reading, piece, path, digest);
+  if ((await bytes.sizeOf(oid)) !== sizeBytes) return;
+  const first = await read(reading, { oid, digest, sizeBytes });
   if (first.kind === 'right' || first.kind === 'missing') return;
-  const second = await read(reading, piece, path, digest);
+  const second = await read(reading, { oid, digest, sizeBytes });
   if (second.kind === 'right' || second.kind === 'missing') return;
-  const isLive = reading.records.finds(`select 1 from object where oid = ? and state = 'live'`, oid);
-  if (!isLive) return;
+  const isLive = async () => await finds(records, `select 1 from object where oid = ? and state = 'live'`, oid);
+  if (!(await isLive())) return;
 
   const about = `object ${oid}`;
-  const breaks = imagesNeedingBlob(reading.records, digest);
+  const breaks = await imagesNeedingBlob(records, digest);
   if (second.kind === 'unreadable') {
     const message = `the file of ${digest} cannot be read (${second.reason})`;
     const advice = 'check the disk; once the file is moved away, pushing the blob again mends it';
@@ -85,7 +75,8 @@ async function* look(
     yield { code: 'F1', severity: 'loss', about, message, advice, breaks };
     return;
   }
-  const place = quarantine(reading.dataDirectory, oid);
+  const place = await bytes.quarantine(oid, isLive);
+  if (place === undefined) return;
   const message = `the bytes of ${digest} are those of ${second.digest}; they are in ${place} now and are not served`;
   const advice = 'push the blob again to any repository that has it, which mends it for all of them';
   yield { code: 'F1', severity: 'loss', about, message, advice, breaks };
@@ -98,20 +89,21 @@ type Read =
   | { readonly kind: 'missing' }
   | { readonly kind: 'unreadable'; readonly reason: string };
 
-async function read({ pace, onBytes }: Rehash, piece: Uint8Array, path: string, digest: Digest): Promise<Read> {
+async function read(
+  { bytes, pace, onBytes }: Rehash,
+  { oid, digest, sizeBytes }: { readonly oid: string; readonly digest: Digest; readonly sizeBytes: number },
+): Promise<Read> {
   const hasher = new DigestHasher(algorithmOf(digest));
   try {
-    await using file = await open(path, 'r');
-    for (;;) {
-      const { bytesRead } = await file.read(piece, 0, pieceBytes, null);
-      if (bytesRead === 0) break;
-      hasher.update(piece.subarray(0, bytesRead));
-      onBytes(bytesRead);
-      await pace.took(bytesRead);
+    for await (const piece of bytes.read(oid, sizeBytes)) {
+      hasher.update(piece);
+      onBytes(piece.byteLength);
+      await pace.took(piece.byteLength);
     }
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    return code === 'ENOENT' ? { kind: 'missing' } : { kind: 'unreadable', reason: code === '' ? String(error) : code };
+    if (error instanceof BytesGoneError) return { kind: 'missing' };
+    if (error instanceof UnreadableError) return { kind: 'unreadable', reason: error.message };
+    throw error;
   }
   const actual = hasher.digest();
   return actual === digest ? { kind: 'right' } : { kind: 'wrong', digest: actual };

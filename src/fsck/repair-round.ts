@@ -1,12 +1,15 @@
 import type { Finding, Repair, Reported } from './finding.ts';
 
+/** What gives bytes up that no row knows. */
+const takesBytes: ReadonlySet<Repair['kind']> = new Set(['remove-stray', 'abort-upload']);
+
 /** Takes away what one check finds, as far as it can be taken away. */
 export class RepairRound {
-  readonly #make: (repair: Repair) => boolean | Promise<boolean>;
+  readonly #make: (repair: Repair) => Promise<boolean>;
   #isOutdated = false;
 
   /** @param make makes a repair; says whether it has */
-  constructor(make: (repair: Repair) => boolean | Promise<boolean>) {
+  constructor(make: (repair: Repair) => Promise<boolean>) {
     this.#make = make;
   }
 
@@ -15,7 +18,7 @@ export class RepairRound {
     this.#isOutdated ||= finding.code === 'F14';
     const { repair } = finding;
     // What an outdated database does not know may be what a newer one does: whoever accepts it anyway runs it again.
-    const isRepairable = repair !== undefined && !(this.#isOutdated && repair.kind === 'remove-file');
+    const isRepairable = repair !== undefined && !(this.#isOutdated && takesBytes.has(repair.kind));
     return { ...finding, isRepairable, isRepaired: isRepairable && (await this.#make(repair)) };
   }
 }

@@ -1,40 +1,43 @@
 import { Database } from 'bun:sqlite';
-import { unlinkSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Repair, ReviewKey } from './finding.ts';
-import { syncDirectory } from './synced-directory.ts';
+import type { StoredBytes } from './stored-bytes.ts';
 
 /**
- * Takes leaks away. A file without a row can be removed at any time, since no object will ever have its name; rows are
+ * Takes leaks away. Bytes without a row can be removed at any time, since no object will ever have their name; rows are
  * changed only while no server runs, which whoever makes this has seen to by holding the directory's lock. A server that
  * runs changes its rows itself (online-repairs.ts).
  */
 export class Repairs implements Disposable {
   readonly #database: Database | undefined;
+  readonly #bytes: StoredBytes;
   readonly #now: number;
 
-  private constructor(database: Database | undefined, now: number) {
+  private constructor(database: Database | undefined, bytes: StoredBytes, now: number) {
     this.#database = database;
+    this.#bytes = bytes;
     this.#now = now;
   }
 
-  static withoutServer(dataDirectory: string, now: number): Repairs {
+  static withoutServer(dataDirectory: string, bytes: StoredBytes, now: number): Repairs {
     const database = new Database(join(dataDirectory, 'wherry.db'), { readwrite: true });
     database.run('pragma synchronous = full');
     database.run('pragma foreign_keys = on');
-    return new Repairs(database, now);
+    return new Repairs(database, bytes, now);
   }
 
-  static besideServer(now: number): Repairs {
-    return new Repairs(undefined, now);
+  static besideServer(bytes: StoredBytes, now: number): Repairs {
+    return new Repairs(undefined, bytes, now);
   }
 
   /** @returns false where it has to wait until no server runs */
-  make(repair: Repair): boolean {
+  async make(repair: Repair): Promise<boolean> {
     switch (repair.kind) {
-      case 'remove-file':
-        unlinkSync(repair.path);
-        syncDirectory(dirname(repair.path));
+      case 'remove-stray':
+        await this.#bytes.remove(repair.place);
+        return true;
+      case 'abort-upload':
+        await this.#bytes.abort(repair);
         return true;
       case 'review':
         if (this.#database === undefined) return false;

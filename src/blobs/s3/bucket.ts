@@ -1,6 +1,7 @@
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
+  CopyObjectCommand,
   CreateMultipartUploadCommand,
   DeleteObjectsCommand,
   GetBucketVersioningCommand,
@@ -14,6 +15,7 @@ import {
   PutObjectCommand,
   S3Client,
   UploadPartCommand,
+  UploadPartCopyCommand,
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { FetchHttpHandler } from '@smithy/fetch-http-handler';
@@ -37,6 +39,9 @@ const usualPatience: Patience = { attemptMs: 30_000, callMs: 75_000 };
 /** How long the answer to whether the bucket is there may take, in ms. */
 const readyMs = 3000;
 
+/** So many bytes are copied by one request at most, so that it ends in time. */
+const copiedAtOnceBytes = 512 * 1024 ** 2;
+
 /** Under which name of metadata an object says which writer it is of. */
 const tokenName = 'wherry-writer';
 
@@ -57,6 +62,31 @@ export interface ObjectFacts {
 export interface ListedObject {
   readonly key: string;
   readonly version?: string | undefined;
+}
+
+/** A key of a listing. */
+export interface ListedKey {
+  readonly key: string;
+  readonly sizeBytes: number;
+  /** In ms since 1970. */
+  readonly changedAt: number;
+}
+
+/** A multipart upload of a listing, which is not finished. */
+export interface ListedUpload {
+  readonly key: string;
+  readonly id: string;
+  /** In ms since 1970. */
+  readonly begunAt: number;
+}
+
+/** What part of a listing is asked for. */
+export interface ListingPage {
+  readonly prefix: string;
+  /** The key after which it begins. */
+  readonly after?: string;
+  /** Whether keys count that only have older versions, or a mark that they were removed. */
+  readonly isVersioned: boolean;
 }
 
 /** Bytes that come from a bucket. */
@@ -224,6 +254,118 @@ export class Bucket {
       }
       if (page.IsTruncated !== true) return found;
       marker = { KeyMarker: page.NextKeyMarker, VersionIdMarker: page.NextVersionIdMarker };
+    }
+  }
+
+  /** Some of the keys under a prefix, in their order; none where there are no more. */
+  async page({ prefix, after, isVersioned }: ListingPage): Promise<readonly ListedKey[]> {
+    if (isVersioned) return await this.#pageOfVersions(prefix, after);
+    const { Contents: contents = [] } = await this.#call((options) =>
+      this.#client.send(new ListObjectsV2Command({ ...this.#place, Prefix: prefix, StartAfter: after }), options),
+    );
+    return contents.flatMap(({ Key: key, Size, LastModified }) =>
+      key === undefined ? [] : [{ key, sizeBytes: Size ?? 0, changedAt: LastModified?.getTime() ?? 0 }],
+    );
+  }
+
+  /** Each key once: as large as all of its versions that are listed, and as old as the youngest. */
+  async #pageOfVersions(prefix: string, after: string | undefined): Promise<readonly ListedKey[]> {
+    const { Versions: versions = [], DeleteMarkers: markers = [] } = await this.#call((options) =>
+      this.#client.send(new ListObjectVersionsCommand({ ...this.#place, Prefix: prefix, KeyMarker: after }), options),
+    );
+    const keys = new Map<string, ListedKey>();
+    const add = (key: string | undefined, addedBytes: number, changed: Date | undefined): void => {
+      if (key === undefined) return;
+      const { sizeBytes = 0, changedAt = 0 } = keys.get(key) ?? {};
+      keys.set(key, {
+        key,
+        sizeBytes: sizeBytes + addedBytes,
+        changedAt: Math.max(changedAt, changed?.getTime() ?? 0),
+      });
+    };
+    for (const { Key, Size = 0, LastModified } of versions) add(Key, Size, LastModified);
+    for (const { Key, LastModified } of markers) add(Key, 0, LastModified);
+    return [...keys.values()].sort((one, other) => Buffer.compare(Buffer.from(one.key), Buffer.from(other.key)));
+  }
+
+  /** The unfinished multipart uploads under a prefix, a page at a time. */
+  async *uploadsUnder(prefix: string): AsyncGenerator<readonly ListedUpload[], void, undefined> {
+    let marker: { readonly KeyMarker?: string | undefined; readonly UploadIdMarker?: string | undefined } = {};
+    for (;;) {
+      const from = marker;
+      const page = await this.#call((options) =>
+        this.#client.send(new ListMultipartUploadsCommand({ ...this.#place, ...from, Prefix: prefix }), options),
+      );
+      yield (page.Uploads ?? []).flatMap(({ Key: key, UploadId: id, Initiated: begun }) =>
+        key === undefined || id === undefined ? [] : [{ key, id, begunAt: begun?.getTime() ?? 0 }],
+      );
+      if (page.IsTruncated !== true) return;
+      marker = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
+    }
+  }
+
+  /**
+   * Makes a copy of an object, without its bytes coming here.
+   * @param atOnceBytes how many of them one request copies at most
+   * @throws ObjectGoneError where there is none
+   */
+  async copy(from: string, to: string, atOnceBytes = copiedAtOnceBytes): Promise<void> {
+    const facts = await this.look(from);
+    if (facts === undefined) throw new ObjectGoneError('the object is not in the bucket');
+    const source = [this.#settings.bucket, ...from.split('/')].map((part) => encodeURIComponent(part)).join('/');
+    if (facts.sizeBytes > atOnceBytes) {
+      await this.#copyInParts(source, to, { sizeBytes: facts.sizeBytes, atOnceBytes });
+      return;
+    }
+    await this.#call((options) =>
+      this.#client.send(
+        new CopyObjectCommand({
+          ...this.#place,
+          ...this.#written(undefined),
+          MetadataDirective: 'REPLACE',
+          CopySource: source,
+          Key: to,
+        }),
+        options,
+      ),
+    );
+  }
+
+  async #copyInParts(
+    source: string,
+    to: string,
+    { sizeBytes, atOnceBytes }: { readonly sizeBytes: number; readonly atOnceBytes: number },
+  ): Promise<void> {
+    const { UploadId: id } = await this.#call((options) =>
+      this.#client.send(
+        new CreateMultipartUploadCommand({ ...this.#place, ...this.#written(undefined), Key: to }),
+        options,
+      ),
+    );
+    const upload = said(id, 'UploadId');
+    try {
+      const parts: Part[] = [];
+      for (let first = 0; first < sizeBytes; first += atOnceBytes) {
+        const last = Math.min(first + atOnceBytes, sizeBytes) - 1;
+        const { CopyPartResult: copied } = await this.#call((options) =>
+          this.#client.send(
+            new UploadPartCopyCommand({
+              ...this.#place,
+              Key: to,
+              UploadId: upload,
+              PartNumber: parts.length + 1,
+              CopySource: source,
+              CopySourceRange: `bytes=${first}-${last}`,
+            }),
+            options,
+          ),
+        );
+        parts.push({ etag: said(copied?.ETag, 'ETag'), sizeBytes: last - first + 1 });
+      }
+      await this.complete(to, upload, parts);
+    } catch (error) {
+      await this.abort(to, upload).catch(() => undefined);
+      throw error;
     }
   }
 

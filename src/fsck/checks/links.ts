@@ -16,11 +16,11 @@ interface LinkRow {
 
 /** F4: a link leads to a live object. F9: one that no manifest needs is in the review queue. F10: nor to what is blocked. */
 export function linksCheck({ records }: Checked): Check<LinkKey> {
-  function* lookAt({ repo, digest }: LinkKey, row: LinkRow): Generator<Finding> {
+  async function* lookAt({ repo, digest }: LinkKey, row: LinkRow): AsyncGenerator<Finding> {
     const about = `${repo}@${digest}`;
     if (row.hasObject === 0) {
       const advice = 'push the blob again';
-      const breaks = imagesNeedingBlob(records, digest);
+      const breaks = await imagesNeedingBlob(records, digest);
       yield { code: 'F4', severity: 'loss', about, message: 'the blob has no live object', advice, breaks };
     }
     if (row.isNeeded === 0 && row.hasTask === 0) {
@@ -44,20 +44,19 @@ export function linksCheck({ records }: Checked): Check<LinkKey> {
         after.digest,
         keysPerPage,
       ),
-    look: (key) =>
-      records.snapshot(() => {
-        const [row] = records.all<LinkRow>(
-          `select
-             exists (select 1 from object where live_digest = link.digest) as hasObject,
-             exists (select 1 from manifest_blob edge
-               where edge.link_digest = link.digest and edge.repo = link.repo) as isNeeded,
-             exists (select 1 from task where kind = 'link' and key1 = link.repo and key2 = link.digest) as hasTask,
-             exists (select 1 from blocked where blocked.digest = link.digest) as isBlocked
-           from link where repo = ? and digest = ?`,
-          key.repo,
-          key.digest,
-        );
-        return row === undefined ? [] : [...lookAt(key, row)];
-      }),
+    look: async (key) => {
+      const [row] = await records.all<LinkRow>(
+        `select
+           exists (select 1 from object where live_digest = link.digest) as "hasObject",
+           exists (select 1 from manifest_blob edge
+             where edge.link_digest = link.digest and edge.repo = link.repo) as "isNeeded",
+           exists (select 1 from task where kind = 'link' and key1 = link.repo and key2 = link.digest) as "hasTask",
+           exists (select 1 from blocked where blocked.digest = link.digest) as "isBlocked"
+         from link where repo = ? and digest = ?`,
+        key.repo,
+        key.digest,
+      );
+      return row === undefined ? [] : await Array.fromAsync(lookAt(key, row));
+    },
   };
 }

@@ -3,7 +3,7 @@ import { type Manifest, parseManifest } from '../../oci/manifest.ts';
 import { imagesNeedingManifest } from '../broken-images.ts';
 import { type Check, type Checked, keysPerPage } from '../check.ts';
 import type { Finding, FindingCode, Severity } from '../finding.ts';
-import type { Records } from '../records.ts';
+import { finds, type Records } from '../records.ts';
 
 interface ManifestKey {
   readonly repo: string;
@@ -51,29 +51,29 @@ export function manifestsCheck({ records }: Checked): Check<ManifestKey> {
         after.digest,
         keysPerPage,
       ),
-    look: (key) => records.snapshot(() => [...lookAt(records, key)]),
+    look: (key) => records.snapshot(async () => await Array.fromAsync(lookAt(records, key))),
   };
 }
 
-function* lookAt(records: Records, { repo, digest }: ManifestKey): Generator<Finding> {
-  const [row] = records.all<ManifestRow>(
+async function* lookAt(records: Records, { repo, digest }: ManifestKey): AsyncGenerator<Finding> {
+  const [row] = await records.all<ManifestRow>(
     `select repo, digest, media_type, kind, artifact_type, subject, state, size_bytes, bytes
      from manifest where repo = ? and digest = ?`,
     repo,
     digest,
   );
   if (row === undefined) return;
-  const blobs = records.all<BlobEdge>(
+  const blobs = await records.all<BlobEdge>(
     `select digest, link_digest, size_bytes,
-       (select object.size_bytes from object where object.live_digest = edge.link_digest) as storedBytes,
-       exists (select 1 from link where link.repo = edge.repo and link.digest = edge.digest) as hasLink,
+       (select object.size_bytes from object where object.live_digest = edge.link_digest) as "storedBytes",
+       exists (select 1 from link where link.repo = edge.repo and link.digest = edge.digest) as "hasLink",
        exists (select 1 from link
-         where link.repo = edge.repo and link.digest = edge.digest and link.deleted_at is null) as hasVisibleLink
+         where link.repo = edge.repo and link.digest = edge.digest and link.deleted_at is null) as "hasVisibleLink"
      from manifest_blob edge where repo = ? and manifest = ? order by digest`,
     repo,
     digest,
   );
-  const children = records.all<ChildEdge>(
+  const children = await records.all<ChildEdge>(
     `select child, present_child,
        (select state from manifest where manifest.repo = edge.repo and manifest.digest = edge.child) as state
      from manifest_child edge where repo = ? and parent = ? order by child`,
@@ -88,15 +88,15 @@ function* lookAt(records: Records, { repo, digest }: ManifestKey): Generator<Fin
   ];
   const about = `${repo}@${digest}`;
   for (const problem of problems) {
-    const breaks = problem.severity === 'loss' ? { breaks: imagesNeedingManifest(records, repo, digest) } : {};
+    const breaks = problem.severity === 'loss' ? { breaks: await imagesNeedingManifest(records, repo, digest) } : {};
     yield { ...problem, about, ...breaks };
   }
   const embedded = typeof manifest === 'string' ? undefined : manifest.embeddedSubject;
-  if (isKeptOut(records, repo, digest, embedded)) {
+  if (await isKeptOut(records, repo, digest, embedded)) {
     const message = 'it, or something that it needs or has in itself, has been purged and is kept out';
     yield { code: 'F10', severity: 'leak', about, message, advice: 'purge it again' };
   }
-  if (!isHeldOrReviewed(records, row)) {
+  if (!(await isHeldOrReviewed(records, row))) {
     const message = 'nothing holds the manifest, and nothing will look at it again';
     const advice = 'fsck --repair puts it into the review queue';
     const repair = { kind: 'review', task: { kind: 'manifest', key1: repo, key2: digest } } as const;
@@ -104,19 +104,17 @@ function* lookAt(records: Records, { repo, digest }: ManifestKey): Generator<Fin
   }
 }
 
-function isKeptOut(records: Records, repo: string, digest: string, embedded = digest): boolean {
-  return records.finds(
-    `select 1 from blocked where digest in (
-       select ? union all select ? union all
-       select digest from manifest_blob where repo = ? and manifest = ? union all
-       select child from manifest_child where repo = ? and parent = ?
-     )`,
+async function isKeptOut(records: Records, repo: string, digest: string, embedded = digest): Promise<boolean> {
+  return await finds(
+    records,
+    `select 1 from blocked where digest in (?2, ?3) union all
+     select 1 from manifest_blob edge where repo = ?1 and manifest = ?2
+       and exists (select 1 from blocked where blocked.digest = edge.digest) union all
+     select 1 from manifest_child edge where repo = ?1 and parent = ?2
+       and exists (select 1 from blocked where blocked.digest = edge.child)`,
+    repo,
     digest,
     embedded,
-    repo,
-    digest,
-    repo,
-    digest,
   );
 }
 
@@ -219,10 +217,11 @@ function childProblems(row: ManifestRow, { child, present_child: present, state 
 }
 
 /** Whether a tag or pin holds it or something above it, or a review of one of them will lead to its own. */
-function isHeldOrReviewed(records: Records, { repo, digest }: ManifestKey): boolean {
-  return records.finds(
+async function isHeldOrReviewed(records: Records, { repo, digest }: ManifestKey): Promise<boolean> {
+  return await finds(
+    records,
     `with recursive above (digest) as (
-       values (?2)
+       select digest from manifest where repo = ?1 and digest = ?2
        union
        select edge.parent from above
        join manifest_child edge on edge.present_child = above.digest and edge.repo = ?1

@@ -1,5 +1,3 @@
-import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { imagesNeedingBlob } from '../broken-images.ts';
 import { type Check, type Checked, keysPerPage } from '../check.ts';
 import type { Finding } from '../finding.ts';
@@ -19,29 +17,30 @@ interface ObjectRow {
   readonly twins: number;
 }
 
-/** Where an object's bytes are. */
-export function pathOf(dataDirectory: string, oid: string): string {
-  return join(dataDirectory, 'objects', oid.slice(0, 2), oid);
+interface ObjectKey {
+  readonly oid: string;
+  /** What its bytes were among all others; undefined where they have to be looked for. */
+  readonly listedBytes: number | undefined;
 }
 
 /**
  * F1: a live or condemned object has a file of the right size. F3: a digest has one live object. F8: a pending object
  * has an open upload. F9: what no link holds is in the review queue. F10: what is blocked is not here. F11: the dead go.
  */
-export function objectsCheck({ dataDirectory, records, now, servedSince }: Checked): Check<string> {
-  const rowOf = (oid: string): readonly ObjectRow[] =>
-    records.all<ObjectRow>(
+export function objectsCheck({ records, bytes, now, servedSince }: Checked): Check<ObjectKey> {
+  const rowOf = async (oid: string): Promise<readonly ObjectRow[]> =>
+    await records.all<ObjectRow>(
       `select digest, size_bytes, state, due_at,
-         exists (select 1 from link where link.digest = object.digest) as isLinked,
-         exists (select 1 from blocked where blocked.digest = object.digest) as isBlocked,
-         exists (select 1 from upload where upload.oid = object.oid) as hasUpload,
-         exists (select 1 from task where kind = 'object' and key1 = object.oid and key2 = '') as hasTask,
+         exists (select 1 from link where link.digest = object.digest) as "isLinked",
+         exists (select 1 from blocked where blocked.digest = object.digest) as "isBlocked",
+         exists (select 1 from upload where upload.oid = object.oid) as "hasUpload",
+         exists (select 1 from task where kind = 'object' and key1 = object.oid and key2 = '') as "hasTask",
          (select count(*) from object twin where twin.live_digest = object.digest and twin.oid <> object.oid) as twins
        from object where oid = ?`,
       oid,
     );
 
-  function* lookAt(oid: string, row: ObjectRow): Generator<Finding> {
+  async function* lookAt({ oid, listedBytes }: ObjectKey, row: ObjectRow): AsyncGenerator<Finding> {
     const about = `object ${oid}`;
     const { state, digest } = row;
     if (state === 'pending') {
@@ -52,7 +51,7 @@ export function objectsCheck({ dataDirectory, records, now, servedSince }: Check
       }
       return;
     }
-    if (digest !== null && state !== 'dead') yield* fileProblems(oid, row, digest);
+    if (digest !== null && state !== 'dead' && listedBytes !== row.size_bytes) yield* byteProblems(oid, row, digest);
     if (state === 'live' && row.twins > 0) {
       const advice = 'stop the server and put a backup of the database in place';
       yield { code: 'F3', severity: 'loss', about, message: `it is not the only live object of ${digest}`, advice };
@@ -74,36 +73,41 @@ export function objectsCheck({ dataDirectory, records, now, servedSince }: Check
     }
   }
 
-  function* fileProblems(oid: string, row: ObjectRow, digest: string): Generator<Finding> {
-    const onDisk = statSync(pathOf(dataDirectory, oid), { throwIfNoEntry: false });
-    if (onDisk?.size === row.size_bytes && onDisk.isFile()) return;
-    const isInQuarantine = existsSync(join(dataDirectory, 'quarantine', oid));
+  async function* byteProblems(oid: string, row: ObjectRow, digest: string): AsyncGenerator<Finding> {
+    const storedBytes = await bytes.sizeOf(oid);
+    if (storedBytes === row.size_bytes) return;
+    const isInQuarantine = await bytes.isQuarantined(oid);
     const isNeeded = row.state === 'live' && row.isLinked === 1;
     yield {
       code: 'F1',
       severity: isNeeded ? 'loss' : 'note',
       about: `object ${oid}`,
       message:
-        onDisk === undefined
+        storedBytes === undefined
           ? `the file of ${digest} is ${isInQuarantine ? 'in quarantine' : 'missing'}`
-          : `the file of ${digest} has ${onDisk.size} bytes, not ${row.size_bytes}`,
+          : `the file of ${digest} has ${storedBytes} bytes, not ${row.size_bytes}`,
       advice: isNeeded
         ? 'push the blob again to any repository that has it, which mends it for all of them'
         : 'nothing needs it, and it goes by itself',
-      ...(isNeeded ? { breaks: imagesNeedingBlob(records, digest) } : {}),
+      ...(isNeeded ? { breaks: await imagesNeedingBlob(records, digest) } : {}),
     };
   }
 
   return {
     name: 'objects',
-    keysAfter: (after = '') =>
-      records
-        .all<{ oid: string }>('select oid from object where oid > ? order by oid limit ?', after, keysPerPage)
-        .map(({ oid }) => oid),
-    look: (oid) =>
-      records.snapshot(() => {
-        const [row] = rowOf(oid);
-        return row === undefined ? [] : [...lookAt(oid, row)];
-      }),
+    keysAfter: async (after) => {
+      const rows = await records.all<{ oid: string }>(
+        'select oid from object where oid > ? order by oid limit ?',
+        after?.oid ?? '',
+        keysPerPage,
+      );
+      const oids = rows.map(({ oid }) => oid);
+      const sizes = await bytes.sizesOf(oids);
+      return oids.map((oid) => ({ oid, listedBytes: sizes.get(oid) }));
+    },
+    look: async (key) => {
+      const [row] = await rowOf(key.oid);
+      return row === undefined ? [] : await Array.fromAsync(lookAt(key, row));
+    },
   };
 }

@@ -4,8 +4,8 @@ interface Difference {
   readonly state: string;
   readonly objects: number;
   readonly bytes: number;
-  readonly counted_objects: number;
-  readonly counted_bytes: number;
+  readonly countedObjects: number;
+  readonly countedBytes: number;
 }
 
 /** F16: what the bounds of storage go by is what there is. One statement, so that all of it is of one moment. */
@@ -13,28 +13,31 @@ export function storedCheck({ records }: Checked): Check<string> {
   return {
     name: 'counts',
     keysAfter: (after) => (after === undefined ? ['stored'] : []),
-    look: () =>
-      records
-        .all<Difference>(
-          `with counted as (
-             select state, count(*) as objects, sum(size_bytes) as bytes from object as every_object group by state
-           ), coming as (
-             select coalesce(sum(offset_bytes), 0) as bytes from upload as every_upload where oid is not null
-           )
-           select stored.state, stored.objects, stored.bytes,
-             coalesce(counted.objects, 0) as counted_objects,
-             coalesce(counted.bytes, 0)
-               + case when stored.state = 'pending' then (select bytes from coming) else 0 end as counted_bytes
-           from stored left join counted on counted.state = stored.state
-           where stored.objects <> counted_objects or stored.bytes <> counted_bytes`,
-        )
-        .map(({ state, objects, bytes, counted_objects, counted_bytes }) => ({
-          code: 'F16',
-          severity: 'leak',
-          about: `count of ${state} objects`,
-          message: `it says ${objects} with ${bytes} bytes, and there are ${counted_objects} with ${counted_bytes}: the bounds of storage go by it`,
-          advice: 'fsck --repair counts anew',
-          repair: { kind: 'recount-stored' },
-        })),
+    look: async () => {
+      const differences = await records.all<Difference>(
+        `with kept as (
+           select state, sum(objects) as objects, sum(bytes) as bytes from stored as every_count group by state
+         ), found as (
+           select state, count(*) as objects, sum(size_bytes) as bytes from object as every_object group by state
+         ), coming as (
+           select coalesce(sum(offset_bytes), 0) as bytes from upload as every_upload where oid is not null
+         ), compared as (
+           select kept.state, kept.objects, kept.bytes,
+             coalesce(found.objects, 0) as "countedObjects",
+             coalesce(found.bytes, 0)
+               + case when kept.state = 'pending' then (select bytes from coming) else 0 end as "countedBytes"
+           from kept left join found on found.state = kept.state
+         )
+         select * from compared where objects <> "countedObjects" or bytes <> "countedBytes" order by state`,
+      );
+      return differences.map(({ state, objects, bytes, countedObjects, countedBytes }) => ({
+        code: 'F16',
+        severity: 'leak',
+        about: `count of ${state} objects`,
+        message: `it says ${objects} with ${bytes} bytes, and there are ${countedObjects} with ${countedBytes}: the bounds of storage go by it`,
+        advice: 'fsck --repair counts anew',
+        repair: { kind: 'recount-stored' },
+      }));
+    },
   };
 }

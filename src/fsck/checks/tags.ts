@@ -17,8 +17,8 @@ export function tagsCheck({ records }: Checked): Check<TagKey> {
         after.name,
         keysPerPage,
       ),
-    look: ({ repo, name }) => {
-      const [row] = records.all<{ manifest: string; state: string | null }>(
+    look: async ({ repo, name }) => {
+      const [row] = await records.all<{ manifest: string; state: string | null }>(
         `select manifest,
            (select state from manifest where manifest.repo = tag.repo and manifest.digest = tag.manifest) as state
          from tag where repo = ? and name = ?`,
@@ -47,11 +47,11 @@ interface TrashedTagKey extends TagKey {
 
 /** F13: a tag in the trash has its manifest, and the manifest's review, which will end the tag's time there. */
 export function trashedTagsCheck({ records }: Checked): Check<TrashedTagKey> {
-  function* lookAt({ repo, name, manifest }: TrashedTagKey): Generator<Finding> {
-    const [row] = records.all<{ hasManifest: number; hasTask: number }>(
+  async function* lookAt({ repo, name, manifest }: TrashedTagKey): AsyncGenerator<Finding> {
+    const [row] = await records.all<{ hasManifest: number; hasTask: number }>(
       `select
-         exists (select 1 from manifest where repo = trash.repo and digest = trash.manifest) as hasManifest,
-         exists (select 1 from task where kind = 'manifest' and key1 = trash.repo and key2 = trash.manifest) as hasTask
+         exists (select 1 from manifest where repo = trash.repo and digest = trash.manifest) as "hasManifest",
+         exists (select 1 from task where kind = 'manifest' and key1 = trash.repo and key2 = trash.manifest) as "hasTask"
        from tag_trash trash where repo = ? and name = ? and manifest = ?`,
       repo,
       name,
@@ -82,6 +82,6 @@ export function trashedTagsCheck({ records }: Checked): Check<TrashedTagKey> {
         after.manifest,
         keysPerPage,
       ),
-    look: (key) => records.snapshot(() => [...lookAt(key)]),
+    look: async (key) => await Array.fromAsync(lookAt(key)),
   };
 }

@@ -40,8 +40,8 @@ export function tasksCheck({ records, now, servedSince }: Checked): Check<TaskRo
         after?.key2 ?? '',
         keysPerPage,
       ),
-    look: ({ kind, key1, key2 }) => {
-      const [row] = records.all<TaskRow>(
+    look: async ({ kind, key1, key2 }) => {
+      const [row] = await records.all<TaskRow>(
         'select kind, key1, key2, due_at, attempts from task where kind = ? and key1 = ? and key2 = ?',
         kind,
         key1,

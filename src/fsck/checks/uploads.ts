@@ -32,20 +32,23 @@ export function uploadsCheck({ records }: Checked): Check<string> {
 
   return {
     name: 'uploads',
-    keysAfter: (after = '') =>
-      records
-        .all<{ id: string }>('select id from upload where id > ? order by id limit ?', after, keysPerPage)
-        .map(({ id }) => id),
-    look: (id) =>
-      records.snapshot(() => {
-        const [row] = records.all<UploadRow>(
-          `select repo, oid,
-             (select state from object where object.oid = upload.oid) as objectState,
-             exists (select 1 from task where kind = 'upload' and key1 = upload.id and key2 = '') as hasTask
-           from upload where id = ?`,
-          id,
-        );
-        return row === undefined ? [] : [...lookAt(id, row)];
-      }),
+    keysAfter: async (after = '') => {
+      const rows = await records.all<{ id: string }>(
+        'select id from upload where id > ? order by id limit ?',
+        after,
+        keysPerPage,
+      );
+      return rows.map(({ id }) => id);
+    },
+    look: async (id) => {
+      const [row] = await records.all<UploadRow>(
+        `select repo, oid,
+           (select state from object where object.oid = upload.oid) as "objectState",
+           exists (select 1 from task where kind = 'upload' and key1 = upload.id and key2 = '') as "hasTask"
+         from upload where id = ?`,
+        id,
+      );
+      return row === undefined ? [] : [...lookAt(id, row)];
+    },
   };
 }

@@ -28,8 +28,8 @@ export interface CollectorControl {
 export interface AdminParts {
   /** Undefined where no server runs, and a command has opened the stores by itself. */
   readonly collector: CollectorControl | undefined;
-  /** Undefined where no server runs: the command checks by itself. Words where there can be no check. */
-  readonly checks: Checks | string | undefined;
+  /** Undefined where no server runs: the command checks by itself. */
+  readonly checks: Checks | undefined;
   /** What looks into layers. */
   readonly layers: LayerReaders;
   /** Tells of what happens; undefined where no server runs. */

@@ -64,9 +64,6 @@ export const checkEverything = linesEndpoint({
         problem: { code: 'UNSUPPORTED', status: 409, message: 'no server runs on the data directory: use wherry fsck' },
       };
     }
-    if (typeof admin.checks === 'string') {
-      return { problem: { code: 'UNSUPPORTED', status: 409, message: admin.checks } };
-    }
     const check = admin.checks.begin({
       repair: repair && !dryRun,
       rehash: rehash && { bytesPerSecond: rehash.bytesPerSecond, from: rehash.from, isTrial: dryRun },

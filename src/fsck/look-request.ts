@@ -1,0 +1,43 @@
+import { z } from 'zod';
+import { s3StorageClasses } from '../blobs/s3/settings.ts';
+import type { LookOptions } from './fsck.ts';
+
+/**
+ * What a server asks a process to look at, in a line of JSON that the process reads from its input: on a command line,
+ * whoever lists processes would read the database's password.
+ */
+export type LookRequest = Pick<LookOptions, 'dataDirectory' | 'database' | 'bucket' | 'rehash'> & {
+  readonly now: number;
+};
+
+/** What JSON has left out, since it is undefined, is undefined again. */
+function orNothing<T>(schema: z.ZodType<T>) {
+  return schema.optional().transform((given) => given);
+}
+
+const text = orNothing(z.string());
+
+const bucket = z.object({
+  bucket: z.string(),
+  prefix: z.string(),
+  endpoint: text,
+  region: text,
+  isPathStyle: z.boolean(),
+  encryption: orNothing(
+    z.discriminatedUnion('kind', [
+      z.object({ kind: z.literal('AES256') }),
+      z.object({ kind: z.literal('aws:kms'), key: text }),
+    ]),
+  ),
+  storageClass: orNothing(z.enum(s3StorageClasses)),
+  partBytes: z.number(),
+  redirectMs: orNothing(z.number()),
+});
+
+export const lookRequest: z.ZodType<LookRequest> = z.object({
+  dataDirectory: z.string(),
+  database: text,
+  bucket: orNothing(bucket),
+  now: z.number(),
+  rehash: orNothing(z.object({ bytesPerSecond: z.number(), from: text, isTrial: z.boolean() })),
+});
