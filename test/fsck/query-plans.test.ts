@@ -15,6 +15,7 @@ const mayScan = new Set<string | undefined>([
   'above',
   'need',
   'held',
+  'up',
   // The one look that has to see everything of one moment.
   'every_object',
   'every_upload',

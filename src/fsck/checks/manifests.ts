@@ -223,12 +223,15 @@ async function isHeldOrReviewed(records: Records, { repo, digest }: ManifestKey)
     `with recursive above (digest) as (
        select digest from manifest where repo = ?1 and digest = ?2
        union
-       select edge.parent from above
-       join manifest_child edge on edge.present_child = above.digest and edge.repo = ?1
-       union
-       select held.subject from above
-       join manifest held on held.repo = ?1 and held.digest = above.digest and held.state = 'live'
-       join manifest subject on subject.repo = ?1 and subject.digest = held.subject
+       select case when up.is_to_index = 1 then edge.parent else subject.digest end
+       from above
+       cross join (select 1 as is_to_index union all select 0) up
+       left join manifest_child edge
+         on up.is_to_index = 1 and edge.present_child = above.digest and edge.repo = ?1
+       left join manifest held
+         on up.is_to_index = 0 and held.repo = ?1 and held.digest = above.digest and held.state = 'live'
+       left join manifest subject on subject.repo = held.repo and subject.digest = held.subject
+       where edge.parent is not null or subject.digest is not null
      )
      select 1 from above
      where exists (select 1 from tag where tag.repo = ?1 and tag.manifest = above.digest)
