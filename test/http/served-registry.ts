@@ -1,5 +1,4 @@
-import { Database, type SQLQueryBindings } from 'bun:sqlite';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AccessRules } from '../../src/access/rule.ts';
@@ -16,9 +15,10 @@ import { QuotaSet } from '../../src/quotas/quota-set.ts';
 import { type RunningServer, startServer, type Syncs } from '../../src/server.ts';
 import { ManualClock } from '../server/manual-clock.ts';
 import { authority } from '../tls/certificates/certificates.ts';
-import { databaseOf, rowsIn } from '../scale/shared-database.ts';
+import type { Objects } from '../pairs/objects.ts';
+import { forgetStoresBeside, type StoresBeside, storesBeside } from '../pairs/stores-beside.ts';
+import type { Bound, Tables } from '../pairs/tables.ts';
 import { digestOf, ociManifest } from './content.ts';
-import { bucketObjects, bucketSettings, testedBucket } from './tested-bucket.ts';
 
 const gib = 1024 ** 3;
 
@@ -82,12 +82,10 @@ export class ServedRegistry implements AsyncDisposable {
         'log.level': 'warn',
         // A test waits for what is collected; no others wait for their answers.
         'collector.share': '100',
-        ...bucketSettings(this.dataDirectory),
+        ...this.#storesSettings(settings),
         ...settings,
       }),
     );
-    const database = 'metadata' in settings ? undefined : databaseOf(this.dataDirectory);
-    if (database !== undefined) flags.set('metadata', database);
     const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
     if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
     const stream = { write: (line: string) => void this.logged.push(line) };
@@ -216,27 +214,44 @@ export class ServedRegistry implements AsyncDisposable {
     });
   }
 
-  /** The rows that a query finds in the database, read on a connection of its own. */
-  rows<Row>(sql: string, ...parameters: SQLQueryBindings[]): Row[] {
-    const shared = databaseOf(this.dataDirectory);
-    if (shared !== undefined) return rowsIn<Row>(shared, sql, parameters);
-    const database = new Database(join(this.dataDirectory, 'wherry.db'), { readonly: true });
-    try {
-      return database.query<Row, SQLQueryBindings[]>(sql).all(...parameters);
-    } finally {
-      database.close();
-    }
+  /** Its stores, as seen from beside it. */
+  get stores(): StoresBeside {
+    return storesBeside(this.dataDirectory);
   }
 
-  /** The names of all files that hold blobs or parts of blobs. */
+  /** Its rows, read and changed from beside it. */
+  get tables(): Tables {
+    return this.stores.tables;
+  }
+
+  /** The bytes of its blobs, looked at and changed from beside it. */
+  get objects(): Objects {
+    return this.stores.objects;
+  }
+
+  /** What a process of its own is told, beside `--data`, to work on the same stores. */
+  get environment(): Readonly<Record<string, string>> {
+    return this.stores.environment;
+  }
+
+  /** The rows that a query finds in the database, read on a connection of its own. */
+  rows<Row>(sql: string, ...parameters: Bound[]): Row[] {
+    return this.tables.rows<Row>(sql, ...parameters);
+  }
+
+  /** The names of all that holds blobs or parts of blobs. */
   async objectFiles(): Promise<string[]> {
-    if (testedBucket !== undefined) return await bucketObjects(this.dataDirectory, testedBucket);
-    const entries = await readdir(join(this.dataDirectory, 'objects'), { recursive: true, withFileTypes: true });
-    return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
+    return await this.objects.names();
+  }
+
+  /** Those of the pair under test, where a test has none of its own. */
+  #storesSettings(settings: Settings): Settings {
+    return 'metadata' in settings || 'blobs' in settings ? {} : this.stores.settings;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
+    forgetStoresBeside(this.dataDirectory);
     await rm(this.dataDirectory, { recursive: true });
   }
 }

@@ -2,7 +2,6 @@ import { Database } from 'bun:sqlite';
 import {
   closeSync,
   cpSync,
-  existsSync,
   fstatSync,
   mkdirSync,
   mkdtempSync,
@@ -12,9 +11,9 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { temporary } from '../pairs/temporary.ts';
 import { ManualClock } from '../server/manual-clock.ts';
 import { DirectoryBlobStore } from '../../src/blobs/directory/store.ts';
 import { Collector } from '../../src/collector/collector.ts';
@@ -38,9 +37,6 @@ import { StoreGeneration } from '../../src/registry/store-generation.ts';
 import type { Registry, SparsePolicy, Windows } from '../../src/registry/registry.ts';
 import { noRetention } from '../../src/registry/retention-review.ts';
 import { UploadSessions } from '../../src/registry/upload-sessions.ts';
-
-/** Memory, where the system has some to put files into: nothing here has to last, and much is made and removed. */
-const temporary = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
 /** Changes what the registry's operations do to the database, to show that the tests would see it. */
 export type Mutation = (metadata: MetadataStore) => MetadataStore;

@@ -1,19 +1,24 @@
 import { chownSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { debianPackages } from '../install/debian.ts';
 import { outputOf } from '../install/command.ts';
+import { temporary } from '../pairs/temporary.ts';
 
 /** Where Debian puts the programs of PostgreSQL 15. */
-const programs = '/usr/lib/postgresql/15/bin';
+export const postgresPrograms = '/usr/lib/postgresql/15/bin';
 /** PostgreSQL refuses to run as root. */
 const otherUser = 'postgres';
 
 /** No test cuts the power, so nothing waits for the disk. */
-const options = ['listen_addresses=127.0.0.1', 'max_connections=200', 'fsync=off', 'log_min_messages=fatal'].flatMap(
-  (option) => ['-c', option],
-);
+const options = [
+  'listen_addresses=127.0.0.1',
+  'max_connections=200',
+  'fsync=off',
+  'full_page_writes=off',
+  'log_min_messages=fatal',
+].flatMap((option) => ['-c', option]);
 
 /** A PostgreSQL on a loopback port, with a data directory of its own. */
 export interface PostgresServer {
@@ -31,7 +36,7 @@ export interface PostgresServer {
 /** Installs PostgreSQL 15 where it is missing, and starts a server. */
 export async function startPostgres(): Promise<PostgresServer> {
   await debianPackages(['postgresql-15']);
-  const directory = mkdtempSync(join(tmpdir(), 'wherry-postgres-'));
+  const directory = mkdtempSync(join(temporary, 'wherry-postgres-'));
   const data = join(directory, 'data');
   const isRoot = userInfo().uid === 0;
   const asUser = (command: readonly string[]): [string, ...string[]] =>
@@ -45,7 +50,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   }
   await outputOf(
     asUser([
-      join(programs, 'initdb'),
+      join(postgresPrograms, 'initdb'),
       '-D',
       data,
       '--auth=trust',
@@ -57,7 +62,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   const port = freePort();
   const start = async (): Promise<Bun.Subprocess> => {
     const server = Bun.spawn(
-      asUser([join(programs, 'postgres'), '-D', data, '-p', String(port), '-k', directory, ...options]),
+      asUser([join(postgresPrograms, 'postgres'), '-D', data, '-p', String(port), '-k', directory, ...options]),
       { stdin: 'ignore', stdout: 'ignore', stderr: 'ignore', cwd: '/' },
     );
     await answering(port, server);
@@ -65,7 +70,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   };
   let server = await start();
   const end = async (): Promise<void> => {
-    await outputOf(asUser([join(programs, 'pg_ctl'), '-D', data, '-m', 'immediate', '-w', 'stop']));
+    await outputOf(asUser([join(postgresPrograms, 'pg_ctl'), '-D', data, '-m', 'immediate', '-w', 'stop']));
     await server.exited;
   };
   let databases = 0;

@@ -1,32 +1,96 @@
-// npm run test:scale: PostgreSQL, several processes on it, and S3 servers. With names of tests, `-- test/http`, those, with their
-// registries on PostgreSQL; what is about the files of SQLite fails there.
+// npm run test:scale: PostgreSQL, several processes on it, and S3 servers; then the suites of the registry on each pair of
+// stores but SQLite with a directory, which the other commands have. `-- PAIR…` runs those pairs only (postgres, s3,
+// postgres-s3, or all four with sqlite), `-- PAIR… test/http` the named tests on them. The last line is the sum.
 import { Client } from 'pg';
 import { migrate } from '../../src/metadata/postgres/migrate.ts';
-import { startPostgres } from './postgres-server.ts';
-import { templateDatabase } from './shared-database.ts';
+import { bucketVariable, nameOfPair, postgresVariable, templateDatabase } from '../pairs/pair.ts';
+import { type S3Server, startMinio } from './minio-server.ts';
+import { type PostgresServer, startPostgres } from './postgres-server.ts';
+import { Sum } from './sum.ts';
 
-const names = process.argv.slice(2);
-process.exitCode = names.length === 0 ? await run(['test/scale'], {}) : await runOnPostgres(names);
-
-async function runOnPostgres(tests: readonly string[]): Promise<number> {
-  const postgres = await startPostgres();
-  try {
-    const template = new URL(await postgres.newDatabase(templateDatabase));
-    const client = new Client({ connectionString: template.href });
-    await client.connect();
-    await migrate(client);
-    await client.end();
-    const server = `${template.protocol}//${template.username}@${template.host}`;
-    return await run(tests, { TEST_POSTGRES: server });
-  } finally {
-    await postgres.stop();
-  }
+interface Pair {
+  readonly postgres: boolean;
+  readonly bucket: boolean;
 }
 
-async function run(tests: readonly string[], environment: Readonly<Record<string, string>>): Promise<number> {
-  const child = Bun.spawn([process.execPath, 'test', '--timeout=60000', ...tests], {
-    stdio: ['inherit', 'inherit', 'inherit'],
-    env: { ...process.env, ...environment },
-  });
-  return await child.exited;
+const pairs: Readonly<Record<string, Pair>> = {
+  sqlite: { postgres: false, bucket: false },
+  postgres: { postgres: true, bucket: false },
+  s3: { postgres: false, bucket: true },
+  'postgres-s3': { postgres: true, bucket: true },
+};
+
+/** What `npm test` has of registries on SQLite and a directory, as far as it is about the two stores or what is done with them. */
+const suites = [
+  'test/http',
+  'test/property',
+  'test/races',
+  'test/purge',
+  'test/admin',
+  'test/retention',
+  'test/quotas',
+  'test/immutability',
+  'test/audit',
+  'test/access',
+  'test/find',
+  'test/bounds',
+];
+
+const names = process.argv.slice(2);
+const asked = names.filter((name) => name in pairs);
+const tests = names.filter((name) => !(name in pairs));
+const chosen = asked.length > 0 ? asked : ['postgres', 's3', 'postgres-s3'];
+const sum = new Sum();
+
+if (names.length === 0) await sum.run('several processes and machines', bunTest(['test/scale']));
+
+const [postgres, s3] = await Promise.all([startPostgres(), startMinio()]);
+try {
+  const server = await withTemplate(postgres);
+  const environments = new Map(
+    await Promise.all(chosen.map(async (name) => [name, await environmentOf(pairs[name], server, s3)] as const)),
+  );
+  const onEach = async (what: string, command: readonly [string, ...string[]]): Promise<void> => {
+    for (const [name, environment] of environments) {
+      const { postgres: isShared = false, bucket = false } = pairs[name] ?? {};
+      await sum.run(`${what} on ${nameOfPair({ postgres: isShared, bucket })}`, command, environment);
+    }
+  };
+  if (tests.length > 0) {
+    await onEach(tests.join(' '), bunTest(tests));
+  } else {
+    await onEach('the registry', bunTest(suites));
+  }
+} finally {
+  await Promise.all([postgres.stop(), s3.stop()]);
+}
+console.log(`\n${String(sum)}`);
+process.exitCode = sum.failed === 0 ? 0 : 1;
+
+function bunTest(paths: readonly string[]): [string, ...string[]] {
+  return [process.execPath, 'test', '--timeout=60000', ...paths];
+}
+
+/** Has a database with the newest schema to be copied. @returns where the server answers */
+async function withTemplate(running: PostgresServer): Promise<string> {
+  const { protocol, username, host, href } = new URL(await running.newDatabase(templateDatabase));
+  const client = new Client({ connectionString: href });
+  await client.connect();
+  await migrate(client);
+  await client.end();
+  return `${protocol}//${username}@${host}`;
+}
+
+async function environmentOf(
+  pair: Pair | undefined,
+  server: string,
+  bucketServer: S3Server,
+): Promise<Readonly<Record<string, string>>> {
+  return {
+    ...(pair?.postgres === true && { [postgresVariable]: server }),
+    ...(pair?.bucket === true && {
+      ...bucketServer.environment,
+      [bucketVariable]: `${bucketServer.endpoint}/${(await bucketServer.newBucket()).name}`,
+    }),
+  };
 }

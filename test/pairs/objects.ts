@@ -1,0 +1,186 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { mkdir, readFile, stat, truncate, unlink, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { S3Client } from '@aws-sdk/client-s3';
+import type { TestedBucket } from './pair.ts';
+
+/** The bytes of a registry's blobs, by object id, looked at and changed from beside it. */
+export interface Objects {
+  /** The names of all objects, of parts of some, and of uploads that are under way: whatever takes room. */
+  names(): Promise<string[]>;
+  has(oid: string): Promise<boolean>;
+  /** @throws where there is no such object */
+  sizeBytes(oid: string): Promise<number>;
+  bytes(oid: string): Promise<Uint8Array>;
+  /** Puts other bytes in an object's place, or makes one that nobody knows. */
+  write(oid: string, bytes: Uint8Array | string): Promise<void>;
+  /** Takes away what is behind an object's first bytes. */
+  cut(oid: string, sizeBytes: number): Promise<void>;
+  remove(oid: string): Promise<void>;
+  /** The number that the bytes are kept with; undefined where there is none. */
+  generation(): Promise<number | undefined>;
+  setGeneration(generation: number): Promise<void>;
+}
+
+/** Objects as files in a data directory. */
+export class DirectoryObjects implements Objects {
+  readonly #root: string;
+  readonly #generation: string;
+
+  constructor(directory: string) {
+    this.#root = join(directory, 'objects');
+    this.#generation = join(directory, 'generation');
+  }
+
+  async names(): Promise<string[]> {
+    if (!existsSync(this.#root)) return [];
+    const entries = readdirSync(this.#root, { recursive: true, withFileTypes: true });
+    return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
+  }
+
+  async has(oid: string): Promise<boolean> {
+    return existsSync(this.#path(oid));
+  }
+
+  async sizeBytes(oid: string): Promise<number> {
+    return (await stat(this.#path(oid))).size;
+  }
+
+  async bytes(oid: string): Promise<Uint8Array> {
+    return await readFile(this.#path(oid));
+  }
+
+  async write(oid: string, bytes: Uint8Array | string): Promise<void> {
+    await mkdir(dirname(this.#path(oid)), { recursive: true });
+    await writeFile(this.#path(oid), bytes);
+  }
+
+  async cut(oid: string, sizeBytes: number): Promise<void> {
+    await truncate(this.#path(oid), sizeBytes);
+  }
+
+  async remove(oid: string): Promise<void> {
+    await unlink(this.#path(oid));
+  }
+
+  async generation(): Promise<number | undefined> {
+    return existsSync(this.#generation) ? Number(await readFile(this.#generation, 'utf8')) : undefined;
+  }
+
+  async setGeneration(generation: number): Promise<void> {
+    await writeFile(this.#generation, `${String(generation).padStart(16, '0')}\n`);
+  }
+
+  #path(oid: string): string {
+    return join(this.#root, oid.slice(0, 2), oid);
+  }
+}
+
+/** Objects under a prefix of a bucket. */
+export class BucketObjects implements Objects {
+  readonly #endpoint: string;
+  readonly #bucket: string;
+  readonly #prefix: string;
+
+  constructor({ endpoint, bucket }: TestedBucket, prefix: string) {
+    this.#endpoint = endpoint;
+    this.#bucket = bucket;
+    this.#prefix = prefix;
+  }
+
+  async names(): Promise<string[]> {
+    const { paginateListObjectsV2 } = await import('@aws-sdk/client-s3');
+    const client = await clientFor(this.#endpoint);
+    const place = { Bucket: this.#bucket, Prefix: `${this.#prefix}objects/` };
+    const keys: string[] = [];
+    for await (const { Contents = [] } of paginateListObjectsV2({ client }, place)) {
+      keys.push(...Contents.map(({ Key = '' }) => Key));
+    }
+    return [...keys, ...(await this.#uploads())].map((key) => basename(key));
+  }
+
+  async has(oid: string): Promise<boolean> {
+    return (await this.names()).includes(oid);
+  }
+
+  async sizeBytes(oid: string): Promise<number> {
+    const { HeadObjectCommand } = await import('@aws-sdk/client-s3');
+    const found = await (await clientFor(this.#endpoint)).send(new HeadObjectCommand(this.#at(oid)));
+    return found.ContentLength ?? 0;
+  }
+
+  async bytes(oid: string): Promise<Uint8Array> {
+    const { GetObjectCommand } = await import('@aws-sdk/client-s3');
+    const { Body } = await (await clientFor(this.#endpoint)).send(new GetObjectCommand(this.#at(oid)));
+    return (await Body?.transformToByteArray()) ?? new Uint8Array();
+  }
+
+  async write(oid: string, bytes: Uint8Array | string): Promise<void> {
+    await this.#put(this.#at(oid), bytes);
+  }
+
+  async cut(oid: string, sizeBytes: number): Promise<void> {
+    await this.write(oid, (await this.bytes(oid)).slice(0, sizeBytes));
+  }
+
+  async remove(oid: string): Promise<void> {
+    const { DeleteObjectCommand } = await import('@aws-sdk/client-s3');
+    await (await clientFor(this.#endpoint)).send(new DeleteObjectCommand(this.#at(oid)));
+  }
+
+  async generation(): Promise<number | undefined> {
+    const { GetObjectCommand } = await import('@aws-sdk/client-s3');
+    try {
+      const { Body } = await (await clientFor(this.#endpoint)).send(new GetObjectCommand(this.#generationPlace));
+      return Number(await Body?.transformToString());
+    } catch (error) {
+      if (error instanceof Error && error.name === 'NoSuchKey') return undefined;
+      throw error;
+    }
+  }
+
+  async setGeneration(generation: number): Promise<void> {
+    await this.#put(this.#generationPlace, `${generation}\n`);
+  }
+
+  get #generationPlace() {
+    return { Bucket: this.#bucket, Key: `${this.#prefix}generation` };
+  }
+
+  async #put(place: { readonly Bucket: string; readonly Key: string }, bytes: Uint8Array | string): Promise<void> {
+    const { PutObjectCommand } = await import('@aws-sdk/client-s3');
+    await (await clientFor(this.#endpoint)).send(new PutObjectCommand({ ...place, Body: bytes }));
+  }
+
+  #at(oid: string) {
+    return { Bucket: this.#bucket, Key: `${this.#prefix}objects/${oid.slice(0, 2)}/${oid}` };
+  }
+
+  /** Some servers list those of the whole bucket only. */
+  async #uploads(): Promise<readonly string[]> {
+    const { ListMultipartUploadsCommand } = await import('@aws-sdk/client-s3');
+    const client = await clientFor(this.#endpoint);
+    const keys: string[] = [];
+    let marker: { readonly KeyMarker?: string | undefined; readonly UploadIdMarker?: string | undefined } = {};
+    for (;;) {
+      const page = await client.send(new ListMultipartUploadsCommand({ Bucket: this.#bucket, ...marker }));
+      keys.push(...(page.Uploads ?? []).map(({ Key = '' }) => Key));
+      if (page.IsTruncated !== true) break;
+      marker = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
+    }
+    return keys.filter((key) => key.startsWith(`${this.#prefix}objects/`));
+  }
+}
+
+const clients = new Map<string, Promise<S3Client>>();
+
+/** Loaded by those runs only that need it. */
+async function clientFor(endpoint: string): Promise<S3Client> {
+  const known = clients.get(endpoint);
+  if (known !== undefined) return await known;
+  const made = import('@aws-sdk/client-s3').then(
+    ({ S3Client: Client }) => new Client({ endpoint, region: 'us-east-1', forcePathStyle: true }),
+  );
+  clients.set(endpoint, made);
+  return await made;
+}
