@@ -9,7 +9,7 @@ import { ClockGuard } from './clock-guard.ts';
 import { forgetOldEvents } from './old-events.ts';
 import { DaysOfPulls, forgetOldHistory } from './old-history.ts';
 import type { Pace } from './pace.ts';
-import { claimDue, dueNow, nextDueAt, postpone, putAway, type Task } from './queue.ts';
+import { claimDue, claimMs, dueNow, nextDueAt, postpone, putAway, type Task } from './queue.ts';
 import type { Collected, ReviewOutcome } from './review.ts';
 import type { ReviewTime } from './hold.ts';
 import { reviewLink } from './review-link.ts';
@@ -193,9 +193,10 @@ export class Collector {
   /** Up to `limit` tasks that are due and not being worked on. */
   async #dueNow(limit: number): Promise<readonly Task[]> {
     const { clock, metadata } = this.#registry;
-    if (metadata.isShared) return await metadata.writeUnsynced(() => claimDue(clock.now(), limit));
-    // What is being removed is due as well, until it is gone.
-    const due = await metadata.read(() => dueNow(clock.now(), limit + this.#removals.size));
+    // What is being removed is due as well, until it is gone; where a queue is shared, once its claim is over.
+    const due = metadata.isShared
+      ? await metadata.writeUnsynced(() => claimDue(clock.now(), limit))
+      : await metadata.read(() => dueNow(clock.now(), limit + this.#removals.size));
     return due.filter(({ key1 }) => !this.#removals.has(key1)).slice(0, limit);
   }
 
@@ -289,7 +290,8 @@ function mayReclaim({ kind }: Task): boolean {
 /** One task's transaction: its review, and the task put away. */
 function* reviewed(task: Task, time: ReviewTime, sessions: UploadSessions): Operation<ReviewOutcome> {
   const outcome = yield* review(task, time, sessions);
-  yield* putAway(task, outcome.againAt);
+  // Whoever takes tasks from the same queue leaves the bytes to this process as long as it may be removing them.
+  yield* putAway(task, outcome.againAt, outcome.reclaim === undefined ? 0 : time.now + claimMs);
   return outcome;
 }
 

@@ -22,7 +22,7 @@ export function* dueNow(now: number, limit: number): Operation<readonly Task[]> 
 }
 
 /** How long a process has a task for itself, in ms: where it ends meanwhile, another one takes the task up after that. */
-const claimMs = 60_000;
+export const claimMs = 60_000;
 
 /** The same where several processes work the queue off, each task in one of them. */
 export function* claimDue(now: number, limit: number): Operation<readonly Task[]> {
@@ -35,11 +35,16 @@ export function* claimDue(now: number, limit: number): Operation<readonly Task[]
 /**
  * Puts a task away that has been worked on: for good, or until `againAt`. Whoever has asked for a review meanwhile gets
  * it (R44). Always the last statements of a review's transaction (protocol.md, section 3).
+ * @param claimedUntil until when it is nobody else's all the same, in ms since 1970
  */
-export function* putAway({ kind, key1, key2, version }: Task, againAt: number | undefined): Operation<void> {
+export function* putAway(
+  { kind, key1, key2, version }: Task,
+  againAt: number | undefined,
+  claimedUntil = 0,
+): Operation<void> {
   if (againAt === undefined && (yield* change(finishTask, { kind, key1, key2, version })) > 0) return;
   // Where it is not there any more, somebody else has finished it.
-  yield* change(postponeTask, { kind, key1, key2, version, dueAt: againAt ?? 0, attempts: 0, claimedUntil: 0 });
+  yield* change(postponeTask, { kind, key1, key2, version, dueAt: againAt ?? 0, attempts: 0, claimedUntil });
 }
 
 /** Puts a task back until `dueAt`, remembering how often it has failed. */
