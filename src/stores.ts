@@ -2,6 +2,7 @@ import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync } from
 import { dirname, join, resolve } from 'node:path';
 import type { DirectoryCalls } from './blobs/directory/calls.ts';
 import { DirectoryBlobStore } from './blobs/directory/store.ts';
+import type { BucketCalls } from './blobs/s3/calls.ts';
 import type { S3Settings } from './blobs/s3/settings.ts';
 import { bucketOf, expectBlobsAt, rememberBlobsAt } from './blobs-place.ts';
 import { type BlobStore, BlobStoreBusyError } from './blobs/store.ts';
@@ -10,6 +11,7 @@ import type { Config } from './config/schema.ts';
 import type { HttpCalls } from './http/server.ts';
 import type { Log } from './log/log.ts';
 import { type DirectoryLockResult, lockDirectory } from './metadata/sqlite/directory-lock.ts';
+import type { PostgresCalls } from './metadata/postgres/calls.ts';
 import type { DatabaseCalls } from './metadata/sqlite/calls.ts';
 import { NewerSchemaError } from './metadata/migrations/newer-schema.ts';
 import { Reserve } from './metadata/sqlite/reserve.ts';
@@ -52,6 +54,9 @@ export interface Stores {
 export interface Syncs {
   readonly database: Partial<DatabaseCalls>;
   readonly blobs: Partial<DirectoryCalls>;
+  /** The same where metadata is in PostgreSQL, and blobs in a bucket. */
+  readonly postgres?: Partial<PostgresCalls>;
+  readonly bucket?: Partial<BucketCalls>;
   /** So long may the database's log get before it is moved into the database file, in pages of 4 KiB. */
   readonly longLogPages?: number;
   readonly answer?: HttpCalls['answer'];
@@ -74,8 +79,8 @@ export async function openStores(
 ): Promise<Stores> {
   const directory = resolve(data);
   prepareDirectory(directory);
-  const openBlobs = () => blobsOf(directory, blobsConfig, { log, syncs: syncs?.blobs });
-  if (place.kind === 'postgres') return await openShared(directory, place.url, { log, clock, openBlobs });
+  const openBlobs = () => blobsOf(directory, blobsConfig, { log, syncs });
+  if (place.kind === 'postgres') return await openShared(directory, place.url, { log, clock, openBlobs, syncs });
   const locking = takeDirectory(directory);
   if (!locking.locked) {
     const holder = locking.holder === undefined ? '' : ` (process ${locking.holder})`;
@@ -112,13 +117,24 @@ export async function openStores(
 async function openShared(
   directory: string,
   url: string,
-  { log, clock, openBlobs }: { readonly log: Log; readonly clock: Clock; readonly openBlobs: () => Promise<BlobStore> },
+  {
+    log,
+    clock,
+    openBlobs,
+    syncs,
+  }: {
+    readonly log: Log;
+    readonly clock: Clock;
+    readonly openBlobs: () => Promise<BlobStore>;
+    readonly syncs: Syncs | undefined;
+  },
 ): Promise<Stores> {
   // What nobody needs who has SQLite is not loaded.
   const { PostgresMetadataStore } = await import('./metadata/postgres/store.ts');
   const { openFailureText } = await import('./metadata/postgres/open-failure.ts');
   const opening = PostgresMetadataStore.open(url, {
     onConnectionLost: (error) => log.warn({ err: error }, 'a connection to the database was lost'),
+    calls: syncs?.postgres,
   });
   const metadata = await opening.catch((error: unknown) => {
     const message = error instanceof NewerSchemaError ? error.message : openFailureText(error, url);
@@ -227,25 +243,25 @@ function reserveIn(directory: string, log: Log): Reserve {
 async function blobsOf(
   directory: string,
   { blobs: place = { kind: 'directory' }, s3 }: Pick<StoresConfig, 'blobs' | 's3'>,
-  { log, syncs }: { readonly log: Log; readonly syncs: Partial<DirectoryCalls> | undefined },
+  { log, syncs }: { readonly log: Log; readonly syncs: Syncs | undefined },
 ): Promise<BlobStore> {
   expectBlobsAt(directory, place);
   const settings = s3 && bucketOf({ blobs: place, s3 });
   if (settings !== undefined) {
-    const blobs = await openBucket(settings, log);
+    const blobs = await openBucket(settings, log, syncs?.bucket);
     rememberBlobsAt(directory, place);
     return blobs;
   }
-  return await openDirectory(directory, syncs);
+  return await openDirectory(directory, syncs?.blobs);
 }
 
 /** Its client is loaded by those only who need it: it takes longer than all the rest. */
-async function openBucket(settings: S3Settings, log: Log): Promise<BlobStore> {
+async function openBucket(settings: S3Settings, log: Log, calls: Partial<BucketCalls> | undefined): Promise<BlobStore> {
   const { bucket, prefix } = settings;
   const { S3BlobStore } = await import('./blobs/s3/store.ts');
   let blobs;
   try {
-    blobs = await S3BlobStore.open(settings);
+    blobs = await S3BlobStore.open(settings, { calls });
   } catch (error) {
     if (!(error instanceof BlobStoreBusyError)) throw error;
     throw new StartupError(

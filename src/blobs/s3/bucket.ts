@@ -20,6 +20,7 @@ import {
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { FetchHttpHandler } from '@smithy/fetch-http-handler';
 import { BlobStoreBusyError, type ByteRange } from '../store.ts';
+import { type BucketCall, type BucketCalls, bucketCalls } from './calls.ts';
 import { ObjectGoneError, translated } from './failures.ts';
 import { type Kept, Removals } from './removals.ts';
 import type { S3Settings } from './settings.ts';
@@ -111,13 +112,16 @@ export class Bucket {
   readonly #signer: S3Client;
   readonly #settings: S3Settings;
   readonly #callMs: number;
+  readonly #calls: BucketCalls;
   readonly #place: { readonly Bucket: string };
   readonly #removals = new Removals((objects) => this.#deleteObjects(objects));
 
-  constructor(settings: S3Settings, patience = usualPatience) {
+  /** @param calls what a test has in place of some of them */
+  constructor(settings: S3Settings, patience = usualPatience, calls: Partial<BucketCalls> = {}) {
     const { endpoint, region, isPathStyle, bucket, redirectEndpoint } = settings;
     this.#settings = settings;
     this.#callMs = patience.callMs;
+    this.#calls = { ...bucketCalls, ...calls };
     this.#place = { Bucket: bucket };
     const place = { ...(region !== undefined && { region }), forcePathStyle: isPathStyle };
     this.#client = new S3Client({
@@ -139,7 +143,7 @@ export class Bucket {
     bytes: Uint8Array,
     { token, isOnlyIfAbsent = false }: { readonly token?: string; readonly isOnlyIfAbsent?: boolean } = {},
   ): Promise<void> {
-    await this.#call((options) =>
+    await this.#change('put', (options) =>
       this.#client.send(
         new PutObjectCommand({
           ...this.#place,
@@ -155,7 +159,7 @@ export class Bucket {
 
   /** @returns the upload's id, and whether it was the only try: the answer to another may have been lost, and an upload with it */
   async beginUpload(key: string, token: string): Promise<{ readonly id: string; readonly isOnly: boolean }> {
-    const { UploadId: id, $metadata: made } = await this.#call((options) =>
+    const { UploadId: id, $metadata: made } = await this.#change('beginUpload', (options) =>
       this.#client.send(
         new CreateMultipartUploadCommand({ ...this.#place, ...this.#written(token), Key: key }),
         options,
@@ -169,7 +173,8 @@ export class Bucket {
     { upload, number, bytes }: { readonly upload: string; readonly number: number; readonly bytes: Uint8Array },
     signal?: AbortSignal,
   ): Promise<Part> {
-    const { ETag: etag } = await this.#call(
+    const { ETag: etag } = await this.#change(
+      'putPart',
       (options) =>
         this.#client.send(
           new UploadPartCommand({ ...this.#place, Key: key, UploadId: upload, PartNumber: number, Body: bytes }),
@@ -183,7 +188,7 @@ export class Bucket {
   /** Makes the parts an object. @throws UploadGoneError where that has happened, or it is not these parts any more */
   async complete(key: string, upload: string, parts: readonly Part[]): Promise<void> {
     const named = parts.map(({ etag }, index) => ({ ETag: etag, PartNumber: index + 1 }));
-    await this.#call((options) =>
+    await this.#change('complete', (options) =>
       this.#client.send(
         new CompleteMultipartUploadCommand({
           ...this.#place,
@@ -197,7 +202,7 @@ export class Bucket {
   }
 
   async abort(key: string, upload: string): Promise<void> {
-    await this.#call((options) =>
+    await this.#change('abort', (options) =>
       this.#client.send(new AbortMultipartUploadCommand({ ...this.#place, Key: key, UploadId: upload }), options),
     );
   }
@@ -381,7 +386,7 @@ export class Bucket {
 
   async #deleteObjects(objects: readonly ListedObject[]): Promise<readonly Kept[]> {
     const named = objects.map(({ key, version }) => ({ Key: key, VersionId: version }));
-    const { Errors: errors = [] } = await this.#call((options) =>
+    const { Errors: errors = [] } = await this.#change('remove', (options) =>
       this.#client.send(new DeleteObjectsCommand({ ...this.#place, Delete: { Objects: named, Quiet: true } }), options),
     );
     return errors
@@ -479,6 +484,16 @@ export class Bucket {
       ...(encryption?.kind === 'aws:kms' && encryption.key !== undefined && { SSEKMSKeyId: encryption.key }),
       ...(storageClass !== undefined && { StorageClass: storageClass }),
     };
+  }
+
+  /** Makes a call that changes something. */
+  async #change<T>(
+    name: keyof BucketCalls,
+    make: (options: { readonly abortSignal: AbortSignal }) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    const call: BucketCall = this.#calls[name];
+    return await call(() => this.#call(make, signal));
   }
 
   /** Makes a call, which ends in time; what it throws is translated. */

@@ -10,6 +10,7 @@ import {
   type Shredded,
   type WriterClaim,
 } from '../store.ts';
+import type { BucketCalls } from './calls.ts';
 import { Bucket, type BucketTraits, type Patience } from './bucket.ts';
 import { ObjectGoneError, ObjectThereError, UploadGoneError } from './failures.ts';
 import { type Progress, progressFor, sizeOf } from './progress.ts';
@@ -51,14 +52,19 @@ export class S3BlobStore implements BlobStore {
 
   /**
    * Opens the store in a bucket that is there, and finds out what it can do.
-   * @param known what need not be found out, and how long calls may take, where it is not as usual
+   * @param known what need not be found out, how long calls may take, and what a test has in place of some, where it is not
+   *   as usual
    * @throws BlobStoreBusyError where it does not answer, or not to who asks
    */
   static async open(
     settings: S3Settings,
-    known: { readonly knowsConditions?: boolean | undefined; readonly patience?: Patience } = {},
+    known: {
+      readonly knowsConditions?: boolean | undefined;
+      readonly patience?: Patience;
+      readonly calls?: Partial<BucketCalls> | undefined;
+    } = {},
   ): Promise<S3BlobStore> {
-    const bucket = new Bucket(settings, known.patience);
+    const bucket = new Bucket(settings, known.patience, known.calls);
     const [tried, traits] = await Promise.all([triesCondition(bucket, settings), bucket.traits()]);
     const knowsConditions = known.knowsConditions ?? tried;
     return new S3BlobStore(bucket, settings, { traits, knowsConditions });

@@ -1,6 +1,7 @@
 import { Client, Pool, type PoolClient } from 'pg';
 import type { AsyncConnection, Operation } from '../operation.ts';
 import { MetadataBusyError, type MetadataStore } from '../store.ts';
+import { type PostgresCalls, postgresCalls } from './calls.ts';
 import { PostgresConnection } from './connection.ts';
 import { isConnectionLost, isMeeting, translated } from './failures.ts';
 import { migrate } from './migrate.ts';
@@ -24,6 +25,8 @@ export interface PostgresParts {
   readonly onConnectionLost?: (error: unknown) => void;
   /** A number from 0 to 1 by which those who met wait for different times. */
   readonly random?: () => number;
+  /** A test holds some of them back, or lets them fail. */
+  readonly calls?: Partial<PostgresCalls> | undefined;
 }
 
 /**
@@ -35,13 +38,15 @@ export class PostgresMetadataStore implements MetadataStore {
   readonly isShared = true;
   readonly #pool: Pool;
   readonly #random: () => number;
+  readonly #calls: PostgresCalls;
   readonly #turns = new Turns();
   readonly #numbers = new SettledNumbers('event_number');
   #watcher: () => void = () => undefined;
 
-  private constructor(pool: Pool, random: () => number) {
+  private constructor(pool: Pool, { random = Math.random, calls }: PostgresParts) {
     this.#pool = pool;
     this.#random = random;
+    this.#calls = { ...postgresCalls, ...calls };
   }
 
   /** Connects to a database and brings its schema up to date. @throws NewerSchemaError, MetadataBusyError */
@@ -59,7 +64,7 @@ export class PostgresMetadataStore implements MetadataStore {
       options: '-c enable_seqscan=off -c plan_cache_mode=force_generic_plan',
     });
     pool.on('error', parts.onConnectionLost ?? (() => undefined));
-    return new PostgresMetadataStore(pool, parts.random ?? Math.random);
+    return new PostgresMetadataStore(pool, parts);
   }
 
   async read<T>(operation: () => Operation<T>): Promise<T> {
@@ -79,11 +84,11 @@ export class PostgresMetadataStore implements MetadataStore {
   }
 
   async write<T>(operation: () => Operation<T>): Promise<T> {
-    return await this.#write(operation, 'begin isolation level serializable');
+    return await this.#write(operation, true);
   }
 
   async writeUnsynced<T>(operation: () => Operation<T>): Promise<T> {
-    return await this.#write(operation, 'begin isolation level serializable; set local synchronous_commit = off');
+    return await this.#write(operation, false);
   }
 
   /** What can be seen in PostgreSQL is on the disk already. */
@@ -125,12 +130,15 @@ export class PostgresMetadataStore implements MetadataStore {
     await this.#pool.end();
   }
 
-  async #write<T>(operation: () => Operation<T>, begin: string): Promise<T> {
+  async #write<T>(operation: () => Operation<T>, mustLast: boolean): Promise<T> {
+    const begin = `begin isolation level serializable${mustLast ? '' : '; set local synchronous_commit = off'}`;
+    const { statement } = this.#calls;
+    const commit: Call = (send) => this.#calls.commit(send, mustLast);
     for (let tried = 1; ; tried++) {
       try {
         const run = () =>
           this.#onConnection((client) =>
-            transact(client, begin, () => drive(operation(), new PostgresConnection(client))),
+            transact(client, begin, () => drive(operation(), new PostgresConnection(client), statement), commit),
           );
         const result = await (tried <= meetings.together ? this.#turns.together(run) : this.#turns.alone(run));
         this.#watcher();
@@ -187,11 +195,20 @@ async function expectVersion(client: Client, url: string): Promise<void> {
   );
 }
 
-async function transact<T>(client: PoolClient, begin: string, run: () => Promise<T>): Promise<T> {
+type Call = <T>(send: () => Promise<T>) => Promise<T>;
+
+const asItIs: Call = (send) => send();
+
+async function transact<T>(
+  client: PoolClient,
+  begin: string,
+  run: () => Promise<T>,
+  commit: Call = asItIs,
+): Promise<T> {
   try {
     await client.query(begin);
     const result = await run();
-    await client.query('commit');
+    await commit(() => client.query('commit'));
     return result;
   } catch (error) {
     if (!isConnectionLost(error)) await client.query('rollback');
@@ -200,10 +217,11 @@ async function transact<T>(client: PoolClient, begin: string, run: () => Promise
 }
 
 /** Runs an operation from its first statement to its last. */
-async function drive<T>(operation: Operation<T>, connection: AsyncConnection): Promise<T> {
+async function drive<T>(operation: Operation<T>, connection: AsyncConnection, send: Call = asItIs): Promise<T> {
   for (;;) {
     const next = operation.next();
     if (next.done === true) return next.value;
-    await next.value.executeLater(connection);
+    const step = next.value;
+    await send(() => step.executeLater(connection));
   }
 }
