@@ -2,14 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openAccess } from '../../src/access/open-access.ts';
-import { DirectoryBlobStore } from '../../src/blobs/directory/store.ts';
 import { type HttpServer, startHttpServer } from '../../src/http/server.ts';
 import { anyHost } from '../../src/http/host-check.ts';
 import { noRedirects } from '../../src/http/redirects.ts';
 import { noClientLimits } from '../../src/http/limits/client-limits.ts';
 import type { Log } from '../../src/log/log.ts';
 import type { Operation } from '../../src/metadata/operation.ts';
-import { SqliteMetadataStore } from '../../src/metadata/sqlite/store.ts';
 import type { MetadataStore } from '../../src/metadata/store.ts';
 import { Metrics } from '../../src/metrics/metrics.ts';
 import type { Clock } from '../../src/registry/clock.ts';
@@ -28,6 +26,7 @@ import { StoreGeneration } from '../../src/registry/store-generation.ts';
 import { heldFigures } from '../../src/registry/store-figures.ts';
 import { noRetention } from '../../src/registry/retention-review.ts';
 import { UploadSessions } from '../../src/registry/upload-sessions.ts';
+import { forgetStoresBeside, openBlobs, openMetadata } from '../pairs/stores-beside.ts';
 import { ManualClock } from '../server/manual-clock.ts';
 
 const hourMs = 3_600_000;
@@ -54,9 +53,9 @@ export class BareServer implements AsyncDisposable {
 
   static async start(parts: Parts): Promise<BareServer> {
     const directory = await mkdtemp(join(tmpdir(), 'wherry-bare-'));
-    const real = SqliteMetadataStore.open(directory);
+    const real = await openMetadata(directory);
     const metadata = parts.writeError === undefined ? real : new UnwritableStore(real, parts.writeError);
-    const blobs = await DirectoryBlobStore.open(directory);
+    const blobs = await openBlobs(directory);
     const clock = parts.clock ?? new ManualClock();
     const log = logOf(parts.log ?? {});
     const generation = await StoreGeneration.open({ metadata, blobs, clock });
@@ -150,6 +149,7 @@ export class BareServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#server.stop(0);
     await this.#metadata.close();
+    forgetStoresBeside(this.#directory);
     await rm(this.#directory, { recursive: true });
   }
 }

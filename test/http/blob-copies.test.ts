@@ -21,7 +21,7 @@ test('puts a newly pushed copy in the place of one that is damaged on the disk',
   const blob = freshBytes();
   const digest = await registry.pushBlob(repo, blob);
   const [file = ''] = await registry.objectFiles();
-  await Bun.write(`${registry.dataDirectory}/objects/${file.slice(0, 2)}/${file}`, 'cut');
+  await registry.objects.write(file, 'cut');
   expect((await registry.send(`/v2/${repo}/blobs/${digest}`)).status).toBe(404);
   expect(registry.logged.join('')).toContain('damaged');
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
-import { mkdir, rm, rmdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { unlink } from 'node:fs/promises';
+import type { Syncs } from '../../src/server.ts';
 import { digestOf, freshBytes, imageOf, indexOf, layerDescriptor } from './content.ts';
 import { ServedRegistry, type Settings } from './served-registry.ts';
 
@@ -342,19 +342,24 @@ describe('a push that was broken off', () => {
   });
 
   test('that is cancelled leaves nothing in the end, though its bytes cannot be removed at first (I9)', async () => {
-    await using registry = await ServedRegistry.start();
+    let isStuck = true;
+    const failing = async <T>(remove: () => Promise<T>): Promise<T> => {
+      if (isStuck) throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+      return await remove();
+    };
+    const syncs: Syncs = {
+      database: {},
+      blobs: { unlink: (path) => failing(() => unlink(path)) },
+      bucket: { remove: failing },
+    };
+    await using registry = await ServedRegistry.start({}, syncs);
     const session = await registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' });
     const location = session.headers.get('location') ?? '';
     await registry.send(location, { method: 'PATCH', body: freshBytes() });
-    const [oid = ''] = await registry.objectFiles();
-    const file = join(registry.dataDirectory, 'objects', oid.slice(0, 2), oid);
-    // No unlink removes a directory.
-    await rm(file);
-    await mkdir(file);
     expect((await registry.send(location, { method: 'DELETE' })).status).toBe(204);
     await registry.collected();
     expect(registry.rows('select state from object')).toEqual([{ state: 'dead' }]);
-    await rmdir(file);
+    isStuck = false;
     await hoursPass(registry);
     expect(leftovers(registry)).toEqual([]);
   });

@@ -1,6 +1,4 @@
-import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
-import { join } from 'node:path';
 import { digestOf, freshBytes, imageOf } from './content.ts';
 import { ServedRegistry, type Settings } from './served-registry.ts';
 
@@ -230,13 +228,12 @@ test('what happened is forgotten after a time, and nothing before it', async () 
 
 test('however much has happened, all that is too old is forgotten', async () => {
   await using registry = await ServedRegistry.start({ 'events.keep': '90d' });
-  const database = new Database(join(registry.dataDirectory, 'wherry.db'));
-  database.run(
-    `with recursive number (n) as (select 1 union all select n + 1 from number where n < 1200)
-     insert into event (at, kind, actor) select ?, 'tag.deleted', 'somebody' from number`,
-    [registry.clock.now() - 91 * day],
+  registry.tables.change(
+    `insert into event (at, kind, actor)
+     with recursive number (n) as (select 1 union all select n + 1 from number where n < 1200)
+     select ?, 'tag.deleted', 'somebody' from number`,
+    registry.clock.now() - 91 * day,
   );
-  database.close();
   await pushImage(registry, 'x');
   expect(events(registry)).toHaveLength(1200);
   registry.clock.advance(600_000);

@@ -19,6 +19,14 @@ export class HeldDisk {
   readonly syncs: Syncs = {
     database: { syncLog: (_descriptor, done) => this.#ask('log', done) },
     blobs: { syncObject: async () => this.#promised('object'), syncShard: async () => this.#promised('shard') },
+    // What a database shows to others is on its disk.
+    postgres: {
+      commit: async (send, mustLast) => {
+        if (mustLast) await this.#promised('log');
+        return await send();
+      },
+    },
+    bucket: { put: async (send) => await this.#before(send), complete: async (send) => await this.#before(send) },
   };
 
   /** From now on syncs wait for `release`. */
@@ -57,6 +65,11 @@ export class HeldDisk {
     this.#held.push({ what, end });
     this.#nextAsked.resolve();
     this.#nextAsked = Promise.withResolvers();
+  }
+
+  async #before<T>(send: () => Promise<T>): Promise<T> {
+    await this.#promised('object');
+    return await send();
   }
 
   #promised(what: Synced): Promise<void> {

@@ -2,6 +2,7 @@ import { promisify } from 'node:util';
 import { fdatasync, fsync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import { expect, test } from 'bun:test';
+import type { Syncs } from '../../src/server.ts';
 import { until } from '../server/until.ts';
 import { freshBytes, imageOf } from './content.ts';
 import { ServedRegistry } from './served-registry.ts';
@@ -10,17 +11,18 @@ const repo = 'team/app';
 
 test('no more files are being removed at a time than sixteen', async () => {
   let [underWay, most] = [0, 0];
-  const syncs = {
+  const counted = async <T>(remove: () => Promise<T>): Promise<T> => {
+    underWay++;
+    most = Math.max(most, underWay);
+    await new Promise(setImmediate);
+    const result = await remove();
+    underWay--;
+    return result;
+  };
+  const syncs: Syncs = {
     database: { syncLog: fdatasync },
-    blobs: {
-      async unlink(path: string) {
-        underWay++;
-        most = Math.max(most, underWay);
-        await new Promise(setImmediate);
-        await unlink(path);
-        underWay--;
-      },
-    },
+    blobs: { unlink: (path) => counted(() => unlink(path)) },
+    bucket: { remove: counted },
   };
   await using registry = await ServedRegistry.start({ 'windows.lease': '0', 'windows.condemned': '0' }, syncs);
   for (let count = 0; count < 60; count++) await registry.pushBlob(repo, freshBytes());
@@ -33,12 +35,19 @@ test('no more files are being removed at a time than sixteen', async () => {
 test('what nothing holds goes on being found while the removal of a file waits for the disk', async () => {
   let isHeld = false;
   const released = Promise.withResolvers<void>();
-  const syncs = {
+  const syncs: Syncs = {
     database: { syncLog: fdatasync },
     blobs: {
-      async syncShard(descriptor: number) {
+      async syncShard(descriptor) {
         if (isHeld) await released.promise;
         await promisify(fsync)(descriptor);
+      },
+    },
+    bucket: {
+      async remove(send) {
+        const result = await send();
+        if (isHeld) await released.promise;
+        return result;
       },
     },
   };

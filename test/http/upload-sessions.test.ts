@@ -1,6 +1,4 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { stat, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
 import { RawRequest } from '../server/raw-request.ts';
 import { until } from '../server/until.ts';
 import { digestOf, freshBytes } from './content.ts';
@@ -23,11 +21,7 @@ afterAll(async () => {
 async function bytesOnDisk(session: string): Promise<number> {
   const id = session.slice(session.lastIndexOf('/') + 1);
   const [upload] = registry.rows<{ oid: string }>('select oid from upload where id = ?', id);
-  const oid = upload?.oid ?? '';
-  return await stat(join(registry.dataDirectory, 'objects', oid.slice(0, 2), oid)).then(
-    ({ size }) => size,
-    () => 0,
-  );
+  return await registry.objects.sizeBytes(upload?.oid ?? '').catch(() => 0);
 }
 
 /** A PATCH that announces all of `bytes` and has sent the first `sentBytes`, of which the registry has written some. */
@@ -91,7 +85,7 @@ test('a session whose bytes a power cut has taken begins again', async () => {
     const id = session.slice(session.lastIndexOf('/') + 1);
     const [upload] = registry.rows<{ oid: string }>('select oid from upload where id = ?', id);
     const oid = upload?.oid ?? '';
-    await unlink(join(registry.dataDirectory, 'objects', oid.slice(0, 2), oid));
+    await registry.objects.remove(oid);
     const refusal = await expectRefusal(await finish(session), 416, 'BLOB_UPLOAD_INVALID');
     expect(refusal.detail['offset']).toBe(0);
     const bytes = freshBytes();

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, readFile, stat, truncate, unlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { S3Client } from '@aws-sdk/client-s3';
+import type { MultipartUpload, S3Client } from '@aws-sdk/client-s3';
 import type { TestedBucket } from './pair.ts';
 
 /** The bytes of a registry's blobs, by object id, looked at and changed from beside it. */
@@ -16,6 +16,7 @@ export interface Objects {
   write(oid: string, bytes: Uint8Array | string): Promise<void>;
   /** Takes away what is behind an object's first bytes. */
   cut(oid: string, sizeBytes: number): Promise<void>;
+  /** Takes an object away, or what there is of one that is being uploaded. */
   remove(oid: string): Promise<void>;
   /** The number that the bytes are kept with; undefined where there is none. */
   generation(): Promise<number | undefined>;
@@ -89,14 +90,9 @@ export class BucketObjects implements Objects {
   }
 
   async names(): Promise<string[]> {
-    const { paginateListObjectsV2 } = await import('@aws-sdk/client-s3');
-    const client = await clientFor(this.#endpoint);
-    const place = { Bucket: this.#bucket, Prefix: `${this.#prefix}objects/` };
-    const keys: string[] = [];
-    for await (const { Contents = [] } of paginateListObjectsV2({ client }, place)) {
-      keys.push(...Contents.map(({ Key = '' }) => Key));
-    }
-    return [...keys, ...(await this.#uploads())].map((key) => basename(key));
+    const all = `${this.#prefix}objects/`;
+    const uploads = (await this.#uploads(all)).map(({ Key = '' }) => Key);
+    return [...(await this.#keys(all)), ...uploads].map((key) => basename(key));
   }
 
   async has(oid: string): Promise<boolean> {
@@ -124,8 +120,13 @@ export class BucketObjects implements Objects {
   }
 
   async remove(oid: string): Promise<void> {
-    const { DeleteObjectCommand } = await import('@aws-sdk/client-s3');
-    await (await clientFor(this.#endpoint)).send(new DeleteObjectCommand(this.#at(oid)));
+    const { AbortMultipartUploadCommand, DeleteObjectCommand } = await import('@aws-sdk/client-s3');
+    const client = await clientFor(this.#endpoint);
+    const { Bucket, Key: its } = this.#at(oid);
+    for (const Key of await this.#keys(its)) await client.send(new DeleteObjectCommand({ Bucket, Key }));
+    for (const { Key, UploadId } of await this.#uploads(its)) {
+      await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }));
+    }
   }
 
   async generation(): Promise<number | undefined> {
@@ -156,19 +157,29 @@ export class BucketObjects implements Objects {
     return { Bucket: this.#bucket, Key: `${this.#prefix}objects/${oid.slice(0, 2)}/${oid}` };
   }
 
-  /** Some servers list those of the whole bucket only. */
-  async #uploads(): Promise<readonly string[]> {
-    const { ListMultipartUploadsCommand } = await import('@aws-sdk/client-s3');
+  async #keys(prefix: string): Promise<readonly string[]> {
+    const { paginateListObjectsV2 } = await import('@aws-sdk/client-s3');
     const client = await clientFor(this.#endpoint);
     const keys: string[] = [];
+    for await (const { Contents = [] } of paginateListObjectsV2({ client }, { Bucket: this.#bucket, Prefix: prefix })) {
+      keys.push(...Contents.map(({ Key = '' }) => Key));
+    }
+    return keys;
+  }
+
+  /** Some servers list those of the whole bucket only. */
+  async #uploads(prefix: string): Promise<readonly MultipartUpload[]> {
+    const { ListMultipartUploadsCommand } = await import('@aws-sdk/client-s3');
+    const client = await clientFor(this.#endpoint);
+    const uploads: MultipartUpload[] = [];
     let marker: { readonly KeyMarker?: string | undefined; readonly UploadIdMarker?: string | undefined } = {};
     for (;;) {
       const page = await client.send(new ListMultipartUploadsCommand({ Bucket: this.#bucket, ...marker }));
-      keys.push(...(page.Uploads ?? []).map(({ Key = '' }) => Key));
+      uploads.push(...(page.Uploads ?? []));
       if (page.IsTruncated !== true) break;
       marker = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
     }
-    return keys.filter((key) => key.startsWith(`${this.#prefix}objects/`));
+    return uploads.filter(({ Key }) => Key?.startsWith(prefix) === true);
   }
 }
 
