@@ -1,4 +1,4 @@
-import type { ObjectId } from '../blobs/store.ts';
+import { BlobMissingError, type ByteRange, type ObjectId } from '../blobs/store.ts';
 import { all, change, first, type Operation } from '../metadata/operation.ts';
 import { hideLink, renewLinkLease, visibleBlob } from '../metadata/queries/links.ts';
 import { visibleManifestsOfBlob } from '../metadata/queries/manifests.ts';
@@ -50,6 +50,29 @@ export async function findBlob(
     'a blob is damaged in the store and is not served; pushing it again repairs it',
   );
   return { outcome: 'unknown' };
+}
+
+/**
+ * The bytes of a blob that was found, to be sent. Where they are not there, it is looked why (I10): what has not gone with
+ * its rows is damaged, which is reported.
+ *
+ * @throws BlobMissingError
+ */
+export async function openBlob(
+  registry: Registry,
+  { repo, digest }: { readonly repo: RepositoryName; readonly digest: Digest },
+  { oid, sizeBytes }: { readonly oid: ObjectId; readonly sizeBytes: number },
+  range?: ByteRange,
+): Promise<Blob | ReadableStream<Uint8Array>> {
+  try {
+    return await registry.blobs.open(oid, sizeBytes, range);
+  } catch (error) {
+    if (!(error instanceof BlobMissingError)) throw error;
+    const again = await findBlob(registry, repo, digest, { isLookedAt: true });
+    if (again.outcome !== 'found' || again.oid === oid) throw error;
+    // A copy has taken its place.
+    return await registry.blobs.open(again.oid, again.sizeBytes, range);
+  }
 }
 
 /** What was purged is kept out of every repository: whoever asks is told so, lest it be pushed again. */

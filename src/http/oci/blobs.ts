@@ -1,4 +1,4 @@
-import { deleteBlob, findBlob, type FoundBlob, headBlobForPush } from '../../registry/blob.ts';
+import { deleteBlob, findBlob, type FoundBlob, headBlobForPush, openBlob } from '../../registry/blob.ts';
 import type { Purged } from '../../registry/purged.ts';
 import { describeDigestProblem, type Digest, parseDigest } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/names.ts';
@@ -37,13 +37,13 @@ export async function getBlob(call: Call, repo: RepositoryName, digestText: stri
       if (!call.sends({ oid: found.oid, digest })) return await refuseCut(call, repo, digest);
       call.registry.traffic.pulled(last - first + 1);
       const contentRange = `bytes ${first}-${last}/${found.sizeBytes}`;
-      const body = await call.registry.blobs.open(found.oid, found.sizeBytes, wanted.range);
+      const body = await openBlob(call.registry, { repo, digest }, found, wanted.range);
       return answer(call, 206, { ...headers, 'content-range': contentRange }, body);
     }
     case 'whole':
       if (!call.sends({ oid: found.oid, digest })) return await refuseCut(call, repo, digest);
       call.registry.traffic.pulled(found.sizeBytes);
-      return answer(call, 200, headers, await call.registry.blobs.open(found.oid, found.sizeBytes));
+      return answer(call, 200, headers, await openBlob(call.registry, { repo, digest }, found));
   }
 }
 
