@@ -1,4 +1,5 @@
 import { expect } from 'bun:test';
+import { testedBucket } from '../pairs/pair.ts';
 import { digestOf } from './content.ts';
 import type { ServedRegistry } from './served-registry.ts';
 
@@ -44,6 +45,21 @@ export async function closeSession(
     body,
     headers: rangeHeaders(contentRange),
   });
+}
+
+/**
+ * Tells whether a request is at work at a session that came after this was asked for. Where blobs are in a bucket, their
+ * first bytes are kept in memory for a while; elsewhere some of the request's must be there.
+ */
+export function beingWritten(registry: ServedRegistry, session: string): () => Promise<boolean> {
+  const id = session.slice(session.lastIndexOf('/') + 1);
+  const row = () => registry.rows<{ oid: string; epoch: number }>('select oid, epoch from upload where id = ?', id)[0];
+  const before = row();
+  return async () => {
+    const now = row();
+    if (now === undefined || now.epoch === before?.epoch) return false;
+    return testedBucket !== undefined || (await registry.objects.sizeBytes(now.oid).catch(() => 0)) > 0;
+  };
 }
 
 /** Status and Range of an open session, such as `204 0-99`. */
