@@ -32,6 +32,7 @@ const bucket = z.object({
   storageClass: orNothing(z.enum(s3StorageClasses)),
   partBytes: z.number(),
   redirectMs: orNothing(z.number()),
+  redirectEndpoint: text,
 });
 
 export const lookRequest: z.ZodType<LookRequest> = z.object({
