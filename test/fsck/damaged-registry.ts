@@ -1,9 +1,15 @@
 import { Database } from 'bun:sqlite';
 import { expect } from 'bun:test';
 import { join } from 'node:path';
+import { loadConfig } from '../../src/config/load.ts';
 import { fsck, type FsckOptions, type Reported } from '../../src/fsck/fsck.ts';
+import { createLog } from '../../src/log/log.ts';
+import { SharedRepairs } from '../../src/shared-repairs.ts';
 import { digestOf, freshBytes, imageOf, indexOf, ociIndex } from '../http/content.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
+import { placesBeside } from '../pairs/checked-places.ts';
+import { testedBucket, testedPostgres } from '../pairs/pair.ts';
+import type { Bound } from '../pairs/tables.ts';
 
 export const repo = 'team/app';
 export const day = 24 * 3_600_000;
@@ -16,10 +22,14 @@ export interface Damaged {
   readonly index: string;
   /** An image without a tag. */
   readonly untagged: string;
-  /** Where the layer's file is. */
-  readonly file: string;
   /** Changes the database against all rules. */
-  readonly sql: (statement: string, ...parameters: string[]) => void;
+  readonly sql: (statement: string | Forms, ...parameters: Bound[]) => void;
+}
+
+/** A statement that each database has in words of its own. */
+export interface Forms {
+  readonly sqlite: string;
+  readonly postgres: string;
 }
 
 /** What is found after some damage, as `severity code about`, sorted. */
@@ -29,10 +39,56 @@ export async function found(registry: ServedRegistry, options: Partial<FsckOptio
     .toSorted();
 }
 
+/** The same in full. Where repairs are asked for, they are made as the command makes them on the pair under test. */
 export async function findings(registry: ServedRegistry, options: Partial<FsckOptions> = {}): Promise<Reported[]> {
   const { dataDirectory, clock } = registry;
-  return await Array.fromAsync(fsck({ dataDirectory, now: clock.now(), ...options }));
+  await using shared = options.repair === true ? await sharedRepairs(registry) : undefined;
+  const repair = shared === undefined ? {} : { repair: shared.make.bind(shared) };
+  return await Array.fromAsync(fsck({ ...placesBeside(dataDirectory), now: clock.now(), ...options, ...repair }));
 }
+
+async function sharedRepairs({ dataDirectory, stores }: ServedRegistry): Promise<SharedRepairs | undefined> {
+  if (testedPostgres === undefined) return undefined;
+  const flags = new Map(Object.entries({ data: dataDirectory, ...stores.settings }));
+  const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
+  if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
+  return new SharedRepairs(loaded.config, await createLog({ level: 'error', format: 'json' }));
+}
+
+export const isInBucket = testedBucket !== undefined;
+export const isOnPostgres = testedPostgres !== undefined;
+
+/** Changes a registry's rows against all rules. */
+export function damage(registry: ServedRegistry, statement: string | Forms, ...parameters: Bound[]): void {
+  const text = typeof statement === 'string' ? statement : statement[isOnPostgres ? 'postgres' : 'sqlite'];
+  if (isOnPostgres) {
+    registry.tables.change(ruleless);
+    registry.tables.change(
+      `set session_replication_role = replica;
+       do $$ begin ${text}; if not found then raise exception 'nothing was changed'; end if; end $$`,
+      ...parameters,
+    );
+    return;
+  }
+  const database = new Database(join(registry.dataDirectory, 'wherry.db'));
+  try {
+    database.run('pragma busy_timeout = 5000');
+    database.run('pragma ignore_check_constraints = on');
+    expect(database.run(text, parameters).changes).toBeGreaterThan(0);
+  } finally {
+    database.close();
+  }
+}
+
+/** Lets who writes as a replica does break foreign keys and conditions, while what is counted goes on to be counted. */
+const ruleless = `do $$ declare rule record; begin
+  for rule in select tgname, tgrelid::regclass as of from pg_trigger where not tgisinternal and tgenabled <> 'A' loop
+    execute format('alter table %s enable always trigger %I', rule.of, rule.tgname);
+  end loop;
+  for rule in select conname, conrelid::regclass as of from pg_constraint where contype = 'c' and conrelid <> 0 loop
+    execute format('alter table %s drop constraint %I', rule.of, rule.conname);
+  end loop;
+end $$`;
 
 /** A registry that holds an image, an index, an untagged image, an open upload and something in the trash, all sound. */
 export async function withContent(use: (content: Damaged) => Promise<void>): Promise<void> {
@@ -50,23 +106,13 @@ export async function withContent(use: (content: Damaged) => Promise<void>): Pro
   await registry.send(`/v2/${repo}/manifests/old`, { method: 'DELETE' });
   await registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' });
   const [row] = registry.rows<{ oid: string }>('select oid from object where live_digest = ?', layer);
-  const layerOid = row?.oid ?? '';
   await use({
     registry,
     layer,
-    layerOid,
+    layerOid: row?.oid ?? '',
     image: digestOf(manifest),
     index: digestOf(JSON.stringify(indexOf(manifest))),
     untagged: digestOf(other),
-    file: join(registry.dataDirectory, 'objects', layerOid.slice(0, 2), layerOid),
-    sql: (statement, ...parameters) => {
-      const database = new Database(join(registry.dataDirectory, 'wherry.db'));
-      try {
-        database.run('pragma ignore_check_constraints = on');
-        expect(database.run(statement, parameters).changes).toBeGreaterThan(0);
-      } finally {
-        database.close();
-      }
-    },
+    sql: (statement, ...parameters) => damage(registry, statement, ...parameters),
   });
 }

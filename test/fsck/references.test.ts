@@ -1,10 +1,11 @@
 import { Database } from 'bun:sqlite';
 import { describe, expect, spyOn, test } from 'bun:test';
-import { copyFileSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Checkpoint } from '../../src/fsck/checkpoint.ts';
 import { digestOf, freshBytes, imageOf, ociManifest } from '../http/content.ts';
-import { day, findings, found, repo, withContent } from './damaged-registry.ts';
+import type { ServedRegistry } from '../http/served-registry.ts';
+import { beside } from './beside.ts';
+import { day, findings, found, isOnPostgres, repo, withContent } from './damaged-registry.ts';
 
 const nobody = `sha256:${'0'.repeat(64)}`;
 
@@ -12,8 +13,11 @@ describe('what is kept of a manifest is what its bytes say:', () => {
   test('F5, bytes that read the same but are others', async () => {
     await withContent(async ({ registry, image, sql }) => {
       sql(
-        `update manifest set bytes = cast(cast(bytes as text) || ' ' as blob), size_bytes = size_bytes + 1
-           where digest = ?`,
+        {
+          sqlite: `update manifest set bytes = cast(cast(bytes as text) || ' ' as blob), size_bytes = size_bytes + 1
+            where digest = ?`,
+          postgres: `update manifest set bytes = bytes || '\\x20'::bytea, size_bytes = size_bytes + 1 where digest = ?`,
+        },
         image,
       );
       expect(await found(registry)).toEqual([`loss F5 ${repo}@${image}`]);
@@ -74,31 +78,36 @@ test('F7 and F13, a tag, an index and a tag in the trash lead to a manifest that
 });
 
 test('F3, two live objects have one digest', async () => {
-  await withContent(async ({ registry, layer, layerOid, file }) => {
-    await registry.stop();
-    const path = join(registry.dataDirectory, 'wherry.db');
-    const database = new Database(path);
-    // Only tables without the rule let it come to that.
-    const [made] = database.query<{ sql: string }, []>(`select sql from sqlite_schema where name = 'object'`).all();
-    database.run('pragma legacy_alter_table = on');
-    database.run('alter table object rename to ruled');
-    database.run((made?.sql ?? '').replace('stored unique', 'stored'));
-    const columns = database.query<{ name: string }, []>(`pragma table_info('ruled')`).all();
-    const names = columns.map(({ name }) => name).join(', ');
-    database.run(`insert into object (${names}) select ${names} from ruled`);
-    database.run('drop table ruled');
-    database.close();
+  await withContent(async ({ registry, layer, layerOid, sql }) => {
     const twin = `${layerOid.slice(0, 2)}${'0'.repeat(30)}`;
-    copyFileSync(file, join(file, '..', twin));
-    const changed = new Database(path);
-    changed.run(`insert into object (oid, digest, state, size_bytes) values (?, ?, 'live', 100)`, [twin, layer]);
-    changed.close();
+    await registry.objects.write(twin, await registry.objects.bytes(layerOid));
+    await registry.stop();
+    breakRuleOfOneObject(registry);
+    sql(`insert into object (oid, digest, state, size_bytes) values (?, ?, 'live', 100)`, twin, layer);
     const told = (await findings(registry)).filter(({ code }) => code === 'F3');
     expect(told.map(({ severity, about }) => `${severity} ${about}`).toSorted()).toEqual(
       [`loss object ${twin}`, `loss object ${layerOid}`].toSorted(),
     );
   });
 });
+
+/** Only tables without the rule let it come to that. */
+function breakRuleOfOneObject(registry: ServedRegistry): void {
+  if (isOnPostgres) {
+    registry.tables.change('alter table object drop constraint object_live_digest_key cascade');
+    registry.tables.change('create index object_live_digest on object (live_digest)');
+    return;
+  }
+  using database = new Database(join(registry.dataDirectory, 'wherry.db'));
+  const [made] = database.query<{ sql: string }, []>(`select sql from sqlite_schema where name = 'object'`).all();
+  database.run('pragma legacy_alter_table = on');
+  database.run('alter table object rename to ruled');
+  database.run((made?.sql ?? '').replace('stored unique', 'stored'));
+  const columns = database.query<{ name: string }, []>(`pragma table_info('ruled')`).all();
+  const names = columns.map(({ name }) => name).join(', ');
+  database.run(`insert into object (${names}) select ${names} from ruled`);
+  database.run('drop table ruled');
+}
 
 test('F8, an open upload has lost its object', async () => {
   await withContent(async ({ registry, sql }) => {
@@ -113,12 +122,7 @@ describe('nothing is said of what is in order:', () => {
     await withContent(async ({ registry, layer, sql }) => {
       sql(`insert into object (oid, digest, state, size_bytes) values ('0123', ?, 'dead', 5)`, layer);
       sql(`insert into task (kind, key1, due_at) values ('object', '0123', 0)`);
-      utimesSync(
-        join(registry.dataDirectory, 'lock.pid'),
-        new Date(registry.clock.now()),
-        new Date(registry.clock.now()),
-      );
-      expect(await found(registry)).toEqual([]);
+      expect(await found(registry, { servedSince: registry.clock.now() })).toEqual([]);
     });
   });
 
@@ -127,11 +131,10 @@ describe('nothing is said of what is in order:', () => {
       sql(`insert into object (oid, state, due_at) values ('0123', 'dead', 1)`);
       sql(`insert into task (kind, key1, due_at) values ('object', '0123', 1)`);
       sql(`update task set due_at = 1 where kind = 'link' and key2 = ?`, layer);
-      const startedAt = new Date(registry.clock.now());
-      utimesSync(join(registry.dataDirectory, 'lock.pid'), startedAt, startedAt);
-      expect(await found(registry)).toEqual([]);
+      const servedSince = registry.clock.now();
+      expect(await found(registry, { servedSince })).toEqual([]);
       registry.clock.advance(day + 1);
-      expect(await found(registry)).toContain('leak F11 object 0123');
+      expect(await found(registry, { servedSince })).toContain('leak F11 object 0123');
     });
   });
 
@@ -170,13 +173,14 @@ describe('nothing is said of what is in order:', () => {
   });
 });
 
-test('F2, a file of an object in the place of others is told and never removed', async () => {
+test('F2, bytes of an object in the place of others are told and never removed', async () => {
   await withContent(async ({ registry }) => {
-    const stray = join(registry.dataDirectory, 'objects', 'cd', 'ab'.repeat(16));
-    mkdirSync(join(stray, '..'), { recursive: true });
-    writeFileSync(stray, 'x');
-    expect(await found(registry, { repair: true, orphanAgeMs: 0 })).toContain(`note F2 ${stray}`);
-    expect(readFileSync(stray, 'utf8')).toBe('x');
+    const oid = 'ab'.repeat(16);
+    const stored = await beside(registry.dataDirectory);
+    const name = `objects/cd/${oid}`;
+    await stored.write(name, 'x');
+    expect(await found(registry, { repair: true, orphanAgeMs: 0 })).toContain(`note F2 ${stored.placeOf(name)}`);
+    expect(await stored.bytesOf(name)).toEqual(Buffer.from('x'));
   });
 });
 

@@ -1,11 +1,13 @@
 import { expect, test } from 'bun:test';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync } from 'node:fs';
 import { Checkpoint } from '../../src/fsck/checkpoint.ts';
 import { fsck, type Progress, type Reported } from '../../src/fsck/fsck.ts';
 import { Pace } from '../../src/fsck/pace.ts';
 import { digestOf, freshBytes, imageOf } from '../http/content.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
+import { placesBeside } from '../pairs/checked-places.ts';
+import { openBlobs } from '../pairs/stores-beside.ts';
+import { beside } from './beside.ts';
 
 const repo = 'team/app';
 
@@ -15,14 +17,14 @@ async function rehashed(registry: ServedRegistry, from?: string): Promise<{ find
     if (name === 'bytes of blobs') bytes = done;
   };
   const rehash = { bytesPerSecond: 1e9, from };
-  const { dataDirectory, clock } = registry;
-  return { findings: await Array.fromAsync(fsck({ dataDirectory, now: clock.now(), rehash, onProgress })), bytes };
+  const places = placesBeside(registry.dataDirectory);
+  const findings = await Array.fromAsync(fsck({ ...places, now: registry.clock.now(), rehash, onProgress }));
+  return { findings, bytes };
 }
 
-function fileOf(registry: ServedRegistry, digest: string): { oid: string; path: string } {
+function oidOf(registry: ServedRegistry, digest: string): string {
   const [row] = registry.rows<{ oid: string }>('select oid from object where live_digest = ?', digest);
-  const oid = row?.oid ?? '';
-  return { oid, path: join(registry.dataDirectory, 'objects', oid.slice(0, 2), oid) };
+  return row?.oid ?? '';
 }
 
 test.each(['beside its server', 'while no server runs'])(
@@ -33,19 +35,22 @@ test.each(['beside its server', 'while no server runs'])(
     await registry.pushBlob(repo, config);
     const digest = await registry.pushBlob(repo, layer);
     await registry.putManifest(repo, 'latest', imageOf(config, layer));
-    const { oid, path } = fileOf(registry, digest);
+    const oid = oidOf(registry, digest);
     const damaged = freshBytes();
-    writeFileSync(path, damaged);
+    await registry.objects.write(oid, damaged);
     if (when === 'while no server runs') await registry.stop();
 
     const { findings } = await rehashed(registry);
     expect(findings).toMatchObject([
       { code: 'F1', severity: 'loss', about: `object ${oid}`, breaks: [`${repo}:latest`] },
     ]);
-    expect(new Uint8Array(readFileSync(join(registry.dataDirectory, 'quarantine', oid)))).toEqual(damaged);
-
     const { dataDirectory, clock } = registry;
-    const [again] = await Array.fromAsync(fsck({ dataDirectory, now: clock.now() }));
+    const kept = await (await beside(dataDirectory)).bytesOf(`quarantine/${oid}`);
+    expect(new Uint8Array(kept ?? [])).toEqual(damaged);
+    const blobs = await openBlobs(dataDirectory);
+    expect([await blobs.isQuarantined(oid), await blobs.quarantinedCount()]).toEqual([true, 1]);
+
+    const [again] = await Array.fromAsync(fsck({ ...placesBeside(dataDirectory), now: clock.now() }));
     expect(again).toMatchObject({ code: 'F1', message: `the file of ${digest} is in quarantine` });
 
     if (when === 'while no server runs') await registry.resume();
@@ -62,7 +67,7 @@ test('reading all blobs goes on where it was broken off, and begins anew once it
   await using registry = await ServedRegistry.start();
   const digests = [];
   for (let count = 0; count < 4; count++) digests.push(await registry.pushBlob(repo, freshBytes(1000)));
-  const oids = digests.map((digest) => fileOf(registry, digest).oid).toSorted();
+  const oids = digests.map((digest) => oidOf(registry, digest)).toSorted();
   expect((await rehashed(registry)).bytes).toBe(4000);
   expect((await rehashed(registry, oids[2])).bytes).toBe(1000);
 
@@ -91,8 +96,9 @@ test('blobs are read no faster than was said', async () => {
 test('a look at the sizes alone reads no blob', async () => {
   await using registry = await ServedRegistry.start();
   const digest = await registry.pushBlob(repo, freshBytes());
-  const { oid, path } = fileOf(registry, digest);
-  writeFileSync(path, freshBytes());
-  expect(await Array.fromAsync(fsck({ dataDirectory: registry.dataDirectory, now: registry.clock.now() }))).toEqual([]);
-  expect(existsSync(join(registry.dataDirectory, 'quarantine', oid))).toBe(false);
+  const oid = oidOf(registry, digest);
+  await registry.objects.write(oid, freshBytes());
+  const { dataDirectory, clock } = registry;
+  expect(await Array.fromAsync(fsck({ ...placesBeside(dataDirectory), now: clock.now() }))).toEqual([]);
+  expect(await (await beside(dataDirectory)).bytesOf(`quarantine/${oid}`)).toBeUndefined();
 });

@@ -26,7 +26,7 @@ const firstClaim: WriterClaim = { progress: '', epoch: 1 };
 
 /**
  * Objects in a bucket: `<prefix>objects/ab/<oid>`, where `ab` are the oid's first two digits. Nothing is ever copied or
- * renamed there. An object appears when its multipart upload is completed, by `sync`, or with the one request that puts
+ * renamed there, but for what fsck finds damaged. An object appears when its multipart upload is completed, by `sync`, or with the one request that puts
  * all of it; before, what there is of it is known by the progress that the database keeps.
  */
 export class S3BlobStore implements BlobStore {
@@ -222,16 +222,23 @@ export class S3BlobStore implements BlobStore {
     return Promise.resolve();
   }
 
-  removeQuarantined(): Promise<void> {
-    return Promise.resolve();
+  async removeQuarantined(oid: ObjectId): Promise<void> {
+    await this.#bucket.remove(await this.#bucket.objectsUnder(this.#quarantinedKey(oid), this.#isVersioned));
   }
 
-  isQuarantined(): Promise<boolean> {
-    return Promise.resolve(false);
+  async isQuarantined(oid: ObjectId): Promise<boolean> {
+    return (await this.#bucket.objectsUnder(this.#quarantinedKey(oid), this.#isVersioned)).length > 0;
   }
 
-  quarantinedCount(): Promise<number> {
-    return Promise.resolve(0);
+  async quarantinedCount(): Promise<number> {
+    const prefix = this.#quarantinedKey('');
+    let [count, after] = [0, prefix];
+    for (;;) {
+      const page = await this.#bucket.page({ prefix, after, isVersioned: false });
+      const last = page.at(-1);
+      if (last === undefined) return count;
+      [count, after] = [count + page.length, last.key];
+    }
   }
 
   async generation(): Promise<number | undefined> {
@@ -258,6 +265,11 @@ export class S3BlobStore implements BlobStore {
 
   get #generationKey(): string {
     return `${this.#settings.prefix}generation`;
+  }
+
+  /** Where fsck puts what is damaged. */
+  #quarantinedKey(oid: ObjectId): string {
+    return `${this.#settings.prefix}quarantine/${oid}`;
   }
 
   #key(oid: ObjectId): string {
