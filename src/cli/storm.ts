@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { InvalidArgumentError, Option } from 'commander';
 import { formatDuration, parseDuration } from '../config/duration.ts';
-import type { StormOptions } from '../storm/options.ts';
+import type { Door, StormOptions } from '../storm/options.ts';
 import { runInProcesses } from '../storm/processes.ts';
 import { hasPassed, type StormReport } from '../storm/report.ts';
 import { reportText } from '../storm/report-text.ts';
@@ -17,6 +17,7 @@ interface StormFlags {
   readonly seed: number;
   readonly repositories: number;
   readonly digests: number;
+  readonly largeBlobs: number;
   readonly lease: number;
   readonly allowDown: boolean;
   readonly failFast: boolean;
@@ -25,16 +26,21 @@ interface StormFlags {
   readonly asProcess?: number;
 }
 
-/** `wherry storm URL`: tells of any registry whether it loses images while they are pushed, pulled and deleted at once. */
+/** `wherry storm URL…`: tells of any registry whether it loses images while they are pushed, pulled and deleted at once. */
 export const defineStorm: CommandDefinition = (command, end) => {
   command
-    .argument('<url>', 'where the registry answers, such as http://127.0.0.1:5000; may hold USER:PASSWORD@', origin)
+    .argument(
+      '<url...>',
+      'where the registry answers, such as http://127.0.0.1:5000; may hold USER:PASSWORD@; several where it has several processes',
+      origins,
+    )
     .option('--duration <duration>', 'how long it lasts', duration, 60_000)
     .option('--clients <count>', 'how many clients work at once, in each process', count, 8)
     .option('--processes <count>', 'how many processes they are spread over', count, 1)
     .option('--seed <number>', 'what the content and the order of things are made from', number, randomSeed())
     .option('--repositories <count>', 'how many repositories there are', count, 4)
     .option('--digests <count>', 'how many blobs there are, about', count, 300)
+    .option('--large-blobs <count>', 'how many more of 6 to 12 MiB each process has', number, 0)
     .option(
       '--lease <duration>',
       'how long the registry promises to keep what it has told a client of and nothing uses yet',
@@ -54,15 +60,18 @@ export const defineStorm: CommandDefinition = (command, end) => {
       'after',
       `
 It uses the repositories storm/1, storm/2, … and leaves what it has pushed there. It ends with 1 where an acknowledged
-image is lost or an answer is wrong; src/storm/README.md says what counts as that.`,
+image is lost or an answer is wrong; src/storm/README.md says what counts as that.
+
+With several URLs, of the processes of one registry, each request goes to a random one, and what belongs to one upload to
+another than the request before.`,
     )
-    .action(async (url: URL, flags: StormFlags) => end(await storm(url, flags)));
+    .action(async (urls: readonly URL[], flags: StormFlags) => end(await storm(urls, flags)));
 };
 
-async function storm(url: URL, flags: StormFlags): Promise<number> {
+async function storm(urls: readonly URL[], flags: StormFlags): Promise<number> {
   const { asProcess } = flags;
   if (asProcess !== undefined) {
-    console.log(JSON.stringify(await runStorm(optionsOf(url, flags, asProcess))));
+    console.log(JSON.stringify(await runStorm(optionsOf(urls, flags, asProcess))));
     return exitCodes.success;
   }
   if (process.stderr.isTTY) console.error(`a storm of ${formatDuration(flags.duration)}, seed ${flags.seed}`);
@@ -70,8 +79,8 @@ async function storm(url: URL, flags: StormFlags): Promise<number> {
   try {
     const report =
       flags.processes === 1
-        ? await runStorm(optionsOf(url, flags, 0))
-        : await runInProcesses(argumentsOf(url, flags), flags.processes);
+        ? await runStorm(optionsOf(urls, flags, 0))
+        : await runInProcesses(argumentsOf(urls, flags), flags.processes);
     showing.end();
     return await tell(report, flags.json);
   } finally {
@@ -101,18 +110,24 @@ async function tell(report: StormReport, file: string | undefined): Promise<numb
   return hasPassed(report) ? exitCodes.success : exitCodes.failure;
 }
 
-function optionsOf(url: URL, flags: StormFlags, process: number): StormOptions {
-  const { username, password } = url;
+function doorOf({ origin, username, password }: URL): Door {
   const user = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
   return {
-    origin: url.origin,
+    origin,
     authorization: username === '' ? undefined : `Basic ${Buffer.from(user).toString('base64')}`,
+  };
+}
+
+function optionsOf(urls: readonly URL[], flags: StormFlags, process: number): StormOptions {
+  return {
+    doors: urls.map(doorOf),
     durationMs: flags.duration,
     clients: flags.clients,
     process,
     seed: flags.seed,
     repositories: flags.repositories,
     digests: flags.digests,
+    largeBlobs: flags.largeBlobs,
     leaseMs: flags.lease,
     allowDown: flags.allowDown,
     failFast: flags.failFast,
@@ -121,29 +136,31 @@ function optionsOf(url: URL, flags: StormFlags, process: number): StormOptions {
 }
 
 /** The same command for one of several processes. */
-function argumentsOf(url: URL, flags: StormFlags): readonly string[] {
-  const { duration: durationMs, lease, clients, seed, repositories, digests } = flags;
+function argumentsOf(urls: readonly URL[], flags: StormFlags): readonly string[] {
+  const { duration: durationMs, lease, clients, seed, repositories, digests, largeBlobs } = flags;
   const numbers = Object.entries({ clients, seed, repositories, digests });
   return [
     'storm',
-    url.href,
+    ...urls.map(({ href }) => href),
     '--duration',
     `${durationMs}ms`,
     '--lease',
     `${lease}ms`,
     ...numbers.flatMap(([name, value]) => [`--${name}`, String(value)]),
+    '--large-blobs',
+    String(largeBlobs),
     ...(flags.allowDown ? ['--allow-down'] : []),
     ...(flags.failFast ? ['--fail-fast'] : []),
     ...(flags.deleteTags ? ['--delete-tags'] : []),
   ];
 }
 
-function origin(text: string): URL {
+function origins(text: string, before: readonly URL[] = []): readonly URL[] {
   const url = URL.parse(text);
   if (url === null || !['http:', 'https:'].includes(url.protocol) || url.pathname !== '/') {
     throw new InvalidArgumentError('a URL without a path, please, such as http://127.0.0.1:5000.');
   }
-  return url;
+  return [...before, url];
 }
 
 function duration(text: string): number {

@@ -6,6 +6,8 @@ const configType = 'application/vnd.oci.image.config.v1+json';
 const layerType = 'application/vnd.oci.image.layer.v1.tar+gzip';
 const emptyType = 'application/vnd.oci.empty.v1+json';
 
+const mebibyte = 1024 * 1024;
+
 type Bytes = Uint8Array<ArrayBuffer>;
 
 export interface StormBlob {
@@ -49,16 +51,21 @@ export class Content {
     seed,
     process,
     digests,
+    largeBlobs = 0,
   }: {
     readonly seed: number;
     readonly process: number;
     readonly digests: number;
+    readonly largeBlobs?: number;
   }) {
     const ownCount = Math.max(4, Math.floor(digests / 3));
     const shared = new SeededRandom(seed);
     const own = new SeededRandom(seed + 7919 * (process + 1));
     this.sharedBlobs = blobsOf(`${seed} shared`, Math.max(8, digests - ownCount), shared);
-    this.ownBlobs = blobsOf(`${seed} own ${process}`, ownCount, own);
+    this.ownBlobs = [
+      ...blobsOf(`${seed} own ${process}`, ownCount, own),
+      ...largeBlobsOf(`${seed} large ${process}`, largeBlobs, own),
+    ];
     const count = Math.max(6, Math.floor(digests / 4));
     const sharedManifests = manifestsOf(`${seed} shared`, count, shared, [this.sharedBlobs], []);
     const ownManifests = manifestsOf(
@@ -163,9 +170,20 @@ function someOf<Item>(items: readonly Item[], random: SeededRandom, least: numbe
 function blobsOf(label: string, count: number, random: SeededRandom): readonly StormBlob[] {
   return Array.from({ length: count }, (_unused, position) => {
     const sizeBytes = random.chance(0.1) ? random.between(20_000, 200_000) : random.between(100, 4000);
-    const text = `{"architecture":"amd64","os":"linux","storm":"${label} ${position}","filling":"`;
-    return blobOf(text.padEnd(sizeBytes - 2, `${position} `) + '"}');
+    return filledBlob(`${label} ${position}`, position, sizeBytes);
   });
+}
+
+/** Such as a bucket takes in several parts. */
+function largeBlobsOf(label: string, count: number, random: SeededRandom): readonly StormBlob[] {
+  return Array.from({ length: count }, (_unused, position) =>
+    filledBlob(`${label} ${position}`, position, random.between(6 * mebibyte, 12 * mebibyte)),
+  );
+}
+
+function filledBlob(name: string, filling: number, sizeBytes: number): StormBlob {
+  const text = `{"architecture":"amd64","os":"linux","storm":"${name}","filling":"`;
+  return blobOf(text.padEnd(sizeBytes - 2, `${filling} `) + '"}');
 }
 
 function blobOf(text: string): StormBlob {

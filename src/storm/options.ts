@@ -1,9 +1,15 @@
+/** Where a registry answers: one of its processes, where it has several. */
+export interface Door {
+  /** `http://127.0.0.1:5000` */
+  readonly origin: string;
+  /** The value of the Authorization header; undefined where it asks for none. */
+  readonly authorization: string | undefined;
+}
+
 /** What a storm is asked to do. */
 export interface StormOptions {
-  /** Where the registry answers: `http://127.0.0.1:5000` */
-  readonly origin: string;
-  /** The value of the Authorization header; undefined where the registry asks for none. */
-  readonly authorization: string | undefined;
+  /** Where the registry answers, one or more places. */
+  readonly doors: readonly Door[];
   readonly durationMs: number;
   /** How many clients work at once, each one thing after the other. */
   readonly clients: number;
@@ -13,6 +19,8 @@ export interface StormOptions {
   readonly repositories: number;
   /** How many blobs there are, about. */
   readonly digests: number;
+  /** How many more of 6 to 12 MiB each process of the storm has for itself. */
+  readonly largeBlobs: number;
   /** How long the registry promises to keep what it has told a client of and nothing uses yet. */
   readonly leaseMs: number;
   /** Whether it is part of the storm that the registry is down now and then. */

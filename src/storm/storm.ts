@@ -17,17 +17,18 @@ const deleteTries = 20;
 
 /** Lets clients loose on a registry; returns what they have found when their time is over. */
 export async function runStorm(options: StormOptions): Promise<StormReport> {
-  const { origin, authorization, allowDown, leaseMs } = options;
+  const { doors, allowDown, leaseMs } = options;
   const tally = new Tally();
   const ledger = new Ledger();
   const content = new Content(options);
   const random = new SeededRandom(options.seed + options.process);
-  const client = new RegistryClient({ origin, authorization, allowDown, tally });
-  const puller = new ImagePuller(client, ledger);
-  const deleter = new Deleter(client, ledger, tally);
+  // Which door is taken decides nothing else: with one door and with several, the same things are done.
+  const ways = new SeededRandom(options.seed + options.process);
+  const newClient = (): RegistryClient => new RegistryClient({ doors, random: ways.fork(), allowDown, tally });
   const repositories = Array.from({ length: options.repositories }, (_unused, number) => `storm/${number + 1}`);
   const workers = Array.from({ length: options.clients }, (_unused, number) => {
     const own = random.fork();
+    const client = newClient();
     const uploader = new BlobUploader({ client, random: own, tally, allowDown });
     const pusher = new ImagePusher({ client, uploader, random: own, ledger, tally, leaseMs, repositories });
     const name = `c${options.process + 1}-${number + 1}`;
@@ -39,8 +40,8 @@ export async function runStorm(options: StormOptions): Promise<StormReport> {
       tally,
       client,
       pusher,
-      puller,
-      deleter,
+      puller: new ImagePuller(client, ledger),
+      deleter: new Deleter(client, ledger, tally),
       repositories,
       allowDown,
     });
@@ -52,8 +53,9 @@ export async function runStorm(options: StormOptions): Promise<StormReport> {
   let verification: Awaited<ReturnType<typeof verify>> = { images: 0, lost: [] };
   try {
     await Promise.all(workers.map((worker) => worker.work(isOver)));
-    verification = await verify({ client, puller, ledger, tally });
-    if (options.deleteTags) await deleteTags(ledger, deleter, client);
+    const client = newClient();
+    verification = await verify({ client, puller: new ImagePuller(client, ledger), ledger, tally });
+    if (options.deleteTags) await deleteTags(ledger, new Deleter(client, ledger, tally), client);
   } catch (error) {
     if (!(error instanceof RegistryGone || error instanceof Unanswered)) throw error;
     tally.findings.wrong('the registry is gone', { request: '', expected: 'answers', got: error.message });

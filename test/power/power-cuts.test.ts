@@ -107,14 +107,14 @@ test(
     await using registry = new PoweredRegistry(findPort(), random.fork());
     await registry.start();
     const storm = runStorm({
-      origin: registry.origin,
-      authorization: undefined,
+      doors: [{ origin: registry.origin, authorization: undefined }],
       durationMs: seconds * 1000,
       clients: 6,
       process: 0,
       seed,
       repositories: 3,
       digests: 60,
+      largeBlobs: 0,
       leaseMs: 1000,
       allowDown: true,
       failFast: false,

@@ -5,19 +5,23 @@ import { runStorm } from '../../src/storm/storm.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
 import { relayTo, type Tamper } from './tampering-relay.ts';
 
-const options: Omit<StormOptions, 'origin'> = {
-  authorization: undefined,
+const options: Omit<StormOptions, 'doors'> = {
   durationMs: 20_000,
   clients: 4,
   process: 0,
   seed: 1,
   repositories: 3,
   digests: 40,
+  largeBlobs: 0,
   leaseMs: 2000,
   allowDown: false,
   failFast: true,
   deleteTags: false,
 };
+
+function doorsOf({ origin }: { readonly origin: string }): StormOptions['doors'] {
+  return [{ origin, authorization: undefined }];
+}
 
 /** Puts a fault in the place of one answer in so many of those that it is about. */
 function oneIn(every: number, isAbout: (request: Request, answer: Response) => boolean, fault: () => Response): Tamper {
@@ -97,13 +101,13 @@ const faults: readonly [name: string, what: string, tamper: Tamper][] = [
 test.each(faults)('a registry does not pass where %s', async (_name, what, tamper) => {
   await using registry = await ServedRegistry.start();
   await using relay = relayTo(registry.origin, tamper);
-  const report = await runStorm({ ...options, origin: relay.origin });
+  const report = await runStorm({ ...options, doors: doorsOf(relay) });
   expect(report.wrong.map((each) => each.what)).toContain(what);
 });
 
 test('a registry passes that does what it should', async () => {
   await using registry = await ServedRegistry.start();
-  const report = await runStorm({ ...options, origin: registry.origin, durationMs: 1000 });
+  const report = await runStorm({ ...options, doors: doorsOf(registry), durationMs: 1000 });
   expect([report.wrong, report.lost]).toEqual([[], []]);
   expect(hasPassed(report)).toBe(true);
   expect(report.counts.imagesVerified).toBeGreaterThan(0);
