@@ -80,6 +80,7 @@ export function bucketSettings(directory: string, { endpoint, bucket }: TestedBu
     storageClass: undefined,
     partBytes: 8 * 1024 * 1024,
     redirectMs: undefined,
+    redirectEndpoint: undefined,
   };
 }
 

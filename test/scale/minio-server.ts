@@ -1,10 +1,20 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { goTool } from '../install/go-tools.ts';
 import { credentials, type S3Server, startS3Server } from './s3-server.ts';
 
+export interface MinioServer extends S3Server {
+  /**
+   * How many multipart uploads are unfinished, in all buckets, by what lies on its disk: after a restart, it lists only those
+   * that it is asked for by their key.
+   */
+  unfinishedUploads(): number;
+}
+
 /** Builds MinIO where it is missing, and starts a server. */
-export async function startMinio(): Promise<S3Server> {
+export async function startMinio(): Promise<MinioServer> {
   const program = await goTool('minio');
-  return await startS3Server((address, directory) => ({
+  const server = await startS3Server((address, directory) => ({
     command: [program, 'server', '--quiet', `--address=${address}`, '--console-address=127.0.0.1:0', directory],
     environment: {
       MINIO_ROOT_USER: credentials.accessKeyId,
@@ -15,6 +25,14 @@ export async function startMinio(): Promise<S3Server> {
     },
     readyPath: '/minio/health/ready',
   }));
+  return {
+    ...server,
+    unfinishedUploads() {
+      const uploads = join(server.directory, '.minio.sys', 'multipart');
+      return readdirSync(uploads, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('/xl.meta'))
+        .length;
+    },
+  };
 }
 
 export type { S3Server, TestBucket } from './s3-server.ts';

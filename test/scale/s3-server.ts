@@ -14,6 +14,8 @@ import { freePort } from './free-port.ts';
 /** An S3 server on a loopback port, with a data directory of its own. */
 export interface S3Server {
   readonly endpoint: string;
+  /** Where it keeps what it has. */
+  readonly directory: string;
   /** What a process has in its environment that may use it. */
   readonly environment: Readonly<Record<string, string>>;
   /** Makes an empty bucket. */
@@ -73,6 +75,7 @@ export async function startS3Server(
   let buckets = 0;
   return {
     endpoint,
+    directory,
     environment: {
       AWS_ACCESS_KEY_ID: credentials.accessKeyId,
       AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
@@ -118,8 +121,16 @@ function bucketOf(
       redirectEndpoint: undefined,
     },
     async keys() {
-      const { Versions = [], DeleteMarkers = [] } = await client.send(new ListObjectVersionsCommand({ Bucket: name }));
-      return [...Versions, ...DeleteMarkers].map(({ Key = '' }) => Key).sort();
+      const keys: string[] = [];
+      let marker: { readonly KeyMarker?: string | undefined; readonly VersionIdMarker?: string | undefined } = {};
+      for (let isMore = true; isMore;) {
+        const from = marker;
+        const page = await client.send(new ListObjectVersionsCommand({ Bucket: name, ...from }));
+        for (const { Key = '' } of [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])]) keys.push(Key);
+        isMore = page.IsTruncated === true;
+        marker = { KeyMarker: page.NextKeyMarker, VersionIdMarker: page.NextVersionIdMarker };
+      }
+      return keys.sort();
     },
     async uploads() {
       const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: name }));

@@ -8,7 +8,7 @@ import { ServerProcess } from '../server/server-process.ts';
 const main = join(import.meta.dir, '..', '..', 'src', 'main.ts');
 
 /** Windows so short that everything that they are for happens all the time, and so long that a push fits in. */
-const squeezed = {
+export const squeezed = {
   'windows-lease': '2s',
   'windows-never-tagged': '2s',
   'windows-trash': '100ms',
@@ -23,6 +23,7 @@ export class SqueezedRegistry implements AsyncDisposable {
   readonly directory: string;
   readonly dataDirectory: string;
   readonly origin: string;
+  readonly origins: readonly string[];
   readonly #port: number;
   readonly #windows: Readonly<Record<string, string>>;
   #server: ServerProcess | undefined;
@@ -32,6 +33,7 @@ export class SqueezedRegistry implements AsyncDisposable {
     this.dataDirectory = join(directory, 'data');
     this.#port = Number(process.env['STORM_PORT'] ?? findPort());
     this.origin = `http://127.0.0.1:${this.#port}`;
+    this.origins = [this.origin];
     this.#windows = { ...squeezed, ...windows };
   }
 
