@@ -93,10 +93,13 @@ export interface BlobStore {
   /** How many damaged copies have been put aside, of whatever objects. */
   quarantinedCount(): Promise<number>;
 
-  /** The number that was last set; undefined where none ever was. */
+  /** The greatest number that was set; undefined where none ever was. */
   generation(): Promise<number | undefined>;
 
-  /** Keeps a number with the bytes, durably. @throws BlobStoreFullError */
+  /**
+   * Keeps a number with the bytes, durably, unless there is a greater one: whoever sets one at the same time and comes late
+   * does not take it back. @throws BlobStoreFullError
+   */
   setGeneration(generation: number): Promise<void>;
 
   /** Whether the store answers. */

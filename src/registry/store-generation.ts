@@ -62,12 +62,25 @@ export class StoreGeneration {
     await this.#moving;
   }
 
+  /**
+   * Of several processes that do this at once, the last one sees what the others have raised it to: a store of blobs may be
+   * unable to keep the greatest number by itself.
+   */
+  async #mark(raised: number): Promise<void> {
+    const { metadata, blobs } = this.#parts;
+    for (let marked = 0, known = raised; known > marked;) {
+      await blobs.setGeneration(known);
+      marked = known;
+      if (metadata.isShared) known = (await metadata.read(() => first(knownGeneration, {})))?.generation ?? 0;
+    }
+  }
+
   async #move(): Promise<void> {
-    const { metadata, blobs, clock } = this.#parts;
+    const { metadata, clock } = this.#parts;
     const now = clock.now();
     try {
       const raised = await metadata.write(() => first(raiseGeneration, {}), { fromReserve: true });
-      if (raised !== undefined) await blobs.setGeneration(raised.generation);
+      if (raised !== undefined) await this.#mark(raised.generation);
     } catch (error) {
       // What is about to be removed may be the very room that is missing.
       if (!(error instanceof BlobStoreFullError || error instanceof MetadataFullError)) throw error;

@@ -248,6 +248,8 @@ export function describeBlobStore(open: () => Promise<TriedStores>): void {
       await store.setGeneration(7);
       await store.setGeneration(12);
       expect(await other.generation()).toBe(12);
+      await other.setGeneration(11);
+      expect(await store.generation()).toBe(12);
     });
 
     test('is ready', async () => {

@@ -64,7 +64,7 @@ export function callsThatReach(reach: (point: FailurePoint) => void): Syncs {
     unlink: (path) => later('unlink', () => directoryCalls.unlink(path)),
     overwrite: (descriptor, bytes, position) =>
       later('overwrite', () => directoryCalls.overwrite(descriptor, bytes, position)),
-    writeSynced: (path, text) => later('writeSynced', () => directoryCalls.writeSynced(path, text)),
+    writeSynced: (path, text, position) => later('writeSynced', () => directoryCalls.writeSynced(path, text, position)),
     syncObject: (descriptor) => later('syncObject', () => directoryCalls.syncObject(descriptor)),
     syncShard: (descriptor) => later('syncShard', () => directoryCalls.syncShard(descriptor)),
   };

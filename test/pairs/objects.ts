@@ -65,7 +65,8 @@ export class DirectoryObjects implements Objects {
   }
 
   async generation(): Promise<number | undefined> {
-    return existsSync(this.#generation) ? Number(await readFile(this.#generation, 'utf8')) : undefined;
+    if (!existsSync(this.#generation)) return undefined;
+    return Math.max(...(await readFile(this.#generation, 'utf8')).trim().split('\n').map(Number));
   }
 
   async setGeneration(generation: number): Promise<void> {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { S3BlobStore } from '../../src/blobs/s3/store.ts';
 import { describeBlobStore } from '../blobs/contract.ts';
+import { expectGreatestToStay } from '../blobs/numbers-at-once.ts';
 import { Upload } from '../blobs/upload.ts';
 import { startMinio } from './minio-server.ts';
 import type { S3Server } from './s3-server.ts';
@@ -31,6 +32,11 @@ describe.each([
       const open = () => S3BlobStore.open(settings, { knowsConditions: knowsConditions ? undefined : false });
       return { store: await open(), other: await open() };
     });
+  });
+
+  test('the greatest number stays of those that several processes set at once', async () => {
+    const { settings } = await server.newBucket();
+    await expectGreatestToStay(await S3BlobStore.open(settings), await S3BlobStore.open(settings));
   });
 
   describe('a bucket that keeps versions', () => {

@@ -42,8 +42,8 @@ export interface DirectoryCalls {
   unlink(path: string): Promise<void>;
   /** Writes over what stands in a file that is open. */
   overwrite(descriptor: number, bytes: Uint8Array, position: number): Promise<void>;
-  /** Writes a short text at the beginning of a file, made where there is none, and syncs it. Needs no room but the first time. */
-  writeSynced(path: string, text: string): Promise<void>;
+  /** Writes a short text into a file, made where there is none, and syncs it. Needs no room where there is a text already. */
+  writeSynced(path: string, text: string, position: number): Promise<void>;
   /** Makes an object's bytes durable. */
   syncObject(descriptor: number): Promise<void>;
   /** Makes the names in a directory durable. */
@@ -70,9 +70,9 @@ export const directoryCalls: DirectoryCalls = {
       done += (await writeAt(descriptor, bytes, done, bytes.byteLength - done, position + done)).bytesWritten;
     }
   },
-  writeSynced: async (path, text) => {
+  writeSynced: async (path, text, position) => {
     await using file = await open(path, constants.O_WRONLY | constants.O_CREAT, 0o640);
-    await file.write(text, 0);
+    await file.write(text, position);
     await file.sync();
   },
   syncObject: promisify(fdatasync),

@@ -26,8 +26,10 @@ import { translated } from './full-disk.ts';
 import { overwriting } from './overwriting.ts';
 import { FileWriter } from './writer.ts';
 
-/** How many digits the file `generation` has. */
+/** How many digits each line of the file `generation` has. */
 const generationDigits = 16;
+/** How many lines it has at most. */
+const generationLines = 64;
 
 /** So many bytes are overwritten with one call. */
 const shreddedAtOnceBytes = 1024 * 1024;
@@ -213,13 +215,17 @@ export class DirectoryBlobStore implements BlobStore {
 
   async generation(): Promise<number | undefined> {
     const text = await textIfThere(this.#generationPath);
-    return text === undefined ? undefined : Number(/^\d+/.exec(text)?.[0] ?? 0);
+    return text === undefined ? undefined : Math.max(0, ...(text.match(/\d+/g) ?? []).map(Number));
   }
 
   async setGeneration(generation: number): Promise<void> {
+    if (((await this.generation()) ?? 0) >= generation) return;
+    // Of a fixed length, so that it can be written over in place; the next number goes into the next line, so that of several
+    // processes which write at once none writes over a greater one.
+    const line = `${String(generation).padStart(generationDigits, '0')}\n`;
+    const position = ((generation - 1) % generationLines) * line.length;
     try {
-      // Of a fixed length, so that it can be written over in place.
-      await this.#calls.writeSynced(this.#generationPath, `${String(generation).padStart(generationDigits, '0')}\n`);
+      await this.#calls.writeSynced(this.#generationPath, line, position);
       await this.#calls.syncDirectory(this.#directory);
     } catch (error) {
       throw translated(error);

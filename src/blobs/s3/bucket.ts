@@ -137,11 +137,18 @@ export class Bucket {
       redirectEndpoint === undefined ? this.#client : new S3Client({ ...place, endpoint: redirectEndpoint });
   }
 
-  /** @param isOnlyIfAbsent whether it must fail with an ObjectThereError where there is one, if the server can */
+  /**
+   * @param isOnlyIfAbsent whether it must fail with an ObjectThereError where there is one, if the server can
+   * @param onlyInPlaceOf the tag of the object without which it must fail in the same way
+   */
   async put(
     key: string,
     bytes: Uint8Array,
-    { token, isOnlyIfAbsent = false }: { readonly token?: string; readonly isOnlyIfAbsent?: boolean } = {},
+    {
+      token,
+      isOnlyIfAbsent = false,
+      onlyInPlaceOf,
+    }: { readonly token?: string; readonly isOnlyIfAbsent?: boolean; readonly onlyInPlaceOf?: string } = {},
   ): Promise<void> {
     await this.#change('put', (options) =>
       this.#client.send(
@@ -151,6 +158,7 @@ export class Bucket {
           Key: key,
           Body: bytes,
           ...(isOnlyIfAbsent && { IfNoneMatch: '*' }),
+          ...(onlyInPlaceOf !== undefined && { IfMatch: onlyInPlaceOf }),
         }),
         options,
       ),
@@ -420,12 +428,17 @@ export class Bucket {
     return { stream, objectBytes: ofRange === undefined ? ContentLength : Number(ofRange) };
   }
 
-  /** The whole of a small object, and the word of its writer. */
-  async readAll(key: string): Promise<{ readonly bytes: Uint8Array; readonly token: string | undefined }> {
+  /** The whole of a small object, the word of its writer, and its tag. */
+  async readAll(
+    key: string,
+  ): Promise<{ readonly bytes: Uint8Array; readonly token: string | undefined; readonly etag: string }> {
     return await this.#call(async (options) => {
-      const { Body, Metadata } = await this.#client.send(new GetObjectCommand({ ...this.#place, Key: key }), options);
+      const { Body, Metadata, ETag } = await this.#client.send(
+        new GetObjectCommand({ ...this.#place, Key: key }),
+        options,
+      );
       const bytes = await new Response(Body?.transformToWebStream()).bytes();
-      return { bytes, token: Metadata?.[tokenName] };
+      return { bytes, token: Metadata?.[tokenName], etag: said(ETag, 'ETag') };
     });
   }
 

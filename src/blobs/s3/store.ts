@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ReadableStreamDefaultReader } from 'node:stream/web';
 import {
   BlobMissingError,
+  BlobStoreBusyError,
   ClaimLostError,
   type BlobBytes,
   type BlobStore,
@@ -20,6 +21,9 @@ import { isWhole, S3Writer } from './writer.ts';
 
 /** Up to so many bytes are sent in one piece, in bytes: the runtime tells the length of no stream beforehand (ADR 20). */
 const wholeBytes = 1024 * 1024;
+
+/** How often a number is set that others set at the same time. */
+const mostTries = 100;
 
 /** The first writer of an object of which nothing has been written down. */
 const firstClaim: WriterClaim = { progress: '', epoch: 1 };
@@ -242,9 +246,13 @@ export class S3BlobStore implements BlobStore {
   }
 
   async generation(): Promise<number | undefined> {
+    return (await this.#markedGeneration())?.number;
+  }
+
+  async #markedGeneration(): Promise<{ readonly number: number; readonly etag: string } | undefined> {
     try {
-      const text = Buffer.from((await this.#bucket.readAll(this.#generationKey)).bytes).toString();
-      return Number(/^\d+/.exec(text)?.[0] ?? 0);
+      const { bytes, etag } = await this.#bucket.readAll(this.#generationKey);
+      return { number: Number(/^\d+/.exec(Buffer.from(bytes).toString())?.[0] ?? 0), etag };
     } catch (error) {
       if (error instanceof ObjectGoneError) return undefined;
       throw error;
@@ -252,7 +260,23 @@ export class S3BlobStore implements BlobStore {
   }
 
   async setGeneration(generation: number): Promise<void> {
-    await this.#bucket.put(this.#generationKey, Buffer.from(`${generation}\n`));
+    for (let tries = mostTries; ; tries--) {
+      const before = await this.#markedGeneration();
+      if (before !== undefined && before.number >= generation) return;
+      const only = before === undefined ? { isOnlyIfAbsent: true } : { onlyInPlaceOf: before.etag };
+      try {
+        await this.#bucket.put(
+          this.#generationKey,
+          Buffer.from(`${generation}\n`),
+          this.knowsConditions ? only : undefined,
+        );
+        return;
+      } catch (error) {
+        // Another process has set one meanwhile.
+        if (!(error instanceof ObjectThereError)) throw error;
+        if (tries === 0) throw new BlobStoreBusyError('others keep setting the generation', { cause: error });
+      }
+    }
   }
 
   async isReady(): Promise<boolean> {

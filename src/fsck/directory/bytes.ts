@@ -142,7 +142,7 @@ export class DirectoryBytes implements StoredBytes {
   async generation(): Promise<{ readonly place: string; readonly number: number }> {
     const place = join(this.#directory, 'generation');
     try {
-      return { place, number: Number(/^\d+/.exec(readFileSync(place, 'utf8'))?.[0] ?? 0) };
+      return { place, number: Math.max(0, ...(readFileSync(place, 'utf8').match(/\d+/g) ?? []).map(Number)) };
     } catch {
       return { place, number: 0 };
     }

@@ -1,0 +1,43 @@
+import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { S3BlobStore } from '../../src/blobs/s3/store.ts';
+import { first } from '../../src/metadata/operation.ts';
+import { PostgresMetadataStore } from '../../src/metadata/postgres/store.ts';
+import { knownGeneration } from '../../src/metadata/queries/store.ts';
+import { systemClock } from '../../src/registry/clock.ts';
+import { StoreGeneration } from '../../src/registry/store-generation.ts';
+import { type S3Server, startMinio } from './minio-server.ts';
+import { type PostgresServer, startPostgres } from './postgres-server.ts';
+
+let s3: S3Server;
+let postgres: PostgresServer;
+
+beforeAll(async () => {
+  [s3, postgres] = await Promise.all([startMinio(), startPostgres()]);
+  Object.assign(process.env, s3.environment);
+}, 600_000);
+
+afterAll(async () => {
+  await Promise.all([s3.stop(), postgres.stop()]);
+});
+
+test.each([
+  ['knows', undefined],
+  ['does not know', false],
+])(
+  'processes that begin to remove at once leave the generation at the greatest that the database has, where the bucket %s conditions',
+  async (_, knowsConditions) => {
+    const { settings } = await s3.newBucket();
+    const metadata = await PostgresMetadataStore.open(await postgres.newDatabase());
+    const processes = await Promise.all(
+      Array.from({ length: 12 }, async () => {
+        const blobs = await S3BlobStore.open(settings, { knowsConditions });
+        return { blobs, generation: await StoreGeneration.open({ metadata, blobs, clock: systemClock }) };
+      }),
+    );
+    await Promise.all(processes.map(({ generation }) => generation.beforeRemoval()));
+    const known = await metadata.read(() => first(knownGeneration, {}));
+    expect(known?.generation).toBe(12);
+    expect(await processes[0]?.blobs.generation()).toBe(12);
+    await metadata.close();
+  },
+);
