@@ -343,9 +343,9 @@ describe('a push that was broken off', () => {
 
   test('that is cancelled leaves nothing in the end, though its bytes cannot be removed at first (I9)', async () => {
     let isStuck = true;
-    const failing = async <T>(remove: () => Promise<T>): Promise<T> => {
+    const failing = async <T>(act: () => Promise<T>): Promise<T> => {
       if (isStuck) throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
-      return await remove();
+      return await act();
     };
     const syncs: Syncs = {
       database: {},

@@ -1,6 +1,6 @@
 import { Database, type SQLQueryBindings } from 'bun:sqlite';
 import { copyFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { postgresPrograms } from '../scale/postgres-server.ts';
 import { templateDatabase } from './pair.ts';
@@ -90,6 +90,12 @@ export class PostgresTables implements Tables {
   static create(server: string, name: string): PostgresTables {
     psql(`${server}/postgres`, `create database ${name} template ${templateDatabase} strategy file_copy`);
     return new PostgresTables(server, name);
+  }
+
+  /** Those of a database that is there. */
+  static at(url: string): PostgresTables {
+    const name = basename(new URL(url).pathname);
+    return new PostgresTables(url.slice(0, -name.length - 1), name);
   }
 
   rows<Row>(sql: string, ...parameters: readonly Bound[]): Row[] {
