@@ -8,10 +8,11 @@ import type { Log } from './log/log.ts';
  * `server.url` says where it listens, `admin.token`, which only its user can read, is the password of this run.
  */
 export class AdminAccess {
-  readonly token = randomBytes(32).toString('base64url');
+  readonly token: string;
   readonly #directory: string;
 
-  constructor(directory: string) {
+  constructor(directory: string, token: string = randomBytes(32).toString('base64url')) {
+    this.token = token;
     this.#directory = directory;
   }
 

@@ -1,3 +1,4 @@
+import { createServer } from 'node:net';
 import type { AccessControl } from './access/access-control.ts';
 import type { TokenService } from './credentials/tokens/token-service.ts';
 import type { AccessDenial } from './audit/access-denials.ts';
@@ -18,6 +19,7 @@ import { quote } from './oci/quote.ts';
 import { Glob } from './retention/glob.ts';
 import { StartupError } from './startup-error.ts';
 import { codeOf } from './startup-failures.ts';
+import { isKeeper, type WorkerPlace } from './worker-place.ts';
 
 export interface Served {
   readonly registry: Registry;
@@ -34,6 +36,8 @@ export interface Served {
   readonly checkedHosts: HostRules['checks'];
   /** Undefined where the configuration asks for no TLS. */
   readonly certificate: ServerCertificate | undefined;
+  /** Where others serve on the same ports. */
+  readonly worker?: WorkerPlace | undefined;
 }
 
 /**
@@ -42,22 +46,35 @@ export interface Served {
  */
 export async function listen(
   config: Config,
-  { answer, certificate, checkedHosts, ...served }: Served,
+  { answer, certificate, checkedHosts, worker, ...served }: Served,
 ): Promise<HttpServer> {
   const { listen: main, http, limits } = config;
   const tls = certificate === undefined ? undefined : { ...config.tls, certificate };
   const beside = http.plainListen === undefined ? [] : [doorAt(http.plainListen, undefined)];
+  const doors: [Door, ...Door[]] = [doorAt(main, tls), ...beside];
+  const share = (limit: number): number => Math.ceil(limit / (worker?.count ?? 1));
   try {
+    // Else the system would let it share them with whoever is there already.
+    if (worker?.isFirst === true) for (const door of doors) await expectFree(door);
     return await startHttpServer({
       ...served,
-      doors: [doorAt(main, tls), ...beside],
-      connectionLimits: { inAll: limits.connections, perClient: limits.connectionsPerClient },
+      doors,
+      sharing:
+        worker === undefined
+          ? undefined
+          : {
+              ports: worker.ports,
+              isKeeper: isKeeper(worker),
+              secret: worker.secret,
+              origin: () => worker.link.keeperOrigin,
+            },
+      connectionLimits: { inAll: share(limits.connections), perClient: share(limits.connectionsPerClient) },
       clientLimits: {
-        uploads: limits.uploadsPerClient,
+        uploads: share(limits.uploadsPerClient),
         uploadSessions: limits.uploadSessionsPerClient,
-        uploadBytesPerSecond: limits.uploadBytesPerSecondPerClient,
-        requestsPerSecond: limits.requestsPerSecondPerClient,
-        requestBurst: limits.requestBurstPerClient,
+        uploadBytesPerSecond: limits.uploadBytesPerSecondPerClient && share(limits.uploadBytesPerSecondPerClient),
+        requestsPerSecond: share(limits.requestsPerSecondPerClient),
+        requestBurst: share(limits.requestBurstPerClient),
       },
       settings: {
         maxManifestBytes: config.manifests.maxSizeBytes,
@@ -74,7 +91,7 @@ export async function listen(
     const code = codeOf(error);
     if (code === undefined || !(error instanceof DoorError)) throw error;
     const { hostname: host, port } = error.door;
-    const flag = beside.includes(error.door) ? '--http-plain-listen' : '--listen';
+    const flag = error.door !== doors[0] ? '--http-plain-listen' : '--listen';
     if (code === 'EADDRINUSE') {
       throw new StartupError(`port ${port} of ${host} is in use: choose another one with ${flag} HOST:PORT`, {
         cause: error,
@@ -103,6 +120,17 @@ function redirectsOf({ s3 }: Config): Redirects {
 function namesOf({ auth, http: { hosts } }: Config): HostRules['names'] {
   const { realm } = auth.tokens;
   return hosts === 'any' || realm === undefined ? hosts : [...hosts, new URL(realm).hostname];
+}
+
+/** @throws DoorError where somebody listens there already */
+async function expectFree(door: Door): Promise<void> {
+  if (door.port === 0) return;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const server = createServer();
+  server.once('error', (error) => reject(new DoorError(door, error)));
+  server.listen({ host: door.hostname, port: door.port, exclusive: true }, resolve);
+  await promise;
+  await new Promise((closed) => server.close(closed));
 }
 
 function doorAt({ host, port }: ListenAddress, tls: TlsTerms | undefined): Door {

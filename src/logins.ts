@@ -1,7 +1,7 @@
 import { AccessControl, type AccessControlParts } from './access/access-control.ts';
 import type { Action } from './access/action.ts';
 import type { Authenticator } from './access/authenticator.ts';
-import { FailedLogins } from './access/failed-logins.ts';
+import { FailedLogins, loginNews } from './access/failed-logins.ts';
 import { noRules, ruleForEverybody } from './access/parse.ts';
 import { PasswordAuthenticator } from './access/password-authenticator.ts';
 import { PasswordFile } from './access/password-file.ts';
@@ -14,6 +14,7 @@ import { formatListenAddress, type ListenAddress } from './config/listen-address
 import type { HostRules } from './http/host-check.ts';
 import type { Log } from './log/log.ts';
 import type { Clock } from './registry/clock.ts';
+import { noSiblings, type Siblings } from './registry/siblings.ts';
 import { StartupError } from './startup-error.ts';
 
 /** Who can log in, and what they may do, as it is configured. */
@@ -40,6 +41,8 @@ export interface LoginParts {
   readonly issuers?: IssuerSet | undefined;
   /** Where others than this machine can reach the registry; undefined where none can. */
   readonly exposed: ListenAddress | undefined;
+  /** Other processes that clients come to by turns: who guesses passwords is slowed down by all of them together. */
+  readonly siblings?: Siblings | undefined;
 }
 
 /** What everybody may do by `auth.anonymous`. */
@@ -54,7 +57,15 @@ export const forEverybody: Readonly<Record<Config['auth']['anonymous'], readonly
  * @throws StartupError where that cannot be read, or where everybody who reaches the registry could do everything without
  *   anybody having said so
  */
-export async function openLogins({ config, log, clock, rules, issuers, exposed }: LoginParts): Promise<Logins> {
+export async function openLogins({
+  config,
+  log,
+  clock,
+  rules,
+  issuers,
+  exposed,
+  siblings = noSiblings,
+}: LoginParts): Promise<Logins> {
   const { htpasswd, anonymous } = config.auth;
   const now = (): number => clock.monotonic();
   const authenticators: Authenticator[] = [];
@@ -86,8 +97,14 @@ export async function openLogins({ config, log, clock, rules, issuers, exposed }
     checkedHosts: isConfigured ? 'nothing' : exposed === undefined ? 'everything' : 'admin',
     authenticators,
     passwords,
-    failedLogins: new FailedLogins(now),
+    failedLogins: sharedFailedLogins(now, siblings),
   };
+}
+
+function sharedFailedLogins(now: () => number, siblings: Siblings): FailedLogins {
+  const failed = new FailedLogins(now, (news) => siblings.tell('login', news));
+  siblings.hear('login', (news) => Promise.resolve(failed.hear(loginNews.parse(news))));
+  return failed;
 }
 
 /**
@@ -111,7 +128,7 @@ export function accessControlOf(
   {
     authenticators,
     ...parts
-  }: Pick<AccessControlParts, 'operatorToken' | 'onRefused' | 'challenger' | 'authenticators'>,
+  }: Pick<AccessControlParts, 'operatorToken' | 'secret' | 'onRefused' | 'challenger' | 'authenticators'>,
 ): AccessControl {
   return new AccessControl({ ...logins, ...parts, authenticators: [...authenticators, ...logins.authenticators] });
 }

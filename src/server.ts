@@ -53,6 +53,7 @@ import { StartupError } from './startup-error.ts';
 import { checkListenHost } from './startup-failures.ts';
 import { openTokens } from './tokens.ts';
 import { certificateFilesOf } from './tls-settings.ts';
+import { isKeeper, type WorkerPlace } from './worker-place.ts';
 import { openStores, registryOf, type Stores, type Syncs } from './stores.ts';
 
 export type { Syncs } from './stores.ts';
@@ -95,6 +96,8 @@ export interface ServerParts {
   readonly clock?: Clock;
   /** How things become durable, where it is not by the system's calls. */
   readonly syncs?: Syncs;
+  /** Where this is one of several processes that serve the registry on this machine. */
+  readonly worker?: WorkerPlace | undefined;
   /** Puts something between the registry and its metadata, such as what counts statements. */
   readonly wrapMetadata?: (metadata: MetadataStore) => MetadataStore;
   /** Puts something between the registry and its rules of which pulls count, such as what lets none count. */
@@ -110,22 +113,24 @@ export interface ServerParts {
  * @throws StartupError where the operator has to mend something first
  */
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
-  const { config, log, access, issuers, clock = systemClock, syncs, wrapMetadata = (metadata) => metadata } = parts;
+  const { config, access, issuers, clock = systemClock, syncs, worker } = parts;
+  const { wrapMetadata = (metadata) => metadata } = parts;
+  const log = worker === undefined ? parts.log : parts.log.child({ worker: worker.index });
   const hosts = [config.listen, ...(config.http.plainListen === undefined ? [] : [config.http.plainListen])];
   const checked = await Promise.all(hosts.map(({ host }) => checkListenHost(host)));
   const exposed = hosts.find((_, index) => checked[index]?.isLoopback === false);
-  const logins = await openLogins({ config, log, clock, rules: access, issuers, exposed });
+  const logins = await openLogins({ config, log, clock, rules: access, issuers, exposed, siblings: worker?.link });
   const plain = certificateFilesOf(config) === undefined ? config.listen : config.http.plainListen;
   const isPlainExposed = hosts.some((host, index) => host === plain && checked[index]?.isLoopback === false);
-  if (isPlainExposed && !logins.isOpen && config.http.trustedProxies.length === 0) {
+  if (isPlainExposed && isKeeper(worker) && !logins.isOpen && config.http.trustedProxies.length === 0) {
     log.warn(
       { address: `${plain?.host}:${plain?.port}` },
       'passwords and tokens come here unencrypted: set tls.certificate and tls.key, or have a proxy end TLS and name it in http.trustedProxies',
     );
   }
-  const stores = await openStores(config, log, { clock, syncs });
+  const stores = await openStores(config, log, { clock, syncs, worker });
   try {
-    return await serve({ ...stores, metadata: wrapMetadata(stores.metadata) }, logins, { ...parts, clock });
+    return await serve({ ...stores, metadata: wrapMetadata(stores.metadata) }, logins, { ...parts, log, clock });
   } catch (error) {
     await stores.close();
     throw error;
@@ -138,6 +143,7 @@ async function serve(
   {
     config,
     log,
+    worker,
     policies,
     quotas,
     immutability,
@@ -155,9 +161,13 @@ async function serve(
   const { directory, generation, metadata, reserve } = stores;
   const files = certificateFilesOf(config);
   const certificate = files === undefined ? undefined : await readServerCertificate(files);
-  const metrics = new Metrics(() => measuredFigures({ registry, storage, reports, generation, collector, pruner }));
+  const keeps = isKeeper(worker);
+  const metrics = new Metrics(
+    () => measuredFigures({ registry, storage, reports, generation, collector, pruner }),
+    worker?.link,
+  );
   const events = new EventFeed(metadata);
-  const auditFile = await openAuditFile({ path: config.audit.file, metadata, feed: events, log });
+  const auditFile = await openAuditFile({ path: keeps ? config.audit.file : undefined, metadata, feed: events, log });
   await limit(metadata, quotas);
   const settings = immutability?.settings;
   const rules: readonly ConfiguredRules[] = [
@@ -180,6 +190,7 @@ async function serve(
     clock,
     log,
     traffic: metrics,
+    siblings: worker?.link,
     policies,
     quotas,
     immutability,
@@ -199,6 +210,7 @@ async function serve(
     registry,
     bounds: config.storage,
     room,
+    makesRoom: keeps,
     measureDisk: () => measureDisk(directory),
     mayCollect: () => mayCollect({ registry, generation }),
     wakeCollector: () => collector.wake(),
@@ -222,7 +234,7 @@ async function serve(
     pruner?.notice();
     events.notice();
   });
-  const adminAccess = new AdminAccess(directory);
+  const adminAccess = new AdminAccess(directory, worker?.operatorToken);
   const refusals = new LoginRefusals({ metadata, clock, log });
   const { passwords } = logins;
   const tokens = openTokens({ config, metadata, clock, log, policy: () => access.policy, passwords, issuers });
@@ -242,6 +254,7 @@ async function serve(
     authenticators: logins.isOpen ? [] : tokens.authenticators,
     challenger: tokens.challenger,
     operatorToken: adminAccess.token,
+    secret: worker === undefined ? undefined : Buffer.from(worker.secret),
     onRefused: (refused) => refusals.record(refused),
   });
   const collecting = { registry, collector, generation, directory };
@@ -281,6 +294,7 @@ async function serve(
     answer: syncs?.answer,
     certificate,
     checkedHosts: logins.checkedHosts,
+    worker,
   });
   const accessWatch =
     accessSource === undefined
@@ -303,14 +317,20 @@ async function serve(
         });
   if (certificateWatch !== undefined) metrics.watchCertificate(() => certificateWatch.secondsLeft());
   certificateWatch?.start();
-  adminAccess.tell(server.adminOrigin, log);
+  if (keeps) {
+    adminAccess.tell(server.adminOrigin, log);
+    worker?.link.keeping(server.adminOrigin);
+  }
   registry.pulls.start(config.pulls.flushMs);
-  reserve?.start();
   storage.start();
-  await beginCollecting(collecting);
-  pruner?.start();
-  quotaCounter.start();
+  if (keeps) {
+    reserve?.start();
+    await beginCollecting(collecting);
+    pruner?.start();
+    quotaCounter.start();
+  }
   auditFile?.start();
+  worker?.link.serving(server.url.origin, server.ports);
 
   return {
     url: server.url.origin,
@@ -330,7 +350,7 @@ async function serve(
       await Promise.all([certificateWatch?.stop(), accessWatch?.stop()]);
       const looked = Promise.all([checks.stop(), layers.stop()]);
       const collected = Promise.all([collector.stop(), pruner?.stop(), quotaCounter.stop()]);
-      adminAccess.withdraw();
+      if (keeps) adminAccess.withdraw();
       await server.stop(config.http.drainMs);
       await Promise.all([looked, collected, storage.stop(), reports.stop()]);
       await registry.pulls.stop();

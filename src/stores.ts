@@ -10,8 +10,8 @@ import { closeToOthers } from './closed-to-others.ts';
 import type { Config } from './config/schema.ts';
 import type { HttpCalls } from './http/server.ts';
 import type { Log } from './log/log.ts';
-import { type DirectoryLockResult, lockDirectory } from './metadata/sqlite/directory-lock.ts';
 import type { PostgresCalls } from './metadata/postgres/calls.ts';
+import { joinDirectory, lockDirectory } from './metadata/sqlite/directory-lock.ts';
 import type { DatabaseCalls } from './metadata/sqlite/calls.ts';
 import { NewerSchemaError } from './metadata/migrations/newer-schema.ts';
 import { Reserve } from './metadata/sqlite/reserve.ts';
@@ -29,6 +29,7 @@ import { Reclaimer } from './registry/reclaimer.ts';
 import { noQuotas, type Quotas } from './registry/quotas.ts';
 import type { Registry, Traffic } from './registry/registry.ts';
 import { noRetention, type RetentionScope } from './registry/retention-review.ts';
+import { noSiblings, type Siblings } from './registry/siblings.ts';
 import { Responses } from './registry/responses.ts';
 import { type Room, unboundedRoom } from './registry/room.ts';
 import { StoreGeneration } from './registry/store-generation.ts';
@@ -36,6 +37,7 @@ import { UploadSessions } from './registry/upload-sessions.ts';
 import type { PolicySet } from './retention/policy-set.ts';
 import { StartupError } from './startup-error.ts';
 import { codeOf, startupFailure } from './startup-failures.ts';
+import { isKeeper, type WorkerPlace } from './worker-place.ts';
 
 /** The two stores of a data directory, which no other process can use meanwhile. */
 export interface Stores {
@@ -65,6 +67,13 @@ export interface Syncs {
 /** Another process has the data directory. */
 export class DirectoryInUseError extends StartupError {}
 
+interface OpenOptions {
+  readonly clock?: Clock;
+  readonly syncs?: Syncs | undefined;
+  /** Where this is one of several processes that use them. */
+  readonly worker?: WorkerPlace | undefined;
+}
+
 /** What of the configuration says where the stores are. */
 export type StoresConfig = Pick<Config, 'data' | 'metadata'> & Partial<Pick<Config, 'blobs' | 's3'>>;
 
@@ -75,23 +84,18 @@ export type StoresConfig = Pick<Config, 'data' | 'metadata'> & Partial<Pick<Conf
 export async function openStores(
   { data, metadata: place, ...blobsConfig }: StoresConfig,
   log: Log,
-  { clock = systemClock, syncs }: { readonly clock?: Clock; readonly syncs?: Syncs | undefined } = {},
+  { clock = systemClock, syncs, worker }: OpenOptions = {},
 ): Promise<Stores> {
   const directory = resolve(data);
   prepareDirectory(directory);
   const openBlobs = () => blobsOf(directory, blobsConfig, { log, syncs });
   if (place.kind === 'postgres') return await openShared(directory, place.url, { log, clock, openBlobs, syncs });
-  const locking = takeDirectory(directory);
-  if (!locking.locked) {
-    const holder = locking.holder === undefined ? '' : ` (process ${locking.holder})`;
-    throw new DirectoryInUseError(
-      `another wherry${holder} is using the data directory ${directory}: stop it, or give this one a directory of its own with --data`,
-    );
-  }
-  const { lock } = locking;
+  // A worker has its part of it already.
+  const lock = worker === undefined ? takeDirectory(directory) : undefined;
   try {
     const reserve = reserveIn(directory, log);
-    const metadata = openMetadata(directory, { reserve, log, syncs });
+    const metadata = openMetadata(directory, { reserve, log, syncs, worker });
+    worker?.link.hear('broken', async (reason) => metadata.breakOff(String(reason)));
     closeToOthers(join(directory, 'wherry.db'));
     const blobs = await openBlobs();
     const generation = await StoreGeneration.open({ metadata, blobs, clock });
@@ -104,11 +108,11 @@ export async function openStores(
       async close() {
         await reserve.stop();
         await metadata.close();
-        lock[Symbol.dispose]();
+        lock?.[Symbol.dispose]();
       },
     };
   } catch (error) {
-    lock[Symbol.dispose]();
+    lock?.[Symbol.dispose]();
     throw error;
   }
 }
@@ -156,6 +160,8 @@ export interface RegistryParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly traffic: Traffic;
+  /** Other processes that serve the same registry; none where it is not given. */
+  readonly siblings?: Siblings | undefined;
   /** What has to be told of changes; undefined where nothing is pruned by itself. */
   readonly retention?: RetentionScope | undefined;
   /** By which it is decided whose pulls count; undefined where everybody's do. */
@@ -173,6 +179,7 @@ export function registryOf({
   clock,
   log,
   traffic,
+  siblings = noSiblings,
   policies,
   quotas = noQuotas,
   immutability = noImmutability,
@@ -181,7 +188,14 @@ export function registryOf({
 }: RegistryParts): Registry {
   const { metadata, blobs, generation } = stores;
   const responses = new Responses();
-  const pulls = new PullRecorder({ metadata, clock, log, retention, keepsHistory: config.pulls.historyMs > 0 });
+  const pulls = new PullRecorder({
+    metadata,
+    clock,
+    log,
+    retention,
+    keepsHistory: config.pulls.historyMs > 0,
+    siblings,
+  });
   return {
     metadata,
     blobs,
@@ -200,18 +214,27 @@ export function registryOf({
     pullRules: policies === undefined ? everyGet : new PolicyPullRules(policies),
     reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
     responses,
-    purges: new PurgeFinisher({ metadata, blobs, clock, log, generation, responses, pulls, immutability }),
+    siblings,
+    purges: new PurgeFinisher({ metadata, blobs, clock, log, generation, responses, siblings, pulls, immutability }),
     retention,
   };
 }
 
 function openMetadata(
   directory: string,
-  { reserve, log, syncs }: { readonly reserve: Reserve; readonly log: Log; readonly syncs: Syncs | undefined },
+  {
+    reserve,
+    log,
+    syncs,
+    worker,
+  }: Pick<OpenOptions, 'worker'> & { readonly reserve: Reserve; readonly log: Log; readonly syncs: Syncs | undefined },
 ): SqliteMetadataStore {
   try {
     return SqliteMetadataStore.open(directory, {
       reserve,
+      ...(worker !== undefined && {
+        shared: { isKeeper: isKeeper(worker), onBroken: (reason: string) => worker.link.tell('broken', reason) },
+      }),
       onCheckpointProblem(error) {
         log.warn({ err: error, directory }, "the database's log could not be moved into the database; trying again");
       },
@@ -310,9 +333,39 @@ async function openDirectory(
   }
 }
 
-function takeDirectory(directory: string): DirectoryLockResult {
+/**
+ * Makes a data directory where there is none, and takes it for this process and its workers, before anything is opened.
+ * @throws StartupError where the operator has to mend something first
+ */
+export function takeDataDirectory(data: string): Disposable {
+  const directory = resolve(data);
+  prepareDirectory(directory);
+  return takeDirectory(directory);
+}
+
+/**
+ * Takes a worker's part of it, until the end of the process.
+ * @throws StartupError where another wherry is about to take it
+ */
+export function joinDataDirectory(data: string): Disposable {
+  const directory = resolve(data);
+  const joined = joinDirectory(directory);
+  if (joined === undefined) throw inUse(directory, undefined);
+  return joined;
+}
+
+function inUse(directory: string, holder: string | undefined): DirectoryInUseError {
+  const named = holder === undefined ? '' : ` (process ${holder})`;
+  return new DirectoryInUseError(
+    `another wherry${named} is using the data directory ${directory}: stop it, or give this one a directory of its own with --data`,
+  );
+}
+
+function takeDirectory(directory: string): Disposable {
   try {
-    return lockDirectory(directory);
+    const locking = lockDirectory(directory);
+    if (!locking.locked) throw inUse(directory, locking.holder);
+    return locking.lock;
   } catch (error) {
     throw startupFailure(error, {
       name: `the lock ${join(directory, 'lock.db')}`,

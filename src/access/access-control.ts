@@ -46,6 +46,8 @@ export interface AccessControlParts {
   readonly onRefused: (refused: RefusedLogin) => void;
   /** Whoever knows it may do everything. */
   readonly operatorToken: string;
+  /** What all processes know that clients may come to by turns; random where it is left out. */
+  readonly secret?: Buffer | undefined;
 }
 
 /** How long whoever comes when too many log in at once should wait, in ms. */
@@ -56,7 +58,7 @@ export class AccessControl {
   readonly isOpen: boolean;
   readonly challenger: Challenger;
   /** Where lists have come to. */
-  readonly places = new SealedPlaces();
+  readonly places: SealedPlaces;
   #policy: AccessPolicy;
   readonly #authenticators: readonly Authenticator[];
   readonly #failedLogins: FailedLogins;
@@ -64,10 +66,13 @@ export class AccessControl {
   readonly #operatorToken: Buffer;
   /** Passwords that are being looked at: a client that sends many requests at once has tried one. */
   readonly #underWay = new Map<string, Promise<Login>>();
-  readonly #key = randomBytes(32);
+  readonly #key: Buffer;
 
   constructor(parts: AccessControlParts) {
     this.#policy = parts.policy;
+    const secret = parts.secret ?? randomBytes(32);
+    this.#key = keyFrom(secret, 'failed logins');
+    this.places = new SealedPlaces(keyFrom(secret, 'places of lists'));
     this.isOpen = parts.isOpen;
     this.challenger = parts.challenger ?? basicChallenger;
     this.#authenticators = parts.authenticators;
@@ -188,6 +193,10 @@ export class AccessControl {
       .update(JSON.stringify([name, secret, address]))
       .digest('base64');
   }
+}
+
+function keyFrom(secret: Buffer, what: string): Buffer {
+  return createHmac('sha256', secret).update(what).digest();
 }
 
 function sha256(text: string): Buffer {

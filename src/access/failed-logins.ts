@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net';
+import { z } from 'zod';
 
 interface Failures {
   count: number;
@@ -34,6 +35,16 @@ const mostRemembered = 10_000;
 /** No user of a password file has a longer name, in characters. */
 const longestName = 200;
 
+/** What processes tell each other that count the same logins. */
+export const loginNews = z.object({
+  what: z.enum(['begun', 'taken-back', 'refused', 'succeeded']),
+  address: z.string().optional(),
+  user: z.string(),
+  /** Of one that was refused. */
+  key: z.string(),
+});
+export type LoginNews = z.infer<typeof loginNews>;
+
 /** Slows those down who try passwords: by their address, and by the user whose password they try. */
 export class FailedLogins {
   readonly #now: () => number;
@@ -42,9 +53,29 @@ export class FailedLogins {
   /** When each was found wrong and counted. */
   readonly #counted = new Map<string, number>();
 
-  /** @param now of a clock that is never set, in ms */
-  constructor(now: () => number) {
+  readonly #tell: (news: LoginNews) => void;
+
+  /**
+   * @param now of a clock that is never set, in ms
+   * @param tell is told of each login, for those who count the same elsewhere
+   */
+  constructor(now: () => number, tell: (news: LoginNews) => void = () => undefined) {
     this.#now = now;
+    this.#tell = tell;
+  }
+
+  /** Counts what has come elsewhere. */
+  hear({ what, address, user, key }: LoginNews): void {
+    switch (what) {
+      case 'begun':
+        return this.#begin(address, user);
+      case 'taken-back':
+        return this.#takeBack(address, user);
+      case 'refused':
+        return this.#refused(key);
+      case 'succeeded':
+        return this.#succeeded(address, user);
+    }
   }
 
   /** How long it is until a login is looked at, in ms; 0 where it is at once. */
@@ -56,12 +87,22 @@ export class FailedLogins {
 
   /** A login is about to be looked at. It counts as failed until it succeeds, so that no more are tried meanwhile. */
   begin(address: string | undefined, user: string): void {
+    this.#begin(address, user);
+    this.#tell({ what: 'begun', address, user, key: '' });
+  }
+
+  #begin(address: string | undefined, user: string): void {
     this.#add(this.#byAddress, networkOf(address), ofAddresses);
     this.#add(this.#byUser, userKey(user), ofUsers);
   }
 
   /** It was not looked at after all. */
   takeBack(address: string | undefined, user: string): void {
+    this.#takeBack(address, user);
+    this.#tell({ what: 'taken-back', address, user, key: '' });
+  }
+
+  #takeBack(address: string | undefined, user: string): void {
     takeBack(this.#byAddress.get(networkOf(address)));
     takeBack(this.#byUser.get(userKey(user)));
   }
@@ -80,6 +121,11 @@ export class FailedLogins {
   /** It was found wrong. */
   refused(key: string): void {
     if (this.isCounted(key)) return;
+    this.#refused(key);
+    this.#tell({ what: 'refused', address: undefined, user: '', key });
+  }
+
+  #refused(key: string): void {
     this.#counted.delete(key);
     this.#counted.set(key, this.#now());
     if (this.#counted.size <= mostRemembered) return;
@@ -88,6 +134,12 @@ export class FailedLogins {
   }
 
   succeeded(address: string | undefined, user: string): void {
+    const isKnown = this.#byAddress.has(networkOf(address)) || this.#byUser.has(userKey(user));
+    this.#succeeded(address, user);
+    if (isKnown) this.#tell({ what: 'succeeded', address, user, key: '' });
+  }
+
+  #succeeded(address: string | undefined, user: string): void {
     this.#byAddress.delete(networkOf(address));
     this.#byUser.delete(userKey(user));
   }

@@ -12,10 +12,15 @@ const paddedBytes = 255;
 
 /**
  * Where a list has come to, for the client to come back with: the names of repositories that it may not see, which mean
- * something to this process only.
+ * something only to who has the key.
  */
 export class SealedPlaces {
-  readonly #key = randomBytes(32);
+  readonly #key: Buffer;
+
+  /** @param key 32 bytes, which whoever has to unseal the same places shares */
+  constructor(key: Buffer = randomBytes(32)) {
+    this.#key = key;
+  }
 
   seal(name: string): string {
     const nonce = randomBytes(nonceBytes);
@@ -25,7 +30,7 @@ export class SealedPlaces {
     return sealedMark + sealed.toString('base64url');
   }
 
-  /** Undefined for what this process has not sealed. */
+  /** Undefined for what has not been sealed with this key. */
   unseal(place: string): string | undefined {
     const sealed = Buffer.from(place.slice(sealedMark.length), 'base64url');
     if (sealed.byteLength < nonceBytes + tagBytes) return undefined;

@@ -21,6 +21,8 @@ export interface StorageParts {
   readonly mayCollect: () => Promise<boolean>;
   readonly wakeCollector: () => void;
   readonly prune: PruneLeastRecentlyUsed;
+  /** Whether it is this process that makes room where it is short, and keeps the record of it; else another one does. */
+  readonly makesRoom?: boolean;
 }
 
 /** Keeps what is stored within its bounds: looks every few seconds, and when much has come in since. */
@@ -99,6 +101,10 @@ export class Storage {
   async #look(): Promise<void> {
     this.#soonBytes = Infinity;
     await this.#parts.room.look();
+    if (this.#parts.makesRoom === false) {
+      this.#soonBytes = leastSoonBytes;
+      return;
+    }
     const levels = this.levelsOf(await this.measure());
     await this.maker.look(levels);
     await this.samples.look(levels);

@@ -82,6 +82,12 @@ const commands: readonly CommandEntry[] = [
     load: async () => (await import('./look-into.ts')).defineLookInto,
   },
   {
+    name: 'worker',
+    summary: 'serve the registry beside others, for the wherry that has started it',
+    isHidden: true,
+    load: async () => (await import('./serve.ts')).defineWorker,
+  },
+  {
     name: 'quota',
     summary: 'show what is used of each quota, and what it allows',
     load: async () => (await import('./quota.ts')).defineQuota,

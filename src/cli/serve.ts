@@ -14,6 +14,9 @@ import type { Log } from '../log/log.ts';
 import type { QuotaSet } from '../quotas/quota-set.ts';
 import type { PolicySet } from '../retention/policy-set.ts';
 import type { RunningServer } from '../server.ts';
+import type { WorkerPlace } from '../worker-place.ts';
+import { type ParentChannel, parentChannel, WorkerLink } from '../workers/worker-link.ts';
+import type { SuperviseParts } from './supervise.ts';
 import { StartupError } from '../startup-error.ts';
 import { announcementOf, announcementText } from './announcement.ts';
 import { configuredAccess } from './configured-access.ts';
@@ -38,7 +41,14 @@ export const defineServe: CommandDefinition = (command, end) => {
   command.action(async () => end(await serve(readFlags())));
 };
 
-async function serve(flags: ConfigFlags): Promise<number> {
+/** `wherry worker`: one of several processes that `wherry serve` has started. */
+export const defineWorker: CommandDefinition = (command, end) => {
+  const readFlags = addSettingFlags(command);
+  command.action(async () => end(await serve(readFlags(), parentChannel())));
+};
+
+/** @param parent where this is a worker, the way to whoever has started it */
+async function serve(flags: ConfigFlags, parent?: ParentChannel): Promise<number> {
   const read = await readConfigured(flags);
   if (!read.ok) {
     console.error(['wherry cannot start with this configuration:', ...read.problems].join('\n  '));
@@ -48,6 +58,8 @@ async function serve(flags: ConfigFlags): Promise<number> {
   const { config } = loaded;
   const log = await createLog({ level: config.log.level, format: config.log.format });
   const stop = stopRequested();
+  if (parent === undefined && config.workers > 1) return await beginSupervising({ config, flags, log, stop });
+  const worker = parent === undefined ? undefined : await placeOf(config, parent, log);
   // The registry is not loaded for somebody who only asks for the flags, or whose configuration is wrong.
   const { startServer } = await import('../server.ts');
   let server: RunningServer;
@@ -62,6 +74,7 @@ async function serve(flags: ConfigFlags): Promise<number> {
       issuers,
       immutability,
       configuredRules: rulesOf(loaded),
+      worker,
     });
   } catch (error) {
     if (!(error instanceof StartupError)) throw error;
@@ -71,13 +84,34 @@ async function serve(flags: ConfigFlags): Promise<number> {
   // Where nothing is read again it ends the process, as ever.
   if (config.tls.certificate !== undefined) process.on('SIGHUP', () => void server.reloadCertificate());
   if (configFileOf(flags) !== undefined) process.on('SIGHUP', () => void server.reloadAccess());
-  announce(server.url, config, log);
+  if (worker === undefined) announce(server.url, config, log);
   if (config.audit.file !== undefined) process.on('SIGHUP', () => server.reopenFiles());
   const signal = await stop;
-  log.info({ signal, drainMs: config.http.drainMs }, 'stopping: running transfers may finish');
+  const tell = worker === undefined ? log.info.bind(log) : log.debug.bind(log);
+  tell({ signal, drainMs: config.http.drainMs }, 'stopping: running transfers may finish');
   await server.stop();
-  log.info({}, 'stopped');
+  tell({}, 'stopped');
   return exitCodes.success;
+}
+
+async function beginSupervising(parts: Omit<SuperviseParts, 'announce'>): Promise<number> {
+  const { config, log } = parts;
+  const { supervise } = await import('./supervise.ts');
+  try {
+    return await supervise({ ...parts, announce: (url) => announce(url, config, log) });
+  } catch (error) {
+    if (!(error instanceof StartupError)) throw error;
+    console.error(`wherry cannot start: ${error.message}`);
+    return exitCodes.failure;
+  }
+}
+
+/** Takes its part of the data directory, and learns from its supervisor where it belongs. */
+async function placeOf(config: Config, parent: ParentChannel, log: Log): Promise<WorkerPlace> {
+  const { joinDataDirectory } = await import('../stores.ts');
+  const lock = config.metadata.kind === 'sqlite' ? joinDataDirectory(config.data) : undefined;
+  const link = new WorkerLink(parent, { end: () => process.exit(exitCodes.failure), lock, log });
+  return { ...(await link.place()), link };
 }
 
 /** A configuration with all that stands in it. */

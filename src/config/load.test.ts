@@ -56,6 +56,7 @@ const otherValues: Readonly<Record<string, string>> = {
   's3.redirectEndpoint': 'https://blobs.example.com',
   's3.redirectRepositories': 'public/**, base',
   's3.redirectNetworks': '10.0.0.0/8',
+  workers: '3',
   listen: '[::1]:0',
   'auth.htpasswd': '/etc/wherry/htpasswd',
   'auth.anonymous': 'pull',
@@ -139,6 +140,7 @@ test('without any source every setting has its default', async () => {
         redirectRepositories: ['**'],
         redirectNetworks: undefined,
       },
+      workers: 1,
       listen: { host: '127.0.0.1', port: 5000 },
       auth: {
         htpasswd: undefined,

@@ -33,6 +33,8 @@ export interface Config {
     /** The networks of the clients whose pulls are; undefined: any. */
     readonly redirectNetworks: readonly string[] | undefined;
   };
+  /** How many processes serve. */
+  readonly workers: number;
   readonly listen: ListenAddress;
   readonly auth: {
     /** The password file as it was given; undefined where there is none. */
@@ -154,6 +156,7 @@ export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
       redirectRepositories: valueOf(settings.s3RedirectRepositories),
       redirectNetworks: valueOf(settings.s3RedirectNetworks),
     },
+    workers: valueOf(settings.workers),
     listen: valueOf(settings.listen),
     auth: {
       htpasswd: valueOf(settings.authHtpasswd),

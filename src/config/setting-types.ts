@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { parseByteSize } from './byte-size.ts';
 import { formatDuration, parseDuration } from './duration.ts';
@@ -107,6 +108,19 @@ export function duration(bounds: { minMs: number; maxMs: number; zeroMeans?: str
 }
 
 /** Whole numbers between two bounds. */
+/** How many processes: a number, or as many as there are processors. */
+export const processCount: SettingType<number> = {
+  ...wholeNumber({ min: 1, max: 64 }),
+  accepts: 'a whole number from 1 to 64, or auto',
+  schema: text.transform((value, context) => {
+    if (value === 'auto') return Math.min(availableParallelism(), 64);
+    const parsed = wholeNumber({ min: 1, max: 64 }).schema.safeParse(value);
+    if (parsed.success) return parsed.data;
+    for (const { message } of parsed.error.issues) context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  }),
+};
+
 export function wholeNumber(bounds: { min: number; max: number }): SettingType<number> {
   const { min, max } = bounds;
   return {

@@ -20,7 +20,9 @@ import type { Problem } from './errors.ts';
 import { issuerUnreachable, logFailure, problemOf } from './failure-answers.ts';
 import { clientAddressOf, originOf } from './forwarded.ts';
 import { Networks } from './networks.ts';
-import { type Door, openDoors } from './front/doors.ts';
+import { type Door, type DoorSharing, openDoors, type ServerUse } from './front/doors.ts';
+import { askedFor, askKeeper, isForKeeper, type KeeperTerms } from './keeper.ts';
+import { SiblingBusyError } from '../registry/siblings.ts';
 import { directPeer, type Peer, Peers } from './front/peers.ts';
 import { HostCheck, type HostRules } from './host-check.ts';
 import { clientKeyOf } from './limits/client-key.ts';
@@ -59,6 +61,8 @@ export interface HttpOptions {
   readonly onDenied?: ((denial: AccessDenial) => void) | undefined;
   /** Is told of each push that was refused for a purge. */
   readonly onKeptOut?: ((refusal: PurgeRefusal) => void) | undefined;
+  /** Where other processes serve the same registry on the same ports. */
+  readonly sharing?: (DoorSharing & KeeperTerms) | undefined;
   readonly hosts: HostRules;
   readonly trustedProxies: readonly string[];
   readonly idleTimeoutMs: number;
@@ -69,6 +73,8 @@ export interface HttpOptions {
 
 export interface HttpServer {
   readonly url: URL;
+  /** Of the doors, in their order. */
+  readonly ports: readonly number[];
   /** Where the operator's programs on this machine reach the admin API. */
   readonly adminOrigin: string;
   /** Shows another certificate to whoever connects from now on. */
@@ -92,7 +98,7 @@ const shortestIdleSeconds = 1;
  * @throws DoorError where it cannot listen
  */
 export async function startHttpServer(options: HttpOptions): Promise<HttpServer> {
-  const { registry, metrics, log, settings, access, tokens, calls = httpCalls } = options;
+  const { registry, metrics, log, settings, access, tokens, sharing, calls = httpCalls } = options;
   const proxies = new Networks(options.trustedProxies);
   const hosts = new HostCheck(options.hosts);
   const logins = new WhoAsks({ access, clock: registry.clock, proxies, problemOf: failureProblem });
@@ -108,16 +114,21 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
     log,
     onRefused: (certificate) => access.noteRefused({ ...certificate, means: 'certificate', requestId: undefined }),
     serveOn,
+    sharing,
   });
 
   /** A server of the runtime's. */
-  function serveOn(hostname: string, port: number, isFronted: boolean): Bun.Server<undefined> {
+  function serveOn(
+    hostname: string,
+    port: number,
+    { isFronted = false, isShared = false }: ServerUse,
+  ): Bun.Server<undefined> {
     return Bun.serve({
       hostname,
       port,
       development: false,
       // Without this the runtime lets a second process share the port unnoticed.
-      reusePort: false,
+      reusePort: isShared,
       idleTimeout: Math.min(Math.ceil(options.idleTimeoutMs / 1000), maxIdleSeconds),
       // Blobs have no limit; manifests have their own.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
@@ -128,6 +139,8 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
 
   /** Who sends a request. */
   function peerOf(request: Request, bun: Bun.Server<undefined>, isFronted: boolean): Peer {
+    const asked = sharing?.isKeeper === true ? askedFor(sharing, request) : undefined;
+    if (asked !== undefined) return asked;
     const ip = bun.requestIP(request);
     if (!isFronted) return directPeer(ip?.address);
     return peers.at(ip === null || bun.port === undefined ? undefined : { server: bun.port, front: ip.port });
@@ -206,10 +219,15 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
       allowSlowAnswer: () => bun.timeout(request, maxIdleSeconds),
     };
     const problem = 'end' in admitted ? login.problem : admitted;
+    const passedOn =
+      problem === undefined && sharing?.isKeeper === false && isForKeeper(destination)
+        ? await passOn(call, sharing, peer())
+        : undefined;
     const response =
-      problem === undefined
+      passedOn ??
+      (problem === undefined
         ? await answered(call, path, { destination, peer: early })
-        : (destination.scope === 'token' ? refuseTokenLogin : refuse)(call, problem);
+        : (destination.scope === 'token' ? refuseTokenLogin : refuse)(call, problem));
     if ('end' in admitted) admitted.end();
     const durationMs = performance.now() - startedAt;
     metrics.answered(destination.resource, method, response.status, durationMs);
@@ -217,6 +235,17 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
       logRequest(call, path, response, durationMs, addressOf(request, peer()));
     }
     return calls.answer(response);
+  }
+
+  /** Has the worker answer that keeps what all of them share. */
+  async function passOn(call: Call, terms: KeeperTerms, peer: Peer): Promise<Response> {
+    const answer = await askKeeper(terms, call.request, peer);
+    if (answer !== undefined) return answer;
+    log.warn(
+      { requestId: call.requestId },
+      'the worker that answers the admin API is not there; another takes its place',
+    );
+    return failure(call, new SiblingBusyError('the process that answers this is not there for the moment'));
   }
 
   /** Lets a request in, or says why not, before anything of its body is read. */
@@ -308,6 +337,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
 
   return {
     url: doors.url,
+    ports: doors.ports,
     adminOrigin: doors.adminOrigin,
     exchangeCertificate: (certificate) => doors.exchangeCertificate(certificate),
     quietMs: () => (pendingRequestsOf(doors.servers) > 0 ? 0 : performance.now() - lastRequestAt),

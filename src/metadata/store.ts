@@ -47,8 +47,8 @@ export interface MetadataStore {
   readonly isShared: boolean;
 
   /**
-   * Grows with every transaction: while it stays the same, what was read before is what a read would give now. Undefined
-   * where other processes write to the same database.
+   * Is another number after every transaction: while it stays the same, what was read before is what a read would give
+   * now. Undefined where that cannot be told.
    */
   readonly commits: number | undefined;
 

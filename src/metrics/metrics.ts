@@ -1,4 +1,6 @@
-import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import { z } from 'zod';
+import { noSiblings, type Siblings } from '../registry/siblings.ts';
 import type { StorageFigures } from '../bounds/storage-figures.ts';
 import type { Collected } from '../collector/review.ts';
 import type { Pruned } from '../pruning/prune-repository.ts';
@@ -33,6 +35,9 @@ export interface StoreFigures extends Partial<StorageFigures> {
 export class Metrics {
   readonly #registry = new Registry();
   readonly #requests = new RequestTally(durationBuckets);
+  /** Apart, as the library can write it out, but not add it up with that of other processes. */
+  readonly #durationRegistry = new Registry();
+  readonly #durations = new DurationHistogram(this.#requests, durationBuckets);
   readonly #pulledBytes: Counter;
   readonly #pushedBytes: Counter;
   readonly #collected: Counter<'kind'>;
@@ -42,8 +47,13 @@ export class Metrics {
   readonly #prunedBytes: Counter;
   readonly #figures: () => Promise<StoreFigures>;
 
-  constructor(figures: () => Promise<StoreFigures>) {
+  readonly #siblings: Siblings;
+
+  /** @param siblings processes that count as well */
+  constructor(figures: () => Promise<StoreFigures>, siblings: Siblings = noSiblings) {
     this.#figures = figures;
+    this.#siblings = siblings;
+    siblings.hear('metrics', () => this.#figuresOfProcess());
     const registers = [this.#registry];
     const requests = this.#requests;
     const answered = new Counter({
@@ -59,7 +69,7 @@ export class Metrics {
       },
     });
     this.#registry.registerMetric(answered);
-    this.#registry.registerMetric(new DurationHistogram(requests, durationBuckets));
+    this.#durationRegistry.registerMetric(this.#durations);
     this.#pulledBytes = new Counter({
       name: 'wherry_pulled_bytes_total',
       help: 'Bytes of manifests and blobs in answers, whether the client took them all or not.',
@@ -185,7 +195,10 @@ export class Metrics {
         'When new uploads will be refused at the present rate; +Inf where they are not, NaN where no rate is known.',
       ],
     ];
-    const measured = gauges.map(([figure, name, help]) => ({ figure, gauge: new Gauge({ name, help, registers }) }));
+    const measured = gauges.map(([figure, name, help]) => ({
+      figure,
+      gauge: new Gauge({ name, help, registers, aggregator: 'first' }),
+    }));
     this.#setGauges = (figures) => {
       for (const { figure, gauge } of measured) gauge.set(figures[figure] ?? Number.NaN);
     };
@@ -240,6 +253,7 @@ export class Metrics {
       name: 'wherry_tls_certificate_expires_seconds',
       help: 'Seconds until the certificate that is shown to clients expires; negative once it has.',
       registers: [],
+      aggregator: 'first',
       collect() {
         this.set(secondsLeft());
       },
@@ -247,9 +261,42 @@ export class Metrics {
     this.#registry.registerMetric(gauge);
   }
 
-  /** All metrics in Prometheus's text format. */
+  /** All metrics in Prometheus's text format: what processes count, of all of them together. */
   async text(): Promise<{ readonly contentType: string; readonly text: string }> {
     this.#setGauges(await this.#figures());
-    return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
+    const { contentType } = this.#registry;
+    const ofOthers = await this.#siblings.ask('metrics', null);
+    if (ofOthers.length === 0) {
+      const texts = await Promise.all([this.#registry.metrics(), this.#durationRegistry.metrics()]);
+      return { contentType, text: texts.join('\n') };
+    }
+    // What is measured, such as the disk, comes from the first.
+    const all = AggregatorRegistry.aggregate([
+      await this.#figuresOfProcess(),
+      ...ofOthers.map((figures) => aggregatable.parse(figures)),
+    ]);
+    return { contentType, text: await all.metrics() };
+  }
+
+  /** What this process has counted and measured, as the library adds it up. */
+  async #figuresOfProcess(): Promise<z.infer<typeof aggregatable>> {
+    return aggregatable.parse([...(await this.#registry.getMetricsAsJSON()), await this.#durations.getForPromString()]);
   }
 }
+
+const aggregatable = z.array(
+  z.object({
+    name: z.string(),
+    help: z.string(),
+    type: z.string(),
+    aggregator: z.string(),
+    values: z.array(
+      z.object({
+        metricName: z.string().optional(),
+        labels: z.record(z.string(), z.union([z.string(), z.number()])),
+        // Also what is no number, or infinite.
+        value: z.custom<number>((value) => typeof value === 'number'),
+      }),
+    ),
+  }),
+);

@@ -25,6 +25,7 @@ export function addQuotaGauges(registry: Registry, measure: () => Promise<readon
       help,
       labelNames,
       registers: [registry],
+      aggregator: 'first',
       async collect() {
         for (const figures of await measure()) show(gauge, figures);
       },

@@ -1,4 +1,5 @@
 import { BlobStoreBusyError, BlobStoreFullError } from '../blobs/store.ts';
+import { SiblingBusyError } from './siblings.ts';
 import { MetadataBrokenError, MetadataBusyError, MetadataFullError } from '../metadata/store.ts';
 
 /** A failure of the machine that has an answer of its own. */
@@ -17,7 +18,7 @@ export function machineFailureOf(error: unknown): MachineFailure | undefined {
     return { kind: 'full', message: error.message };
   }
   if (error instanceof MetadataBrokenError) return { kind: 'broken', message: error.message };
-  if (error instanceof MetadataBusyError || error instanceof BlobStoreBusyError)
+  if (error instanceof MetadataBusyError || error instanceof BlobStoreBusyError || error instanceof SiblingBusyError)
     return { kind: 'busy', message: error.message };
   if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) return undefined;
   if (error.code === 'EIO' || error.code.startsWith('SQLITE_IOERR')) {

@@ -9,6 +9,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
 import type { Clock } from './clock.ts';
 import { dayOf } from './history.ts';
+import { noSiblings, type Siblings } from './siblings.ts';
 import { noRetention, type RetentionScope, reviewRepository } from './retention-review.ts';
 
 /** How many pulls one transaction writes, so that it stays short. */
@@ -33,6 +34,7 @@ export class PullRecorder {
   readonly #log: Log;
   readonly #scope: RetentionScope;
   readonly #keepsHistory: boolean;
+  readonly #siblings: Siblings;
   /** What was pulled, without the bytes that it was pulled with: by repository, and there by tag or digest. */
   #waiting = new Map<RepositoryName, Map<string, CountedPulls>>();
   /** The same of tags that have led to something else since. */
@@ -50,24 +52,28 @@ export class PullRecorder {
     retention?: RetentionScope;
     /** Whether it is also remembered how often each was pulled on which day. */
     keepsHistory?: boolean;
+    /** Where pulls wait too. */
+    siblings?: Siblings;
   }) {
     this.#metadata = parts.metadata;
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.#scope = parts.retention ?? noRetention;
     this.#keepsHistory = parts.keepsHistory ?? false;
+    this.#siblings = parts.siblings ?? noSiblings;
+    this.#siblings.hear('pulls', () => this.flush());
   }
 
   /** Begins to write every `everyMs`. */
   start(everyMs: number): void {
-    this.#timer = setInterval(() => void this.flushQuietly(), everyMs);
+    this.#timer = setInterval(() => void this.#flushOwnQuietly(), everyMs);
     this.#timer.unref();
   }
 
   record(pulled: Pulled): void {
     const waiting = this.#count;
     this.#keep(pulled, this.#clock.now(), 1);
-    if (waiting < maxWaiting && this.#count === maxWaiting) void this.flushQuietly();
+    if (waiting < maxWaiting && this.#count === maxWaiting) void this.#flushOwnQuietly();
   }
 
   /** Where no more can wait, since nothing can be written, times are given up, and pulls go on. */
@@ -108,11 +114,21 @@ export class PullRecorder {
   /** Writes what is left, if it can be written: an orderly stop must not fail for it. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
-    await this.flushQuietly();
+    await this.#flushOwnQuietly();
   }
 
-  /** The same for whoever goes on without it, as where the disk is full. */
+  /**
+   * The same of all processes of this machine that serve the registry, for whoever goes on without it, as where the disk
+   * is full.
+   */
   async flushQuietly(): Promise<void> {
+    const others = this.#siblings.ask('pulls', null).catch((error: unknown) => {
+      this.#log.warn({ err: error }, 'pull times of another worker could not be written');
+    });
+    await Promise.all([others, this.#flushOwnQuietly()]);
+  }
+
+  async #flushOwnQuietly(): Promise<void> {
     // What is just being written is not there yet either.
     if (this.#count === 0 && this.#flushing === undefined) return;
     try {

@@ -35,6 +35,8 @@ import { recordConsequences } from './purge-consequences.ts';
 import { type PurgeResult, pullsKnown, shreddingOf, unreachedBy } from './purge-result.ts';
 import { dropWholeUploads, type PurgedContent } from './purge-uploads.ts';
 import type { PullRecorder } from './pull-recorder.ts';
+import { askToCut, hearOfCuts } from './purge-cut.ts';
+import type { Siblings } from './siblings.ts';
 import type { Responses } from './responses.ts';
 import { DatabaseOutdatedError, type StoreGeneration } from './store-generation.ts';
 
@@ -57,6 +59,7 @@ export interface PurgeFinisherParts {
   readonly log: Log;
   readonly generation: Pick<StoreGeneration, 'beforeRemoval'>;
   readonly responses: Responses;
+  readonly siblings: Siblings;
   readonly pulls: Pick<PullRecorder, 'flushQuietly'>;
   readonly immutability: Immutability;
 }
@@ -79,6 +82,7 @@ export class PurgeFinisher {
 
   constructor(parts: PurgeFinisherParts) {
     this.#parts = parts;
+    hearOfCuts(parts);
   }
 
   /** Finishes what was begun before; to be called before anything is served. */
@@ -213,9 +217,12 @@ export class PurgeFinisher {
     digests: readonly Digest[],
     objects: readonly { readonly oid: ObjectId }[],
   ): Promise<ReadonlySet<ObjectId>> {
-    const { metadata, responses } = this.#parts;
+    const { metadata, responses, siblings } = this.#parts;
     const oids = objects.map(({ oid }) => oid);
-    const { count, oids: sent } = responses.cut(digests, oids);
+    const here = responses.cut(digests, oids);
+    const elsewhere = await askToCut(siblings, digests, oids);
+    const sent = new Set([...here.oids, ...elsewhere.oids]);
+    const count = here.count + elsewhere.count;
     const total = (this.#responsesCut.get(purge) ?? 0) + count;
     if (total > 0) {
       this.#responsesCut.set(purge, total);

@@ -12,6 +12,7 @@ import type { RecentManifests } from './recent-manifests.ts';
 import type { Reclaimer } from './reclaimer.ts';
 import type { Responses } from './responses.ts';
 import type { RetentionScope } from './retention-review.ts';
+import type { Siblings } from './siblings.ts';
 import type { Room } from './room.ts';
 import type { UploadSessions } from './upload-sessions.ts';
 
@@ -60,6 +61,7 @@ export interface Registry {
   readonly pullRules: PullRules;
   readonly reclaimer: Reclaimer;
   readonly responses: Responses;
+  readonly siblings: Siblings;
   readonly purges: PurgeFinisher;
   readonly retention: RetentionScope;
 }

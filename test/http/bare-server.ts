@@ -21,6 +21,7 @@ import { PurgeFinisher } from '../../src/registry/purge-finisher.ts';
 import { RecentManifests } from '../../src/registry/recent-manifests.ts';
 import { Reclaimer } from '../../src/registry/reclaimer.ts';
 import { Responses } from '../../src/registry/responses.ts';
+import { noSiblings } from '../../src/registry/siblings.ts';
 import { unboundedRoom } from '../../src/registry/room.ts';
 import { StoreGeneration } from '../../src/registry/store-generation.ts';
 import { heldFigures } from '../../src/registry/store-figures.ts';
@@ -98,6 +99,7 @@ export class BareServer implements AsyncDisposable {
         pullRules: everyGet,
         reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
         responses,
+        siblings: noSiblings,
         purges: new PurgeFinisher({
           metadata,
           blobs,
@@ -105,6 +107,7 @@ export class BareServer implements AsyncDisposable {
           log,
           generation,
           responses,
+          siblings: noSiblings,
           pulls,
           immutability: noImmutability,
         }),

@@ -32,6 +32,7 @@ import { PurgeFinisher } from '../../src/registry/purge-finisher.ts';
 import { RecentManifests } from '../../src/registry/recent-manifests.ts';
 import { Reclaimer } from '../../src/registry/reclaimer.ts';
 import { Responses } from '../../src/registry/responses.ts';
+import { noSiblings } from '../../src/registry/siblings.ts';
 import { unboundedRoom } from '../../src/registry/room.ts';
 import { StoreGeneration } from '../../src/registry/store-generation.ts';
 import type { Registry, SparsePolicy, Windows } from '../../src/registry/registry.ts';
@@ -308,6 +309,7 @@ export class World implements AsyncDisposable {
       pullRules: everyGet,
       reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
       responses,
+      siblings: noSiblings,
       purges: new PurgeFinisher({
         metadata,
         blobs,
@@ -315,6 +317,7 @@ export class World implements AsyncDisposable {
         log,
         generation,
         responses,
+        siblings: noSiblings,
         pulls,
         immutability: this.#settings.immutability ?? noImmutability,
       }),

@@ -1,4 +1,4 @@
-import { directory, listenAddress, metadataPlace } from '../setting-types.ts';
+import { directory, listenAddress, metadataPlace, processCount } from '../setting-types.ts';
 import { blobsPlace } from '../s3-types.ts';
 import { setting } from './setting.ts';
 
@@ -9,7 +9,7 @@ export const placesSettings = {
     default: './data',
     description:
       'The directory that holds everything: the database and the blobs. It is made when it does not exist. A relative ' +
-      'path is relative to the working directory, wherever the setting stands. With SQLite, one process at a time can use it.',
+      'path is relative to the working directory, wherever the setting stands. With SQLite, one wherry at a time can use it.',
   }),
   metadata: setting({
     name: 'metadata',
@@ -27,6 +27,14 @@ export const placesSettings = {
     description:
       'Where the blobs lie. With directory, in the data directory; with the address of a bucket, such as ' +
       's3://registry/blobs, on an S3 server, which has settings of its own below.',
+  }),
+  workers: setting({
+    name: 'workers',
+    type: processCount,
+    default: '1',
+    description:
+      'How many processes of this machine serve the registry, on the same port and the same data. auto: as many as the ' +
+      'machine has processors. [scaling.md](scaling.md) says what more than one gives, and what each limit means then.',
   }),
   listen: setting({
     name: 'listen',

@@ -30,13 +30,33 @@ export interface DoorParts {
   readonly log: Log;
   readonly onRefused: (certificate: RefusedCertificate) => void;
   /** Starts a server of the runtime's, which clients reach by themselves or through fronts. */
-  readonly serveOn: (hostname: string, port: number, isFronted: boolean) => Bun.Server<undefined>;
+  readonly serveOn: (hostname: string, port: number, use: ServerUse) => Bun.Server<undefined>;
+  /** Where other processes listen in the same places. */
+  readonly sharing?: DoorSharing | undefined;
+}
+
+/** How a server of the runtime's is used. */
+export interface ServerUse {
+  /** Clients reach it through fronts. */
+  readonly isFronted?: boolean;
+  /** Other processes listen on its port too. */
+  readonly isShared?: boolean;
+}
+
+/** Places in which several processes listen. */
+export interface DoorSharing {
+  /** The ports of the doors, in their order, where others have chosen them. */
+  readonly ports: readonly number[];
+  /** Whether this process answers the admin API, for which it needs a place of its own. */
+  readonly isKeeper: boolean;
 }
 
 /** All the places on which one registry is served. */
 export interface Doors {
   /** Where the first door is. */
   readonly url: URL;
+  /** The ports of the doors, in their order. */
+  readonly ports: readonly number[];
   /** Where the operator's programs on this machine find the admin API, whatever the doors ask of clients. */
   readonly adminOrigin: string;
   /** The runtime's servers: those that are doors themselves, and those behind fronts. */
@@ -56,41 +76,49 @@ export interface Doors {
  * @throws DoorError where one cannot be opened; none is open then
  */
 export async function openDoors([first, ...others]: readonly [Door, ...Door[]], parts: DoorParts): Promise<Doors> {
-  const { connections, peers, log, onRefused, serveOn } = parts;
-  const doors = [first, ...others];
+  const { connections, peers, log, onRefused, serveOn, sharing } = parts;
+  const isShared = sharing !== undefined;
   const isFronted = ({ tls }: Door): boolean => tls !== undefined || connections.areLimited;
-  const inner = doors.some(isFronted) ? new InnerServers(() => serveOn('127.0.0.1', 0, true)) : undefined;
+  const inner = [first, ...others].some(isFronted)
+    ? new InnerServers(() => serveOn('127.0.0.1', 0, { isFronted: true }))
+    : undefined;
   const direct: Bun.Server<undefined>[] = [];
   const serversNow = (): readonly Bun.Server<undefined>[] => [...(inner?.servers ?? []), ...direct];
   const fronts: { readonly front: Front; readonly door: Door }[] = [];
+  const ports: number[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(serversNow().map((server) => server.stop(true)));
     for (const { front } of fronts) front.close();
   };
   const opened = async (door: Door): Promise<URL> => {
     try {
-      return await open(door);
+      const url = await open({ ...door, port: sharing?.ports[ports.length] ?? door.port });
+      ports.push(Number(url.port) || (door.tls === undefined ? 80 : 443));
+      return url;
     } catch (error) {
       throw new DoorError(door, error);
     }
   };
   const open = async (door: Door): Promise<URL> => {
     if (!isFronted(door) || inner === undefined) {
-      const server = serveOn(door.hostname, door.port, false);
+      const server = serveOn(door.hostname, door.port, { isShared });
       direct.push(server);
       return server.url;
     }
     const takeInnerPlace = (): InnerPlace => inner.take();
-    const front = await Front.open({ ...door, connections, peers, log, onRefused, takeInnerPlace });
+    const front = await Front.open({ ...door, isShared, connections, peers, log, onRefused, takeInnerPlace });
     fronts.push({ front, door });
     return urlOf(door, front.port);
   };
   try {
     const url = await opened(first);
     for (const door of others) await opened(door);
+    const own = sharing?.isKeeper === true && inner === undefined ? serveOn('127.0.0.1', 0, {}) : undefined;
+    if (own !== undefined) direct.push(own);
     return {
       url,
-      adminOrigin: inner?.servers[0]?.url.origin ?? url.origin,
+      ports,
+      adminOrigin: (inner?.servers[0] ?? own)?.url.origin ?? url.origin,
       get servers() {
         return serversNow();
       },

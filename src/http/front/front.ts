@@ -21,6 +21,8 @@ export interface FrontOptions {
   readonly port: number;
   /** Undefined for plain HTTP. */
   readonly tls: TlsTerms | undefined;
+  /** Whether other processes listen there too. */
+  readonly isShared: boolean;
   readonly connections: OpenConnections;
   /** Gives a place at an HTTP server behind it. */
   readonly takeInnerPlace: () => InnerPlace;
@@ -88,7 +90,10 @@ export class Front {
     const front = new Front(options);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     front.#server.once('error', reject);
-    front.#server.listen({ host: options.hostname, port: options.port, backlog, exclusive: true }, resolve);
+    front.#server.listen(
+      { host: options.hostname, port: options.port, backlog, exclusive: true, reusePort: options.isShared },
+      resolve,
+    );
     await promise;
     front.#server.removeListener('error', reject);
     front.#server.on('error', (error) => options.log.error({ err: error }, 'a connection could not be accepted'));

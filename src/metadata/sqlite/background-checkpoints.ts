@@ -9,6 +9,8 @@ const commitsALook = 32;
 const shortRestPages = 256;
 /** How often what was written meanwhile is moved as well, before writers have to wait for however much is left. */
 const mostPasses = 6;
+/** How often it is tried to keep other processes from writing, a ms apart. */
+const mostHoldTries = 200;
 
 export interface CheckpointParts {
   readonly writer: Database;
@@ -20,6 +22,11 @@ export interface CheckpointParts {
   readonly calls: Pick<DatabaseCalls, 'checkpoint' | 'syncDatabase'>;
   /** Commits what has run; no transaction is open afterwards. */
   readonly flush: () => void;
+  /**
+   * Keeps other processes from writing as well, once this one doesn't; undefined where one just does. It is left out where
+   * there are none.
+   */
+  readonly hold?: (() => Disposable | undefined) | undefined;
   /** What was moved may never get to the disk, though SQLite takes it to be there. */
   readonly onLost: (error: Error) => void;
   /** It did not get done, and nothing is lost by it. */
@@ -53,7 +60,12 @@ export class BackgroundCheckpoints {
   /** Something was committed. */
   committed(): void {
     this.#commits++;
-    if (this.#commits % commitsALook !== 0 || this.#working !== undefined || this.#isClosed) return;
+    if (this.#commits % commitsALook === 0) this.look();
+  }
+
+  /** Looks whether the log has got long. */
+  look(): void {
+    if (this.#working !== undefined || this.#isClosed) return;
     if (this.#isLogLong()) this.#working = this.#work();
   }
 
@@ -112,10 +124,23 @@ export class BackgroundCheckpoints {
 
   async #moveRest(): Promise<void> {
     try {
+      using _held = await this.#holdOthers();
       await this.#pass();
     } finally {
       this.#finishing = undefined;
     }
+  }
+
+  /** Where others go on writing all the same, the log is begun anew another time. */
+  async #holdOthers(): Promise<Disposable | undefined> {
+    const { hold } = this.#parts;
+    if (hold === undefined) return undefined;
+    for (let tries = 0; tries < mostHoldTries; tries++) {
+      const held = hold();
+      if (held !== undefined) return held;
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    return undefined;
   }
 
   async #pass(): Promise<CheckpointState> {

@@ -20,11 +20,11 @@ export function checkpoint(database: Database, mode: 'noop' | 'passive'): Checkp
 
 /**
  * Moves all of the log and makes it empty, unless somebody reads what is in it, or moves it at the same time: it waits
- * for nobody. @returns whether it is empty
+ * for nobody, or so long at most. @returns whether it is empty
  */
-export function emptyLog(database: Database): boolean {
+export function emptyLog(database: Database, waitMs = 0): boolean {
   const timeout = database.query<{ timeout: number }, []>('pragma busy_timeout').get()?.timeout ?? 0;
-  database.run('pragma busy_timeout = 0');
+  database.run(`pragma busy_timeout = ${waitMs}`);
   try {
     const state = database.query<{ busy: number }, []>('pragma wal_checkpoint(truncate)').get();
     return state?.busy === 0;

@@ -19,6 +19,8 @@ import { closeAfterSync, databaseCalls, openForSync, type SyncFile } from './cal
 export class CommitSync {
   readonly #descriptor: number;
   readonly #syncFile: SyncFile;
+  /** Is told once that nothing is promised any more. */
+  readonly #onBroken: (reason: string) => void;
   /** Commits that somebody waits for, or has been told of; how many of them are on the disk. */
   #committed = 0;
   #durable = 0;
@@ -29,7 +31,12 @@ export class CommitSync {
   #broken: MetadataBrokenError | undefined;
 
   /** Opens the write-ahead log, which SQLite keeps as long as the database is open. */
-  constructor(walPath: string, syncFile: SyncFile = databaseCalls.syncLog) {
+  constructor(
+    walPath: string,
+    syncFile: SyncFile = databaseCalls.syncLog,
+    onBroken: (reason: string) => void = () => undefined,
+  ) {
+    this.#onBroken = onBroken;
     this.#descriptor = openForSync(walPath);
     this.#syncFile = syncFile;
   }
@@ -87,10 +94,12 @@ export class CommitSync {
 
   /** From now on nothing is promised any more: what was written to a file may never get to the disk. */
   breakOff(file: string, cause: Error): MetadataBrokenError {
-    this.#broken ??= new MetadataBrokenError(
+    if (this.#broken !== undefined) return this.#broken;
+    this.#broken = new MetadataBrokenError(
       `${file} could not be synced to the disk (${cause.message}), so nothing more can be acknowledged: check the disk, then restart`,
       { cause },
     );
+    this.#onBroken(cause.message);
     return this.#broken;
   }
 

@@ -1,6 +1,9 @@
 import { Database, SQLiteError } from 'bun:sqlite';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
+/** How long the workers of a supervisor that was killed may take to end, in ms. They end at once where they can. */
+const leftoverLimitMs = 10_000;
 
 export type DirectoryLockResult =
   | { readonly locked: true; readonly lock: Disposable }
@@ -10,6 +13,9 @@ export type DirectoryLockResult =
  * Takes a data directory for this process (protocol.md, T_expire). The lock is an exclusive transaction held open on a
  * small SQLite database of its own, because the runtime has no flock: the operating system drops it however the process
  * ends, so a crash leaves no lock behind (R36).
+ *
+ * Workers of an earlier supervisor that was killed may still be there for a moment; they are waited for. Once this has the
+ * lock none is left, and none comes (`joinDirectory`).
  */
 export function lockDirectory(directory: string): DirectoryLockResult {
   const pidPath = join(directory, 'lock.pid');
@@ -19,13 +25,64 @@ export function lockDirectory(directory: string): DirectoryLockResult {
     database.run('begin exclusive');
   } catch (error) {
     database.close();
-    if (error instanceof SQLiteError && error.code?.startsWith('SQLITE_BUSY') === true) {
+    if (isBusy(error)) {
       return { locked: false, holder: readHolder(pidPath) };
     }
     throw error;
   }
+  if (!areWorkersGone(directory)) {
+    database.close();
+    return { locked: false, holder: readHolder(pidPath) };
+  }
   tellHolder(pidPath);
   return { locked: true, lock: { [Symbol.dispose]: () => database.close() } };
+}
+
+/**
+ * Takes a worker's part of a data directory, which its supervisor has taken by `lockDirectory`: as long as any worker
+ * lives, nobody else gets the directory, also where the supervisor does not live any more. It is worth something only
+ * once the supervisor is known to have lived after that: until then somebody else may have it already.
+ *
+ * @returns undefined where somebody else is just taking the directory
+ */
+export function joinDirectory(directory: string): Disposable | undefined {
+  const database = new Database(workersPath(directory), { create: true, readwrite: true });
+  try {
+    database.run('pragma journal_mode = memory');
+    database.run('begin');
+    // Only with this it holds a reader's lock.
+    database.query('select count(*) from sqlite_schema').get();
+  } catch (error) {
+    database.close();
+    if (isBusy(error)) return undefined;
+    throw error;
+  }
+  return { [Symbol.dispose]: () => database.close() };
+}
+
+/** To be called by who has the lock: no worker comes any more that does not find its supervisor gone. */
+function areWorkersGone(directory: string): boolean {
+  if (!existsSync(workersPath(directory))) return true;
+  const database = new Database(workersPath(directory), { create: true, readwrite: true });
+  try {
+    database.run('pragma journal_mode = memory');
+    database.run(`pragma busy_timeout = ${leftoverLimitMs}`);
+    database.run('begin exclusive');
+    return true;
+  } catch (error) {
+    if (isBusy(error)) return false;
+    throw error;
+  } finally {
+    database.close();
+  }
+}
+
+function workersPath(directory: string): string {
+  return join(directory, 'workers.db');
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof SQLiteError && error.code?.startsWith('SQLITE_BUSY') === true;
 }
 
 /** Only for a message to the next one: a full disk, which cannot take it, keeps nobody from starting. */

@@ -2,7 +2,7 @@ import type { Database, Statement } from 'bun:sqlite';
 import { MetadataBusyError } from '../store.ts';
 
 /** An operation that shares a transaction with others. */
-interface Member {
+export interface Member {
   /** Whether somebody will be told that it is done. */
   readonly mustLast: boolean;
   /** Runs its statements from the first to the last; called again where the transaction has to begin anew. */

@@ -15,11 +15,12 @@ export class Snapshot {
     this.#commit = reader.query<unknown, []>('commit');
   }
 
-  /** The reads that follow in this turn share it. */
-  begin(): void {
-    if (this.#ending !== undefined) return;
+  /** The reads that follow in this turn share it. @returns whether it was begun just now */
+  begin(): boolean {
+    if (this.#ending !== undefined) return false;
     this.#begin.run();
     this.#ending = setImmediate(() => this.end());
+    return true;
   }
 
   /** The next read begins another one. */

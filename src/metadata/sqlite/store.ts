@@ -7,9 +7,11 @@ import { closeAfterSync, type DatabaseCalls, databaseCalls, fileBytes, openForSy
 import { checkpoint, emptyLog } from './checkpoint.ts';
 import { CommitSync } from './commit-sync.ts';
 import { SqliteConnection } from './connection.ts';
-import { GroupCommit } from './group-commit.ts';
+import { dataVersion, ForeignCommits } from './foreign-commits.ts';
+import { GroupCommit, type Syncs } from './group-commit.ts';
 import { migrate } from './migrate.ts';
 import type { Reserve } from './reserve.ts';
+import { SharedCommit } from './shared-commit.ts';
 import { Snapshot } from './snapshot.ts';
 
 /** How long a statement waits for another process's transaction, in ms. */
@@ -20,6 +22,8 @@ const longLogPages = 4000;
 const farTooLongLogPages = 64_000;
 /** How often it is tried to make the log empty. */
 const emptyingTries = 20;
+/** How long readers of other processes are waited for at a time, and between two times, in ms. */
+const sharedEmptyingMs = 20;
 /** Memory for cached pages, in KiB, of each of the two connections. */
 const cacheKib = 8 * 1024;
 
@@ -28,29 +32,39 @@ type GivenUp = Pick<Reserve, 'release'>;
 
 const noReserve: GivenUp = { release: () => false };
 
+export interface SharedParts {
+  readonly isKeeper: boolean;
+  /** The disk has lost something: the others must not promise anything either. */
+  readonly onBroken: (reason: string) => void;
+}
+
 export interface SqliteParts {
   readonly reserve?: GivenUp;
   /** A test holds some of them back, or lets them fail. */
   readonly calls?: Partial<DatabaseCalls>;
   /** So long may the log get before it is moved into the database file, in pages of 4 KiB. */
   readonly longLogPages?: number;
+  /** Where other processes write to the same database. Only one of them moves the log into the database file. */
+  readonly shared?: SharedParts | undefined;
   /** The log could not be moved; it is tried again. */
   readonly onCheckpointProblem?: (error: unknown) => void;
 }
 
 /**
- * The metadata store in one SQLite file, in this process. Reads and writes have a connection each, so that a read sees
+ * The metadata store in one SQLite file, in this process, or in several of one machine. Reads and writes have a connection each, so that a read sees
  * only what is committed while operations share a transaction that is not.
  */
 export class SqliteMetadataStore implements MetadataStore {
-  readonly isShared = false;
+  readonly isShared: boolean;
   readonly #writer: Database;
   readonly #reader: Database;
   readonly #writing: SqliteConnection;
   readonly #reading: SqliteConnection;
   readonly #snapshot: Snapshot;
   readonly #path: string;
-  readonly #group: GroupCommit;
+  readonly #group: GroupCommit | SharedCommit;
+  /** What others have committed; undefined where nobody else writes. */
+  readonly #foreign: ForeignCommits | undefined;
   readonly #log: CommitSync;
   readonly #checkpoints: BackgroundCheckpoints;
   /** Of the database file. To close it drops SQLite's locks on that: only when SQLite has closed it. */
@@ -58,13 +72,15 @@ export class SqliteMetadataStore implements MetadataStore {
   readonly #reserve: GivenUp;
   readonly #calls: DatabaseCalls;
   #commitCount = 0;
+  /** Of the database as the reader's snapshot sees it, where others write too. */
+  #version: number | undefined;
   #watcher: () => void = () => undefined;
 
   private constructor({ writer, reader }: Connections, path: string, parts: SqliteParts) {
     const calls: DatabaseCalls = { ...databaseCalls, ...parts.calls };
     this.#calls = calls;
     this.#path = path;
-    const log = new CommitSync(`${path}-wal`, calls.syncLog);
+    const log = new CommitSync(`${path}-wal`, calls.syncLog, parts.shared?.onBroken);
     this.#writer = writer;
     this.#reader = reader;
     this.#writing = new SqliteConnection(writer);
@@ -73,7 +89,8 @@ export class SqliteMetadataStore implements MetadataStore {
     this.#log = log;
     this.#reserve = parts.reserve ?? noReserve;
     this.#file = openForSync(path);
-    this.#group = new GroupCommit(writer, {
+    this.isShared = parts.shared !== undefined;
+    const syncs: Syncs = {
       commit: calls.commit,
       get running() {
         return log.running;
@@ -85,14 +102,25 @@ export class SqliteMetadataStore implements MetadataStore {
         this.#checkpoints.committed();
         this.#watcher();
       },
-    });
+    };
+    const group = parts.shared === undefined ? new GroupCommit(writer, syncs) : new SharedCommit(writer, syncs);
+    this.#group = group;
+    this.#foreign =
+      parts.shared === undefined
+        ? undefined
+        : new ForeignCommits(writer, () => {
+            if (parts.shared?.isKeeper === true) this.#checkpoints.look();
+            this.#watcher();
+          });
     this.#checkpoints = new BackgroundCheckpoints({
       writer,
       path,
       descriptor: this.#file,
-      longLogPages: writer === reader ? Infinity : (parts.longLogPages ?? longLogPages),
+      longLogPages:
+        writer === reader || parts.shared?.isKeeper === false ? Infinity : (parts.longLogPages ?? longLogPages),
       calls,
-      flush: () => this.#group.flush(),
+      flush: () => group.flush(),
+      hold: group instanceof SharedCommit ? () => group.hold() : undefined,
       onLost: (error) => void log.breakOff('the database', error),
       onProblem: parts.onCheckpointProblem ?? (() => undefined),
     });
@@ -104,7 +132,7 @@ export class SqliteMetadataStore implements MetadataStore {
    */
   static open(directory: string, parts: SqliteParts = {}): SqliteMetadataStore {
     const path = join(directory, 'wherry.db');
-    const connections = openOnFullDisk(path, parts.reserve ?? noReserve);
+    const connections = openOnFullDisk(path, { ...parts, reserve: parts.reserve ?? noReserve });
     try {
       syncDirectory(directory);
       return new SqliteMetadataStore(connections, path, parts);
@@ -116,7 +144,7 @@ export class SqliteMetadataStore implements MetadataStore {
 
   async read<T>(operation: () => Operation<T>): Promise<T> {
     if (this.#reader === this.#writer) this.#group.flush();
-    else this.#snapshot.begin();
+    else this.#beginSnapshot();
     return drive(operation(), this.#reading);
   }
 
@@ -131,6 +159,8 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   async durable(): Promise<void> {
+    // What another process has committed it may not have synced yet, and may never. A sync of the log here covers both.
+    if (this.#foreign?.haveCome() === true) this.#log.committed();
     await this.#log.durable();
   }
 
@@ -141,21 +171,27 @@ export class SqliteMetadataStore implements MetadataStore {
       this.#group.flush();
       this.#snapshot.end();
       try {
-        if (this.#calls.emptyLog(() => emptyLog(this.#writer))) return true;
+        if (this.#calls.emptyLog(() => emptyLog(this.#writer, this.isShared ? sharedEmptyingMs : 0))) return true;
       } catch (error) {
         if (error instanceof SQLiteError && error.code === 'SQLITE_IOERR_FSYNC')
           this.#log.breakOff('the database', error);
         if (!(error instanceof SQLiteError && error.code?.startsWith('SQLITE_BUSY') === true)) throw translated(error);
       }
       // Others may be about to end their reads.
-      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise<void>((resolve) => {
+        if (this.isShared) setTimeout(resolve, sharedEmptyingMs);
+        else setImmediate(resolve);
+      });
     }
     return false;
   }
 
-  /** No other process writes, by the lock on the directory. */
   get commits(): number {
-    return this.#commitCount;
+    if (!this.isShared) return this.#commitCount;
+    // Of what the reads of this turn see: theirs is the state that this is the number of.
+    this.#beginSnapshot();
+    this.#version ??= dataVersion(this.#reader);
+    return this.#version;
   }
 
   /** They are numbered in the order in which they are committed. */
@@ -163,8 +199,14 @@ export class SqliteMetadataStore implements MetadataStore {
     return Number.MAX_SAFE_INTEGER;
   }
 
+  /** From now on nothing is promised any more: another process has found that the disk has lost something. */
+  breakOff(reason: string): void {
+    this.#log.breakOff('the database', new Error(reason));
+  }
+
   watch(committed: () => void): void {
     this.#watcher = committed;
+    this.#foreign?.start();
   }
 
   async sizeBytes(): Promise<number> {
@@ -180,7 +222,8 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   async close(): Promise<void> {
-    this.#group.close();
+    this.#foreign?.stop();
+    await this.#group.close();
     await this.#checkpoints.close();
     await this.#log.close();
     // SQLite removes the log when it is closed. Where that may be needed again, the end of the process closes the files.
@@ -188,6 +231,10 @@ export class SqliteMetadataStore implements MetadataStore {
     this.#snapshot.end();
     closeBoth({ writer: this.#writer, reader: this.#reader });
     await closeAfterSync(this.#file);
+  }
+
+  #beginSnapshot(): void {
+    if (this.#snapshot.begin()) this.#version = undefined;
   }
 
   /** Where the disk is full, room is made and the operation, which has been rolled back, runs again. */
@@ -253,17 +300,27 @@ function closeBoth({ writer, reader }: Connections): void {
  * room for that even after the reserve is gone, there is one connection, which needs no shared memory: everything can be
  * read, and written once there is room.
  */
-function openOnFullDisk(path: string, reserve: GivenUp): Connections {
+function openOnFullDisk(
+  path: string,
+  { reserve, shared }: { readonly reserve: GivenUp; readonly shared?: SqliteParts['shared'] },
+): Connections {
+  const open = (): Connections => {
+    const connections = openBoth(path);
+    // Nobody waits for another process with the thread: SharedCommit tries again.
+    if (shared !== undefined) connections.writer.run('pragma busy_timeout = 0');
+    return connections;
+  };
   try {
-    return openBoth(path);
+    return open();
   } catch (error) {
     if (!mayBeFull(error)) throw error;
   }
   reserve.release();
   try {
-    return openBoth(path);
+    return open();
   } catch (error) {
-    if (!mayBeFull(error)) throw error;
+    // Others have the shared memory already, and need it.
+    if (!mayBeFull(error) || shared !== undefined) throw error;
   }
   const only = openWriter(path, 'exclusive');
   return { writer: only, reader: only };
