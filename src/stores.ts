@@ -33,6 +33,7 @@ import { noSiblings, type Siblings } from './registry/siblings.ts';
 import { Responses } from './registry/responses.ts';
 import { type Room, unboundedRoom } from './registry/room.ts';
 import { StoreGeneration } from './registry/store-generation.ts';
+import { hearOfWriters } from './registry/upload-writers.ts';
 import { UploadSessions } from './registry/upload-sessions.ts';
 import type { PolicySet } from './retention/policy-set.ts';
 import { StartupError } from './startup-error.ts';
@@ -89,7 +90,9 @@ export async function openStores(
   const directory = resolve(data);
   prepareDirectory(directory);
   const openBlobs = () => blobsOf(directory, blobsConfig, { log, syncs });
-  if (place.kind === 'postgres') return await openShared(directory, place.url, { log, clock, openBlobs, syncs });
+  if (place.kind === 'postgres') {
+    return await openShared(directory, place.url, { log, clock, openBlobs, syncs, worker });
+  }
   // A worker has its part of it already.
   const lock = worker === undefined ? takeDirectory(directory) : undefined;
   try {
@@ -98,7 +101,7 @@ export async function openStores(
     worker?.link.hear('broken', async (reason) => metadata.breakOff(String(reason)));
     closeToOthers(join(directory, 'wherry.db'));
     const blobs = await openBlobs();
-    const generation = await StoreGeneration.open({ metadata, blobs, clock });
+    const generation = await StoreGeneration.open({ metadata, blobs, clock, siblings: worker?.link });
     return {
       directory,
       metadata,
@@ -126,7 +129,8 @@ async function openShared(
     clock,
     openBlobs,
     syncs,
-  }: {
+    worker,
+  }: Pick<OpenOptions, 'worker'> & {
     readonly log: Log;
     readonly clock: Clock;
     readonly openBlobs: () => Promise<BlobStore>;
@@ -146,7 +150,7 @@ async function openShared(
   });
   try {
     const blobs = await openBlobs();
-    const generation = await StoreGeneration.open({ metadata, blobs, clock });
+    const generation = await StoreGeneration.open({ metadata, blobs, clock, siblings: worker?.link });
     return { directory, metadata, blobs, reserve: undefined, generation, close: () => metadata.close() };
   } catch (error) {
     await metadata.close();
@@ -188,6 +192,8 @@ export function registryOf({
 }: RegistryParts): Registry {
   const { metadata, blobs, generation } = stores;
   const responses = new Responses();
+  const sessions = new UploadSessions();
+  hearOfWriters(siblings, sessions);
   const pulls = new PullRecorder({
     metadata,
     clock,
@@ -208,7 +214,7 @@ export function registryOf({
     log,
     traffic,
     room,
-    sessions: new UploadSessions(),
+    sessions,
     recentManifests: new RecentManifests(metadata),
     pulls,
     pullRules: policies === undefined ? everyGet : new PolicyPullRules(policies),

@@ -230,8 +230,9 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
         : (destination.scope === 'token' ? refuseTokenLogin : refuse)(call, problem));
     if ('end' in admitted) admitted.end();
     const durationMs = performance.now() - startedAt;
-    metrics.answered(destination.resource, method, response.status, durationMs);
-    if (isLogged(options.logRequests, method, response.status)) {
+    // What another process has answered it counts.
+    if (passedOn === undefined) metrics.answered(destination.resource, method, response.status, durationMs);
+    if (passedOn === undefined && isLogged(options.logRequests, method, response.status)) {
       logRequest(call, path, response, durationMs, addressOf(request, peer()));
     }
     return calls.answer(response);

@@ -3,6 +3,7 @@ import { change, first } from '../metadata/operation.ts';
 import { acceptGeneration, knownGeneration, raiseGeneration } from '../metadata/queries/store.ts';
 import { MetadataFullError, type MetadataStore } from '../metadata/store.ts';
 import type { Clock } from './clock.ts';
+import type { Siblings } from './siblings.ts';
 
 /** How long files may go under one generation, in ms. What goes within it was condemned before, for longer by default. */
 const moveEveryMs = 60_000;
@@ -16,6 +17,8 @@ interface Parts {
   readonly metadata: MetadataStore;
   readonly blobs: BlobStore;
   readonly clock: Clock;
+  /** Other processes that use the same stores. */
+  readonly siblings?: Siblings | undefined;
 }
 
 /**
@@ -33,6 +36,10 @@ export class StoreGeneration {
   private constructor(parts: Parts, isDatabaseOutdated: boolean) {
     this.#parts = parts;
     this.#isDatabaseOutdated = isDatabaseOutdated;
+    parts.siblings?.hear('settled', () => {
+      this.#isDatabaseOutdated = false;
+      return Promise.resolve(null);
+    });
   }
 
   static async open(parts: Parts): Promise<StoreGeneration> {
@@ -49,6 +56,7 @@ export class StoreGeneration {
   async settle(generation: number): Promise<void> {
     await this.#parts.metadata.write(() => change(acceptGeneration, { generation }), { fromReserve: true });
     this.#isDatabaseOutdated = false;
+    this.#parts.siblings?.tell('settled', null);
   }
 
   /** Bytes are about to be removed; resolves when they may be. @throws DatabaseOutdatedError */

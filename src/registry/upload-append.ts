@@ -15,6 +15,7 @@ import type { Registry } from './registry.ts';
 import type { Incoming } from './room.ts';
 import type { WriterTurn } from './upload-sessions.ts';
 import { takeOverUpload } from './upload-takeover.ts';
+import { endOtherWriters } from './upload-writers.ts';
 
 /** How often a slow writer tells that it is alive, at most, in ms (R27). */
 const heartbeatMs = 30_000;
@@ -130,8 +131,13 @@ export async function append(registry: Registry, request: AppendRequest, turn: W
 
 async function claimAndAppend(registry: Registry, request: AppendRequest, turn: WriterTurn): Promise<AppendOutcome> {
   await takeOverUpload(registry, request.id, request.repo);
-  const claimed = await claim(registry, request);
+  const claimed = await claim(registry, request, turn);
   if (claimed.outcome !== 'claimable') return claimed;
+  if (claimed.otherWriter !== undefined && registry.siblings.areAll) {
+    await endOtherWriters(registry.siblings, request.id, claimed.epoch);
+    // What the other has come to may be the session's end.
+    if (!(await holdsClaim(registry, request.id, claimed.epoch))) return await lost(registry, request);
+  }
   const { oid, epoch, progress, offsetBytes } = claimed;
   const expectedBytes = expectedBytesOf(request);
   const kept = registry.sessions.takeHash(request.id, epoch - 1, offsetBytes);
@@ -191,6 +197,8 @@ interface Claimable {
   readonly progress: string;
   readonly offsetBytes: number;
   readonly algorithm: DigestAlgorithm;
+  /** Which process may not have come to the end of its writing, where that is another one. */
+  readonly otherWriter: string | undefined;
 }
 
 type NotClaimable =
@@ -198,15 +206,23 @@ type NotClaimable =
   | { readonly outcome: 'done'; readonly digest: Digest }
   | { readonly outcome: 'out-of-order'; readonly offsetBytes: number };
 
-async function claim(registry: Registry, request: AppendRequest): Promise<Claim> {
+async function claim(registry: Registry, request: AppendRequest, turn: WriterTurn): Promise<Claim> {
   const now = registry.clock.now();
   return await registry.metadata.writeUnsynced(function* claimSession(): Operation<Claim> {
     const session = yield* claimable(request);
     if (session.outcome !== 'claimable') return session;
     const epoch = session.epoch + 1;
-    yield* change(beginUploadEpoch, { id: request.id, epoch, writer: registry.sessions.writer, now });
-    return { ...session, epoch };
+    const { writer } = registry.sessions;
+    turn.claimed(epoch);
+    yield* change(beginUploadEpoch, { id: request.id, epoch, writer, now });
+    return { ...session, epoch, otherWriter: session.otherWriter === writer ? undefined : session.otherWriter };
   });
+}
+
+/** How a session stands that was claimed, and that another request has come to the end of, or claimed, since. */
+async function lost(registry: Registry, request: AppendRequest): Promise<NotClaimable | Superseded> {
+  const session = await registry.metadata.read(() => claimable(request));
+  return session.outcome === 'claimable' ? { outcome: 'superseded', offsetBytes: session.offsetBytes } : session;
 }
 
 function* claimable({ id, repo, range }: AppendRequest): Operation<Claim> {
@@ -224,6 +240,7 @@ function* claimable({ id, repo, range }: AppendRequest): Operation<Claim> {
     progress: upload.progress,
     offsetBytes: upload.offset_bytes,
     algorithm: upload.algorithm,
+    otherWriter: upload.writer ?? undefined,
   };
 }
 

@@ -5,9 +5,28 @@ const maxHashes = 10_000;
 
 /** A request's turn at an upload session: until it ends, no other request of this process touches the session's bytes. */
 export class WriterTurn {
+  /** Whom this has taken the session over from, in this process. */
+  readonly #before: WriterTurn | undefined;
   readonly #ended = Promise.withResolvers<void>();
   #isStopped = false;
   #interrupt: (() => Promise<void>) | undefined;
+  #epoch: number | undefined;
+
+  constructor(before?: WriterTurn) {
+    this.#before = before;
+  }
+
+  /** It has claimed the session, under this epoch. */
+  claimed(epoch: number): void {
+    this.#epoch = epoch;
+  }
+
+  /** Ends it, and those before it, as far as they have claimed the session before `epoch` was. */
+  async stopBefore(epoch: number): Promise<void> {
+    // Who has not claimed it yet will do so after, and has the others ended then.
+    if (this.#epoch !== undefined && this.#epoch < epoch) return await this.stop();
+    await this.#before?.stopBefore(epoch);
+  }
 
   /** Whether a later request wants the session: what is still to come must not be written. */
   get isStopped(): boolean {
@@ -62,8 +81,8 @@ export class UploadSessions {
    * wins, and at any time at most one of them writes. Undefined where yet another one has come meanwhile.
    */
   async takeTurn<T>(id: string, work: (turn: WriterTurn) => Promise<T>): Promise<T | undefined> {
-    const turn = new WriterTurn();
     const before = this.#turns.get(id);
+    const turn = new WriterTurn(before);
     this.#turns.set(id, turn);
     try {
       if (before !== undefined) await before.stop();
@@ -72,6 +91,11 @@ export class UploadSessions {
       turn.end();
       if (this.#turns.get(id) === turn) this.#turns.delete(id);
     }
+  }
+
+  /** Ends the requests of this process that have claimed a session before another process has, under `epoch`. */
+  async stopBefore(id: string, epoch: number): Promise<void> {
+    await this.#turns.get(id)?.stopBefore(epoch);
   }
 
   /** Whether a request of this process has its turn at a session, or waits for it. */

@@ -3,6 +3,7 @@ import { findUpload } from '../metadata/queries/uploads.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Registry } from './registry.ts';
 import { dropUpload } from './upload-drop.ts';
+import { afterAllEpochs, endOtherWriters } from './upload-writers.ts';
 
 export type UploadStatus = { readonly outcome: 'open'; readonly offsetBytes: number } | { readonly outcome: 'unknown' };
 
@@ -32,6 +33,7 @@ async function drop(
 ): Promise<{ readonly outcome: 'cancelled' | 'unknown' }> {
   const upload = await registry.metadata.read(() => first(findUpload, { id, repo }));
   if (upload === undefined || upload.oid === null) return { outcome: 'unknown' };
+  if (registry.siblings.areAll) await endOtherWriters(registry.siblings, id, afterAllEpochs);
   const digest = registry.sessions.digestSoFar(id, upload.epoch, upload.offset_bytes);
   await dropUpload(registry, id, upload.oid, digest);
   return { outcome: 'cancelled' };

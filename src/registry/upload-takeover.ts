@@ -16,13 +16,13 @@ interface OthersUpload {
 }
 
 /**
- * Where processes share the database, and the bytes of a session have been written by another one, this one goes on in an
- * object of its own that begins with a copy of them. The other may still be writing, to a client that it takes for slow,
+ * Where processes of several machines share the database, and another one may not have come to the end of its writing to
+ * a session, this one goes on in an object of its own that begins with a copy of it. The other may still be writing, to a client that it takes for slow,
  * and nothing could keep it from it: so it writes into what is no part of the session any more (R31). Needs the turn.
  */
 export async function takeOverUpload(registry: Registry, id: string, repo: RepositoryName): Promise<void> {
-  const { metadata, blobs, clock, ids, reclaimer } = registry;
-  if (!metadata.isShared || blobs.copy === undefined) return;
+  const { metadata, blobs, clock, ids, reclaimer, siblings } = registry;
+  if (!metadata.isShared || siblings.areAll || blobs.copy === undefined) return;
   const upload = await metadata.read(() => othersUpload(id, repo, registry.sessions.writer));
   if (upload === undefined) return;
   const to = ids.objectId();

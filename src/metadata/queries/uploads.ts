@@ -60,7 +60,7 @@ export const moveUpload = query<{ id: string; from: string; to: string; epoch: n
     .where('epoch', '=', p('epoch')),
 );
 
-/** Records how far a writer has come, if the session is still its own. */
+/** Records how far a writer has come that writes no more, if the session is still its own. */
 export const advanceUpload = query<{
   id: string;
   epoch: number;
@@ -70,7 +70,7 @@ export const advanceUpload = query<{
 }>()(({ db, p }) =>
   db
     .updateTable('upload')
-    .set({ offset_bytes: p('offset'), progress: p('progress'), touched_at: p('now') })
+    .set({ offset_bytes: p('offset'), progress: p('progress'), writer: null, touched_at: p('now') })
     .where('id', '=', p('id'))
     .where('state', '=', 'open')
     .where('epoch', '=', p('epoch')),
