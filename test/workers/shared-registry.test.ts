@@ -1,0 +1,235 @@
+import { expect, test } from 'bun:test';
+import { fdatasync } from 'node:fs';
+import { join } from 'node:path';
+import { digestOf, freshBytes, imageOf, ociManifest } from '../http/content.ts';
+import { until } from '../server/until.ts';
+import { WorkersInProcess } from './workers-in-process.ts';
+import { Database } from 'bun:sqlite';
+
+const squeezed = { 'windows.lease': '0', 'windows.trash': '0', 'windows.condemned': '0', 'windows.neverTagged': '0' };
+
+async function openSession(workers: WorkersInProcess): Promise<string> {
+  const opened = await workers.send(0, '/v2/app/blobs/uploads/', { method: 'POST' });
+  expect(opened.status).toBe(202);
+  return opened.headers.get('location') ?? '';
+}
+
+async function pushImage(workers: WorkersInProcess, index: number, tag: string, layer = freshBytes()) {
+  const config = freshBytes();
+  for (const blob of [config, layer]) {
+    const pushed = await workers.send(index, `/v2/app/blobs/uploads/?digest=${digestOf(blob)}`, {
+      method: 'POST',
+      body: blob,
+    });
+    expect(pushed.status).toBe(201);
+  }
+  const manifest = JSON.stringify(imageOf(config, layer));
+  const put = await workers.send(index, `/v2/app/manifests/${tag}`, {
+    method: 'PUT',
+    headers: { 'content-type': ociManifest },
+    body: manifest,
+  });
+  expect(put.status).toBe(201);
+  return { manifest, digest: digestOf(manifest), layer: digestOf(layer) };
+}
+
+/** A body that begins at once and goes on when it is told to. */
+function slowBody(begin: Uint8Array, end: Uint8Array) {
+  const going = Promise.withResolvers<void>();
+  const body = new ReadableStream<Uint8Array>({
+    async start(controller) {
+      controller.enqueue(begin);
+      await going.promise;
+      controller.enqueue(end);
+      controller.close();
+    },
+  });
+  return { body, goOn: () => going.resolve() };
+}
+
+function rows(workers: WorkersInProcess, sql: string): readonly unknown[] {
+  using database = new Database(join(workers.directory, 'wherry.db'), { readonly: true });
+  return database.query(sql).all();
+}
+
+test('an upload whose requests come to different workers stays in its one file', async () => {
+  await using workers = await WorkersInProcess.start(2);
+  const bytes = freshBytes(300_000);
+  const session = await openSession(workers);
+  const files = new Set<string>();
+  for (let first = 0, turn = 0; first < bytes.byteLength; first += 50_000, turn++) {
+    const chunk = bytes.subarray(first, first + 50_000);
+    const headers = { 'content-range': `${first}-${first + chunk.byteLength - 1}` };
+    const answer = await workers.send(turn % 2, session, { method: 'PATCH', headers, body: chunk });
+    expect(answer.status).toBe(202);
+    for (const file of workers.objects) files.add(file);
+  }
+  for (const index of [0, 1, 0]) {
+    // Repeated as after a lost answer (R30).
+    const closed = await workers.send(index, `${session}?digest=${digestOf(bytes)}`, { method: 'PUT' });
+    expect(closed.status).toBe(201);
+  }
+  const pulled = await workers.send(1, `/v2/app/blobs/${digestOf(bytes)}`);
+  expect(digestOf(new Uint8Array(await pulled.arrayBuffer()))).toBe(digestOf(bytes));
+  expect([...files]).toEqual([...workers.objects]);
+});
+
+test('a writer in one worker is ended when another goes on with its upload, and nothing of it is mixed in (R31)', async () => {
+  await using workers = await WorkersInProcess.start(2);
+  const bytes = freshBytes(200_000);
+  const session = await openSession(workers);
+  expect((await workers.send(0, session, { method: 'PATCH', body: bytes.subarray(0, 100_000) })).status).toBe(202);
+  const stalled = slowBody(freshBytes(10_000), freshBytes(150_000));
+  const overtaken = workers.send(0, session, { method: 'PATCH', body: stalled.body });
+  await until(
+    'the first writer is at work',
+    () => JSON.stringify(rows(workers, 'select epoch from upload')) === '[{"epoch":2}]',
+  );
+  expect((await workers.send(1, session, { method: 'PATCH', body: bytes.subarray(100_000) })).status).toBe(202);
+  stalled.goOn();
+  expect((await overtaken).status).toBe(416);
+  const closed = await workers.send(1, `${session}?digest=${digestOf(bytes)}`, { method: 'PUT' });
+  expect(closed.status).toBe(201);
+  const pulled = await workers.send(0, `/v2/app/blobs/${digestOf(bytes)}`);
+  expect(digestOf(new Uint8Array(await pulled.arrayBuffer()))).toBe(digestOf(bytes));
+  expect(workers.objects).toHaveLength(1);
+});
+
+test('of many who write to one upload in all workers at once, those that are answered well have not disturbed each other', async () => {
+  await using workers = await WorkersInProcess.start(3);
+  const bytes = freshBytes(90_000);
+  for (let round = 0; round < 5; round++) {
+    const session = await openSession(workers);
+    const puts = Array.from({ length: 9 }, async (_, index) => {
+      const answer = await workers.send(index % 3, `${session}?digest=${digestOf(bytes)}`, {
+        method: 'PUT',
+        body: bytes,
+      });
+      await answer.bytes();
+      return answer.status;
+    });
+    const statuses = await Promise.all(puts);
+    expect(statuses).toContain(201);
+    for (const status of statuses) expect([201, 404, 416]).toContain(status);
+  }
+  const pulled = await workers.send(2, `/v2/app/blobs/${digestOf(bytes)}`);
+  expect(digestOf(new Uint8Array(await pulled.arrayBuffer()))).toBe(digestOf(bytes));
+  await until('what was pushed twice goes', () => workers.objects.length === 1);
+});
+
+test('what one worker has changed every other one shows at once, whatever it remembers', async () => {
+  await using workers = await WorkersInProcess.start(3);
+  const first = await pushImage(workers, 0, 'latest');
+  for (const index of [1, 2]) {
+    // Twice, so that it is remembered.
+    for (let pulls = 0; pulls < 2; pulls++) {
+      const pulled = await workers.send(index, '/v2/app/manifests/latest');
+      expect(await pulled.text()).toBe(first.manifest);
+    }
+  }
+  const second = await pushImage(workers, 1, 'latest');
+  for (const index of [0, 2]) {
+    expect(await (await workers.send(index, '/v2/app/manifests/latest')).text()).toBe(second.manifest);
+  }
+  expect((await workers.send(2, '/v2/app/manifests/latest', { method: 'DELETE' })).status).toBe(202);
+  for (const index of [0, 1]) expect((await workers.send(index, '/v2/app/manifests/latest')).status).toBe(404);
+});
+
+test('a worker promises what another has committed only once that is on the disk (I7)', async () => {
+  const held: (() => void)[] = [];
+  let isHolding = false;
+  let syncsOfSecond = 0;
+  await using workers = await WorkersInProcess.start(
+    2,
+    {},
+    {
+      syncsOf: (index) => ({
+        blobs: {},
+        database: {
+          syncLog(descriptor, done) {
+            if (index === 1) syncsOfSecond++;
+            if (index === 0 && isHolding) held.push(() => fdatasync(descriptor, done));
+            else fdatasync(descriptor, done);
+          },
+        },
+      }),
+    },
+  );
+  const { manifest, digest } = await pushImage(workers, 0, 'one');
+  const head = () => workers.send(1, `/v2/app/manifests/${digest}`, { method: 'HEAD' });
+  expect((await head()).status).toBe(200);
+  isHolding = true;
+  const headers = { 'content-type': ociManifest };
+  const put = workers.send(0, '/v2/app/manifests/two', { method: 'PUT', headers, body: manifest });
+  await until('the second tag is committed', () => held.length > 0);
+  const before = syncsOfSecond;
+  expect((await workers.send(1, '/v2/app/manifests/two', { method: 'HEAD' })).status).toBe(200);
+  expect(syncsOfSecond).toBeGreaterThan(before);
+  const after = syncsOfSecond;
+  expect((await head()).status).toBe(200);
+  expect(syncsOfSecond).toBe(after);
+  isHolding = false;
+  for (const release of held) release();
+  expect((await put).status).toBe(201);
+});
+
+test('a purge breaks off what another worker is sending (I11)', async () => {
+  await using workers = await WorkersInProcess.start(2);
+  const { layer } = await pushImage(workers, 0, 'leaked', freshBytes(64 * 1024 * 1024));
+  const pulling = await workers.send(1, `/v2/app/blobs/${layer}`);
+  const reader = pulling.body?.getReader();
+  await reader?.read();
+  const purged = await workers.send(0, '/admin/v1/purge', {
+    method: 'POST',
+    headers: { authorization: `Bearer ${workers.operatorToken}` },
+    body: JSON.stringify({ digests: [layer], reason: 'a secret' }),
+  });
+  const told: unknown = await purged.json();
+  expect([purged.status, told]).toEqual([200, expect.anything()]);
+  expect(rows(workers, 'select responses_cut from purge')).toEqual([{ responses_cut: 1 }]);
+  const rest = async (): Promise<void> => {
+    while ((await reader?.read())?.done === false);
+  };
+  await expect(rest()).rejects.toThrow();
+  expect((await workers.send(1, `/v2/app/blobs/${layer}`)).status).toBe(403);
+});
+
+test('what is deleted through any worker is collected, by one of them', async () => {
+  await using workers = await WorkersInProcess.start(3, squeezed);
+  for (const index of [0, 1, 2]) {
+    await pushImage(workers, index, `v${index}`);
+    expect((await workers.send(2 - index, `/v2/app/manifests/v${index}`, { method: 'DELETE' })).status).toBe(202);
+  }
+  await until('all bytes are gone', () => workers.objects.length === 0);
+});
+
+test('metrics and the admin API are the same whichever worker is asked', async () => {
+  await using workers = await WorkersInProcess.start(3);
+  for (const index of [0, 1, 2, 1]) expect((await workers.send(index, '/v2/')).status).toBe(200);
+  const headers = { authorization: `Bearer ${workers.operatorToken}` };
+  for (const index of [2, 1, 0]) {
+    const scraped = await (await workers.send(index, '/metrics', { headers })).text();
+    expect(scraped).toContain('wherry_http_requests_total{route="ping",method="GET",status="200"} 4\n');
+    expect(scraped).toContain('wherry_http_request_duration_seconds_count{route="ping",method="GET"} 4\n');
+    const status = await workers.send(index, '/admin/v1/collector', { headers });
+    expect(await status.json()).toMatchObject({ state: 'running' });
+  }
+  const refused = await workers.send(1, '/admin/v1/collector');
+  expect(refused.status).not.toBe(200);
+});
+
+test('who is passed on to the worker that answers is named as whoever has asked', async () => {
+  await using workers = await WorkersInProcess.start(2);
+  await pushImage(workers, 1, 'kept');
+  const paused = await workers.send(1, '/admin/v1/collector/pause', {
+    method: 'POST',
+    headers: { authorization: `Bearer ${workers.operatorToken}`, 'user-agent': 'somebody' },
+    body: JSON.stringify({ reason: 'to look at it' }),
+  });
+  expect(paused.status).toBe(200);
+  const events = rows(workers, `select actor from event where kind = 'collector.paused'`);
+  expect(JSON.stringify(events)).toContain('127.0.0.1');
+  // Nobody else is believed.
+  const faked = await workers.send(0, '/admin/v1/collector', { headers: { 'wherry-worker': 'guess e30' } });
+  expect(faked.status).not.toBe(200);
+});
