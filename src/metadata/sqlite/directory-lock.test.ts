@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { lockDirectory } from './directory-lock.ts';
+import { joinDirectory, lockDirectory } from './directory-lock.ts';
 
 let directory: string;
 
@@ -109,4 +109,42 @@ test('another process that holds the directory keeps it from this one until it i
 
 test('a directory that is not there cannot be locked', () => {
   expect(() => lockDirectory(join(directory, 'missing'))).toThrow('unable to open database file');
+});
+
+/** A worker that takes its part of the directory and stays; it has it when this resolves. */
+async function startWorker(): Promise<Bun.Subprocess<'ignore', 'pipe', 'inherit'>> {
+  const script = `
+    import { joinDirectory } from ${JSON.stringify(join(import.meta.dir, 'directory-lock.ts'))};
+    globalThis.part = joinDirectory(${JSON.stringify(directory)});
+    console.log(globalThis.part !== undefined);
+    setInterval(() => {}, 1000);
+  `;
+  const worker = Bun.spawn([process.execPath, '-e', script], { stdin: 'ignore', stdout: 'pipe', stderr: 'inherit' });
+  for await (const chunk of worker.stdout) {
+    expect(Buffer.from(chunk).toString()).toBe('true\n');
+    return worker;
+  }
+  throw new Error('the process ended before it had its part');
+}
+
+test('while a worker lives whose supervisor is gone, nobody else gets the directory', async () => {
+  const supervisor = lock();
+  const workers = await Promise.all([startWorker(), startWorker()]);
+  supervisor[Symbol.dispose]();
+  for (const worker of workers) {
+    expect(lockDirectory(directory, 0)).toMatchObject({ locked: false });
+    worker.kill('SIGKILL');
+    await worker.exited;
+  }
+  using next = lock();
+  expect(next).toBeDefined();
+});
+
+test('whoever has the directory may have workers, one after the other and at once', () => {
+  using held = lock();
+  for (let round = 0; round < 2; round++) {
+    using one = joinDirectory(directory);
+    using other = joinDirectory(directory);
+    expect([held, one, other]).not.toContain(undefined);
+  }
 });

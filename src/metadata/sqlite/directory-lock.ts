@@ -17,7 +17,7 @@ export type DirectoryLockResult =
  * Workers of an earlier supervisor that was killed may still be there for a moment; they are waited for. Once this has the
  * lock none is left, and none comes (`joinDirectory`).
  */
-export function lockDirectory(directory: string): DirectoryLockResult {
+export function lockDirectory(directory: string, waitMs = leftoverLimitMs): DirectoryLockResult {
   const pidPath = join(directory, 'lock.pid');
   const database = new Database(join(directory, 'lock.db'), { create: true, readwrite: true });
   try {
@@ -30,7 +30,7 @@ export function lockDirectory(directory: string): DirectoryLockResult {
     }
     throw error;
   }
-  if (!areWorkersGone(directory)) {
+  if (!areWorkersGone(directory, waitMs)) {
     database.close();
     return { locked: false, holder: readHolder(pidPath) };
   }
@@ -61,12 +61,12 @@ export function joinDirectory(directory: string): Disposable | undefined {
 }
 
 /** To be called by who has the lock: no worker comes any more that does not find its supervisor gone. */
-function areWorkersGone(directory: string): boolean {
+function areWorkersGone(directory: string, waitMs: number): boolean {
   if (!existsSync(workersPath(directory))) return true;
   const database = new Database(workersPath(directory), { create: true, readwrite: true });
   try {
     database.run('pragma journal_mode = memory');
-    database.run(`pragma busy_timeout = ${leftoverLimitMs}`);
+    database.run(`pragma busy_timeout = ${waitMs}`);
     database.run('begin exclusive');
     return true;
   } catch (error) {
