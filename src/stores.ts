@@ -268,6 +268,16 @@ function reserveIn(directory: string, log: Log): Reserve {
   });
 }
 
+/**
+ * Opens or creates the blob store of a configuration, and nothing else.
+ * @throws StartupError where the operator has to mend something first
+ */
+export async function openBlobsOf({ data, blobs, s3 }: StoresConfig, log: Log): Promise<BlobStore> {
+  const directory = resolve(data);
+  prepareDirectory(directory);
+  return await blobsOf(directory, { ...(blobs && { blobs }), ...(s3 && { s3 }) }, { log, syncs: undefined });
+}
+
 /** Blobs lie in the data directory where nothing else is said. */
 async function blobsOf(
   directory: string,

@@ -170,7 +170,7 @@ async function withinProcess(
 }
 
 /** Who asks, for the log of what happened. */
-const userAgent = `wherry/${version} (${userName()})`;
+export const userAgent = `wherry/${version} (${userName()})`;
 
 function userName(): string {
   try {

@@ -31,6 +31,16 @@ const commands: readonly CommandEntry[] = [
     load: async () => (await import('./fsck.ts')).defineFsck,
   },
   {
+    name: 'backup',
+    summary: 'copy the database to a file, also while the registry runs',
+    load: async () => (await import('./backup.ts')).defineBackup,
+  },
+  {
+    name: 'restore',
+    summary: 'put an older copy of the database in place',
+    load: async () => (await import('./restore.ts')).defineRestore,
+  },
+  {
     name: 'events',
     summary: 'show what has happened, who did it, and what happens',
     load: async () => (await import('./events.ts')).defineEvents,

@@ -49,6 +49,22 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'counts the index of open uploads, which holds nothing else; for the metrics, and the record of a purge',
     steps: ['SEARCH upload USING COVERING INDEX upload_object (oid>?)'],
   },
+  'uploads.deleteOpenUploads': {
+    reason: 'all open uploads, by their index; once, when a database has been restored',
+    steps: ['SEARCH upload USING INDEX upload_object (oid>?)'],
+  },
+  'tasks.deleteTasksOfOpenUploads': {
+    reason: 'all open uploads, by their index; once, when a database has been restored',
+    steps: ['SEARCH upload USING COVERING INDEX upload_object (oid>?)'],
+  },
+  'tasks.deleteTasksOfPendingObjects': {
+    reason: 'all objects; once, when a database has been restored, while nobody uses it',
+    steps: ['SCAN object'],
+  },
+  'objects.deletePendingObjects': {
+    reason: 'all objects; once, when a database has been restored, while nobody uses it',
+    steps: ['SCAN object'],
+  },
   'rules-in-force.rulesInForce': {
     reason: 'a row for each kind of rule of the configuration; at the start only',
     steps: ['SCAN rules_in_force'],

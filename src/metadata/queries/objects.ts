@@ -105,3 +105,8 @@ export const condemnObject = query<{ oid: string; dueAt: number }>()(({ db, p })
 export const killObject = query<{ oid: string }>()(({ db, p }) =>
   db.updateTable('object').set({ state: 'dead' }).where('oid', '=', p('oid')).where('state', '=', 'condemned'),
 );
+
+/** Every object whose upload is not over, once the uploads are gone; for a database that has been restored. */
+export const deletePendingObjects = query<Record<never, never>>()(({ db }) =>
+  db.deleteFrom('object').where('state', '=', 'pending'),
+);

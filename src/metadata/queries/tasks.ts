@@ -114,3 +114,23 @@ export const findTask = query<{ kind: TaskKind; key1: string; key2: string }>()(
     .where('key1', '=', p('key1'))
     .where('key2', '=', p('key2')),
 );
+
+/** The reviews of all uploads that are not over; for a database that has been restored. */
+export const deleteTasksOfOpenUploads = query<Record<never, never>>()(({ db }) =>
+  db
+    .deleteFrom('task')
+    .where('kind', '=', 'upload')
+    .where('key1', 'in', ({ selectFrom }) =>
+      selectFrom('upload').select('upload.id').where('upload.oid', 'is not', null),
+    ),
+);
+
+/** The reviews of all objects that are not whole; for a database that has been restored. */
+export const deleteTasksOfPendingObjects = query<Record<never, never>>()(({ db }) =>
+  db
+    .deleteFrom('task')
+    .where('kind', '=', 'object')
+    .where('key1', 'in', ({ selectFrom }) =>
+      selectFrom('object').select('object.oid').where('object.state', '=', 'pending'),
+    ),
+);

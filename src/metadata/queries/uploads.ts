@@ -107,3 +107,8 @@ export const countOpenUploads = query<Record<never, never>>()(({ db }) =>
 export const uploadTimes = query<{ id: string }>()(({ db, p }) =>
   db.selectFrom('upload').select(['oid', 'repo', 'offset_bytes', 'epoch', 'touched_at']).where('id', '=', p('id')),
 );
+
+/** Every session that is not over; for a database that has been restored. */
+export const deleteOpenUploads = query<Record<never, never>>()(({ db }) =>
+  db.deleteFrom('upload').where('oid', 'is not', null),
+);

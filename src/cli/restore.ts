@@ -1,0 +1,100 @@
+import { resolve } from 'node:path';
+import { NotRestoredError, restore } from '../backup/restore.ts';
+import type { Config } from '../config/schema.ts';
+import { createLog } from '../log/log.ts';
+import { printableLines } from '../oci/quote.ts';
+import { requestActor } from '../registry/actor.ts';
+import { adaptRestored, markBlobsNewer } from '../registry/after-restore.ts';
+import { StartupError } from '../startup-error.ts';
+import { openBlobsOf, openStores } from '../stores.ts';
+import { userAgent } from './admin-client.ts';
+import type { CommandDefinition } from './command-definition.ts';
+import { exitCodes } from './exit-codes.ts';
+import { type ConfigFlags, givenConfig, takesConfig } from './given-config.ts';
+import { timeText } from './table.ts';
+
+interface RestoreFlags extends ConfigFlags {
+  readonly from?: string;
+  readonly inPlace?: boolean;
+}
+
+/** `wherry restore`: puts an older copy of the database in place, beside the blobs as they are. */
+export const defineRestore: CommandDefinition = (command, end) => {
+  takesConfig(command)
+    .option('--from <file>', 'what wherry backup has made')
+    .option(
+      '--in-place',
+      'the database has been put in place by other means, such as pg_restore: mark it as older than the blobs',
+    )
+    .addHelpText(
+      'after',
+      '\nWhile no registry runs. Afterwards, wherry fsck --repair adopts what the database does not know: docs/backup.md.',
+    )
+    .action(async (flags: RestoreFlags) => end(await restoreTo(flags)));
+};
+
+async function restoreTo(flags: RestoreFlags): Promise<number> {
+  const config = await givenConfig(flags);
+  if (config === undefined) return exitCodes.usage;
+  if ((flags.from === undefined) === (flags.inPlace !== true)) {
+    console.error('wherry: say either --from FILE, or --in-place where the database has been restored by other means');
+    return exitCodes.usage;
+  }
+  if (flags.from !== undefined && config.metadata.kind === 'postgres') {
+    console.error(
+      'wherry: the metadata of this registry is in PostgreSQL: restore it with pg_restore, then run wherry restore --in-place (docs/backup.md has the commands)',
+    );
+    return exitCodes.failure;
+  }
+  try {
+    if (flags.from === undefined) await adaptInPlace(config);
+    else await putInPlace(config, flags.from);
+  } catch (error) {
+    const isExpected = error instanceof NotRestoredError || error instanceof StartupError;
+    if (!isExpected && !(error instanceof Error && 'code' in error)) throw error;
+    console.error(printableLines(`wherry: nothing was restored: ${error.message}`));
+    return exitCodes.failure;
+  }
+  console.log(
+    'The blobs are marked as newer: nothing is removed until wherry fsck --repair has adopted what the database does not know.\n' +
+      'Run that next, with the same --config or --data, and start the registry then.',
+  );
+  return exitCodes.success;
+}
+
+async function putInPlace(config: Config, from: string): Promise<void> {
+  const dataDirectory = resolve(config.data);
+  const { contents, copiedAt, asidePath, endedUploads } = await restore({
+    dataDirectory,
+    from,
+    openBlobs: async () =>
+      await openBlobsOf(config, await createLog({ level: 'error', format: 'auto', stream: process.stderr })),
+    actor: restorer(),
+    now: Date.now(),
+  });
+  const { repositories, manifests, tags, blobs } = contents;
+  console.log(
+    printableLines(
+      `Put in place in ${dataDirectory}: the database of ${timeText(new Date(copiedAt).toISOString())} (UTC), with ${repositories} repositories, ` +
+        `${manifests} manifests, ${tags} tags and ${blobs} blobs known.`,
+    ),
+  );
+  if (endedUploads > 0) console.log(`${endedUploads} uploads that were under way then have ended.`);
+  if (asidePath !== undefined) console.log(printableLines(`The database that was there is kept as ${asidePath}.`));
+}
+
+async function adaptInPlace(config: Config): Promise<void> {
+  const stores = await openStores(config, await createLog({ level: 'error', format: 'auto', stream: process.stderr }));
+  try {
+    await markBlobsNewer(stores.blobs, stores.metadata);
+    const reason = 'a copy was put in place by other means';
+    const endedUploads = await adaptRestored(stores.metadata, { actor: restorer(), now: Date.now(), reason });
+    if (endedUploads > 0) console.log(`${endedUploads} uploads that were under way then have ended.`);
+  } finally {
+    await stores.close();
+  }
+}
+
+function restorer() {
+  return requestActor({ who: 'admin', identity: 'operator', address: undefined, userAgent, requestId: undefined });
+}

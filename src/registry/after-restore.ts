@@ -1,0 +1,45 @@
+import { change, first, type Operation } from '../metadata/operation.ts';
+import { deletePendingObjects } from '../metadata/queries/objects.ts';
+import { deleteTasksOfOpenUploads, deleteTasksOfPendingObjects } from '../metadata/queries/tasks.ts';
+import { deleteOpenUploads } from '../metadata/queries/uploads.ts';
+import { knownGeneration } from '../metadata/queries/store.ts';
+import type { BlobStore } from '../blobs/store.ts';
+import type { MetadataStore } from '../metadata/store.ts';
+import type { Actor } from './actor.ts';
+import { recordEvent } from './events.ts';
+
+/**
+ * Makes a database that was copied earlier fit for the blobs as they are now, before anybody serves it. The uploads that
+ * were under way when it was copied have ended by now, one way or another: their rows go, so that fsck finds what they
+ * brought among the files that no row knows, and adopts it.
+ *
+ * @returns how many uploads there were
+ */
+export async function adaptRestored(
+  metadata: MetadataStore,
+  { actor, now, reason }: { readonly actor: Actor; readonly now: number; readonly reason: string },
+): Promise<number> {
+  return await metadata.write(function* adapt(): Operation<number> {
+    yield* change(deleteTasksOfOpenUploads, {});
+    yield* change(deleteTasksOfPendingObjects, {});
+    const uploads = yield* change(deleteOpenUploads, {});
+    yield* change(deletePendingObjects, {});
+    yield* recordEvent({ at: now, kind: 'database.restored', actor, reason });
+    return uploads;
+  });
+}
+
+/**
+ * Marks the blobs as newer than any database that is put in place now (R39): nothing is removed until fsck has adopted
+ * what the database does not know. Before the database is put in place, so that no crash can leave it out.
+ *
+ * @param restored the database that is put in place
+ */
+export async function markBlobsNewer(
+  blobs: Pick<BlobStore, 'generation' | 'setGeneration'>,
+  restored: MetadataStore,
+): Promise<void> {
+  const known = (await restored.read(() => first(knownGeneration, {})))?.generation ?? 0;
+  const ofBlobs = (await blobs.generation()) ?? 0;
+  if (ofBlobs <= known) await blobs.setGeneration(known + 1);
+}
