@@ -49,6 +49,7 @@ import { LoginRefusals } from './registry/login-refusals.ts';
 import type { PullRules } from './registry/puller.ts';
 import type { Registry } from './registry/registry.ts';
 import type { PolicySet } from './retention/policy-set.ts';
+import { ReadOnlyWatch } from './read-only-watch.ts';
 import { StartupError } from './startup-error.ts';
 import { checkListenHost } from './startup-failures.ts';
 import { openTokens } from './tokens.ts';
@@ -198,6 +199,7 @@ async function serve(
     room,
   });
   const registry: Registry = { ...made, pullRules: wrapPullRules(made.pullRules) };
+  const readOnlyWatch = new ReadOnlyWatch(registry);
   const quotaCounter = new QuotaCounter({ metadata, set: quotas, log });
   if (quotas !== undefined) metrics.watchQuotas(() => quotaFigures(metadata, quotas));
   const pace = new Pace({
@@ -225,7 +227,7 @@ async function serve(
           set: policies,
           scope: retention,
           settings: config.retention,
-          isHeld: () => collector.isPaused,
+          isHeld: () => collector.isPaused || readOnlyWatch.isOn,
           restMs: (tookMs) => pace.restMs({ reviews: 1, tookMs, waitedMs: 0, ...pruningPace }),
           counts: metrics,
         });
@@ -280,6 +282,7 @@ async function serve(
     quotas,
     storage: (onProgress: OnProgress) => storageReport(registry, storage, onProgress),
   };
+  await readOnlyWatch.look();
   // Before anything is served: what is being purged must not be.
   await registry.purges.resume();
   const server = await listen(config, {
@@ -322,6 +325,7 @@ async function serve(
     worker?.link.keeping(server.adminOrigin);
   }
   registry.pulls.start(config.pulls.flushMs);
+  readOnlyWatch.start();
   storage.start();
   if (keeps) {
     reserve?.start();
@@ -347,7 +351,7 @@ async function serve(
     reopenFiles: () => auditFile?.reopen(),
     async stop() {
       events.stop();
-      await Promise.all([certificateWatch?.stop(), accessWatch?.stop()]);
+      await Promise.all([certificateWatch?.stop(), accessWatch?.stop(), readOnlyWatch.stop()]);
       const looked = Promise.all([checks.stop(), layers.stop()]);
       const collected = Promise.all([collector.stop(), pruner?.stop(), quotaCounter.stop()]);
       if (keeps) adminAccess.withdraw();

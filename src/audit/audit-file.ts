@@ -157,7 +157,10 @@ export class AuditFile {
   async #remember(): Promise<void> {
     const { metadata, log, path } = this.#parts;
     try {
-      await metadata.writeUnsynced(() => change(upsertAuditMark, { lastId: this.#lastId }), { fromReserve: true });
+      await metadata.writeUnsynced(() => change(upsertAuditMark, { lastId: this.#lastId }), {
+        fromReserve: true,
+        whileReadOnly: true,
+      });
     } catch (error) {
       log.warn({ err: error, file: path }, 'it could not be remembered how far the audit file has come');
     }

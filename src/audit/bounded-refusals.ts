@@ -119,7 +119,7 @@ export class BoundedRefusals {
   #write(refusal: Refusal): void {
     const { metadata, clock, log } = this.#parts;
     const event: RegistryEvent = { ...refusal, at: clock.now(), kind: this.#kind, result: 'refused' };
-    const written = metadata.writeUnsynced(() => recordEvent(event));
+    const written = metadata.writeUnsynced(() => recordEvent(event), { whileReadOnly: true });
     this.#writing = Promise.all([this.#writing, written]).then(
       () => undefined,
       (error: unknown) => log.warn({ err: error, kind: this.#kind }, 'a refusal could not be written down'),

@@ -63,7 +63,7 @@ export async function putRulesInForce(
       yield* changed(name, `taken away, ${short(was)} before`);
     }
   };
-  await metadata.write(put, { fromReserve: true });
+  await metadata.write(put, { fromReserve: true, whileReadOnly: true });
 
   function* changed(name: string, how: string): Operation<void> {
     const changes = changesOf(name);

@@ -23,6 +23,7 @@ import { jsonLines } from '../json-lines.ts';
 import { createLog } from '../log/log.ts';
 import { immutabilityOf } from '../immutability/in-force.ts';
 import { quotasOf } from '../quotas/in-force.ts';
+import { endOverdue } from '../registry/read-only.ts';
 import { requestActor } from '../registry/actor.ts';
 import { systemClock } from '../registry/clock.ts';
 import { anyRetention } from '../registry/retention-review.ts';
@@ -116,6 +117,7 @@ async function withinProcess(
   const immutability = await immutabilityOf(stores.metadata);
   const parts = { stores, config, clock: systemClock, log, traffic, quotas, immutability };
   const registry = registryOf({ ...parts, retention: anyRetention });
+  await endOverdue(registry);
   await registry.purges.resume();
   const measureDisk = () => diskSpace(stores.directory);
   const storage = new Storage({

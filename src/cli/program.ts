@@ -41,6 +41,11 @@ const commands: readonly CommandEntry[] = [
     load: async () => (await import('./restore.ts')).defineRestore,
   },
   {
+    name: 'readonly',
+    summary: 'show or switch whether the registry can be changed',
+    load: async () => (await import('./readonly.ts')).defineReadOnly,
+  },
+  {
     name: 'events',
     summary: 'show what has happened, who did it, and what happens',
     load: async () => (await import('./events.ts')).defineEvents,

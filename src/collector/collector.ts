@@ -1,5 +1,6 @@
 import type { Log } from '../log/log.ts';
 import type { Operation } from '../metadata/operation.ts';
+import { RegistryReadOnlyError } from '../metadata/store.ts';
 import { parseDigest } from '../oci/digest.ts';
 import { parseRepositoryName } from '../oci/names.ts';
 import { keepsHistory } from '../registry/history.ts';
@@ -30,6 +31,8 @@ const eventsLookMs = 600_000;
 const historyLookMs = 86_400_000;
 /** How soon, and how late at most, a queue is looked at again that other processes use too, in ms. */
 const sharedLookMs = { least: 500, most: 5000 };
+/** How soon it is tried again where nothing may be changed for now, in ms. */
+const readOnlyLookMs = 5000;
 /** The longest time that a timer waits, in ms. */
 const longestTimerMs = 2 ** 31 - 1;
 
@@ -151,6 +154,7 @@ export class Collector {
       }
       await this.#sleepUntilDue();
     } catch (error) {
+      if (error instanceof RegistryReadOnlyError) return this.#sleep(readOnlyLookMs);
       this.#log.error({ err: error }, 'the review queue could not be read; trying again');
       this.#sleep(retryMs.least);
     } finally {
@@ -255,6 +259,7 @@ export class Collector {
         if (isForgotten) this.#counts.reclaimed(1, outcome.reclaim.sizeBytes);
       }
     } catch (error) {
+      if (error instanceof RegistryReadOnlyError) throw error;
       this.#counts.failed();
       const attempts = task.attempts + 1;
       const dueAt = clock.now() + Math.min(retryMs.most, retryMs.least * 2 ** Math.min(attempts - 1, 20));

@@ -57,7 +57,8 @@ export async function endLoginsOfGone(parts: Parts, whyGone: (name: string) => s
       const why = whyGone(name);
       return why === undefined ? [] : [{ name, why }];
     });
-    if (gone.length > 0) await parts.metadata.write(() => endEach(gone, parts.clock.now()), { fromReserve: true });
+    if (gone.length > 0)
+      await parts.metadata.write(() => endEach(gone, parts.clock.now()), { fromReserve: true, whileReadOnly: true });
     const last = names.at(-1);
     if (last === undefined || names.length < namesAtOnce) return;
     after = last;

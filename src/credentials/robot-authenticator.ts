@@ -71,7 +71,7 @@ export class RobotAuthenticator implements Authenticator, Accounts {
   /** Nobody waits for it, nor is refused where it cannot be written. */
   #recordUse(name: string, now: number): void {
     this.#metadata
-      .writeUnsynced(() => change(touchRobot, { name, now }))
+      .writeUnsynced(() => change(touchRobot, { name, now }), { whileReadOnly: true })
       .catch((error: unknown) => {
         this.#log.debug({ err: error, robot: name }, "a robot's last use could not be written down");
       });

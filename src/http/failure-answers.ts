@@ -26,6 +26,8 @@ export function problemOf(failed: MachineFailure | undefined): Problem {
       return { code: 'STORAGE_FULL', message: `${failed.message}: delete something or make room, then try again` };
     case 'busy':
       return { code: 'UNAVAILABLE', message: `${failed.message}: try again`, headers: { 'retry-after': '1' } };
+    case 'read-only':
+      return { code: 'UNAVAILABLE', message: `${failed.message}; pulls go on`, headers: { 'retry-after': '30' } };
     case 'broken':
       return { code: 'UNAVAILABLE', message: failed.message };
     case 'faulty':

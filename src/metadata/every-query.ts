@@ -29,6 +29,7 @@ import * as retentionReviews from './queries/retention-reviews.ts';
 import * as retention from './queries/retention.ts';
 import * as robots from './queries/robots.ts';
 import * as signingKeys from './queries/signing-keys.ts';
+import * as readOnly from './queries/read-only.ts';
 import * as rulesInForce from './queries/rules-in-force.ts';
 import * as storageSamples from './queries/storage-samples.ts';
 import * as store from './queries/store.ts';
@@ -75,6 +76,7 @@ const files = {
   purges,
   quotas,
   'refresh-tokens': refreshTokens,
+  'read-only': readOnly,
   removals,
   repositories,
   retention,

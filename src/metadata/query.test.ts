@@ -36,6 +36,7 @@ const knownConstants = new Set<unknown>([
   'tag',
   'collector',
   'pruning',
+  'registry',
   '',
   'open',
   'done',

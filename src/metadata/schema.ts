@@ -43,6 +43,7 @@ export interface Schema {
   purge_digest: PurgeDigestTable;
   purge_place: PurgePlaceTable;
   purge_consequence: PurgeConsequenceTable;
+  read_only: ReadOnlyTable;
 }
 
 /** A column that the database computes from others. */
@@ -287,6 +288,20 @@ export interface CollectorPauseTable {
   reason: string;
   paused_by: string;
   paused_at: number;
+}
+
+/** One row while nothing may be changed. */
+export interface ReadOnlyTable {
+  name: 'registry';
+  reason: string;
+  set_by: string;
+  set_at: number;
+  /** By which whoever has set it is known; empty for a person. */
+  token: string;
+  /** When it ends unless it is renewed; NULL where it does not end by itself. */
+  until: number | null;
+  /** Where the registry was moved to. */
+  moved_to: string | null;
 }
 
 /** The blob store, as far as the database knows it: one row. */

@@ -6,6 +6,11 @@ export interface WriteOptions {
    * such as a delete, and for what reads depend on.
    */
   readonly fromReserve?: boolean;
+  /**
+   * Whether it is carried out while the registry is read-only too: for what is no change of the registry, such as who has
+   * logged in or what was pulled when. Everything else is refused with a RegistryReadOnlyError.
+   */
+  readonly whileReadOnly?: boolean;
 }
 
 /** The only truth: rows in a database that has transactions. Its forms: sqlite/ (embedded), postgres/ (shared). */
@@ -78,6 +83,15 @@ export class MetadataFullError extends Error {
 /** The database is locked or away; the same request may succeed a moment later. */
 export class MetadataBusyError extends Error {
   override readonly name = 'MetadataBusyError';
+}
+
+/** Nothing may be changed for now, as an operator says. */
+export class RegistryReadOnlyError extends Error {
+  override readonly name = 'RegistryReadOnlyError';
+
+  constructor(reason: string) {
+    super(`the registry is read-only for now: ${reason}`);
+  }
 }
 
 /** The disk failed to keep what the database wrote, so that no commit can be promised any more until a restart. */

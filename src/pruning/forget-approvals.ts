@@ -10,7 +10,7 @@ export async function forgetApprovals(metadata: MetadataStore, hashes: readonly 
     function* forget(): Operation<void> {
       for (const policy of hashes) yield* change(deletePolicyApproval, { policy });
     },
-    { fromReserve: true },
+    { fromReserve: true, whileReadOnly: true },
   );
 }
 

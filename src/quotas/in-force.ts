@@ -29,7 +29,7 @@ export async function putInForce(metadata: MetadataStore, set: QuotaSet | undefi
       else yield* change(placeQuota, { number: known.number, position, settings, phase: known.phase });
     }
   };
-  await metadata.write(put, { fromReserve: true });
+  await metadata.write(put, { fromReserve: true, whileReadOnly: true });
 }
 
 /**

@@ -38,6 +38,9 @@ export const startActor: Actor = named('start', 'system:start');
 /** Ends the logins of users who are not there any more. */
 export const goneActor: Actor = named('logins', 'system:logins');
 
+/** Ends a pause of all changes that nobody has renewed. */
+export const switchActor: Actor = named('read-only switch', 'system:read-only');
+
 /** Several who were denied something, of whom it is not remembered any more who they are. */
 export const severalActor: Actor = named('several clients', 'system:denials');
 

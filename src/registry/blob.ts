@@ -7,6 +7,7 @@ import type { RepositoryName } from '../oci/names.ts';
 import { type Actor, anyClient } from './actor.ts';
 import { recordEvent } from './events.ts';
 import { type Purged, purgedDigest } from './purged.ts';
+import { whereWritable } from './read-only.ts';
 import type { Registry } from './registry.ts';
 import { reviewLink } from './review.ts';
 
@@ -105,8 +106,8 @@ export async function headBlobForPush(registry: Registry, repo: RepositoryName, 
     await registry.metadata.durable();
     return found;
   }
-  const renewed = await registry.metadata.write(() => renewLink(repo, digest, now + leaseMs), { fromReserve: true });
-  return renewed ? found : await missingBlob(registry, digest);
+  const renew = () => registry.metadata.write(() => renewLink(repo, digest, now + leaseMs), { fromReserve: true });
+  return (await whereWritable(renew, true)) ? found : await missingBlob(registry, digest);
 }
 
 /** Renews a visible blob's lease; false where there is no such blob. */

@@ -100,7 +100,7 @@ export class LoginRefusals {
       yield* recordEvent({ at, kind: 'login.refused', actor, reason, result: 'refused' });
     };
     this.#log.warn({ client: address, requestId, reason }, 'a login was refused');
-    this.#writing = Promise.all([this.#writing, this.#metadata.writeUnsynced(write)]).then(
+    this.#writing = Promise.all([this.#writing, this.#metadata.writeUnsynced(write, { whileReadOnly: true })]).then(
       () => undefined,
       (error: unknown) => this.#log.warn({ err: error }, 'a refused login could not be written down'),
     );

@@ -13,6 +13,7 @@ import type { Reference } from '../oci/reference.ts';
 import { type Purged, purgedReference } from './purged.ts';
 import { anyPuller, type Puller } from './puller.ts';
 import type { FoundManifest } from './recent-manifests.ts';
+import { whereWritable } from './read-only.ts';
 import type { Registry } from './registry.ts';
 import { reviewRepository } from './retention-review.ts';
 import { reviewManifest } from './review.ts';
@@ -120,18 +121,16 @@ async function findForPush(
     return row;
   }
   const leaseUntil = now + leaseMs;
-  return await registry.metadata.write(
-    function* renew(): Operation<ManifestHead | undefined> {
-      const current = yield* head(repo, reference);
-      if (current === undefined) return undefined;
-      yield* change(renewManifestLease, { repo, digest: current.digest, leaseUntil });
-      if (reference.kind === 'tag') yield* change(touchTag, { repo, name: reference.tag, now });
-      yield* reviewManifest(repo, current.digest, leaseUntil);
-      yield* reviewRepository(registry.retention, repo, 'grown', now);
-      return current;
-    },
-    { fromReserve: true },
-  );
+  function* renew(): Operation<ManifestHead | undefined> {
+    const current = yield* head(repo, reference);
+    if (current === undefined) return undefined;
+    yield* change(renewManifestLease, { repo, digest: current.digest, leaseUntil });
+    if (reference.kind === 'tag') yield* change(touchTag, { repo, name: reference.tag, now });
+    yield* reviewManifest(repo, current.digest, leaseUntil);
+    yield* reviewRepository(registry.retention, repo, 'grown', now);
+    return current;
+  }
+  return await whereWritable(() => registry.metadata.write(renew, { fromReserve: true }), row);
 }
 
 interface HeadRow extends ManifestHead {

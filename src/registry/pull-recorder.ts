@@ -168,8 +168,9 @@ export class PullRecorder {
       const some = pulls.slice(start, start + batch);
       try {
         const now = this.#clock.now();
-        await this.#metadata.writeUnsynced(() =>
-          writePulls(some, { scope: this.#scope, keepsHistory: this.#keepsHistory, now }),
+        await this.#metadata.writeUnsynced(
+          () => writePulls(some, { scope: this.#scope, keepsHistory: this.#keepsHistory, now }),
+          { whileReadOnly: true },
         );
       } catch (error) {
         for (const { pulled, at, pulls: count } of pulls.slice(start)) this.#keep(pulled, at, count);

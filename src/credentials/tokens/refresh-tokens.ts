@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { change, first } from '../../metadata/operation.ts';
+import { change, first, type Operation } from '../../metadata/operation.ts';
 import {
   deleteEndedRefreshTokens,
   deleteIdleRefreshTokens,
@@ -66,11 +66,12 @@ export class RefreshTokens {
       now,
       expiresAt: now + lifeMs,
     };
-    await this.#metadata.write(function* issue() {
+    function* issue(): Operation<void> {
       yield* change(deleteEndedRefreshTokens, { now, limit: endedAtOnce });
       yield* change(deleteIdleRefreshTokens, { kind, name, kept: mostOfAccount - 1, limit: idleAtOnce });
       yield* change(insertRefreshToken, row);
-    });
+    }
+    await this.#metadata.write(issue, { whileReadOnly: true });
     return token;
   }
 
@@ -82,7 +83,7 @@ export class RefreshTokens {
     const now = this.#clock.now();
     if (row === undefined || row.expires_at <= now || row.service !== service) return undefined;
     if (now - row.last_used_at >= useGrainMs) {
-      await this.#metadata.writeUnsynced(() => change(touchRefreshToken, { tokenHash, now }));
+      await this.#metadata.writeUnsynced(() => change(touchRefreshToken, { tokenHash, now }), { whileReadOnly: true });
     }
     const { groups, claims, issuer } = keptIdentity.parse(JSON.parse(row.identity));
     const { kind, name, credential } = row;
@@ -99,6 +100,9 @@ export class RefreshTokens {
   /** Forgets a token: whoever it was issued to has gone, or has another password. */
   async forget(token: string): Promise<void> {
     const tokenHash = secretHashOf(token);
-    await this.#metadata.writeUnsynced(() => change(deleteRefreshToken, { tokenHash }), { fromReserve: true });
+    await this.#metadata.writeUnsynced(() => change(deleteRefreshToken, { tokenHash }), {
+      fromReserve: true,
+      whileReadOnly: true,
+    });
   }
 }

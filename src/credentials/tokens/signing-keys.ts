@@ -89,7 +89,7 @@ export class SigningKeys {
         yield* change(deleteOldSigningKeys, { retiredBefore: now - tokenLifeMs - slackMs });
         return { kid, private_key: text, created_at: now, retired_at: null };
       },
-      { fromReserve: true },
+      { fromReserve: true, whileReadOnly: true },
     );
   }
 

@@ -15,6 +15,7 @@ import { planTheRetention } from './retention-plan.ts';
 import { approvePolicies, resumePruning, retentionStatus } from './retention-control.ts';
 import { applyThePlan } from './retention-apply.ts';
 import { listUpcoming } from './retention-upcoming.ts';
+import { beginReadOnly, endReadOnly, readOnlyStatus, renewTheReadOnly } from './read-only.ts';
 import { listRobots, makeRobot, removeRobot, renewRobot } from './robots.ts';
 import { simulateTheRetention } from './retention-simulate.ts';
 import { storageStatus } from './status.ts';
@@ -41,6 +42,10 @@ export const adminEndpoints: readonly (Endpoint | LinesEndpoint)[] = [
   collectorStatus,
   pauseTheCollector,
   resumeTheCollector,
+  readOnlyStatus,
+  beginReadOnly,
+  renewTheReadOnly,
+  endReadOnly,
   checkEverything,
   findInLayers,
   planTheRetention,

@@ -19,6 +19,7 @@ import { purgeConsequences } from './0018-purge-consequences.ts';
 import { sessionsOfAClient } from './0019-sessions-of-a-client.ts';
 import { severalProcesses } from './0020-several-processes.ts';
 import { progressOfUploads } from './0021-progress-of-uploads.ts';
+import { readOnly } from './0022-read-only.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -44,4 +45,5 @@ export const migrations: readonly Migration[] = [
   sessionsOfAClient,
   severalProcesses,
   progressOfUploads,
+  readOnly,
 ];

@@ -1,6 +1,6 @@
-import { Client, Pool, type PoolClient } from 'pg';
+import { Client, Pool, type PoolClient, type QueryResult } from 'pg';
 import type { AsyncConnection, Operation } from '../operation.ts';
-import { MetadataBusyError, type MetadataStore } from '../store.ts';
+import { MetadataBusyError, type MetadataStore, RegistryReadOnlyError, type WriteOptions } from '../store.ts';
 import { type PostgresCalls, postgresCalls } from './calls.ts';
 import { PostgresConnection } from './connection.ts';
 import { isConnectionLost, isMeeting, translated } from './failures.ts';
@@ -83,12 +83,12 @@ export class PostgresMetadataStore implements MetadataStore {
     });
   }
 
-  async write<T>(operation: () => Operation<T>): Promise<T> {
-    return await this.#write(operation, true);
+  async write<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T> {
+    return await this.#write(operation, true, options);
   }
 
-  async writeUnsynced<T>(operation: () => Operation<T>): Promise<T> {
-    return await this.#write(operation, false);
+  async writeUnsynced<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T> {
+    return await this.#write(operation, false, options);
   }
 
   /** What can be seen in PostgreSQL is on the disk already. */
@@ -130,8 +130,8 @@ export class PostgresMetadataStore implements MetadataStore {
     await this.#pool.end();
   }
 
-  async #write<T>(operation: () => Operation<T>, mustLast: boolean): Promise<T> {
-    const begin = `begin isolation level serializable${mustLast ? '' : '; set local synchronous_commit = off'}`;
+  async #write<T>(operation: () => Operation<T>, mustLast: boolean, options: WriteOptions | undefined): Promise<T> {
+    const begin = `${beginning(options)}${mustLast ? '' : '; set local synchronous_commit = off'}`;
     const { statement } = this.#calls;
     const commit: Call = (send) => this.#calls.commit(send, mustLast);
     for (let tried = 1; ; tried++) {
@@ -195,6 +195,30 @@ async function expectVersion(client: Client, url: string): Promise<void> {
   );
 }
 
+/**
+ * Begins a transaction, and looks in the same message whether the registry is read-only, unless that makes no difference.
+ * A transaction that saw that it is not, and commits after it has become so, counts as one before it: whoever reads a state
+ * in which it is read-only, serializable and deferrable, sees what that one has written.
+ */
+function beginning({ whileReadOnly = false }: WriteOptions = {}): string {
+  const begin = 'begin isolation level serializable';
+  return whileReadOnly ? begin : `${begin}; ${lookIfReadOnly}`;
+}
+
+const lookIfReadOnly = `select reason as read_only_reason from read_only where name = 'registry'`;
+
+/** @throws RegistryReadOnlyError where what was sent to begin has looked, and it is */
+function expectWritable(begun: QueryResult<Begun> | QueryResult<Begun>[]): void {
+  const answers: readonly QueryResult<Begun>[] = Array.isArray(begun) ? begun : [begun];
+  for (const { rows } of answers) {
+    for (const { read_only_reason: reason } of rows) if (reason !== undefined) throw new RegistryReadOnlyError(reason);
+  }
+}
+
+interface Begun {
+  readonly read_only_reason?: string;
+}
+
 type Call = <T>(send: () => Promise<T>) => Promise<T>;
 
 const asItIs: Call = (send) => send();
@@ -206,7 +230,7 @@ async function transact<T>(
   commit: Call = asItIs,
 ): Promise<T> {
   try {
-    await client.query(begin);
+    expectWritable(await client.query<Begun>(begin));
     const result = await run();
     await commit(() => client.query('commit'));
     return result;

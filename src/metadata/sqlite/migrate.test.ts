@@ -93,6 +93,7 @@ describe('a database', () => {
       'quota',
       'quota_blob',
       'quota_usage',
+      'read_only',
       'refresh_token',
       'repository',
       'retention_review',

@@ -9,6 +9,7 @@ import { CommitSync } from './commit-sync.ts';
 import { SqliteConnection } from './connection.ts';
 import { dataVersion, ForeignCommits } from './foreign-commits.ts';
 import { GroupCommit, type Syncs } from './group-commit.ts';
+import { unlessReadOnly } from '../read-only.ts';
 import { migrate } from './migrate.ts';
 import type { Reserve } from './reserve.ts';
 import { SharedCommit } from './shared-commit.ts';
@@ -241,21 +242,22 @@ export class SqliteMetadataStore implements MetadataStore {
   async #withRoom<T>(
     operation: () => Operation<T>,
     mustLast: boolean,
-    { fromReserve = false }: WriteOptions,
+    { fromReserve = false, whileReadOnly = false }: WriteOptions,
   ): Promise<T> {
+    const allowed = whileReadOnly ? operation : () => unlessReadOnly(operation);
     try {
-      return await this.#run(operation, mustLast);
+      return await this.#run(allowed, mustLast);
     } catch (error) {
       if (!(error instanceof MetadataFullError)) throw error;
     }
     await this.#emptyLog();
     try {
-      return await this.#run(operation, mustLast);
+      return await this.#run(allowed, mustLast);
     } catch (error) {
       if (!(error instanceof MetadataFullError && fromReserve && this.#reserve.release())) throw error;
     }
     await this.#emptyLog();
-    return await this.#run(operation, mustLast);
+    return await this.#run(allowed, mustLast);
   }
 
   async #run<T>(operation: () => Operation<T>, mustLast: boolean): Promise<T> {

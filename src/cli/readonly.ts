@@ -1,0 +1,41 @@
+import type { z } from 'zod';
+import { beginReadOnly, endReadOnly, readOnlyStatus } from '../http/admin/read-only.ts';
+import { adminCommand } from './admin-command.ts';
+import type { CommandDefinition } from './command-definition.ts';
+import { printed, type Printed } from './printed.ts';
+import { timeText } from './table.ts';
+
+type State = z.output<typeof readOnlyStatus.answer>;
+
+/** `wherry readonly`: pulls go on, and whatever would change the registry is refused. */
+export const defineReadOnly: CommandDefinition = (command, end) => {
+  const status = command.command('status', { isDefault: true }).description('whether it can be changed, and why not');
+  adminCommand(status, end, async (admin) => told(await admin.ask(readOnlyStatus)));
+
+  const on = command
+    .command('on')
+    .description('refuse whatever would change the registry, also after a restart, until it is switched off')
+    .option('--reason <text>', 'why, for whoever is refused', 'switched to read-only by an operator');
+  adminCommand(on, end, async (admin, { flags: { reason } }) =>
+    told(await admin.ask(beginReadOnly, { body: { reason } })),
+  );
+
+  const off = command
+    .command('off')
+    .description('let it be changed again')
+    .option('--force', 'also where the registry has been moved elsewhere, and this is the one to go on with');
+  adminCommand(off, end, async (admin, { flags: { force } }) =>
+    told(await admin.ask(endReadOnly, { body: { isForced: force === true } })),
+  );
+};
+
+function told(state: State): Printed {
+  return printed(state, textOf(state));
+}
+
+function textOf({ isReadOnly, reason, setBy, setAt, until, movedTo }: State): string {
+  if (!isReadOnly) return 'The registry can be changed.';
+  const end = until === undefined ? '' : `\nIt ends by itself at ${timeText(until)} (UTC) unless it is renewed.`;
+  const moved = movedTo === undefined ? '' : `\nIt has been moved to ${movedTo}.`;
+  return `The registry is read-only since ${timeText(setAt ?? '')} (UTC), by ${setBy}: ${reason}${end}${moved}`;
+}
