@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { S3Settings } from './blobs/s3/settings.ts';
 import type { BlobsPlace } from './config/s3-types.ts';
@@ -41,6 +41,13 @@ export function bucketOf({ blobs, s3 }: Pick<Config, 'blobs' | 's3'>): S3Setting
   const { bucket, prefix } = blobs;
   const { isRedirecting, redirectLifeMs, redirectRepositories: _, redirectNetworks: __, ...rest } = s3;
   return { bucket, prefix, ...rest, redirectMs: isRedirecting ? redirectLifeMs : undefined };
+}
+
+/** The same once they have been moved, wherever it was written down that they are. */
+export function rememberMovedBlobs(directory: string, place: BlobsPlace): void {
+  const path = pathIn(directory);
+  if (place.kind === 's3') writeFileSync(path, `${textOf(place)}\n`, { mode: 0o640 });
+  else rmSync(path, { force: true });
 }
 
 function pathIn(directory: string): string {

@@ -41,6 +41,11 @@ const commands: readonly CommandEntry[] = [
     load: async () => (await import('./restore.ts')).defineRestore,
   },
   {
+    name: 'migrate',
+    summary: 'move the registry to another database, other blob storage, or both, while it serves pulls',
+    load: async () => (await import('./migrate.ts')).defineMigrate,
+  },
+  {
     name: 'readonly',
     summary: 'show or switch whether the registry can be changed',
     load: async () => (await import('./readonly.ts')).defineReadOnly,

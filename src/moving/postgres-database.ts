@@ -1,0 +1,111 @@
+import { Client } from 'pg';
+import { rowTypes } from '../metadata/postgres/row-types.ts';
+import { numberOf, type MovedDatabase, type Row, type Value } from './database.ts';
+import type { Table } from './tables.ts';
+
+/** How many parameters a statement has at most, which is less than PostgreSQL takes. */
+const mostParameters = 60_000;
+/** Whoever moves something to a database takes this lock there. */
+const movingLock = 0x6d6f_7665;
+
+/** A PostgreSQL database. */
+export class PostgresDatabase implements MovedDatabase {
+  readonly #client: Client;
+
+  private constructor(client: Client) {
+    this.#client = client;
+  }
+
+  static async open(url: string): Promise<PostgresDatabase> {
+    const client = new Client({ connectionString: url, application_name: 'wherry migrate', keepAlive: true });
+    // What is under way tells of it.
+    client.on('error', () => undefined);
+    await client.connect();
+    return new PostgresDatabase(client);
+  }
+
+  /** @returns whether nobody else moves something there, for as long as the connection lasts */
+  async lock(): Promise<boolean> {
+    return (await numberOf(this, 'select pg_try_advisory_lock(?) as locked', [movingLock])) === 1;
+  }
+
+  async schemaNumber(): Promise<number> {
+    return await numberOf(this, 'select max(number) from schema_migration');
+  }
+
+  async all(sql: string, parameters: readonly Value[] = []): Promise<readonly Row[]> {
+    const { rows } = await this.#client.query<Row>({
+      text: numbered(sql),
+      values: parameters.map(sent),
+      types: rowTypes,
+    });
+    return rows;
+  }
+
+  async run(sql: string, parameters: readonly Value[] = []): Promise<void> {
+    await this.all(sql, parameters);
+  }
+
+  async snapshot<T>(read: () => Promise<T>): Promise<T> {
+    // Waits until no transaction is under way that could come out as one before this state and is not in it.
+    return await this.#within('begin isolation level serializable, read only, deferrable', read);
+  }
+
+  async transaction<T>(write: () => Promise<T>): Promise<T> {
+    return await this.#within('begin', write);
+  }
+
+  async insert({ name, columns }: Table, rows: readonly Row[]): Promise<void> {
+    const rowsAtOnce = Math.max(1, Math.floor(mostParameters / columns.length));
+    const one = `(${columns.map(() => '?').join(', ')})`;
+    for (let at = 0; at < rows.length; at += rowsAtOnce) {
+      const some = rows.slice(at, at + rowsAtOnce);
+      const values = some.map(() => one).join(', ');
+      await this.run(
+        `insert into ${name} (${columns.join(', ')}) values ${values}`,
+        some.flatMap((row) => columns.map((column) => row[column] ?? null)),
+      );
+    }
+  }
+
+  async goOnNumbering({ name, key }: Table): Promise<void> {
+    const [column, ...others] = key;
+    if (column === undefined || others.length > 0) return;
+    const [found] = await this.all(
+      `select coalesce(pg_get_serial_sequence('${name}', '${column}'), to_regclass('${name}_number')::text) as sequence`,
+    );
+    const sequence = found?.['sequence'];
+    if (typeof sequence !== 'string') return;
+    await this.run(
+      `select setval('${sequence}', greatest((select coalesce(max(${column}), 0) + 1 from ${name}), nextval('${sequence}')), false)`,
+    );
+  }
+
+  /** What is committed is on the disk. */
+  async sync(): Promise<void> {}
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client.end().catch(() => undefined);
+  }
+
+  async #within<T>(begin: string, run: () => Promise<T>): Promise<T> {
+    await this.#client.query(begin);
+    try {
+      const result = await run();
+      await this.#client.query('commit');
+      return result;
+    } catch (error) {
+      await this.#client.query('rollback').catch(() => undefined);
+      throw error;
+    }
+  }
+}
+
+function numbered(sql: string): string {
+  let next = 0;
+  return sql.replaceAll('?', () => `$${++next}`);
+}
+
+function sent(value: Value): string | number | Buffer | null {
+  return value instanceof Uint8Array ? Buffer.from(value.buffer, value.byteOffset, value.byteLength) : value;
+}

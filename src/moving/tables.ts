@@ -1,0 +1,77 @@
+import { Database } from 'bun:sqlite';
+import { migrate } from '../metadata/sqlite/migrate.ts';
+
+/** A table, as it is in every database. */
+export interface Table {
+  readonly name: string;
+  /** All but those that the database computes. */
+  readonly columns: readonly string[];
+  /** Those of the primary key, in its order. */
+  readonly key: readonly string[];
+  /** So many rows are read and written at once. */
+  readonly rowsAtOnce: number;
+}
+
+/** The tables of a registry, those first that others refer to. */
+export interface Tables {
+  readonly all: readonly Table[];
+  /** Those whose rows are copied; the others say something of the database that they are in. */
+  readonly copied: readonly Table[];
+}
+
+/** What is counted by the database itself, and what says that it must not be changed. */
+const notCopied = new Set(['stored', 'read_only']);
+/** Manifests have 4 MiB each at most, unless somebody has set more. */
+const manifestsAtOnce = 32;
+const usualRowsAtOnce = 500;
+
+/** Reads the tables from the newest schema, so that none that it has can be left out. */
+export function tablesOfSchema(): Tables {
+  using database = new Database(':memory:');
+  migrate(database);
+  const names = database
+    .query<{ name: string }, []>(
+      `select name from sqlite_schema where type = 'table' and name not like 'sqlite_%' order by name`,
+    )
+    .all()
+    .map(({ name }) => name);
+  const all = inOrder(names, (name) => referredBy(database, name)).map((name) => tableOf(database, name));
+  return { all, copied: all.filter(({ name }) => !notCopied.has(name)) };
+}
+
+function tableOf(database: Database, name: string): Table {
+  const rows = database
+    .query<{ name: string; pk: number; hidden: number }, [string]>('select name, pk, hidden from pragma_table_xinfo(?)')
+    .all(name);
+  const columns = rows.filter(({ hidden }) => hidden === 0).map((row) => row.name);
+  const key = rows
+    .filter(({ pk }) => pk > 0)
+    .toSorted((one, other) => one.pk - other.pk)
+    .map((row) => row.name);
+  if (key.length === 0) throw new Error(`the table ${name} has no primary key`);
+  return {
+    name,
+    columns,
+    key,
+    rowsAtOnce: columns.includes('bytes') && name === 'manifest' ? manifestsAtOnce : usualRowsAtOnce,
+  };
+}
+
+function referredBy(database: Database, name: string): readonly string[] {
+  return database
+    .query<{ table: string }, [string]>('select distinct "table" from pragma_foreign_key_list(?)')
+    .all(name)
+    .map((row) => row.table);
+}
+
+/** Each behind those that it needs. */
+function inOrder(names: readonly string[], neededBy: (name: string) => readonly string[]): readonly string[] {
+  const done = new Set<string>();
+  const visit = (name: string): void => {
+    if (done.has(name)) return;
+    for (const needed of neededBy(name)) if (needed !== name) visit(needed);
+    done.add(name);
+  };
+  for (const name of names) visit(name);
+  return [...done];
+}
