@@ -49,8 +49,15 @@ export async function furnish(registry: ServedRegistry): Promise<Furniture> {
   return { images, trashed: { repo: 'team/one', tag: 'gone', image }, session };
 }
 
+/** How an upload that was under way is answered when its client goes on with it. */
+const statusOfSession = { 'goes on': 201, 'begins anew': 416, 'is gone': 404 } as const;
+
 /** Sees that all of it is there, and that things can be pushed, restored and deleted. */
-export async function expectFurnished(registry: ServedRegistry, furniture: Furniture, goesOn: boolean): Promise<void> {
+export async function expectFurnished(
+  registry: ServedRegistry,
+  furniture: Furniture,
+  session: keyof typeof statusOfSession,
+): Promise<void> {
   for (const { repo, reference, image } of furniture.images) {
     expect({ repo, reference, isWhole: await isWhole(registry, repo, reference, image) }).toMatchObject({
       isWhole: true,
@@ -63,7 +70,7 @@ export async function expectFurnished(registry: ServedRegistry, furniture: Furni
   const { location, bytes } = furniture.session;
   const rest = bytes.subarray(30_000);
   const closed = await registry.send(`${location}?digest=${digestOf(bytes)}`, { method: 'PUT', body: rest });
-  expect(closed.status).toBe(goesOn ? 201 : 404);
+  expect(closed.status).toBe(statusOfSession[session]);
   await pushImage(registry, repo, { tags: ['after'] });
   const events = z.object({ events: z.array(z.object({ id: z.number() })) });
   const page = events.parse(await (await registry.admin('GET', '/events?n=1000')).json());

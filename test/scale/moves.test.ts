@@ -1,0 +1,154 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import type { MovedDatabase } from '../../src/moving/database.ts';
+import { PostgresDatabase } from '../../src/moving/postgres-database.ts';
+import { SqliteDatabase } from '../../src/moving/sqlite-database.ts';
+import { pushImage } from '../admin/pushed-images.ts';
+import { freshBytes } from '../http/content.ts';
+import { ServedRegistry, type Settings } from '../http/served-registry.ts';
+import { expectFurnished, furnish, rowsOf } from '../moving/furnished-registry.ts';
+import { type S3Server, startMinio } from './minio-server.ts';
+import { type PostgresServer, startPostgres } from './postgres-server.ts';
+
+setDefaultTimeout(180_000);
+
+let postgres: PostgresServer;
+let minio: S3Server;
+
+beforeAll(async () => {
+  [postgres, minio] = await Promise.all([startPostgres(), startMinio()]);
+  Object.assign(process.env, minio.environment);
+}, 900_000);
+
+afterAll(async () => {
+  await Promise.all([postgres.stop(), minio.stop()]);
+});
+
+type Metadata = 'SQLite' | 'PostgreSQL';
+type Blobs = 'directory' | 'S3';
+type Pair = readonly [Metadata, Blobs];
+
+/** Settings for a pair of stores that are empty, with a data directory. */
+async function placeOf([metadata, blobs]: Pair): Promise<Settings> {
+  const bucket = blobs === 'S3' ? await minio.newBucket() : undefined;
+  return {
+    metadata: metadata === 'SQLite' ? 'sqlite' : await postgres.newDatabase(),
+    ...(bucket === undefined
+      ? { blobs: 'directory' }
+      : { blobs: `s3://${bucket.name}/${bucket.settings.prefix}`, 's3.endpoint': minio.endpoint }),
+  };
+}
+
+async function databaseIn(settings: Settings, data: string): Promise<MovedDatabase> {
+  const { metadata = 'sqlite' } = settings;
+  return metadata === 'sqlite' ? SqliteDatabase.openForReading(data) : await PostgresDatabase.open(metadata);
+}
+
+function configFile(directory: string, name: string, settings: Settings): string {
+  const { 's3.endpoint': endpoint, ...rest } = settings;
+  const path = join(directory, `${name}.yaml`);
+  writeFileSync(path, stringify({ ...rest, ...(endpoint !== undefined && { s3: { endpoint } }) }));
+  return path;
+}
+
+function migrate(from: string, to: string, ...flags: readonly string[]) {
+  return Bun.spawn([process.execPath, 'src/main.ts', 'migrate', '--config', from, '--to-config', to, ...flags], {
+    env: process.env,
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: 'pipe',
+  });
+}
+
+const pairs: readonly Pair[] = [
+  ['SQLite', 'directory'],
+  ['SQLite', 'S3'],
+  ['PostgreSQL', 'directory'],
+  ['PostgreSQL', 'S3'],
+];
+const moves = pairs.flatMap((from) => pairs.filter((to) => to !== from).map((to) => ({ from, to })));
+
+test.each(moves)(
+  'a registry moves from $from to $to while it serves, is killed meanwhile, and all of it is there',
+  async ({ from, to }) => {
+    const directory = mkdtempSync(join(tmpdir(), 'wherry-moves-'));
+    const [before, after] = [await placeOf(from), await placeOf(to)];
+    const isMetadataMoved = from[0] !== to[0];
+    const areBlobsMoved = from[1] !== to[1];
+    // What stays where it is keeps its place.
+    const target: Settings = {
+      ...before,
+      ...(isMetadataMoved && { metadata: after['metadata'] ?? '' }),
+      ...(areBlobsMoved && {
+        blobs: after['blobs'] ?? '',
+        ...(after['s3.endpoint'] !== undefined && { 's3.endpoint': after['s3.endpoint'] }),
+      }),
+    };
+    const registry = await ServedRegistry.start(before);
+    // A command that works on the database itself goes by the machine's clock.
+    registry.clock.set(Date.now() - registry.clock.now());
+    try {
+      const furniture = await furnish(registry);
+      const old = configFile(directory, 'old', { ...before, data: registry.dataDirectory });
+      const next = configFile(directory, 'next', { ...target, data: registry.dataDirectory });
+      for (let blobs = 0; blobs < 8; blobs++) await registry.pushBlob('team/many', freshBytes(100_000));
+
+      const over = new AbortController();
+      const failures: number[] = [];
+      const pulling = (async () => {
+        while (!over.signal.aborted) {
+          for (const { repo, reference, image } of furniture.images) {
+            for (const path of [`manifests/${reference}`, `blobs/${image.blobs[0]}`]) {
+              const answer = await registry.send(`/v2/${repo}/${path}`);
+              if (answer.status !== 200) failures.push(answer.status);
+              await answer.bytes();
+            }
+          }
+        }
+      })();
+      // Killed while it copies blobs; where those stay, soon after it has begun.
+      const killed = migrate(old, next, '--rate', '8MiB', '--at-once', '1');
+      await Promise.race([killed.exited, Bun.sleep(areBlobsMoved ? 1500 : 700)]);
+      killed.kill('SIGKILL');
+      await killed.exited;
+      if (killed.signalCode !== null) {
+        const switched = await registry.admin('POST', '/readonly/off', { isForced: true });
+        expect(switched.status).toBe(200);
+        await pushImage(registry, 'team/one', { tags: ['between'] });
+      }
+      const moving = migrate(old, next, '--json');
+      const [out, err, code] = await Promise.all([moving.stdout.text(), moving.stderr.text(), moving.exited]);
+      over.abort();
+      await pulling;
+      expect({ code, err, out }).toMatchObject({ code: 0 });
+      expect(failures).toEqual([]);
+      expect((await registry.send('/v2/team/one/blobs/uploads/', { method: 'POST' })).status).toBe(503);
+      if (isMetadataMoved) {
+        await using was = await databaseIn(before, registry.dataDirectory);
+        await using is = await databaseIn(target, registry.dataDirectory);
+        const [wasRows, isRows] = [await rowsOf(was), await rowsOf(is)];
+        for (const [table, rows] of wasRows) {
+          if (areBlobsMoved && ['object', 'upload', 'task'].includes(table)) continue;
+          const found = isRows.get(table) ?? [];
+          expect({ table, rows: found }).toEqual({
+            table,
+            rows: table === 'event' ? rows.slice(0, found.length) : rows,
+          });
+          if (table === 'event') expect(rows.length - found.length).toBe(1);
+        }
+      }
+      await registry.stop();
+      await registry.resume(target);
+      if (!isMetadataMoved) expect((await registry.admin('POST', '/readonly/off', {})).status).toBe(200);
+      const goesOn = areBlobsMoved ? 'begins anew' : 'goes on';
+      await expectFurnished(registry, furniture, isMetadataMoved && areBlobsMoved ? 'is gone' : goesOn);
+      if (killed.signalCode !== null) expect((await registry.send('/v2/team/one/manifests/between')).status).toBe(200);
+    } finally {
+      await registry[Symbol.asyncDispose]();
+      rmSync(directory, { recursive: true });
+    }
+  },
+);
