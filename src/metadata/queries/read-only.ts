@@ -1,7 +1,10 @@
 import { query } from '../query.ts';
 
 export const findReadOnly = query<Record<never, never>>()(({ db }) =>
-  db.selectFrom('read_only').selectAll().where('name', '=', 'registry'),
+  db
+    .selectFrom('read_only')
+    .select(['name', 'reason', 'set_by', 'set_at', 'token', 'until', 'moved_to'])
+    .where('name', '=', 'registry'),
 );
 
 /** Sets it, whatever was set before. */
