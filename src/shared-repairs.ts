@@ -6,7 +6,7 @@ import type { Log } from './log/log.ts';
 import { OnlineRepairs } from './online-repairs.ts';
 import { QuotaCounter } from './quotas/counter.ts';
 import { quotasOf } from './quotas/in-force.ts';
-import { systemClock } from './registry/clock.ts';
+import { type Clock, systemClock } from './registry/clock.ts';
 import type { Registry } from './registry/registry.ts';
 import { openStores, registryOf, type Stores } from './stores.ts';
 
@@ -24,11 +24,13 @@ interface Opened {
 export class SharedRepairs implements AsyncDisposable {
   readonly #config: Config;
   readonly #log: Log;
+  readonly #clock: Clock;
   #opened: Promise<Opened> | undefined;
 
-  constructor(config: Config, log: Log) {
+  constructor(config: Config, log: Log, clock = systemClock) {
     this.#config = config;
     this.#log = log;
+    this.#clock = clock;
   }
 
   /** @returns whether it was made @throws StartupError where the stores cannot be opened */
@@ -39,10 +41,10 @@ export class SharedRepairs implements AsyncDisposable {
 
   async #open(): Promise<Opened> {
     const [config, log] = [this.#config, this.#log];
-    const stores = await openStores(config, log);
+    const stores = await openStores(config, log, { clock: this.#clock });
     const traffic = { pulled: () => undefined, pushed: () => undefined };
     const quotaSet = await quotasOf(stores.metadata);
-    const registry = registryOf({ stores, config, clock: systemClock, log, traffic, quotas: quotaSet });
+    const registry = registryOf({ stores, config, clock: this.#clock, log, traffic, quotas: quotaSet });
     const quotas = new QuotaCounter({ metadata: stores.metadata, set: quotaSet, log });
     const repairs = new OnlineRepairs({
       registry,

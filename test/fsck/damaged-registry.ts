@@ -47,12 +47,12 @@ export async function findings(registry: ServedRegistry, options: Partial<FsckOp
   return await Array.fromAsync(fsck({ ...placesBeside(dataDirectory), now: clock.now(), ...options, ...repair }));
 }
 
-async function sharedRepairs({ dataDirectory, stores }: ServedRegistry): Promise<SharedRepairs | undefined> {
+async function sharedRepairs({ dataDirectory, stores, clock }: ServedRegistry): Promise<SharedRepairs | undefined> {
   if (testedPostgres === undefined) return undefined;
   const flags = new Map(Object.entries({ data: dataDirectory, ...stores.settings }));
   const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
   if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
-  return new SharedRepairs(loaded.config, await createLog({ level: 'error', format: 'json' }));
+  return new SharedRepairs(loaded.config, await createLog({ level: 'error', format: 'json' }), clock);
 }
 
 export const isInBucket = testedBucket !== undefined;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Client } from 'pg';
 import { z } from 'zod';
 import { fsck, type FsckOptions } from '../../src/fsck/fsck.ts';
-import { numbered, PostgresRecords } from '../../src/fsck/postgres/records.ts';
+import { numbered, plannerOptions, PostgresRecords } from '../../src/fsck/postgres/records.ts';
 import { SqliteRecords } from '../../src/fsck/sqlite/records.ts';
 import type { ServedRegistry } from '../http/served-registry.ts';
 import { placesBeside } from '../pairs/checked-places.ts';
@@ -58,7 +58,7 @@ async function scansOnPostgres(
 ): Promise<readonly Scan[]> {
   const client = new Client({
     connectionString: placesBeside(dataDirectory).database,
-    options: '-c enable_seqscan=off -c plan_cache_mode=force_generic_plan',
+    options: plannerOptions,
   });
   await client.connect();
   try {
@@ -79,9 +79,10 @@ async function scansOnPostgres(
 }
 
 /** An index that is read without a condition is read whole. */
-function wholeTablesIn(plan: PlanNode): readonly (string | undefined)[] {
+function wholeTablesIn(plan: PlanNode, above?: string): readonly (string | undefined)[] {
   const isWhole = plan['Node Type'].endsWith('Scan') && !('Index Cond' in plan) && !isOfOthers.test(plan['Node Type']);
-  return [...(isWhole ? [plan.Alias] : []), ...(plan.Plans ?? []).flatMap((below) => wholeTablesIn(below))];
+  const table = plan.Alias ?? above;
+  return [...(isWhole ? [table] : []), ...(plan.Plans ?? []).flatMap((below) => wholeTablesIn(below, table))];
 }
 
 /** What reads what the statement itself has made, or what an index below has found. */

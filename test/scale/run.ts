@@ -33,6 +33,7 @@ const suites = [
   'test/audit',
   'test/access',
   'test/find',
+  'test/fsck',
   'test/bounds',
 ];
 

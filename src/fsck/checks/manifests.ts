@@ -65,7 +65,7 @@ async function* lookAt(records: Records, { repo, digest }: ManifestKey): AsyncGe
   if (row === undefined) return;
   const blobs = await records.all<BlobEdge>(
     `select digest, link_digest, size_bytes,
-       (select object.size_bytes from object where object.live_digest = edge.link_digest) as "storedBytes",
+       (select max(object.size_bytes) from object where object.live_digest = edge.link_digest) as "storedBytes",
        exists (select 1 from link where link.repo = edge.repo and link.digest = edge.digest) as "hasLink",
        exists (select 1 from link
          where link.repo = edge.repo and link.digest = edge.digest and link.deleted_at is null) as "hasVisibleLink"

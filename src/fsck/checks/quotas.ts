@@ -78,7 +78,7 @@ export function quotaBlobsCheck({ records }: Checked): Check<BlobKey> {
         const quota = quotas.find((one) => one.number === number);
         const [row] = await records.all<{ links: number; size: number; objectSize: number | null }>(
           `select links, size_bytes as size,
-             (select size_bytes from object where live_digest = quota_blob.digest) as "objectSize"
+             (select max(object.size_bytes) from object where live_digest = quota_blob.digest) as "objectSize"
            from quota_blob where quota = ? and repo = ? and digest = ?`,
           number,
           repo,

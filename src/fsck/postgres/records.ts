@@ -10,6 +10,10 @@ const connectTimeoutMs = 5000;
 
 const undefinedTable = '42P01';
 
+/** A look at one thing must not take as long as a table is large, whatever the statistics say of that. */
+export const plannerOptions =
+  '-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan';
+
 /** A PostgreSQL database, which several servers may be changing. */
 export class PostgresRecords implements Records {
   readonly database = 'postgres';
@@ -30,8 +34,7 @@ export class PostgresRecords implements Records {
       connectionTimeoutMillis: connectTimeoutMs,
       keepAlive: true,
       application_name: 'wherry fsck',
-      // A look at one thing must not take as long as its table is large, whatever the statistics say of that.
-      options: '-c enable_seqscan=off -c plan_cache_mode=force_generic_plan',
+      options: plannerOptions,
     });
     // What was asked meanwhile, or is asked next, fails and tells.
     client.on('error', () => undefined);
