@@ -30,6 +30,7 @@ import type { Log } from './log/log.ts';
 import { MetadataFullError, type MetadataStore } from './metadata/store.ts';
 import { measuredFigures } from './measured-figures.ts';
 import { Metrics } from './metrics/metrics.ts';
+import { AcceptanceWatch } from './acceptance-watch.ts';
 import { placesOf } from './checked-places.ts';
 import { openBytes } from './fsck/places.ts';
 import { OnlineChecks } from './online-checks.ts';
@@ -327,9 +328,11 @@ async function serve(
   registry.pulls.start(config.pulls.flushMs);
   readOnlyWatch.start();
   storage.start();
+  const acceptanceWatch = new AcceptanceWatch(collecting);
   if (keeps) {
     reserve?.start();
     await beginCollecting(collecting);
+    acceptanceWatch.start();
     pruner?.start();
     quotaCounter.start();
   }
@@ -351,7 +354,7 @@ async function serve(
     reopenFiles: () => auditFile?.reopen(),
     async stop() {
       events.stop();
-      await Promise.all([certificateWatch?.stop(), accessWatch?.stop(), readOnlyWatch.stop()]);
+      await Promise.all([certificateWatch?.stop(), accessWatch?.stop(), readOnlyWatch.stop(), acceptanceWatch.stop()]);
       const looked = Promise.all([checks.stop(), layers.stop()]);
       const collected = Promise.all([collector.stop(), pruner?.stop(), quotaCounter.stop()]);
       if (keeps) adminAccess.withdraw();

@@ -3,6 +3,7 @@ import type { Repair } from './fsck/finding.ts';
 import { openBytes } from './fsck/places.ts';
 import { placesOf } from './checked-places.ts';
 import type { Log } from './log/log.ts';
+import { MetadataBusyError } from './metadata/store.ts';
 import { OnlineRepairs } from './online-repairs.ts';
 import { QuotaCounter } from './quotas/counter.ts';
 import { quotasOf } from './quotas/in-force.ts';
@@ -33,10 +34,17 @@ export class SharedRepairs implements AsyncDisposable {
     this.#clock = clock;
   }
 
-  /** @returns whether it was made @throws StartupError where the stores cannot be opened */
+  /** @returns whether it was made; not where servers kept it from that @throws StartupError where the stores cannot be opened */
   async make(repair: Repair): Promise<boolean> {
     this.#opened ??= this.#open();
-    return await (await this.#opened).repairs.make(repair);
+    const { repairs } = await this.#opened;
+    try {
+      return await repairs.make(repair);
+    } catch (error) {
+      // Those who use the database have changed again and again what was to be changed: it can be tried again.
+      if (error instanceof MetadataBusyError) return false;
+      throw error;
+    }
   }
 
   async #open(): Promise<Opened> {

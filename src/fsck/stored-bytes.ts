@@ -77,8 +77,10 @@ export interface UnfinishedUpload {
   readonly place: string;
   readonly id: string;
   readonly about: string;
-  /** Undefined where no object could have its name. */
+  /** The object that it was to become; undefined where it was to be none. */
   readonly oid: string | undefined;
+  /** Whether it was to be a copy that is put aside. */
+  readonly isCopy: boolean;
   /** In ms since 1970. */
   readonly begunAt: number;
 }

@@ -43,13 +43,17 @@ export class StoreGeneration {
   }
 
   static async open(parts: Parts): Promise<StoreGeneration> {
-    const known = await parts.metadata.read(() => first(knownGeneration, {}));
-    const ofBlobs = (await parts.blobs.generation()) ?? 0;
-    return new StoreGeneration(parts, ofBlobs > (known?.generation ?? 0));
+    return new StoreGeneration(parts, await isOutdated(parts));
   }
 
   get isDatabaseOutdated(): boolean {
     return this.#isDatabaseOutdated;
+  }
+
+  /** Looks whether somebody has accepted the database meanwhile, in another process. @returns whether that is so */
+  async isAccepted(): Promise<boolean> {
+    if (this.#isDatabaseOutdated) this.#isDatabaseOutdated = await isOutdated(this.#parts);
+    return !this.#isDatabaseOutdated;
   }
 
   /** Accepts the database as it is, though the blobs are of a later generation: somebody says that there is no newer one. */
@@ -95,4 +99,11 @@ export class StoreGeneration {
     }
     this.#movedAt = now;
   }
+}
+
+async function isOutdated({ metadata, blobs }: Parts): Promise<boolean> {
+  // First, as it moves last.
+  const ofBlobs = (await blobs.generation()) ?? 0;
+  const known = await metadata.read(() => first(knownGeneration, {}));
+  return ofBlobs > (known?.generation ?? 0);
 }

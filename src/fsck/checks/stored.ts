@@ -25,8 +25,8 @@ export function storedCheck({ records }: Checked): Check<string> {
            select kept.state, kept.objects, kept.bytes,
              coalesce(found.objects, 0) as "countedObjects",
              coalesce(found.bytes, 0)
-               + case when kept.state = 'pending' then (select bytes from coming) else 0 end as "countedBytes"
-           from kept left join found on found.state = kept.state
+               + case when kept.state = 'pending' then coming.bytes else 0 end as "countedBytes"
+           from kept cross join coming left join found on found.state = kept.state
          )
          select * from compared where objects <> "countedObjects" or bytes <> "countedBytes" order by state`,
       );

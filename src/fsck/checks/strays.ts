@@ -39,16 +39,17 @@ export function unfinishedCheck({ records, bytes, now, orphanAgeMs }: Checked): 
   const pages = bytes.uploads();
 
   async function lookAt(upload: UnfinishedUpload): Promise<readonly Finding[]> {
-    const { place, id, about, oid, begunAt } = upload;
+    const { place, id, about, oid, isCopy, begunAt } = upload;
     if (now - begunAt < orphanAgeMs) return [];
     const state = oid === undefined ? undefined : await stateOf({ records }, oid);
     if (state !== undefined && !isOver(state)) return [];
     if (!(await bytes.isUnfinished(upload))) return [];
-    if (oid === undefined) {
+    if (oid === undefined && !isCopy) {
       const message = 'wherry uploads nothing of this name here';
       return [{ code: 'F12', severity: 'note', about, message, advice: 'abort it if it is not needed' }];
     }
-    const message = state === undefined ? 'no object waits for it' : `its object is ${state} without it`;
+    const isOfNone = isCopy ? 'a check has not come to its end' : 'no object waits for it';
+    const message = state === undefined ? isOfNone : `its object is ${state} without it`;
     const repair = { kind: 'abort-upload', place, id } as const;
     return [{ code: 'F12', severity: 'leak', about, message, advice: 'fsck --repair aborts it', repair }];
   }

@@ -111,11 +111,12 @@ export class BucketBytes implements StoredBytes {
 
   /** Some servers find uploads by a whole key or by none: where there are none of the prefix, all are looked through. */
   async *uploads(): AsyncGenerator<readonly UnfinishedUpload[], void, undefined> {
-    const prefix = `${this.#prefix}objects/`;
-    for (const searched of [prefix, '']) {
+    const isOwn = ({ key }: ListedUpload) =>
+      ['objects/', 'quarantine/'].some((place) => key.startsWith(this.#prefix + place));
+    for (const searched of new Set([this.#prefix, ''])) {
       let hasAny = false;
       for await (const page of told(this.#bucket.uploadsUnder(searched))) {
-        const uploads = page.filter(({ key }) => key.startsWith(prefix)).map((upload) => this.#upload(upload));
+        const uploads = page.filter(isOwn).map((upload) => this.#upload(upload));
         hasAny ||= uploads.length > 0;
         if (uploads.length > 0) yield uploads;
       }
@@ -125,7 +126,9 @@ export class BucketBytes implements StoredBytes {
 
   #upload({ key, id, begunAt }: ListedUpload): UnfinishedUpload {
     const { oid, isPiece } = this.#named(key);
-    return { place: key, id, about: `upload to ${this.#aboutKey(key)}`, oid: isPiece ? undefined : oid, begunAt };
+    const about = `upload to ${this.#aboutKey(key)}`;
+    const isCopy = key.startsWith(this.#quarantinedKeyOf(''));
+    return { place: key, id, about, oid: isPiece ? undefined : oid, isCopy, begunAt };
   }
 
   async isUnfinished({ place, id }: UnfinishedUpload): Promise<boolean> {
