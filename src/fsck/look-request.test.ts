@@ -12,6 +12,7 @@ const bucket = {
   storageClass: 'STANDARD_IA',
   partBytes: 5,
   redirectMs: undefined,
+  redirectEndpoint: undefined,
 } as const;
 const elsewhere: LookRequest = {
   dataDirectory: '/data',
