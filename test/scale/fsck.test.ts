@@ -3,6 +3,7 @@ import { Bucket } from '../../src/blobs/s3/bucket.ts';
 import { S3BlobStore } from '../../src/blobs/s3/store.ts';
 import type { S3Settings } from '../../src/blobs/s3/settings.ts';
 import { fsck, type FsckOptions } from '../../src/fsck/fsck.ts';
+import { BucketBytes } from '../../src/fsck/s3/bytes.ts';
 import { digestOf, freshBytes } from '../http/content.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
 import { type S3Server, startMinio } from './minio-server.ts';
@@ -153,6 +154,22 @@ test('a purge removes the copy that was put aside', async () => {
   const purged = await registry.admin('POST', '/purge', { digests: [digest], reason: 'a secret' });
   expect(purged.status).toBe(200);
   expect(await isThere(`${settings.prefix}quarantine/${oid}`)).toBe(false);
+});
+
+test('nothing stays of a copy whose object was purged before it was there', async () => {
+  const { oid } = await pushed(freshBytes());
+  const bytes = await BucketBytes.open(settings);
+  expect(await bytes.quarantine(oid, async () => false)).toBeUndefined();
+  expect([await isThere(keyOf(oid)), await bytes.isQuarantined(oid)]).toEqual([true, false]);
+  expect(await bytes.quarantine('ab'.repeat(16), async () => true)).toBeUndefined();
+});
+
+test('F12, a copy that was not finished is found, and given up by a repair', async () => {
+  const key = `${settings.prefix}quarantine/${'ab'.repeat(16)}`;
+  await bucket.beginUpload(key, 'a check that was killed');
+  await registry.stop();
+  expect(await found({ repair: true })).toEqual([`leak F12 upload to ${urlOf(key)}`]);
+  expect(await found()).toEqual([]);
 });
 
 test('a large object is copied in parts', async () => {
