@@ -45,6 +45,7 @@ const node = z.looseObject({
   'Node Type': z.string(),
   Alias: z.string().optional(),
   'Index Cond': z.string().optional(),
+  Filter: z.string().optional(),
   get Plans() {
     return z.array(node).optional();
   },
@@ -82,7 +83,13 @@ async function scansOnPostgres(
 function wholeTablesIn(plan: PlanNode, above?: string): readonly (string | undefined)[] {
   const isWhole = plan['Node Type'].endsWith('Scan') && !('Index Cond' in plan) && !isOfOthers.test(plan['Node Type']);
   const table = plan.Alias ?? above;
-  return [...(isWhole ? [table] : []), ...(plan.Plans ?? []).flatMap((below) => wholeTablesIn(below, table))];
+  // It has read all rows that there may be before it looks for one.
+  const isHashed = plan.Filter?.includes('hashed SubPlan') === true;
+  return [
+    ...(isWhole ? [table] : []),
+    ...(isHashed ? [`hashed for ${table}`] : []),
+    ...(plan.Plans ?? []).flatMap((below) => wholeTablesIn(below, table)),
+  ];
 }
 
 /** What reads what the statement itself has made, or what an index below has found. */

@@ -216,7 +216,10 @@ function childProblems(row: ManifestRow, { child, present_child: present, state 
   return [];
 }
 
-/** Whether a tag or pin holds it or something above it, or a review of one of them will lead to its own. */
+/**
+ * Whether a tag or pin holds it or something above it, or a review of one of them will lead to its own. By values, since
+ * PostgreSQL may look for what exists by reading all there is in the repository.
+ */
 async function isHeldOrReviewed(records: Records, { repo, digest }: ManifestKey): Promise<boolean> {
   return await finds(
     records,
@@ -234,9 +237,9 @@ async function isHeldOrReviewed(records: Records, { repo, digest }: ManifestKey)
        where edge.parent is not null or subject.digest is not null
      )
      select 1 from above
-     where exists (select 1 from tag where tag.repo = ?1 and tag.manifest = above.digest)
-       or exists (select 1 from pin where pin.repo = ?1 and pin.kind = 'manifest' and pin.name = above.digest)
-       or exists (select 1 from task where kind = 'manifest' and key1 = ?1 and key2 = above.digest)
+     where (select 1 from tag where tag.repo = ?1 and tag.manifest = above.digest limit 1) = 1
+       or (select 1 from pin where pin.repo = ?1 and pin.kind = 'manifest' and pin.name = above.digest) = 1
+       or (select 1 from task where kind = 'manifest' and key1 = ?1 and key2 = above.digest) = 1
        or exists (select 1 from pin where pin.repo = ?1 and pin.kind = 'repository')
      limit 1`,
     repo,
