@@ -3,7 +3,6 @@ import type { Repair } from './fsck/finding.ts';
 import { openBytes } from './fsck/places.ts';
 import { placesOf } from './checked-places.ts';
 import type { Log } from './log/log.ts';
-import { MetadataBusyError } from './metadata/store.ts';
 import { OnlineRepairs } from './online-repairs.ts';
 import { QuotaCounter } from './quotas/counter.ts';
 import { quotasOf } from './quotas/in-force.ts';
@@ -37,14 +36,7 @@ export class SharedRepairs implements AsyncDisposable {
   /** @returns whether it was made; not where servers kept it from that @throws StartupError where the stores cannot be opened */
   async make(repair: Repair): Promise<boolean> {
     this.#opened ??= this.#open();
-    const { repairs } = await this.#opened;
-    try {
-      return await repairs.make(repair);
-    } catch (error) {
-      // Those who use the database have changed again and again what was to be changed: it can be tried again.
-      if (error instanceof MetadataBusyError) return false;
-      throw error;
-    }
+    return await (await this.#opened).repairs.make(repair);
   }
 
   async #open(): Promise<Opened> {

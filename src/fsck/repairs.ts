@@ -1,6 +1,7 @@
 import { Database } from 'bun:sqlite';
 import { join } from 'node:path';
 import type { Repair, ReviewKey } from './finding.ts';
+import { CannotCheckError } from './records.ts';
 import type { StoredBytes } from './stored-bytes.ts';
 
 /**
@@ -34,11 +35,9 @@ export class Repairs implements Disposable {
   async make(repair: Repair): Promise<boolean> {
     switch (repair.kind) {
       case 'remove-stray':
-        await this.#bytes.remove(repair.place);
-        return true;
+        return await isDone(this.#bytes.remove(repair.place));
       case 'abort-upload':
-        await this.#bytes.abort(repair);
-        return true;
+        return await isDone(this.#bytes.abort(repair));
       case 'review':
         if (this.#database === undefined) return false;
         enqueue(this.#database, repair.task, this.#now);
@@ -64,6 +63,17 @@ export class Repairs implements Disposable {
 
   [Symbol.dispose](): void {
     this.#database?.close();
+  }
+}
+
+/** Not where a bucket refuses it, as one that locks objects does. */
+async function isDone(repair: Promise<void>): Promise<boolean> {
+  try {
+    await repair;
+    return true;
+  } catch (error) {
+    if (error instanceof CannotCheckError) return false;
+    throw error;
   }
 }
 

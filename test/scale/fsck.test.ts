@@ -1,11 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
+import { PutObjectRetentionCommand, S3Client } from '@aws-sdk/client-s3';
 import { Bucket } from '../../src/blobs/s3/bucket.ts';
 import { S3BlobStore } from '../../src/blobs/s3/store.ts';
 import type { S3Settings } from '../../src/blobs/s3/settings.ts';
 import { fsck, type FsckOptions } from '../../src/fsck/fsck.ts';
 import { BucketBytes } from '../../src/fsck/s3/bytes.ts';
 import { digestOf, freshBytes } from '../http/content.ts';
-import { ServedRegistry } from '../http/served-registry.ts';
+import { ServedRegistry, type Settings } from '../http/served-registry.ts';
 import { type S3Server, startMinio } from './minio-server.ts';
 
 const mebibyte = 1024 * 1024;
@@ -25,16 +26,17 @@ afterAll(async () => {
   await server.stop();
 });
 
-async function start(isVersioned: boolean): Promise<void> {
-  ({ settings } = await server.newBucket({ isVersioned }));
+async function start(options: Parameters<S3Server['newBucket']>[0] = {}): Promise<void> {
+  ({ settings } = await server.newBucket(options));
   bucket = new Bucket(settings);
-  registry = await ServedRegistry.start({
-    blobs: `s3://${settings.bucket}/${settings.prefix}`,
-    's3.endpoint': server.endpoint,
-  });
+  registry = await ServedRegistry.start(registrySettings());
 }
 
-beforeEach(() => start(false));
+function registrySettings(): Settings {
+  return { blobs: `s3://${settings.bucket}/${settings.prefix}`, 's3.endpoint': server.endpoint };
+}
+
+beforeEach(() => start());
 
 afterEach(async () => {
   await registry[Symbol.asyncDispose]();
@@ -125,7 +127,7 @@ test('more objects than one listing tells are each compared with their own bytes
 
 test('a bucket that keeps versions has none left of what is put aside or removed, and of what is gone they are found', async () => {
   await registry[Symbol.asyncDispose]();
-  await start(true);
+  await start({ isVersioned: true });
   const { oid, digest } = await pushed(freshBytes());
   const stray = keyOf('ab'.repeat(16));
   await bucket.put(stray, Buffer.from('one'));
@@ -138,7 +140,7 @@ test('a bucket that keeps versions has none left of what is put aside or removed
     `loss F1 object ${oid}`,
   ]);
   expect(await bucket.objectsUnder(`${settings.prefix}objects/`, true)).toEqual([]);
-  await registry.resume({ blobs: `s3://${settings.bucket}/${settings.prefix}`, 's3.endpoint': server.endpoint });
+  await registry.resume(registrySettings());
   expect((await registry.send(`/v2/${repo}/blobs/${digest}`)).status).toBe(404);
   const store = await S3BlobStore.open(settings);
   expect([await store.isQuarantined(oid), await store.quarantinedCount()]).toEqual([true, 1]);
@@ -154,6 +156,29 @@ test('a purge removes the copy that was put aside', async () => {
   const purged = await registry.admin('POST', '/purge', { digests: [digest], reason: 'a secret' });
   expect(purged.status).toBe(200);
   expect(await isThere(`${settings.prefix}quarantine/${oid}`)).toBe(false);
+});
+
+test('a bucket that locks objects serves no damaged one, and keeps what was to be removed until its lock ends', async () => {
+  await registry[Symbol.asyncDispose]();
+  await start({ isLocked: true });
+  const { oid, digest } = await pushed(freshBytes());
+  const stray = keyOf('ab'.repeat(16));
+  await bucket.put(stray, Buffer.from('one'));
+  await bucket.put(keyOf(oid), freshBytes());
+  const client = new S3Client({ endpoint: server.endpoint, region: 'us-east-1', forcePathStyle: true });
+  const RetainUntilDate = new Date(Date.now() + 86_400_000);
+  const Retention = { Mode: 'COMPLIANCE', RetainUntilDate } as const;
+  for (const Key of [stray, keyOf(oid)]) {
+    await client.send(new PutObjectRetentionCommand({ Bucket: settings.bucket, Key, Retention }));
+  }
+  const { dataDirectory, clock } = registry;
+  await registry.stop();
+  const rehash = { bytesPerSecond: 1e9, from: '' };
+  const told = fsck({ dataDirectory, bucket: settings, now: clock.now(), repair: true, rehash });
+  const findings = (await Array.fromAsync(told)).map(({ code, isRepaired }) => `${code} ${isRepaired}`);
+  expect(findings).toEqual(['F2 false', 'F1 false']);
+  await registry.resume(registrySettings());
+  expect((await registry.send(`/v2/${repo}/blobs/${digest}`)).status).toBe(404);
 });
 
 test('nothing stays of a copy whose object was purged before it was there', async () => {

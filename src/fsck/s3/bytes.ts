@@ -37,8 +37,9 @@ export class BucketBytes implements StoredBytes {
     const bucket = new Bucket(settings);
     const traits = await bucket.traits();
     const bytes = new BucketBytes(bucket, settings, traits?.isVersioned === true);
-    const [any] = await asked(() => bucket.page({ prefix: settings.prefix, isVersioned: false }));
-    if (any !== undefined) return bytes;
+    const [any] = await asked(() => bucket.page({ prefix: `${settings.prefix}objects/`, isVersioned: false }));
+    // What a registry leaves at its first start, before it has any blobs.
+    if (any !== undefined || (await asked(() => bucket.look(`${settings.prefix}wherry`))) !== undefined) return bytes;
     throw new CannotCheckError(
       `no registry keeps its blobs in s3://${settings.bucket}/${settings.prefix}: either they were lost, or they lie elsewhere, which blobs has to say`,
     );
@@ -165,7 +166,13 @@ export class BucketBytes implements StoredBytes {
       await this.remove(to);
       return undefined;
     }
-    await this.remove(from);
+    try {
+      await this.remove(from);
+    } catch (error) {
+      if (!this.#isVersioned) throw error;
+      // A mark keeps anybody from getting what is locked. It goes with the object, when its lock has ended.
+      await asked(() => this.#bucket.remove([{ key: from }]));
+    }
     return this.#aboutKey(to);
   }
 
