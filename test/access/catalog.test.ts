@@ -1,8 +1,7 @@
-import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
-import { join } from 'node:path';
 import { pushImage } from '../admin/pushed-images.ts';
 import { digestOf } from '../http/content.ts';
+import type { Tables } from '../pairs/tables.ts';
 import { GuardedRegistry } from './guarded-registry.ts';
 
 const access = [
@@ -13,20 +12,14 @@ const access = [
 ];
 
 /** Makes repositories with an image each, without pushing them. */
-function addRepositories(directory: string, names: readonly string[]): void {
-  const database = new Database(join(directory, 'wherry.db'));
-  const repository = database.query('insert into repository (name, created_at) values (?, 0)');
-  const manifest = database.query(
+function addRepositories(tables: Tables, names: readonly string[]): void {
+  const listed = names.map((name) => `('${name}', 0)`);
+  tables.change(`insert into repository (name, created_at) values ${listed.join(', ')}`);
+  tables.change(
     `insert into manifest (repo, digest, media_type, kind, state, lease_until, pushed_at, size_bytes, bytes)
-      values (?, ?, 'application/x', 'image', 'live', 0, 0, 2, '{}')`,
+     select name, ?, 'application/x', 'image', 'live', 0, 0, 2, '{}' from repository where name like 'other/%'`,
+    digestOf('{}'),
   );
-  database.transaction(() => {
-    for (const name of names) {
-      repository.run(name);
-      manifest.run(name, digestOf('{}'));
-    }
-  })();
-  database.close();
 }
 
 test('of very many repositories those are listed that one may pull from, a bounded look at a time, and no other is named', async () => {
@@ -36,7 +29,7 @@ test('of very many repositories those are listed that one may pull from, a bound
   for (const repo of ours) await pushImage(guarded.pusher('owner'), repo, { tags: ['x'] });
   await registry.stop();
   addRepositories(
-    registry.dataDirectory,
+    registry.tables,
     Array.from({ length: 25_000 }, (_, index) => `other/r${String(index).padStart(5, '0')}`),
   );
   await registry.resume({ 'auth.htpasswd': guarded.passwordFile });

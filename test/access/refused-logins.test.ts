@@ -1,6 +1,4 @@
-import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
-import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
 import { LocalIssuer } from './local-issuer.ts';
@@ -16,12 +14,9 @@ interface RefusedLogin {
 /** The refused logins of a registry, which is stopped so that all are written. */
 async function refusedIn(registry: TokenRegistry): Promise<readonly RefusedLogin[]> {
   await registry.stop();
-  using database = new Database(join(registry.directory, 'data', 'wherry.db'), { readonly: true });
-  return database
-    .query<RefusedLogin, []>(
-      "select reason, address, request_id, result from event where kind = 'login.refused' order by id",
-    )
-    .all();
+  return registry.tables.rows<RefusedLogin>(
+    "select reason, address, request_id, result from event where kind = 'login.refused' order by id",
+  );
 }
 
 async function scene() {

@@ -10,7 +10,7 @@ const content: TokenContent = {
 
 describe('a token', () => {
   test('says what the token protocol has in it, and is signed', async () => {
-    await using parts = new TokenParts();
+    await using parts = await TokenParts.open();
     const { token, expiresInSeconds, issuedAt } = await parts.tokens().issue(content);
     const now = Math.floor(parts.clock.now() / 1000);
     expect(decodeProtectedHeader(token)).toMatchObject({
@@ -31,7 +31,7 @@ describe('a token', () => {
   });
 
   test('is valid for as long as it says, in every process of the registry', async () => {
-    await using parts = new TokenParts();
+    await using parts = await TokenParts.open();
     const tokens = parts.tokens();
     const { token } = await tokens.issue(content);
     for (const checker of [tokens, tokens, parts.tokens()]) {
@@ -46,7 +46,7 @@ describe('a token', () => {
   });
 
   test('outlasts the key that has signed it being replaced', async () => {
-    await using parts = new TokenParts();
+    await using parts = await TokenParts.open();
     const tokens = parts.tokens({ rotationMs: day });
     await tokens.issue(content);
     parts.clock.advance(day - minute);
@@ -59,13 +59,13 @@ describe('a token', () => {
   });
 
   test('of another service is worth nothing, though the same key has signed it', async () => {
-    await using parts = new TokenParts();
+    await using parts = await TokenParts.open();
     const { token } = await parts.tokens({ service: 'other' }).issue(content);
     expect((await parts.tokens().check(token)).valid).toBe(false);
   });
 
   test('from before its time is worth nothing', async () => {
-    await using parts = new TokenParts();
+    await using parts = await TokenParts.open();
     const { token } = await parts.tokens().issue(content);
     parts.clock.set(-minute);
     expect((await parts.tokens().check(token)).valid).toBe(false);
@@ -74,7 +74,7 @@ describe('a token', () => {
 
 describe('nobody is let in by a token', () => {
   test('of which one character was changed, whichever', async () => {
-    await using parts = new TokenParts();
+    await using parts = await TokenParts.open();
     const tokens = parts.tokens();
     const { token } = await tokens.issue(content);
     for (let at = 0; at < token.length - 1; at += 1) {
@@ -84,7 +84,7 @@ describe('nobody is let in by a token', () => {
   });
 
   test('whose content was exchanged under its signature', async () => {
-    await using parts = new TokenParts();
+    await using parts = await TokenParts.open();
     const tokens = parts.tokens();
     const { token } = await tokens.issue(content);
     const [header, , signature] = token.split('.');
@@ -94,7 +94,7 @@ describe('nobody is let in by a token', () => {
   });
 
   test('that is not signed at all', async () => {
-    await using parts = new TokenParts();
+    await using parts = await TokenParts.open();
     const tokens = parts.tokens();
     const { token } = await tokens.issue(content);
     for (const alg of ['none', 'None', 'NONE', '']) {
@@ -104,7 +104,7 @@ describe('nobody is let in by a token', () => {
   });
 
   test('that takes the public key for a shared secret', async () => {
-    await using parts = new TokenParts();
+    await using parts = await TokenParts.open();
     const tokens = parts.tokens();
     const { token } = await tokens.issue(content);
     const { kid } = decodeProtectedHeader(token);
@@ -118,7 +118,7 @@ describe('nobody is let in by a token', () => {
   });
 
   test('that another key has signed, under the name of one that is known, an unknown one, or none', async () => {
-    await using parts = new TokenParts();
+    await using parts = await TokenParts.open();
     const tokens = parts.tokens();
     const { token } = await tokens.issue(content);
     const { privateKey } = await generateKeyPair('ES256');
@@ -133,14 +133,14 @@ describe('nobody is let in by a token', () => {
   test.each(['', '.', '..', 'a.b.c', 'x'.repeat(20_000), 'eyJhbGciOiJFUzI1NiJ9.e30.x'])(
     'that is none: %p',
     async (text) => {
-      await using parts = new TokenParts();
+      await using parts = await TokenParts.open();
       expect((await parts.tokens().check(text)).valid).toBe(false);
     },
   );
 });
 
 test('no reason why a token is not valid has anything of the token in it', async () => {
-  await using parts = new TokenParts();
+  await using parts = await TokenParts.open();
   const { token } = await parts.tokens().issue(content);
   parts.clock.advance(day);
   const checked = await parts.tokens().check(token);

@@ -1,10 +1,10 @@
-import { Database } from 'bun:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AccessWatch } from '../../src/access/access-watch.ts';
 import { createLog } from '../../src/log/log.ts';
+import { forgetStoresBeside, type StoresBeside, storesBeside } from '../pairs/stores-beside.ts';
 import { freePort, ServerProcess } from '../server/server-process.ts';
 import { until } from '../server/until.ts';
 import { basic, passwordLines, passwordOf } from './guarded-registry.ts';
@@ -25,8 +25,11 @@ describe('a registry that runs', () => {
 
   afterEach(async () => {
     await server[Symbol.asyncDispose]();
+    forgetStoresBeside(join(directory, 'data'));
     await rm(directory, { recursive: true });
   });
+
+  const stores = (): StoresBeside => storesBeside(join(directory, 'data'));
 
   /** Puts another file in the place of the configuration, as editors and Kubernetes do. */
   async function configure(access: string): Promise<void> {
@@ -43,6 +46,7 @@ describe('a registry that runs', () => {
     const command = [process.execPath, 'src/main.ts', 'serve', '--config', join(directory, 'wherry.yaml')] as const;
     server = await ServerProcess.start(port, join(directory, 'log'), {
       command: [...command, '--listen', `127.0.0.1:${port}`],
+      environment: stores().environment,
     });
   }
 
@@ -52,12 +56,7 @@ describe('a registry that runs', () => {
     (await fetch(server.origin + path, { headers: { authorization } })).status;
 
   function changes(): readonly { identity: string; reason: string }[] {
-    using database = new Database(join(directory, 'data', 'wherry.db'), { readonly: true });
-    return database
-      .query<{ identity: string; reason: string }, []>(
-        "select identity, reason from event where kind = 'policy.changed' order by id",
-      )
-      .all();
+    return stores().tables.rows("select identity, reason from event where kind = 'policy.changed' order by id");
   }
 
   test('goes by other access rules once their file has changed, for tokens of before too, and writes it down', async () => {

@@ -1,6 +1,4 @@
-import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
-import { join } from 'node:path';
 import { basic, bearer, TokenRegistry } from './token-registry.ts';
 import { LocalIssuer } from './local-issuer.ts';
 
@@ -65,14 +63,7 @@ access: [{ who: authenticated, repositories: "**", actions: [pull, push] }]
   expect(registry.logged.length).toBeGreaterThan(30);
   const log = registry.logged.join('');
   expect(log).toContain('user alice');
-  const kept = Buffer.concat(
-    await Promise.all(
-      ['wherry.db', 'wherry.db-wal'].map(async (name) => {
-        const file = Bun.file(join(registry.directory, 'data', name));
-        return (await file.exists()) ? new Uint8Array(await file.arrayBuffer()) : new Uint8Array();
-      }),
-    ),
-  );
+  const kept = Buffer.from(registry.tables.everything());
   for (const text of secrets) {
     // A part of it would do as well.
     const part = text.slice(-20);
@@ -85,11 +76,6 @@ access: [{ who: authenticated, repositories: "**", actions: [pull, push] }]
 
 /** The private parts of the keys that sign. */
 function keysIn(registry: TokenRegistry): readonly string[] {
-  const database = new Database(join(registry.directory, 'data', 'wherry.db'), { readonly: true });
-  try {
-    const rows = database.query<{ private_key: string }, []>('select private_key from signing_key').all();
-    return rows.map(({ private_key: key }) => /"d":"([^"]+)"/.exec(key)?.[1] ?? 'no private part');
-  } finally {
-    database.close();
-  }
+  const rows = registry.tables.rows<{ private_key: string }>('select private_key from signing_key');
+  return rows.map(({ private_key: key }) => /"d":"([^"]+)"/.exec(key)?.[1] ?? 'no private part');
 }

@@ -8,6 +8,8 @@ import { parseAccessRules } from '../../src/access/parse.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { createLog } from '../../src/log/log.ts';
 import { type RunningServer, startServer } from '../../src/server.ts';
+import { forgetStoresBeside, storesBeside } from '../pairs/stores-beside.ts';
+import type { Tables } from '../pairs/tables.ts';
 import { ManualClock } from '../server/manual-clock.ts';
 
 export interface Guarding {
@@ -52,12 +54,13 @@ export class TokenRegistry implements AsyncDisposable {
   /** Serves the same data, maybe guarded in another way. */
   async resume({ yaml, users }: Guarding): Promise<void> {
     if (users !== undefined) await this.setUsers(users);
-    const flags = new Map([
-      ['data', join(this.directory, 'data')],
+    const flags = new Map<string, string>([
+      ['data', this.#data],
       ['listen', '127.0.0.1:0'],
       ['http.drain', '1s'],
       ['log.level', 'debug'],
       ['log.requests', 'all'],
+      ...Object.entries(storesBeside(this.#data).settings),
       ...(users === undefined ? [] : ([['auth.htpasswd', this.#usersFile]] as const)),
     ]);
     const loaded = await loadConfig({ configFile: 'wherry.yaml', flags, env: {}, readFile: () => yaml });
@@ -85,6 +88,15 @@ export class TokenRegistry implements AsyncDisposable {
   get origin(): string {
     if (this.#server === undefined) throw new Error('the registry is stopped');
     return this.#server.url;
+  }
+
+  /** Its rows, as seen from beside it. */
+  get tables(): Tables {
+    return storesBeside(this.#data).tables;
+  }
+
+  get #data(): string {
+    return join(this.directory, 'data');
   }
 
   get #usersFile(): string {
@@ -142,7 +154,7 @@ export class TokenRegistry implements AsyncDisposable {
 
   /** Asks the admin API as its operator. */
   async admin(method: string, path: string, body?: object): Promise<Response> {
-    const token = (await readFile(join(this.directory, 'data', 'admin.token'), 'utf8')).trim();
+    const token = (await readFile(join(this.#data, 'admin.token'), 'utf8')).trim();
     return await this.send(`/admin/v1${path}`, {
       method,
       headers: { authorization: `Bearer ${token}` },
@@ -158,6 +170,7 @@ export class TokenRegistry implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
+    forgetStoresBeside(this.#data);
     rmSync(this.directory, { recursive: true });
   }
 }

@@ -1,12 +1,12 @@
-import { Database } from 'bun:sqlite';
 import { describe, expect, test } from 'bun:test';
-import { mkdir, readFile, rename, rmdir, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { adminEndpoints, adminPrefix } from '../../src/http/admin/routes.ts';
 import { expectRefusal } from '../http/refusal.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
 import { until } from '../server/until.ts';
+import { StubbornDisk } from '../purge/stubborn-disk.ts';
 import { pushImage, remove } from './pushed-images.ts';
 
 describe('the admin API', () => {
@@ -129,11 +129,11 @@ describe('a collector', () => {
     await registry.admin('POST', '/collector/pause', { reason: 'looking into it' });
     const digest = await registry.pushBlob('app', crypto.getRandomValues(new Uint8Array(10)));
     await registry.stop();
-    const database = new Database(join(registry.dataDirectory, 'wherry.db'));
-    database.run('delete from link where digest = ?', [digest]);
-    database.run(`insert into task (kind, key1, key2, due_at) select 'object', oid, '', 0 from object where true`);
-    database.run(`update object set state = 'dead'`);
-    database.close();
+    registry.tables.change('delete from link where digest = ?', digest);
+    registry.tables.change(
+      `insert into task (kind, key1, key2, due_at) select 'object', oid, '', 0 from object where true`,
+    );
+    registry.tables.change(`update object set state = 'dead'`);
     await registry.resume({ 'windows.lease': '0' });
     // What it has begun is over when it has stopped.
     await registry.stop();
@@ -144,12 +144,14 @@ describe('a collector', () => {
   });
 
   test('counts what it takes away, the bytes that it gives back, and what it has to try again', async () => {
-    await using registry = await ServedRegistry.start({
+    const disk = new StubbornDisk();
+    const settings = {
       'windows.lease': '0',
       'windows.trash': '0',
       'windows.condemned': '0',
       'windows.upload': '1h',
-    });
+    };
+    await using registry = await ServedRegistry.start(settings, disk.syncs);
     await pushImage(registry, 'app', { tags: ['x'] });
     for (const repo of ['one', 'two', 'three']) {
       await registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' });
@@ -164,9 +166,7 @@ describe('a collector', () => {
     expect(await metric('wherry_collector_failures_total')).toBe(0);
     await remove(registry, 'app', 'x');
     const [stuck = ''] = await registry.objectFiles();
-    const path = join(registry.dataDirectory, 'objects', stuck.slice(0, 2), stuck);
-    await rename(path, `${path}.aside`);
-    await mkdir(path);
+    disk.keeps = (oid) => oid === stuck;
     registry.clock.advance(3_600_000);
     await registry.collected();
     expect(await collected('manifest')).toBe(1);
@@ -178,7 +178,7 @@ describe('a collector', () => {
     expect(files).toBeGreaterThan(0);
     expect(await metric('wherry_reclaimed_bytes_total')).toBe(100);
 
-    await rmdir(path);
+    disk.keeps = () => false;
     registry.clock.advance(3_600_000);
     await registry.collected();
     expect(await collected('file')).toBe(files + 1);

@@ -1,7 +1,4 @@
-import { Database } from 'bun:sqlite';
 import { describe, expect, test } from 'bun:test';
-import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { checkEverything } from '../../src/http/admin/fsck.ts';
 import { freshBytes } from '../http/content.ts';
 import { expectRefusal } from '../http/refusal.ts';
@@ -24,29 +21,20 @@ async function checked(registry: ServedRegistry, body: object = {}) {
   return { counts, found: found.map(({ code, about, isRepaired }) => ({ code, about, isRepaired })), all: found };
 }
 
-/** Changes the database behind the server's back. */
-function change(registry: ServedRegistry, statement: string): void {
-  const database = new Database(join(registry.dataDirectory, 'wherry.db'));
-  try {
-    expect(database.run(statement).changes).toBeGreaterThan(0);
-  } finally {
-    database.close();
-  }
-}
-
 /** A registry with a leak of each kind that can be repaired. */
 async function leaking(): Promise<{ registry: ServedRegistry; orphan: string }> {
   const registry = await ServedRegistry.start();
   await pushImage(registry, repo, { tags: ['kept'] });
   await registry.pushBlob(repo, freshBytes());
   await registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' });
-  change(registry, "delete from task where kind = 'link'");
-  change(registry, "delete from task where kind = 'upload' and key1 in (select id from upload where state = 'open')");
-  change(registry, "insert into object (oid, state) values ('0123', 'pending')");
-  const orphan = join(registry.dataDirectory, 'objects', 'ab', 'ab'.repeat(16));
-  writeFileSync(orphan, 'nobody has it');
-  const longAgo = new Date(registry.clock.now() - 2 * day);
-  utimesSync(orphan, longAgo, longAgo);
+  registry.tables.change("delete from task where kind = 'link'");
+  registry.tables.change(
+    "delete from task where kind = 'upload' and key1 in (select id from upload where state = 'open')",
+  );
+  registry.tables.change("insert into object (oid, state) values ('0123', 'pending')");
+  const orphan = 'ab'.repeat(16);
+  // By the registry's clock it is old already.
+  await registry.objects.write(orphan, 'nobody has it');
   return { registry, orphan };
 }
 
@@ -66,7 +54,7 @@ describe('a server checks its own data directory', () => {
     const before = await checked(registry, { repair: true, dryRun: true });
     expect(before.counts).toEqual({ loss: 0, leak: 4, note: 0, repaired: 0 });
     expect(before.all.every(({ isRepairable }) => isRepairable)).toBe(true);
-    expect(existsSync(orphan)).toBe(true);
+    expect(await registry.objects.has(orphan)).toBe(true);
     expect((await checked(registry)).found).toEqual(before.found);
 
     const repaired = await checked(registry, { repair: true });
@@ -74,7 +62,7 @@ describe('a server checks its own data directory', () => {
       before.found.map(({ code, about }) => [code, about]),
     );
     expect(repaired.counts).toEqual({ loss: 0, leak: 4, note: 0, repaired: 4 });
-    expect(existsSync(orphan)).toBe(false);
+    expect(await registry.objects.has(orphan)).toBe(false);
     await until(
       'what was given up is forgotten',
       () => registry.rows("select 1 from object where oid = '0123'").length === 0,
@@ -91,14 +79,14 @@ describe('a server checks its own data directory', () => {
     await using registry = await ServedRegistry.start();
     const digest = await registry.pushBlob(repo, freshBytes());
     const [name = ''] = await registry.objectFiles();
-    writeFileSync(join(registry.dataDirectory, 'objects', name.slice(0, 2), name), freshBytes());
+    await registry.objects.write(name, freshBytes());
     const damaged = [{ code: 'F1' as const, about: `object ${name}`, isRepaired: false }];
     expect((await checked(registry)).found).toEqual([]);
     expect((await checked(registry, { rehash: {}, dryRun: true })).found).toEqual(damaged);
     expect((await registry.send(`/v2/${repo}/blobs/${digest}`)).status).toBe(200);
     expect((await checked(registry, { rehash: {} })).found).toEqual(damaged);
     expect((await registry.send(`/v2/${repo}/blobs/${digest}`)).status).toBe(404);
-    expect(readdirSync(join(registry.dataDirectory, 'quarantine'))).toEqual([name]);
+    expect(await registry.objects.quarantined()).toEqual([name]);
   });
 
   test('one check at a time, and says meanwhile how far it has come', async () => {
@@ -128,9 +116,7 @@ describe('a server checks its own data directory', () => {
   test('and says why it cannot look', async () => {
     await using registry = await ServedRegistry.start();
     await registry.pushBlob(repo, freshBytes());
-    const database = new Database(join(registry.dataDirectory, 'wherry.db'));
-    database.run('pragma user_version = 1000');
-    database.close();
+    registry.tables.becomeNewer();
     const lines = await Array.fromAsync(linesOf(checkEverything, await begin(registry, {})));
     expect(JSON.stringify(lines.at(-1))).toContain('has schema 1000');
   });

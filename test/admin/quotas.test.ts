@@ -5,24 +5,12 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { freshBytes, imageOf } from '../http/content.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
+import { wherry } from './wherry.ts';
 
-const main = join(import.meta.dir, '..', '..', 'src', 'main.ts');
 const quotas = [
   { name: 'team', repositories: 'team/**', bytes: { soft: '150B', hard: '10GB' }, tags: { hard: 1 } },
   { name: 'each', repositories: ['a', 'b', 'c'], each: true, tags: { hard: 1000 } },
 ];
-
-async function wherry(...args: readonly string[]) {
-  const environment = Object.entries(process.env).filter(([name]) => !name.startsWith('WHERRY_'));
-  const child = Bun.spawn([process.execPath, main, ...args], {
-    env: Object.fromEntries(environment),
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
-  });
-  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-  return { out, err, code };
-}
 
 /** A registry that has 200 bytes and a tag in one quota, and 100 in two repositories of another that is for each. */
 async function prepared(): Promise<ServedRegistry> {
@@ -44,7 +32,7 @@ describe.each(['a server that runs', 'no server'])('wherry quota, with %s,', (ki
   test('shows what is used and allowed', async () => {
     await using registry = await prepared();
     if (kind === 'no server') await registry.stop();
-    const { out, err, code } = await wherry('quota', '--data', registry.dataDirectory);
+    const { out, err, code } = await wherry(registry.dataDirectory, 'quota');
     expect({ err, code }).toEqual({ err: '', code: 0 });
     expect(out.split('\n').map((line) => line.split(/ {2,}/).map((cell) => cell.trim()))).toEqual([
       ['QUOTA', 'REPOSITORIES', 'BYTES', 'SOFT', 'HARD', 'TAGS', 'SOFT', 'HARD', 'STATE'],
@@ -53,7 +41,7 @@ describe.each(['a server that runs', 'no server'])('wherry quota, with %s,', (ki
       ['each', 'b', '100 B', '-', '-', '0', '-', '1000', 'ok'],
       [''],
     ]);
-    const json = await wherry('quota', '--json', '--data', registry.dataDirectory);
+    const json = await wherry(registry.dataDirectory, 'quota', '--json');
     expect(page.parse(JSON.parse(json.out)).quotas[0]).toEqual({
       quota: 'team',
       repositories: ['team/**'],
@@ -69,7 +57,7 @@ test('what a command changes without a server counts, whatever configuration it 
   await registry.send('/v2/team/app/manifests/x', { method: 'DELETE' });
   expect(registry.rows(`select tags from quota_usage where repo = ''`)).toEqual([{ tags: 0 }]);
   await registry.stop();
-  const restored = await wherry('trash', 'restore', 'team/app:x', '--data', registry.dataDirectory);
+  const restored = await wherry(registry.dataDirectory, 'trash', 'restore', 'team/app:x');
   expect(restored).toMatchObject({ err: '', code: 0 });
   expect(registry.rows(`select tags from quota_usage where repo = ''`)).toEqual([{ tags: 1 }]);
 });
@@ -120,7 +108,7 @@ test('wherry does not start with quotas that make no sense', async () => {
       config,
       'quotas:\n  - repositories: a\n    byte: { hard: 1GB }\npolicies:\n  - { repositories: b }\n',
     );
-    const { out, err, code } = await wherry('serve', '--config', config, '--data', join(directory, 'data'));
+    const { out, err, code } = await wherry(join(directory, 'data'), 'serve', '--config', config);
     expect({ out, code }).toEqual({ out: '', code: 2 });
     expect(err).toStartWith('wherry cannot start with this configuration:\n');
     expect(err).toContain(`${config}:3: quotas[0].byte is not a setting (did you mean bytes?)`);

@@ -56,7 +56,7 @@ async function retention(...args: readonly string[]) {
   const data = ['--data', registry.dataDirectory, '--config', join(directory, 'wherry.yaml')];
   const child = Bun.spawn([process.execPath, main, 'retention', ...args, ...data], {
     cwd: directory,
-    env: Object.fromEntries(environment),
+    env: { ...Object.fromEntries(environment), ...registry.environment },
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'pipe',

@@ -58,7 +58,7 @@ describe.each(['a server that runs', 'no server'])('wherry retention plan, with 
       const data = ['--data', registry.dataDirectory, '--config', config];
       const child = Bun.spawn([process.execPath, main, 'retention', 'plan', ...data, ...args], {
         cwd: directory,
-        env: Object.fromEntries(environment),
+        env: { ...Object.fromEntries(environment), ...registry.environment },
         stdin: 'ignore',
         stdout: 'pipe',
         stderr: 'pipe',

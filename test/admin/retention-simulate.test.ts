@@ -50,7 +50,7 @@ describe.each(['a server that runs', 'no server'])('wherry retention simulate, w
       const data = ['--data', registry.dataDirectory, '--config', config];
       const child = Bun.spawn([process.execPath, main, 'retention', 'simulate', ...data, ...args], {
         cwd: directory,
-        env: Object.fromEntries(environment),
+        env: { ...Object.fromEntries(environment), ...registry.environment },
         stdin: 'ignore',
         stdout: 'pipe',
         stderr: 'pipe',

@@ -135,6 +135,7 @@ test.each(['a server that runs', 'no server'])('wherry status fits on one screen
   if (kind === 'no server') await registry.stop();
   const run = async (...args: readonly string[]) => {
     const child = Bun.spawn([process.execPath, main, 'status', '--data', registry.dataDirectory, ...args], {
+      env: { ...process.env, ...registry.environment },
       stdin: 'ignore',
       stdout: 'pipe',
       stderr: 'pipe',
@@ -157,6 +158,7 @@ test('wherry status says in words why no more room can be made', async () => {
   await registry.admin('POST', '/collector/pause', { reason: 'looking into something' });
   await registry.looked();
   const child = Bun.spawn([process.execPath, main, 'status', '--data', registry.dataDirectory], {
+    env: { ...process.env, ...registry.environment },
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'inherit',

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { storesBeside } from '../pairs/stores-beside.ts';
 
 const main = join(import.meta.dir, '..', '..', 'src', 'main.ts');
 
@@ -6,7 +7,7 @@ const main = join(import.meta.dir, '..', '..', 'src', 'main.ts');
 export async function wherry(data: string, ...args: readonly string[]) {
   const environment = Object.entries(process.env).filter(([name]) => !name.startsWith('WHERRY_'));
   const child = Bun.spawn([process.execPath, main, ...args, '--data', data], {
-    env: Object.fromEntries(environment),
+    env: { ...Object.fromEntries(environment), ...storesBeside(data).environment },
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'pipe',

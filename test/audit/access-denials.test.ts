@@ -2,27 +2,29 @@ import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { forgetStoresBeside, openMetadata } from '../pairs/stores-beside.ts';
 import { ManualClock } from '../server/manual-clock.ts';
 import { createLog } from '../../src/log/log.ts';
 import { all } from '../../src/metadata/operation.ts';
 import { eventsAfter } from '../../src/metadata/queries/events.ts';
-import { SqliteMetadataStore } from '../../src/metadata/sqlite/store.ts';
+import type { MetadataStore } from '../../src/metadata/store.ts';
 import { requestActor } from '../../src/registry/actor.ts';
 import { AccessDenials } from '../../src/audit/access-denials.ts';
 
 let directory: string;
-let metadata: SqliteMetadataStore;
+let metadata: MetadataStore;
 let clock: ManualClock;
 let denials: AccessDenials;
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'wherry-denials-'));
-  metadata = SqliteMetadataStore.open(directory);
+  metadata = await openMetadata(directory);
   clock = new ManualClock();
   const log = await createLog({ level: 'error', format: 'json' });
   denials = new AccessDenials({ metadata, clock, log });
 });
 afterEach(async () => {
   await metadata.close();
+  forgetStoresBeside(directory);
   rmSync(directory, { recursive: true });
 });
 

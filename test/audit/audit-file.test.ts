@@ -9,11 +9,12 @@ import { EventFeed } from '../../src/audit/event-feed.ts';
 import { createLog } from '../../src/log/log.ts';
 import { change, first } from '../../src/metadata/operation.ts';
 import { auditMark, upsertAuditMark } from '../../src/metadata/queries/audit-mark.ts';
-import { SqliteMetadataStore } from '../../src/metadata/sqlite/store.ts';
+import type { MetadataStore } from '../../src/metadata/store.ts';
 import { anyClient } from '../../src/registry/actor.ts';
 import { recordEvent } from '../../src/registry/events.ts';
 import { pushImage } from '../admin/pushed-images.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
+import { forgetStoresBeside, openMetadata } from '../pairs/stores-beside.ts';
 
 const line = z.object({ id: z.number(), kind: z.string(), reason: z.string().optional() });
 
@@ -23,7 +24,10 @@ beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'wherry-audit-'));
   file = join(directory, 'audit.jsonl');
 });
-afterEach(async () => await rm(directory, { recursive: true }));
+afterEach(async () => {
+  forgetStoresBeside(directory);
+  await rm(directory, { recursive: true });
+});
 
 async function linesOf(path: string) {
   const text = await readFile(path, 'utf8').catch(() => '');
@@ -215,12 +219,12 @@ test('before it is remembered what a new file has, the directory has been synced
 
 /** What an audit file needs of a server. */
 class Parts implements AsyncDisposable {
-  readonly metadata: SqliteMetadataStore;
+  readonly metadata: MetadataStore;
   readonly feed: EventFeed;
   readonly logged: string[] = [];
   readonly log;
 
-  private constructor(metadata: SqliteMetadataStore, log: Awaited<ReturnType<typeof createLog>>, logged: string[]) {
+  private constructor(metadata: MetadataStore, log: Awaited<ReturnType<typeof createLog>>, logged: string[]) {
     this.metadata = metadata;
     this.feed = new EventFeed(metadata);
     this.log = log;
@@ -232,7 +236,7 @@ class Parts implements AsyncDisposable {
     const logged: string[] = [];
     const stream = { write: (text: string) => void logged.push(text) };
     const log = await createLog({ level: 'info', format: 'json', stream });
-    return new Parts(SqliteMetadataStore.open(directory), log, logged);
+    return new Parts(await openMetadata(directory), log, logged);
   }
 
   async file(others: Partial<AuditFileParts> = {}): Promise<AuditFile> {

@@ -1,10 +1,10 @@
 import { expect, test } from 'bun:test';
-import { Database } from 'bun:sqlite';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { digestOf, freshBytes } from '../http/content.ts';
+import { forgetStoresBeside, storesBeside } from '../pairs/stores-beside.ts';
 import { freePort, ServerProcess } from '../server/server-process.ts';
 
 const main = join(import.meta.dir, '..', '..', 'src', 'main.ts');
@@ -17,10 +17,14 @@ test('a server that is killed again and again while it is pushed to writes every
   try {
     const data = join(directory, 'data');
     const file = join(directory, 'audit.jsonl');
+    const { environment, tables } = storesBeside(data);
     const start = async () => {
       const port = await freePort();
       const command = ['serve', `--data=${data}`, `--listen=127.0.0.1:${port}`, `--audit-file=${file}`];
-      return await ServerProcess.start(port, join(directory, 'log'), { command: [process.execPath, main, ...command] });
+      return await ServerProcess.start(port, join(directory, 'log'), {
+        command: [process.execPath, main, ...command],
+        environment,
+      });
     };
     let pushed = 0;
     for (let kill = 0; kill < kills; kill++) {
@@ -41,12 +45,12 @@ test('a server that is killed again and again while it is pushed to writes every
     }
     await using server = await start();
     await server.stop();
-    using database = new Database(join(data, 'wherry.db'), { readonly: true });
-    const ids = database.query<{ id: number }, []>('select id from event order by id').all();
+    const ids = tables.rows<{ id: number }>('select id from event order by id');
     const lines = (await readFile(file, 'utf8')).trim().split('\n');
     expect(lines.map((text) => line.parse(JSON.parse(text)))).toEqual(ids);
     expect(ids.length).toBeGreaterThanOrEqual(pushed);
   } finally {
+    forgetStoresBeside(join(directory, 'data'));
     await rm(directory, { recursive: true });
   }
 }, 60_000);

@@ -1,5 +1,4 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test';
-import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { findInLayers } from '../../src/http/admin/find.ts';
@@ -164,7 +163,7 @@ describe('a search through the layers of a server', () => {
     await using registry = await ServedRegistry.start();
     await registry.pushBlob(repo, secrets);
     const [name = ''] = await registry.objectFiles();
-    await unlink(join(registry.dataDirectory, 'objects', name.slice(0, 2), name));
+    await registry.objects.remove(name);
     expect(await found(registry, { patterns: ['.env'] })).toMatchObject({
       hits: [],
       unread: [],
@@ -289,6 +288,7 @@ test('wherry find that is interrupted ends the work of the server', async () => 
   await using registry = await ServedRegistry.start();
   await registry.pushBlob(repo, endless);
   const child = Bun.spawn([process.execPath, main, 'find', 'first.env', '--data', registry.dataDirectory], {
+    env: { ...process.env, ...registry.environment },
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'ignore',

@@ -1,6 +1,4 @@
-import { Database } from 'bun:sqlite';
 import { expect, setDefaultTimeout, test } from 'bun:test';
-import { join } from 'node:path';
 import { CountedMetadata } from '../../bench/collect/counted-metadata.ts';
 import { findInLayers } from '../../src/http/admin/find.ts';
 import { askForLines, linesOf } from '../admin/asked-lines.ts';
@@ -16,21 +14,14 @@ const mostRowsInTurn = 2500;
 
 /** Copies what a repository has to many others, behind the server's back. */
 function copyRepository(registry: ServedRegistry, copies: number): void {
-  using database = new Database(join(registry.dataDirectory, 'wherry.db'));
-  database.run('pragma foreign_keys = off');
-  database.transaction(() => {
-    for (const table of ['repository', 'link', 'manifest', 'manifest_blob', 'tag']) {
-      // Without the columns that the database makes.
-      const columns = database
-        .query<{ name: string }, []>(`select name from pragma_table_info('${table}')`)
-        .all()
-        .map(({ name }) => name);
-      const name = table === 'repository' ? 'name' : 'repo';
-      const copied = columns.map((column) => (column === name ? `'many/r' || n` : column));
-      database.run(`with recursive number(n) as (select 1 union all select n + 1 from number where n < ${copies})
-        insert into ${table} (${columns.join(', ')}) select ${copied.join(', ')} from number, ${table}`);
-    }
-  })();
+  for (const table of ['repository', 'link', 'manifest', 'manifest_blob', 'tag']) {
+    const columns = registry.tables.columns(table);
+    const name = table === 'repository' ? 'name' : 'repo';
+    const copied = columns.map((column) => (column === name ? `'many/r' || n` : column));
+    registry.tables.change(`insert into ${table} (${columns.join(', ')})
+      with recursive number(n) as (select 1 union all select n + 1 from number where n < ${copies})
+      select ${copied.join(', ')} from number, ${table}`);
+  }
 }
 
 async function found(registry: ServedRegistry, body: object) {

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { unlink } from 'node:fs/promises';
-import type { Syncs } from '../../src/server.ts';
+import { StubbornDisk } from '../purge/stubborn-disk.ts';
 import { digestOf, freshBytes, imageOf, indexOf, layerDescriptor } from './content.ts';
 import { ServedRegistry, type Settings } from './served-registry.ts';
 
@@ -342,24 +341,16 @@ describe('a push that was broken off', () => {
   });
 
   test('that is cancelled leaves nothing in the end, though its bytes cannot be removed at first (I9)', async () => {
-    let isStuck = true;
-    const failing = async <T>(act: () => Promise<T>): Promise<T> => {
-      if (isStuck) throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
-      return await act();
-    };
-    const syncs: Syncs = {
-      database: {},
-      blobs: { unlink: (path) => failing(() => unlink(path)) },
-      bucket: { remove: failing },
-    };
-    await using registry = await ServedRegistry.start({}, syncs);
+    const disk = new StubbornDisk();
+    disk.keeps = () => true;
+    await using registry = await ServedRegistry.start({}, disk.syncs);
     const session = await registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' });
     const location = session.headers.get('location') ?? '';
     await registry.send(location, { method: 'PATCH', body: freshBytes() });
     expect((await registry.send(location, { method: 'DELETE' })).status).toBe(204);
     await registry.collected();
     expect(registry.rows('select state from object')).toEqual([{ state: 'dead' }]);
-    isStuck = false;
+    disk.keeps = () => false;
     await hoursPass(registry);
     expect(leftovers(registry)).toEqual([]);
   });

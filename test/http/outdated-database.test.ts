@@ -1,6 +1,4 @@
 import { expect, test } from 'bun:test';
-import { copyFileSync, existsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { fsck, type FsckOptions } from '../../src/fsck/fsck.ts';
 import { collectorStatus } from '../../src/http/admin/collector.ts';
 import { freshBytes } from './content.ts';
@@ -18,8 +16,7 @@ async function pushAndCollect(registry: ServedRegistry): Promise<void> {
 }
 
 async function found(registry: ServedRegistry, options: Partial<FsckOptions> = {}): Promise<string[]> {
-  const { dataDirectory } = registry;
-  const findings = await Array.fromAsync(fsck({ dataDirectory, now: registry.clock.now(), ...options }));
+  const findings = await Array.fromAsync(fsck({ ...registry.stores.places, now: registry.clock.now(), ...options }));
   return findings.map(({ severity, code, isRepaired }) => `${severity} ${code}${isRepaired ? ' repaired' : ''}`);
 }
 
@@ -29,19 +26,17 @@ async function isOutdated(registry: ServedRegistry): Promise<boolean> {
 
 test('a database older than its blobs removes nothing until it has been accepted (R39)', async () => {
   await using registry = await ServedRegistry.start(settings);
-  const database = join(registry.dataDirectory, 'wherry.db');
-  const backup = join(registry.dataDirectory, 'backup.db');
   await pushAndCollect(registry);
   await registry.stop();
-  copyFileSync(database, backup);
+  const backup = registry.tables.keep();
   await registry.resume(settings);
   expect(await isOutdated(registry)).toBe(false);
   await pushAndCollect(registry);
-  const orphan = join(registry.dataDirectory, 'objects', 'ab', 'ab'.repeat(16));
-  writeFileSync(orphan, 'pushed since');
+  const orphan = 'ab'.repeat(16);
+  await registry.objects.write(orphan, 'pushed since');
   await registry.stop();
 
-  copyFileSync(backup, database);
+  backup.putBack();
   await registry.resume(settings);
   expect(registry.logged.filter((line) => line.includes('older than the blobs'))).toHaveLength(1);
   expect(await isOutdated(registry)).toBe(true);
@@ -56,7 +51,7 @@ test('a database older than its blobs removes nothing until it has been accepted
   const repaired = await found(registry, { repair: true, orphanAgeMs: 0 });
   expect(repaired).toContain('leak F14 repaired');
   expect(repaired).toContain('leak F2');
-  expect(existsSync(orphan)).toBe(true);
+  expect(await registry.objects.has(orphan)).toBe(true);
   expect(await found(registry, { repair: true, orphanAgeMs: 0 })).toContain('leak F2 repaired');
   await registry.resume(settings);
   expect(await isOutdated(registry)).toBe(false);
@@ -67,14 +62,12 @@ test('a database older than its blobs removes nothing until it has been accepted
 
 test('a database older than its blobs can be accepted while the registry runs, and is collected from then on (R39)', async () => {
   await using registry = await ServedRegistry.start(settings);
-  const database = join(registry.dataDirectory, 'wherry.db');
-  const backup = join(registry.dataDirectory, 'backup.db');
   await registry.stop();
-  copyFileSync(database, backup);
+  const backup = registry.tables.keep();
   await registry.resume(settings);
   await pushAndCollect(registry);
   await registry.stop();
-  copyFileSync(backup, database);
+  backup.putBack();
   await registry.resume(settings);
   const state = async (path = '') => {
     const answer = await registry.admin(path === '' ? 'GET' : 'POST', `/collector${path}`);

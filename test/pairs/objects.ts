@@ -1,13 +1,15 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, readFile, stat, truncate, unlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { MultipartUpload, S3Client } from '@aws-sdk/client-s3';
+import type { _Object as ListedObject, MultipartUpload, S3Client } from '@aws-sdk/client-s3';
 import type { TestedBucket } from './pair.ts';
 
 /** The bytes of a registry's blobs, by object id, looked at and changed from beside it. */
 export interface Objects {
   /** The names of all objects, of parts of some, and of uploads that are under way: whatever takes room. */
   names(): Promise<string[]>;
+  /** What all of it takes. */
+  totalBytes(): Promise<number>;
   has(oid: string): Promise<boolean>;
   /** @throws where there is no such object */
   sizeBytes(oid: string): Promise<number>;
@@ -18,6 +20,8 @@ export interface Objects {
   cut(oid: string, sizeBytes: number): Promise<void>;
   /** Takes an object away, or what there is of one that is being uploaded. */
   remove(oid: string): Promise<void>;
+  /** The names of those that a check has put aside. */
+  quarantined(): Promise<string[]>;
   /** The number that the bytes are kept with; undefined where there is none. */
   generation(): Promise<number | undefined>;
   setGeneration(generation: number): Promise<void>;
@@ -26,10 +30,12 @@ export interface Objects {
 /** Objects as files in a data directory. */
 export class DirectoryObjects implements Objects {
   readonly #root: string;
+  readonly #quarantine: string;
   readonly #generation: string;
 
   constructor(directory: string) {
     this.#root = join(directory, 'objects');
+    this.#quarantine = join(directory, 'quarantine');
     this.#generation = join(directory, 'generation');
   }
 
@@ -37,6 +43,11 @@ export class DirectoryObjects implements Objects {
     if (!existsSync(this.#root)) return [];
     const entries = readdirSync(this.#root, { recursive: true, withFileTypes: true });
     return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
+  }
+
+  async totalBytes(): Promise<number> {
+    const sizes = await Promise.all((await this.names()).map((name) => this.sizeBytes(name)));
+    return sizes.reduce((sum, size) => sum + size, 0);
   }
 
   async has(oid: string): Promise<boolean> {
@@ -62,6 +73,10 @@ export class DirectoryObjects implements Objects {
 
   async remove(oid: string): Promise<void> {
     await unlink(this.#path(oid));
+  }
+
+  async quarantined(): Promise<string[]> {
+    return existsSync(this.#quarantine) ? readdirSync(this.#quarantine) : [];
   }
 
   async generation(): Promise<number | undefined> {
@@ -94,6 +109,19 @@ export class BucketObjects implements Objects {
     const all = `${this.#prefix}objects/`;
     const uploads = (await this.#uploads(all)).map(({ Key = '' }) => Key);
     return [...(await this.#keys(all)), ...uploads].map((key) => basename(key));
+  }
+
+  async totalBytes(): Promise<number> {
+    const { ListPartsCommand } = await import('@aws-sdk/client-s3');
+    const client = await clientFor(this.#endpoint);
+    const all = `${this.#prefix}objects/`;
+    let sum = 0;
+    for (const { Size = 0 } of await this.#listed(all)) sum += Size;
+    for (const { Key, UploadId } of await this.#uploads(all)) {
+      const { Parts = [] } = await client.send(new ListPartsCommand({ Bucket: this.#bucket, Key, UploadId }));
+      for (const { Size = 0 } of Parts) sum += Size;
+    }
+    return sum;
   }
 
   async has(oid: string): Promise<boolean> {
@@ -130,6 +158,10 @@ export class BucketObjects implements Objects {
     }
   }
 
+  async quarantined(): Promise<string[]> {
+    return (await this.#keys(`${this.#prefix}quarantine/`)).map((key) => basename(key));
+  }
+
   async generation(): Promise<number | undefined> {
     const { GetObjectCommand } = await import('@aws-sdk/client-s3');
     try {
@@ -159,13 +191,14 @@ export class BucketObjects implements Objects {
   }
 
   async #keys(prefix: string): Promise<readonly string[]> {
+    return (await this.#listed(prefix)).map(({ Key = '' }) => Key);
+  }
+
+  async #listed(prefix: string): Promise<readonly ListedObject[]> {
     const { paginateListObjectsV2 } = await import('@aws-sdk/client-s3');
     const client = await clientFor(this.#endpoint);
-    const keys: string[] = [];
-    for await (const { Contents = [] } of paginateListObjectsV2({ client }, { Bucket: this.#bucket, Prefix: prefix })) {
-      keys.push(...Contents.map(({ Key = '' }) => Key));
-    }
-    return keys;
+    const pages = await Array.fromAsync(paginateListObjectsV2({ client }, { Bucket: this.#bucket, Prefix: prefix }));
+    return pages.flatMap(({ Contents = [] }) => Contents);
   }
 
   /** Some servers list those of the whole bucket only. */

@@ -1,8 +1,9 @@
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { DirectoryBlobStore } from '../../src/blobs/directory/store.ts';
 import type { S3Settings } from '../../src/blobs/s3/settings.ts';
 import type { BlobStore } from '../../src/blobs/store.ts';
 import { variableOf } from '../../src/config/environment.ts';
+import type { Places } from '../../src/fsck/places.ts';
 import { SqliteMetadataStore, type SqliteParts } from '../../src/metadata/sqlite/store.ts';
 import type { MetadataStore } from '../../src/metadata/store.ts';
 import { BucketObjects, DirectoryObjects, type Objects } from './objects.ts';
@@ -17,6 +18,8 @@ export interface StoresBeside {
   readonly settings: Readonly<Record<string, string>>;
   /** The same for a process of its own. */
   readonly environment: Readonly<Record<string, string>>;
+  /** The same for a check of them. */
+  readonly places: Places;
 }
 
 const known = new Map<string, StoresBeside>();
@@ -30,12 +33,17 @@ export function storesBeside(directory: string): StoresBeside {
   const [objects, blobs] = objectsFor(directory);
   const settings = { ...metadata, ...blobs };
   const environment = Object.fromEntries(Object.entries(settings).map(([name, value]) => [variableOf(name), value]));
-  const stores = { tables, objects, settings, environment };
+  const places = {
+    dataDirectory: directory,
+    database: metadata.metadata,
+    bucket: testedBucket === undefined ? undefined : bucketSettings(directory, testedBucket),
+  };
+  const stores = { tables, objects, settings, environment, places };
   known.set(directory, stores);
   return stores;
 }
 
-function tablesFor(directory: string): readonly [Tables, Readonly<Record<string, string>>] {
+function tablesFor(directory: string): readonly [Tables, { readonly metadata?: string }] {
   if (testedPostgres === undefined) return [new SqliteTables(directory), {}];
   const tables = PostgresTables.create(testedPostgres, `test_${process.pid}_${++databases}`);
   return [tables, { metadata: tables.url }];
@@ -44,13 +52,17 @@ function tablesFor(directory: string): readonly [Tables, Readonly<Record<string,
 function objectsFor(directory: string): readonly [Objects, Readonly<Record<string, string>>] {
   if (testedBucket === undefined) return [new DirectoryObjects(directory), {}];
   const { endpoint, bucket } = testedBucket;
-  const settings = { blobs: `s3://${bucket}/${basename(directory)}`, 's3.endpoint': endpoint, 's3.redirect': 'off' };
+  const settings = {
+    blobs: `s3://${bucket}/${prefixOf(directory).slice(0, -1)}`,
+    's3.endpoint': endpoint,
+    's3.redirect': 'off',
+  };
   return [new BucketObjects(testedBucket, prefixOf(directory)), settings];
 }
 
-/** Each test has a directory of its own, and never one that another test has had. */
+/** Each test has a directory of its own, or one in such a directory, and never one that another test has had. */
 function prefixOf(directory: string): string {
-  return `${basename(directory)}/`;
+  return `${basename(dirname(directory))}-${basename(directory)}/`;
 }
 
 /** Opens the metadata store of a data directory, as a registry would. */

@@ -1,5 +1,5 @@
 import { Database, type SQLQueryBindings } from 'bun:sqlite';
-import { copyFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { postgresPrograms } from '../scale/postgres-server.ts';
@@ -12,8 +12,14 @@ export type Bound = string | number | null;
 export interface Tables {
   /** What a query finds, `?` standing for its parameters. Names of columns are in lower case or quoted. */
   rows<Row>(sql: string, ...parameters: readonly Bound[]): Row[];
-  /** Changes rows, as only damage or a fault does; `?` stands for a parameter. */
+  /** Changes rows, as only damage or a fault does, whatever refers to what; `?` stands for a parameter. */
   change(sql: string, ...parameters: readonly Bound[]): void;
+  /** The columns of a table that can be written. */
+  columns(table: string): string[];
+  /** Looks from now on as if a version that knows a schema 1000 had migrated it. */
+  becomeNewer(): void;
+  /** All that the database has, in whatever form, to look for something in it. */
+  everything(): Uint8Array;
   /** Has the database refuse each change of a table of that kind that meets a condition (`new.name = 'x'`), until told otherwise. */
   refuse(change: 'insert' | 'update' | 'delete', table: string, condition: string): Refusal;
   /** Keeps all rows as they are now. */
@@ -47,6 +53,19 @@ export class SqliteTables implements Tables {
   change(sql: string, ...parameters: readonly Bound[]): void {
     using database = new Database(this.#path);
     database.run(sql, [...parameters]);
+  }
+
+  columns(table: string): string[] {
+    return this.rows<{ name: string }>(`select name from pragma_table_info('${table}')`).map(({ name }) => name);
+  }
+
+  becomeNewer(): void {
+    this.change('pragma user_version = 1000');
+  }
+
+  everything(): Uint8Array {
+    const files = [this.#path, `${this.#path}-wal`].filter((file) => existsSync(file));
+    return Buffer.concat(files.map((file) => readFileSync(file)));
   }
 
   refuse(change: 'insert' | 'update' | 'delete', table: string, condition: string): Refusal {
@@ -104,7 +123,21 @@ export class PostgresTables implements Tables {
   }
 
   change(sql: string, ...parameters: readonly Bound[]): void {
-    psql(this.url, filled(sql, parameters));
+    // Foreign keys are triggers there, which do not fire for replicas; those of the schema do (pairs/template.ts).
+    psql(this.url, 'set session_replication_role = replica', filled(sql, parameters));
+  }
+
+  columns(table: string): string[] {
+    const sql = 'select column_name as name from information_schema.columns where table_name = ? and is_generated = ?';
+    return this.rows<{ name: string }>(sql, table, 'NEVER').map(({ name }) => name);
+  }
+
+  becomeNewer(): void {
+    this.change(`insert into schema_migration (number, name) values (1000, 'later')`);
+  }
+
+  everything(): Uint8Array {
+    return outputOf([join(postgresPrograms, 'pg_dump'), '--data-only', '--inserts', this.url]);
   }
 
   refuse(change: 'insert' | 'update' | 'delete', table: string, condition: string): Refusal {
@@ -170,15 +203,13 @@ function asSqliteGives(value: unknown): unknown {
 
 /** Its own client, since a test that reads rows does not wait for them. */
 function psql(database: string, ...statements: readonly string[]): string {
-  const { stdout, stderr, exitCode } = Bun.spawnSync([
-    // Not by the name: that is a script that looks for it first.
-    join(postgresPrograms, 'psql'),
-    '-XqAt',
-    '-v',
-    'ON_ERROR_STOP=1',
-    ...statements.flatMap((statement) => ['-c', statement]),
-    database,
-  ]);
-  if (exitCode !== 0) throw new Error(`${statements.join('; ')}: ${stderr.toString()}`);
-  return stdout.toString();
+  // Not by the name: that is a script that looks for it first.
+  const command: [string, ...string[]] = [join(postgresPrograms, 'psql'), '-XqAt', '-v', 'ON_ERROR_STOP=1', database];
+  return outputOf(command, statements.map((statement) => `${statement};\n`).join('')).toString();
+}
+
+function outputOf(command: [string, ...string[]], input = ''): Buffer {
+  const { stdout, stderr, exitCode } = Bun.spawnSync(command, { stdin: Buffer.from(input) });
+  if (exitCode !== 0) throw new Error(`${input.slice(0, 1000)}: ${stderr.toString()}`);
+  return stdout;
 }

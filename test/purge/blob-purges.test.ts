@@ -1,4 +1,3 @@
-import { Database } from 'bun:sqlite';
 import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { z } from 'zod';
 import { isWhole, pushImage, pushIndex, remove } from '../admin/pushed-images.ts';
@@ -147,9 +146,8 @@ describe('after a purge of a blob', () => {
       sessions.push(session);
     }
     await registry.stop();
-    using database = new Database(`${registry.dataDirectory}/wherry.db`);
     // As where it was killed before it had written down how far it has come.
-    database.run('update upload set offset_bytes = 0 where id = ?', [sessions[1]?.split('/').at(-1) ?? '']);
+    registry.tables.change('update upload set offset_bytes = 0 where id = ?', sessions[1]?.split('/').at(-1) ?? '');
     await registry.resume();
     const { places, unreached, isClean } = await purge(registry, { digests: [secret] });
     expect(isClean).toBe(true);

@@ -1,4 +1,3 @@
-import { Database } from 'bun:sqlite';
 import { expect, setDefaultTimeout, test } from 'bun:test';
 import { digestOf, freshBytes, imageOf, ociManifest } from '../http/content.ts';
 import { pushImage } from '../admin/pushed-images.ts';
@@ -68,8 +67,7 @@ test('what has something in itself that is kept out is not let in, and is found 
 
   const later = freshBytes(300);
   const { digest } = await pushEmbedding(registry, repo, 'v2', later);
-  using database = new Database(`${registry.dataDirectory}/wherry.db`);
-  database.run(`insert into blocked (digest, blocked_at, reason) values (?, 1, 'secret')`, [digestOf(later)]);
+  registry.tables.change(`insert into blocked (digest, blocked_at, reason) values (?, 1, 'secret')`, digestOf(later));
   expect(await findings(registry)).toEqual([
     `F10 ${repo}@${digest}: it, or something that it needs or has in itself, has been purged and is kept out`,
   ]);

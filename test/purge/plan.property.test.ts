@@ -1,6 +1,4 @@
-import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
-import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { z } from 'zod';
 import { digestOf, freshBytes, imageOf, ociIndex, ociManifest } from '../http/content.ts';
@@ -140,26 +138,21 @@ const parsedManifest = z.object({
 
 /** All that a registry holds, read from its tables without any of its queries. */
 function heldBy(registry: ServedRegistry) {
-  const database = new Database(join(registry.dataDirectory, 'wherry.db'), { readonly: true });
-  try {
-    const rows = <T extends z.ZodType>(shape: T, sql: string) => z.array(shape).parse(database.query(sql).all());
-    const led = z.object({ repo: z.string(), name: z.string(), manifest: z.string() });
-    return {
-      manifests: rows(
-        z.object({ repo: z.string(), digest: z.string(), text: z.string() }),
-        'select repo, digest, cast(bytes as text) as text from manifest',
-      ).map(({ repo, digest, text }) => ({ repo, digest, parts: parsedManifest.parse(JSON.parse(text)) })),
-      tags: rows(led, 'select repo, name, manifest from tag'),
-      trashedTags: rows(led, 'select repo, name, manifest from tag_trash'),
-      links: rows(z.object({ repo: z.string(), digest: z.string() }), 'select repo, digest from link'),
-      objects: rows(
-        z.object({ oid: z.string(), digest: z.string() }),
-        'select oid, digest from object where digest is not null',
-      ),
-    };
-  } finally {
-    database.close();
-  }
+  const rows = <T extends z.ZodType>(shape: T, sql: string) => z.array(shape).parse(registry.rows(sql));
+  const led = z.object({ repo: z.string(), name: z.string(), manifest: z.string() });
+  return {
+    manifests: rows(
+      z.object({ repo: z.string(), digest: z.string(), text: z.string() }),
+      'select repo, digest, cast(bytes as text) as text from manifest',
+    ).map(({ repo, digest, text }) => ({ repo, digest, parts: parsedManifest.parse(JSON.parse(text)) })),
+    tags: rows(led, 'select repo, name, manifest from tag'),
+    trashedTags: rows(led, 'select repo, name, manifest from tag_trash'),
+    links: rows(z.object({ repo: z.string(), digest: z.string() }), 'select repo, digest from link'),
+    objects: rows(
+      z.object({ oid: z.string(), digest: z.string() }),
+      'select oid, digest from object where digest is not null',
+    ),
+  };
 }
 
 /** Every place that contains some contents, found by reading every manifest that there is. */

@@ -57,7 +57,7 @@ export async function planOf(registry: ServedRegistry, body: object) {
 
 /** What `wherry fsck` says of a registry. */
 export async function findings(registry: ServedRegistry): Promise<readonly string[]> {
-  const found = await Array.fromAsync(fsck({ dataDirectory: registry.dataDirectory, orphanAgeMs: 0 }));
+  const found = await Array.fromAsync(fsck({ ...registry.stores.places, orphanAgeMs: 0 }));
   return found.map(({ code, about, message }) => `${code} ${about}: ${message}`);
 }
 

@@ -1,14 +1,13 @@
-import { Database } from 'bun:sqlite';
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dueNow, putAway } from '../../src/collector/queue.ts';
-import { SqliteMetadataStore } from '../../src/metadata/sqlite/store.ts';
 import { reviewObject } from '../../src/registry/review.ts';
 import { digestOf, freshBytes } from '../http/content.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
-import { closeSession, openSession } from '../http/upload-client.ts';
+import { beingWritten, closeSession, openSession } from '../http/upload-client.ts';
+import { forgetStoresBeside, openMetadata } from '../pairs/stores-beside.ts';
 import { RawRequest } from '../server/raw-request.ts';
 import { until } from '../server/until.ts';
 import { atOnce, expectWhole, hour, push, remove, rounds, statusOf } from './clients.ts';
@@ -20,6 +19,7 @@ beforeAll(() => {
 });
 
 afterAll(() => {
+  forgetStoresBeside(directory);
   rmSync(directory, { recursive: true });
 });
 
@@ -28,9 +28,10 @@ test('an upload is not given up while a request writes to it, however long that 
   const bytes = freshBytes(2 * 1024 * 1024);
   const session = await openSession(registry);
   const headers = { 'content-length': String(bytes.byteLength) };
+  const isBeingWritten = beingWritten(registry, session);
   const writer = await RawRequest.open(registry.host, 'PATCH', session, headers);
   await writer.write(bytes.slice(0, -1000));
-  await until('the file has come into being', async () => (await registry.objectFiles()).length === 1);
+  await until('it is being written', isBeingWritten);
   registry.clock.advance(hour);
   await registry.collected();
   await writer.write(bytes.slice(-1000));
@@ -43,7 +44,7 @@ test('what a database does not know that is older than its files is left alone, 
   await using registry = await ServedRegistry.start(settings);
   const image = await push(registry, 'x');
   await registry.stop();
-  copyFileSync(join(registry.dataDirectory, 'wherry.db'), join(directory, 'backup.db'));
+  const backup = registry.tables.keep();
   await registry.resume(settings);
   await remove(registry, 'manifests/x');
   await push(registry, 'y');
@@ -52,7 +53,7 @@ test('what a database does not know that is older than its files is left alone, 
   expect(files.length).toBe(4);
 
   await registry.stop();
-  copyFileSync(join(directory, 'backup.db'), join(registry.dataDirectory, 'wherry.db'));
+  backup.putBack();
   await registry.resume(settings);
   registry.clock.advance(2 * hour);
   await registry.collected();
@@ -63,7 +64,7 @@ test('what a database does not know that is older than its files is left alone, 
 test('what is collected is found in the rows alone: a file without one is not touched (R41)', async () => {
   await using registry = await ServedRegistry.start(atOnce);
   const stranger = '00'.repeat(16);
-  writeFileSync(join(registry.dataDirectory, 'objects', '00', stranger), 'not from here');
+  await registry.objects.write(stranger, 'not from here');
   await push(registry, 'x');
   await remove(registry, 'manifests/x');
   await registry.collected();
@@ -71,7 +72,7 @@ test('what is collected is found in the rows alone: a file without one is not to
 });
 
 test('a review that is asked for while it is being made is made again (R44)', async () => {
-  const metadata = SqliteMetadataStore.open(directory);
+  const metadata = await openMetadata(directory);
   await metadata.write(() => reviewObject('ab', 1000));
   const [task] = await metadata.read(() => dueNow(1000, 10));
   if (task === undefined) throw new Error('there is no task');
@@ -87,9 +88,7 @@ test('a review that is asked for while it is being made is made again (R44)', as
 test('a review that fails keeps no other from being made, and is tried again, later each time (R48)', async () => {
   await using registry = await ServedRegistry.start(atOnce);
   await registry.stop();
-  const database = new Database(join(registry.dataDirectory, 'wherry.db'));
-  database.run("insert into task (kind, key1, key2, due_at) values ('link', 'NO NAME', 'no digest', 0)");
-  database.close();
+  registry.tables.change("insert into task (kind, key1, key2, due_at) values ('link', 'NO NAME', 'no digest', 0)");
   await registry.resume(atOnce);
   await push(registry, 'x');
   await remove(registry, 'manifests/x');

@@ -37,6 +37,7 @@ test('what an operator changes while no server runs is looked at when the next o
 
   await registry.stop();
   const unpin = Bun.spawn([process.execPath, main, 'unpin', 'app:1', '--data', registry.dataDirectory], {
+    env: { ...process.env, ...registry.environment },
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'pipe',

@@ -1,6 +1,4 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { PolicyDefinition } from '../../src/retention/definition.ts';
 import { parsePolicySet } from '../../src/retention/policy-set.ts';
 import { pushImage, pushIndex, remove, type PushedImage } from '../admin/pushed-images.ts';
@@ -179,7 +177,7 @@ describe('a rule selects by', () => {
     await pushImage(registry, 'a', { tags: ['noise'] });
     await pushWith('there', { team: 'red' });
     const [row] = registry.rows<{ oid: string }>('select oid from object where digest = ?', blobs[0] ?? '');
-    await rm(join(registry.dataDirectory, 'objects', row?.oid.slice(0, 2) ?? '', row?.oid ?? ''));
+    await registry.objects.remove(row?.oid ?? '');
     expect(namesOf(await planned(keeping({ labels: { team: 'red' } })), 'stays')).toEqual(['a:there']);
   });
 

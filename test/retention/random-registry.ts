@@ -1,6 +1,4 @@
 import { expect } from 'bun:test';
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import * as fc from 'fast-check';
 import type { PolicyDefinition } from '../../src/retention/definition.ts';
 import { digestOf, imageOf, indexOf, ociIndex, ociManifest } from '../http/content.ts';
@@ -78,11 +76,7 @@ export class RandomRegistry implements AsyncDisposable {
   }
 
   async bytesOnDisk(): Promise<number> {
-    let sum = 0;
-    for (const name of await this.registry.objectFiles()) {
-      sum += (await stat(join(this.registry.dataDirectory, 'objects', name.slice(0, 2), name))).size;
-    }
-    return sum;
+    return await this.registry.objects.totalBytes();
   }
 
   /** The windows of all that was deleted pass, also of what that releases; those of what waits for a tag do not. */

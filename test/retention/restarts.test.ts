@@ -32,7 +32,11 @@ async function push(tag: string): Promise<void> {
 /** Runs a command on the data directory. @returns what it prints */
 async function wherry(...args: readonly string[]): Promise<string> {
   const command = [process.execPath, join(projectDirectory, 'src', 'main.ts'), ...args];
-  const child = Bun.spawn([...command, '--data', registry.dataDirectory], { stdin: 'ignore', stdout: 'pipe' });
+  const child = Bun.spawn([...command, '--data', registry.dataDirectory], {
+    env: { ...process.env, ...registry.environment },
+    stdin: 'ignore',
+    stdout: 'pipe',
+  });
   const out = await child.stdout.text();
   expect(await child.exited).toBe(0);
   return out;

@@ -1,9 +1,8 @@
 // npm run test:scale: PostgreSQL, several processes on it, and S3 servers; then the suites of the registry on each pair of
 // stores but SQLite with a directory, which the other commands have. `-- PAIR…` runs those pairs only (postgres, s3,
 // postgres-s3, or all four with sqlite), `-- PAIR… test/http` the named tests on them. The last line is the sum.
-import { Client } from 'pg';
-import { migrate } from '../../src/metadata/postgres/migrate.ts';
 import { bucketVariable, nameOfPair, postgresVariable, templateDatabase } from '../pairs/pair.ts';
+import { makeTemplate } from '../pairs/template.ts';
 import { type S3Server, startMinio } from './minio-server.ts';
 import { type PostgresServer, startPostgres } from './postgres-server.ts';
 import { Sum } from './sum.ts';
@@ -75,10 +74,7 @@ function bunTest(paths: readonly string[]): [string, ...string[]] {
 /** Has a database with the newest schema to be copied. @returns where the server answers */
 async function withTemplate(running: PostgresServer): Promise<string> {
   const { protocol, username, host, href } = new URL(await running.newDatabase(templateDatabase));
-  const client = new Client({ connectionString: href });
-  await client.connect();
-  await migrate(client);
-  await client.end();
+  await makeTemplate(href);
   return `${protocol}//${username}@${host}`;
 }
 

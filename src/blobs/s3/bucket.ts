@@ -150,7 +150,7 @@ export class Bucket {
       onlyInPlaceOf,
     }: { readonly token?: string; readonly isOnlyIfAbsent?: boolean; readonly onlyInPlaceOf?: string } = {},
   ): Promise<void> {
-    await this.#change('put', (options) =>
+    await this.#change(['put', key], (options) =>
       this.#client.send(
         new PutObjectCommand({
           ...this.#place,
@@ -167,7 +167,7 @@ export class Bucket {
 
   /** @returns the upload's id, and whether it was the only try: the answer to another may have been lost, and an upload with it */
   async beginUpload(key: string, token: string): Promise<{ readonly id: string; readonly isOnly: boolean }> {
-    const { UploadId: id, $metadata: made } = await this.#change('beginUpload', (options) =>
+    const { UploadId: id, $metadata: made } = await this.#change(['beginUpload', key], (options) =>
       this.#client.send(
         new CreateMultipartUploadCommand({ ...this.#place, ...this.#written(token), Key: key }),
         options,
@@ -182,7 +182,7 @@ export class Bucket {
     signal?: AbortSignal,
   ): Promise<Part> {
     const { ETag: etag } = await this.#change(
-      'putPart',
+      ['putPart', key],
       (options) =>
         this.#client.send(
           new UploadPartCommand({ ...this.#place, Key: key, UploadId: upload, PartNumber: number, Body: bytes }),
@@ -196,7 +196,7 @@ export class Bucket {
   /** Makes the parts an object. @throws UploadGoneError where that has happened, or it is not these parts any more */
   async complete(key: string, upload: string, parts: readonly Part[]): Promise<void> {
     const named = parts.map(({ etag }, index) => ({ ETag: etag, PartNumber: index + 1 }));
-    await this.#change('complete', (options) =>
+    await this.#change(['complete', key], (options) =>
       this.#client.send(
         new CompleteMultipartUploadCommand({
           ...this.#place,
@@ -210,7 +210,7 @@ export class Bucket {
   }
 
   async abort(key: string, upload: string): Promise<void> {
-    await this.#change('abort', (options) =>
+    await this.#change(['abort', key], (options) =>
       this.#client.send(new AbortMultipartUploadCommand({ ...this.#place, Key: key, UploadId: upload }), options),
     );
   }
@@ -384,17 +384,19 @@ export class Bucket {
 
   /** Removes objects, or versions of them; quietly where there are none. */
   async remove(objects: readonly ListedObject[]): Promise<void> {
-    const kept = await this.#removals.remove(objects);
-    const [one] = kept;
+    const [first] = objects;
+    if (first === undefined) return;
+    const call: BucketCall = this.#calls.remove;
+    const [one, ...others] = await call(() => this.#removals.remove(objects), first.key);
     if (one === undefined) return;
     throw new BlobStoreBusyError(
-      `the bucket keeps ${kept.length} objects that are to be removed (${one.reason}), such as ${one.key}`,
+      `the bucket keeps ${1 + others.length} objects that are to be removed (${one.reason}), such as ${one.key}`,
     );
   }
 
   async #deleteObjects(objects: readonly ListedObject[]): Promise<readonly Kept[]> {
     const named = objects.map(({ key, version }) => ({ Key: key, VersionId: version }));
-    const { Errors: errors = [] } = await this.#change('remove', (options) =>
+    const { Errors: errors = [] } = await this.#call((options) =>
       this.#client.send(new DeleteObjectsCommand({ ...this.#place, Delete: { Objects: named, Quiet: true } }), options),
     );
     return errors
@@ -501,12 +503,12 @@ export class Bucket {
 
   /** Makes a call that changes something. */
   async #change<T>(
-    name: keyof BucketCalls,
+    [name, key]: readonly [name: keyof BucketCalls, key: string],
     make: (options: { readonly abortSignal: AbortSignal }) => Promise<T>,
     signal?: AbortSignal,
   ): Promise<T> {
     const call: BucketCall = this.#calls[name];
-    return await call(() => this.#call(make, signal));
+    return await call(() => this.#call(make, signal), key);
   }
 
   /** Makes a call, which ends in time; what it throws is translated. */

@@ -12,8 +12,8 @@ export interface BucketCalls {
   readonly remove: BucketCall;
 }
 
-/** Makes a call, with its tries. */
-export type BucketCall = <T>(send: () => Promise<T>) => Promise<T>;
+/** Makes a call, with its tries; `key` is of the object, or the first one, that it is about. */
+export type BucketCall = <T>(send: () => Promise<T>, key: string) => Promise<T>;
 
 const asItIs: BucketCall = (send) => send();
 

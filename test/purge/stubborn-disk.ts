@@ -1,0 +1,28 @@
+import { basename } from 'node:path';
+import { directoryCalls } from '../../src/blobs/directory/calls.ts';
+import type { Syncs } from '../../src/stores.ts';
+
+/** A place for blobs of which a test says which objects cannot be removed. */
+export class StubbornDisk {
+  keeps: (oid: string) => boolean = () => false;
+
+  readonly syncs: Syncs = {
+    database: {},
+    blobs: {
+      unlink: async (path) => {
+        this.#refuse(path);
+        await directoryCalls.unlink(path);
+      },
+    },
+    bucket: {
+      remove: async (send, key) => {
+        this.#refuse(key);
+        return await send();
+      },
+    },
+  };
+
+  #refuse(path: string): void {
+    if (this.keeps(basename(path))) throw Object.assign(new Error(`EIO: unlink ${path}`), { code: 'EIO' });
+  }
+}
