@@ -58,7 +58,7 @@ test('whatever is acknowledged has its events, with who asked for it in which re
       for (const [index, step] of [...start, image, ...schedule].entries()) {
         const by = { identity: `user:u${index % 3}`, address: '10.0.0.1', requestId: `request-${index}` };
         const expected = await perform(world, step, by);
-        const rows = eventsOf(world, by.requestId);
+        const rows = await eventsOf(world, by.requestId);
         expect(rows.map(({ kind, tag }) => (tag === null ? kind : `${kind} ${tag}`)).toSorted()).toEqual(
           expected.toSorted(),
         );
@@ -163,9 +163,9 @@ const eventRows = z.array(
   }),
 );
 
-function eventsOf(world: World, requestId: string): z.infer<typeof eventRows> {
+async function eventsOf(world: World, requestId: string): Promise<z.infer<typeof eventRows>> {
   return eventRows.parse(
-    world.rows(`select kind, repo, tag, identity, address from event where request_id = '${requestId}'`),
+    await world.rows(`select kind, repo, tag, identity, address from event where request_id = '${requestId}'`),
   );
 }
 

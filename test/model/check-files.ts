@@ -3,9 +3,9 @@ import { Broken } from './broken.ts';
 import type { World } from './world.ts';
 
 /** One file for each digest, of its bytes. */
-export function checkFiles(world: World, digests: ReadonlySet<string>): void {
-  const files = world.files();
-  const { objects } = world.seen();
+export async function checkFiles(world: World, digests: ReadonlySet<string>): Promise<void> {
+  const files = await world.files();
+  const { objects } = await world.seen();
   const found = new Set<string>();
   for (const [oid, bytes] of files) {
     const digest = digestOf('sha256', bytes);

@@ -17,7 +17,7 @@ export async function checkQuotas(world: World): Promise<void> {
   for (const quota of boundless.quotas) {
     if (await metadata.write(() => countOn(boundless, quota, pages))) return;
   }
-  const [is, shouldBe] = [counted(world), naiveCount(world, boundless)];
+  const [is, shouldBe] = [await counted(world), await naiveCount(world, boundless)];
   const used = [...shouldBe.used].filter(([, { bytes, tags }]) => bytes > 0 || tags > 0);
   if (isDeepStrictEqual([is.used, is.blobs], [new Map(used), shouldBe.blobs])) return;
   throw new Broken(`a quota counts ${Bun.inspect(is)}, and there is ${Bun.inspect(shouldBe)}`);

@@ -13,7 +13,10 @@ const blobs = z.array(z.object({ quota: z.number(), repo: z.string(), digest: z.
 export type Used = ReadonlyMap<string, { readonly bytes: number; readonly tags: number }>;
 
 /** What the repositories of each quota have, from the rows themselves; and how often each content is linked in it. */
-export function naiveCount(world: World, set: QuotaSet): { readonly used: Used; readonly blobs: readonly string[] } {
+export async function naiveCount(
+  world: World,
+  set: QuotaSet,
+): Promise<{ readonly used: Used; readonly blobs: readonly string[] }> {
   const used = new Map<string, { bytes: number; tags: number }>();
   const linked = new Map<string, number>();
   const placeOf = (name: string): string | undefined => {
@@ -27,7 +30,7 @@ export function naiveCount(world: World, set: QuotaSet): { readonly used: Used; 
     return known;
   };
   const rows = links.parse(
-    world.rows('select repo, link.digest, size_bytes as size from link join object on live_digest = link.digest'),
+    await world.rows('select repo, link.digest, size_bytes as size from link join object on live_digest = link.digest'),
   );
   for (const { repo, digest, size } of rows) {
     const place = placeOf(repo);
@@ -36,7 +39,7 @@ export function naiveCount(world: World, set: QuotaSet): { readonly used: Used; 
     if (!linked.has(key)) at(place).bytes += size;
     linked.set(key, (linked.get(key) ?? 0) + 1);
   }
-  for (const { repo } of tags.parse(world.rows('select repo, name from tag'))) {
+  for (const { repo } of tags.parse(await world.rows('select repo, name from tag'))) {
     const place = placeOf(repo);
     if (place !== undefined) at(place).tags++;
   }
@@ -44,22 +47,22 @@ export function naiveCount(world: World, set: QuotaSet): { readonly used: Used; 
 }
 
 /** What is counted for each quota whose count is complete. */
-export function counted(world: World) {
+export async function counted(world: World) {
   const inForce = new Map(
     counts
-      .parse(world.rows('select position, phase, number from quota where position is not null'))
+      .parse(await world.rows('select position, phase, number from quota where position is not null'))
       .map(({ number, ...quota }) => [number, quota]),
   );
   const used = new Map<string, { bytes: number; tags: number }>();
   for (const { quota, repo, ...amounts } of usages.parse(
-    world.rows('select quota, repo, bytes, tags from quota_usage'),
+    await world.rows('select quota, repo, bytes, tags from quota_usage'),
   )) {
     const position = inForce.get(quota)?.position;
     const isNothing = amounts.bytes === 0 && amounts.tags === 0;
     if (position !== undefined && !isNothing) used.set(`${position} ${repo}`, amounts);
   }
   const linked = blobs
-    .parse(world.rows('select quota, repo, digest, links from quota_blob'))
+    .parse(await world.rows('select quota, repo, digest, links from quota_blob'))
     .flatMap(({ quota, repo, digest, links: count }) => {
       const position = inForce.get(quota)?.position;
       return position === undefined ? [] : [`${position} ${repo} ${digest}: ${count}`];

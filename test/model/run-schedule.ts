@@ -86,7 +86,7 @@ class Run {
         this.operations++;
         await this.#world.collect();
         await this.#follow();
-        checkLeftovers(this.#model, this.#world.seen(), this.#now);
+        checkLeftovers(this.#model, await this.#world.seen(), this.#now);
         return;
       case 'delete': {
         const deletable = deletableOf(this.#model);
@@ -145,11 +145,11 @@ class Run {
   async #whileCollecting(action: Action): Promise<void> {
     this.operations += 2;
     const opened: Opened = { id: undefined };
-    const { uploads } = this.#world.seen();
+    const { uploads } = await this.#world.seen();
     const collecting = this.#world.collect();
     const [answer] = await Promise.all([perform(this.#world, this.#model, action, opened), collecting]);
     await this.#world.idle();
-    const seen = this.#world.seen();
+    const seen = await this.#world.seen();
     // Where time has passed, the collector may have found an upload under way at the end of it that has gone since.
     for (const repo of repositories) {
       if (uploads.some((row) => row.repo === repo && row.oid !== null)) this.#model.in(repo).uploadedAt = this.#now;
@@ -198,10 +198,10 @@ class Run {
     const performing = (async () => {
       answer = await perform(this.#world, this.#model, action, opened);
     })();
-    for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate);
+    await this.#world.workedOn(turns, performing);
     const answered = answer;
     await this.#world.kill(performing);
-    const seen = this.#world.seen();
+    const seen = await this.#world.seen();
 
     // Where it was not answered, it may have renewed a lease.
     this.#model.vagueUntil = this.#now + longestWindowMs;
@@ -318,7 +318,7 @@ class Run {
 
   async #follow(): Promise<void> {
     await this.#world.idle();
-    const problems = goneFrom(this.#model, this.#world.seen(), this.#now);
+    const problems = goneFrom(this.#model, await this.#world.seen(), this.#now);
     if (problems.length > 0) throw new Broken(problems.join('; '));
   }
 
@@ -329,9 +329,9 @@ class Run {
     if (error !== undefined) throw new Broken(`the registry has logged: ${error}`);
     await checkClients(this.#world, this.#model);
     await checkOperators(this.#world, this.#model);
-    checkQueue(this.#model, this.#world.seen(), this.#now);
+    checkQueue(this.#model, await this.#world.seen(), this.#now);
     await checkQuotas(this.#world);
-    checkStored(this.#world.seen());
+    checkStored(await this.#world.seen());
   }
 
   // What must be so at the end.
@@ -352,11 +352,11 @@ class Run {
         digests.add(digest);
       }
     }
-    checkFiles(this.#world, digests);
+    await checkFiles(this.#world, digests);
     // What only a repository's pin holds is looked at again and again.
     const isAnyPinned = repositories.some((repo) => this.#model.in(repo).pins.has('repository'));
     const passing = new Set(['upload', 'tag_trash', ...(isAnyPinned ? [] : ['task'])]);
-    const transient = this.#world.tablesInUse().filter((table) => passing.has(table));
+    const transient = (await this.#world.tablesInUse()).filter((table) => passing.has(table));
     if (transient.length > 0) throw new Broken(`when all windows have passed, ${transient.join(', ')} should be empty`);
 
     await this.#unpinAll();
@@ -366,9 +366,9 @@ class Run {
       }
     }
     await this.#letEverythingPass();
-    const inUse = this.#world.tablesInUse();
+    const inUse = await this.#world.tablesInUse();
     if (inUse.length > 0) throw new Broken(`when everything is deleted, ${inUse.join(', ')} should be empty`);
-    checkFiles(this.#world, new Set());
+    await checkFiles(this.#world, new Set());
   }
 
   async #unpinAll(): Promise<void> {

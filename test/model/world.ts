@@ -1,23 +1,17 @@
-import { Database } from 'bun:sqlite';
-import {
-  closeSync,
-  cpSync,
-  fstatSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, cpSync, fstatSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { DirectoryObjects } from '../pairs/objects.ts';
+import { testedBucket, testedPostgres } from '../pairs/pair.ts';
+import { PostgresReader, type Reader, SqliteReader } from '../pairs/reader.ts';
+import { forgetStoresBeside, storesBeside } from '../pairs/stores-beside.ts';
 import { temporary } from '../pairs/temporary.ts';
 import { ManualClock } from '../server/manual-clock.ts';
+import type { BlobStore } from '../../src/blobs/store.ts';
 import { DirectoryBlobStore } from '../../src/blobs/directory/store.ts';
 import { Collector } from '../../src/collector/collector.ts';
 import { Pace } from '../../src/collector/pace.ts';
+import type { Places } from '../../src/fsck/places.ts';
 import type { Log } from '../../src/log/log.ts';
 import { SqliteMetadataStore } from '../../src/metadata/sqlite/store.ts';
 import type { MetadataStore } from '../../src/metadata/store.ts';
@@ -38,6 +32,7 @@ import { StoreGeneration } from '../../src/registry/store-generation.ts';
 import type { Registry, SparsePolicy, Windows } from '../../src/registry/registry.ts';
 import { noRetention } from '../../src/registry/retention-review.ts';
 import { UploadSessions } from '../../src/registry/upload-sessions.ts';
+import { Gate } from './gate.ts';
 
 /** Changes what the registry's operations do to the database, to show that the tests would see it. */
 export type Mutation = (metadata: MetadataStore) => MetadataStore;
@@ -52,15 +47,21 @@ export interface WorldSettings {
   readonly quotas?: () => QuotaSet | undefined;
 }
 
+const hasServer = testedPostgres !== undefined || testedBucket !== undefined;
+
 /** The parts of one process, from its start to its end. */
 interface Process {
   readonly directory: string;
-  readonly metadata: SqliteMetadataStore;
+  readonly metadata: MetadataStore;
   readonly registry: Registry;
   readonly collector: Collector;
-  readonly database: Database;
+  readonly reader: Reader;
   /** Of the directories that the store keeps open for as long as a process lasts. */
   readonly directories: readonly number[];
+  /** What stands between it and the servers that have its rows or its bytes, where some do. */
+  readonly gate: Gate;
+  /** Whether it has been killed: what it logs from then on is nobody's business. */
+  isKilled: boolean;
 }
 
 const taskRows = z.array(z.object({ kind: z.string(), key1: z.string(), key2: z.string(), due_at: z.number() }));
@@ -94,23 +95,54 @@ const storedRows = z.array(
   }),
 );
 
-/** What the tables say, and what lies on the disk. */
-export interface Seen {
-  readonly tasks: z.infer<typeof taskRows>;
-  readonly manifests: z.infer<typeof manifestRows>;
-  readonly links: z.infer<typeof linkRows>;
-  readonly tags: z.infer<typeof tagRows>;
-  readonly trashedTags: z.infer<typeof trashedTagRows>;
-  readonly pins: z.infer<typeof pinRows>;
+/** What the tables say. */
+const seen = z.object({
+  tasks: taskRows,
+  manifests: manifestRows,
+  links: linkRows,
+  tags: tagRows,
+  trashedTags: trashedTagRows,
+  pins: pinRows,
   /** What is kept out, and what names a purge when it is pulled. */
-  readonly purged: z.infer<typeof purgedRows>;
+  purged: purgedRows,
   /** The blobs, and the manifests, that a manifest holds. */
-  readonly blobEdges: z.infer<typeof edgeRows>;
-  readonly childEdges: z.infer<typeof edgeRows>;
-  readonly objects: z.infer<typeof objectRows>;
-  readonly uploads: z.infer<typeof uploadRows>;
-  readonly stored: z.infer<typeof storedRows>;
-}
+  blobEdges: edgeRows,
+  childEdges: edgeRows,
+  objects: objectRows,
+  uploads: uploadRows,
+  stored: storedRows,
+});
+
+export type Seen = z.infer<typeof seen>;
+
+const seenBy: Readonly<Record<keyof Seen, string>> = {
+  tasks: 'select kind, key1, key2, due_at from task',
+  manifests: 'select repo, digest, state, trash_until from manifest',
+  links: 'select repo, digest, deleted_at is not null as is_hidden from link',
+  tags: 'select repo, name, manifest from tag',
+  trashedTags: 'select repo, name, manifest, purge_after from tag_trash',
+  pins: 'select repo, kind, name, reason from pin',
+  purged: `select digest as name from blocked union all
+    select quarantined_repo || ' ' || case name when '' then digest else name end
+    from purge_place where quarantined_repo is not null`,
+  blobEdges: 'select repo, manifest, link_digest as held from manifest_blob where link_digest is not null',
+  childEdges:
+    'select repo, parent as manifest, present_child as held from manifest_child where present_child is not null',
+  objects: 'select oid, digest, state from object',
+  uploads: 'select id, repo, oid from upload',
+  stored: `select state, objects, bytes,
+      (select count(*) from object where object.state = stored.state) as "countedObjects",
+      (select coalesce(sum(size_bytes), 0) from object where object.state = stored.state)
+        + case when state = 'pending'
+          then (select coalesce(sum(offset_bytes), 0) from upload where oid is not null) else 0 end
+        as "countedBytes"
+    from stored`,
+};
+
+const seenNames = seen.keyof().options;
+
+/** So many calls to a server count as one turn of the event loop: most are statements of a transaction. */
+const callsInTurn = 3;
 
 const everyTable = [
   'repository',
@@ -127,8 +159,8 @@ const everyTable = [
 ];
 
 /**
- * A registry as src/server.ts puts it together, without HTTP: the real stores in a directory of its own, a clock that
- * stands still, and a collector that works when it is told to. Nothing is synced: no test here cuts the power.
+ * A registry as src/server.ts puts it together, without HTTP: the real stores of the pair under test, a clock that stands
+ * still, and a collector that works when it is told to. Nothing is synced: no test here cuts the power.
  */
 export class World implements AsyncDisposable {
   readonly clock = new ManualClock();
@@ -183,113 +215,88 @@ export class World implements AsyncDisposable {
   async restart(): Promise<void> {
     const { registry, directory } = this.#running;
     await registry.pulls.stop();
-    this.#running.database.close();
+    await this.#running.reader.close();
     await ended(this.#running);
     this.#process = await this.#start(directory);
   }
 
   /**
-   * Goes on from what kill -9 would leave at this moment: what the system was given, and nothing of the process's memory.
-   * What the killed process was at is of no consequence: it goes on in a directory that nobody looks at.
+   * Resolves after some of the work of what goes on: so many turns of the event loop, or so many calls to the servers that
+   * are part of the pair, unless it is over before.
+   */
+  async workedOn(turns: number, unfinished: Promise<unknown>): Promise<void> {
+    if (!hasServer) {
+      for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate);
+      return;
+    }
+    const isOver = unfinished.catch(() => undefined);
+    await Promise.race([this.#running.gate.after(turns * callsInTurn), isOver]);
+  }
+
+  /**
+   * Goes on from what kill -9 would leave at this moment: what the system, and each server, was given, and nothing of the
+   * process's memory. What the killed process was at is of no consequence: it goes on in a directory that nobody looks at,
+   * and gets nothing through to any server.
    */
   async kill(unfinished: Promise<unknown>): Promise<void> {
     const killed = this.#running;
+    killed.isKilled = true;
+    killed.gate.shut();
     this.#generation++;
     const directory = join(this.#root, String(this.#generation));
     // The log's index is memory that processes share, which the system drops with them.
     cpSync(killed.directory, directory, { recursive: true, filter: (path) => !path.endsWith('-shm') });
-    killed.database.close();
+    await killed.gate.quiet();
+    await killed.reader.close();
     this.#ended.push(buried(killed, unfinished));
     this.#process = await this.#start(directory);
   }
 
-  /** Where its data is, until the process is killed. */
-  get directory(): string {
-    return this.#running.directory;
+  /** Where a check finds it, until the process is killed. */
+  get places(): Places {
+    return { ...storesBeside(this.#root).places, dataDirectory: this.#running.directory };
   }
 
   /** The rows that a query finds at this moment. */
-  rows(sql: string): unknown {
-    return this.#running.database.query(sql).all();
+  async rows(sql: string): Promise<unknown> {
+    const [rows] = await this.#running.reader.read([sql]);
+    return rows;
   }
 
   /** What the tables say at this moment. */
-  seen(): Seen {
-    const read = (sql: string): unknown => this.#running.database.query(sql).all();
-    return {
-      tasks: taskRows.parse(read('select kind, key1, key2, due_at from task')),
-      manifests: manifestRows.parse(read('select repo, digest, state, trash_until from manifest')),
-      links: linkRows.parse(read('select repo, digest, deleted_at is not null as is_hidden from link')),
-      tags: tagRows.parse(read('select repo, name, manifest from tag')),
-      trashedTags: trashedTagRows.parse(read('select repo, name, manifest, purge_after from tag_trash')),
-      pins: pinRows.parse(read('select repo, kind, name, reason from pin')),
-      purged: purgedRows.parse(
-        read(
-          `select digest as name from blocked union all
-           select quarantined_repo || ' ' || case name when '' then digest else name end
-           from purge_place where quarantined_repo is not null`,
-        ),
-      ),
-      blobEdges: edgeRows.parse(
-        read('select repo, manifest, link_digest as held from manifest_blob where link_digest is not null'),
-      ),
-      childEdges: edgeRows.parse(
-        read(
-          'select repo, parent as manifest, present_child as held from manifest_child where present_child is not null',
-        ),
-      ),
-      objects: objectRows.parse(read('select oid, digest, state from object')),
-      uploads: uploadRows.parse(read('select id, repo, oid from upload')),
-      stored: storedRows.parse(
-        read(
-          `select state, objects, bytes,
-             (select count(*) from object where object.state = stored.state) as countedObjects,
-             (select coalesce(sum(size_bytes), 0) from object where object.state = stored.state)
-               + case when state = 'pending'
-                 then (select coalesce(sum(offset_bytes), 0) from upload where oid is not null) else 0 end
-               as countedBytes
-           from stored`,
-        ),
-      ),
-    };
+  async seen(): Promise<Seen> {
+    const found = await this.#running.reader.read(seenNames.map((name) => seenBy[name]));
+    return seen.parse(Object.fromEntries(seenNames.map((name, index) => [name, found[index]])));
   }
 
   /** The tables that have any rows, but for what has happened. */
-  tablesInUse(): readonly string[] {
-    const { database } = this.#running;
-    return everyTable.filter((table) => database.query(`select 1 from ${table} limit 1`).get() !== null);
+  async tablesInUse(): Promise<readonly string[]> {
+    const found = await this.#running.reader.read(everyTable.map((table) => `select 1 from ${table} limit 1`));
+    return everyTable.filter((_, index) => (found[index] ?? []).length > 0);
   }
 
   /** All files of blobs and parts of blobs, by the name of their object. */
-  files(): ReadonlyMap<string, Uint8Array> {
-    const root = join(this.#running.directory, 'objects');
+  async files(): Promise<ReadonlyMap<string, Uint8Array>> {
+    const objects =
+      testedBucket === undefined ? new DirectoryObjects(this.#running.directory) : storesBeside(this.#root).objects;
     const files = new Map<string, Uint8Array>();
-    for (const shard of readdirSync(root)) {
-      for (const oid of readdirSync(join(root, shard))) files.set(oid, readFileSync(join(root, shard, oid)));
-    }
+    for (const name of await objects.names()) files.set(name, await objects.bytes(name));
     return files;
   }
 
   async #start(directory: string): Promise<Process> {
     mkdirSync(directory, { recursive: true });
-    const sqlite = SqliteMetadataStore.open(directory, { calls: { syncLog: (_descriptor, done) => done(null) } });
+    const gate = new Gate();
     const directories: number[] = [];
-    const blobs = await DirectoryBlobStore.open(directory, {
-      open(path, flags, mode) {
-        const descriptor = openSync(path, flags, mode);
-        if (fstatSync(descriptor).isDirectory()) directories.push(descriptor);
-        return descriptor;
-      },
-      syncObject: async () => {},
-      syncShard: async () => {},
-      writeSynced: async (path, text) => writeFileSync(path, text),
-    });
+    const store = await this.#openMetadata(directory, gate);
+    const blobs = await this.#openBlobs(directory, { gate, directories });
     const { windows, sparse, mutation, quotas } = this.#settings;
-    const metadata = mutation === undefined ? sqlite : mutation(sqlite);
+    const metadata = mutation === undefined ? store : mutation(store);
     const { clock } = this;
     const set = quotas?.();
     if (quotas !== undefined) await putInForce(metadata, set);
-    const log = logInto(this.errors);
+    const life = { isKilled: false };
+    const log = logInto(this.errors, life);
     const generation = await StoreGeneration.open({ metadata, blobs, clock });
     const responses = new Responses();
     const pulls = new PullRecorder({ metadata, clock, log });
@@ -334,16 +341,53 @@ export class World implements AsyncDisposable {
     });
     const counts = { collected: () => {}, reclaimed: () => {}, failed: () => {} };
     const collector = new Collector({ registry, pace, counts, log });
-    const database = new Database(join(directory, 'wherry.db'), { readonly: true });
+    const url = storesBeside(this.#root).places.database;
+    const reader = url === undefined ? new SqliteReader(directory) : await PostgresReader.open(url);
     await registry.purges.resume();
     await registry.reclaimer.resume();
-    return { directory, metadata: sqlite, registry, collector, database, directories };
+    return Object.assign(life, { directory, metadata: store, registry, collector, reader, directories, gate });
+  }
+
+  async #openMetadata(directory: string, gate: Gate): Promise<MetadataStore> {
+    const url = storesBeside(this.#root).places.database;
+    if (url === undefined) {
+      return SqliteMetadataStore.open(directory, { calls: { syncLog: (_descriptor, done) => done(null) } });
+    }
+    const { PostgresMetadataStore } = await import('../../src/metadata/postgres/store.ts');
+    return await PostgresMetadataStore.open(url, {
+      calls: { statement: gate.call, commit: gate.call },
+      connections: 4,
+    });
+  }
+
+  async #openBlobs(
+    directory: string,
+    { gate, directories }: { readonly gate: Gate; readonly directories: number[] },
+  ): Promise<BlobStore> {
+    const { bucket } = storesBeside(this.#root).places;
+    if (bucket === undefined) {
+      return await DirectoryBlobStore.open(directory, {
+        open(path, flags, mode) {
+          const descriptor = openSync(path, flags, mode);
+          if (fstatSync(descriptor).isDirectory()) directories.push(descriptor);
+          return descriptor;
+        },
+        syncObject: async () => {},
+        syncShard: async () => {},
+        writeSynced: async (path, text) => writeFileSync(path, text),
+      });
+    }
+    const { S3BlobStore } = await import('../../src/blobs/s3/store.ts');
+    const { call } = gate;
+    const calls = { put: call, beginUpload: call, putPart: call, complete: call, abort: call, remove: call };
+    return await S3BlobStore.open(bucket, { calls });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#ended);
-    this.#running.database.close();
+    await this.#running.reader.close();
     await ended(this.#running);
+    forgetStoresBeside(this.#root);
     rmSync(this.#root, { recursive: true });
   }
 }
@@ -361,12 +405,15 @@ async function ended({ registry, metadata, directories }: Process): Promise<void
   for (const descriptor of directories) closeSync(descriptor);
 }
 
-function logInto(errors: string[]): Log {
+function logInto(errors: string[], life: { readonly isKilled: boolean }): Log {
+  const note = (fields: object, message: string) => {
+    if (!life.isKilled) errors.push(`${message} ${Bun.inspect(fields)}`);
+  };
   const log: Log = {
     debug: () => {},
     info: () => {},
-    warn: (fields, message) => void errors.push(`${message} ${Bun.inspect(fields)}`),
-    error: (fields, message) => void errors.push(`${message} ${Bun.inspect(fields)}`),
+    warn: note,
+    error: note,
     child: () => log,
   };
   return log;

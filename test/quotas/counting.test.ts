@@ -104,7 +104,7 @@ class Run {
     else if (happening < 0.04) await this.#world.kill(this.#change());
     else await this.#change();
     for (let steps = random.between(0, 2); steps > 0; steps--) await this.#count();
-    this.#compare();
+    await this.#compare();
   }
 
   async #reconfigure(): Promise<void> {
@@ -125,10 +125,10 @@ class Run {
     return await metadata.write(() => clearStale(pages));
   }
 
-  #compare(): void {
+  async #compare(): Promise<void> {
     if (this.#set === undefined) return;
-    const is = counted(this.#world);
-    const shouldBe = naiveCount(this.#world, this.#set);
+    const is = await counted(this.#world);
+    const shouldBe = await naiveCount(this.#world, this.#set);
     const isComplete = (key: string): boolean => is.complete.has(Number(key.split(' ')[0]));
     expect(is.blobs.filter(isComplete)).toEqual(shouldBe.blobs.filter(isComplete));
     const usedIn = ({ used }: { readonly used: typeof shouldBe.used }) =>
@@ -143,12 +143,12 @@ class Run {
   /** Counts on until all is counted, and compares with what another one counts too. */
   async end(): Promise<void> {
     while (await this.#count());
-    this.#compare();
-    const { directory, clock } = this.#world;
-    const found = await Array.fromAsync(fsck({ dataDirectory: directory, now: clock.now() }));
+    await this.#compare();
+    const { places, clock } = this.#world;
+    const found = await Array.fromAsync(fsck({ ...places, now: clock.now() }));
     expect(found.filter(({ code }) => code === 'F15')).toEqual([]);
-    expect(this.#world.rows(`select * from quota where phase <> 'complete'`)).toEqual([]);
-    if (this.#set === undefined) expect(this.#world.rows('select quota from quota_blob')).toEqual([]);
+    expect(await this.#world.rows(`select * from quota where phase <> 'complete'`)).toEqual([]);
+    if (this.#set === undefined) expect(await this.#world.rows('select quota from quota_blob')).toEqual([]);
   }
 
   async #change(): Promise<void> {
