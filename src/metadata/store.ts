@@ -44,9 +44,9 @@ export interface MetadataStore {
    * Gives up what the database keeps of older states of its pages, so that what an operation has deleted is not in its
    * log either. Keeps everybody waiting for the disk: for a purge.
    *
-   * @returns whether all could be given up; not while somebody reads an older state, such as fsck
+   * @returns what became of them
    */
-  forgetOldPages(): Promise<boolean>;
+  forgetOldPages(): Promise<OldPages>;
 
   /** Whether other processes may write to the same database. */
   readonly isShared: boolean;
@@ -74,6 +74,15 @@ export interface MetadataStore {
 
   close(): Promise<void>;
 }
+
+/** What became of older states of pages. */
+export type OldPages =
+  /** They are gone. */
+  | 'forgotten'
+  /** Somebody reads one, such as fsck: once that is over they can be given up. */
+  | 'being-read'
+  /** The database keeps them as it sees fit, in its log and elsewhere, where no client can tell it to give them up. */
+  | 'kept';
 
 /** The database cannot take a write because its disk is full; what was committed stays readable. */
 export class MetadataFullError extends Error {

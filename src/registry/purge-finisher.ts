@@ -161,14 +161,14 @@ export class PurgeFinisher {
     const openUploads = (await metadata.read(() => first(countOpenUploads, {})))?.count ?? 0;
     const quarantined = await blobs.quarantinedCount();
     // A manifest that needs something may have it in itself (`data` of a descriptor).
-    const mayBeInLog = (await this.#hasPlaces(id, 'manifest')) && !(await metadata.forgetOldPages());
+    const oldPages = (await this.#hasPlaces(id, 'manifest')) ? await metadata.forgetOldPages() : undefined;
     const result: PurgeResult = {
       responsesCut,
       isCutAtLeast,
       ...(shredding !== undefined && { shredding }),
       pullsKnown: pullsKnown(days.length === 0 ? undefined : Number(days[0])),
       checks: checks.map(({ where, found }) => ({ where, found: [...found] })),
-      unreached: [...unreachedBy({ responsesCut, isCutAtLeast, mayBeInLog, quarantined, openUploads })],
+      unreached: [...unreachedBy({ responsesCut, isCutAtLeast, oldPages, quarantined, openUploads })],
     };
     const left = checks.flatMap(({ found }) => found);
     await metadata.write(() => this.#close(id, result, left), { fromReserve: true });
@@ -201,7 +201,7 @@ export class PurgeFinisher {
 
     // Of those that only needed what is purged, see below.
     const isOfManifest = await metadata.read(() => first(anyManifestPurged, { purge: id }));
-    if (isOfManifest !== undefined && !(await metadata.forgetOldPages())) {
+    if (isOfManifest !== undefined && (await metadata.forgetOldPages()) === 'being-read') {
       throw new PurgeWaitsError(
         "the database's log still has older states of its pages, because something reads them, such as a check, a backup or another program that has the database open",
       );

@@ -1,3 +1,4 @@
+import type { OldPages } from '../metadata/store.ts';
 import { z } from 'zod';
 import type { PurgePlaceTable } from '../metadata/schema.ts';
 
@@ -57,8 +58,8 @@ function endOf({ shredded, shredded_words: words }: ShreddedPlace): string {
 export interface Reach {
   readonly responsesCut: number;
   readonly isCutAtLeast: boolean;
-  /** Whether manifests that needed the content may be in the log of the database. */
-  readonly mayBeInLog: boolean;
+  /** What became of older states of the database with manifests that needed the content; undefined where none did. */
+  readonly oldPages: OldPages | undefined;
   /** Damaged copies that fsck has put aside, of whatever blobs. */
   readonly quarantined: number;
   readonly openUploads: number;
@@ -80,7 +81,7 @@ export function pullsKnown(firstDay: number | undefined): string {
 export function unreachedBy({
   responsesCut,
   isCutAtLeast,
-  mayBeInLog,
+  oldPages,
   quarantined,
   openUploads,
 }: Reach): readonly string[] {
@@ -90,15 +91,10 @@ export function unreachedBy({
     'Backups and snapshots of the data directory that were made before.',
     'The same content under another digest: packed otherwise, or named by another algorithm than that of the digest.',
     'What the disk itself keeps of blocks that the file system has given back, such as an SSD does.',
-    'What SQLite may have left of a manifest in the slack of its pages when it moved rows, until "vacuum" is run on the database while the registry stands still.',
+    ...ofDatabase(oldPages),
     ...(responsesCut === 0 && !isCutAtLeast
       ? []
       : ['What had left for clients before their downloads were broken off.']),
-    ...(mayBeInLog
-      ? [
-          "Older states of the manifests that needed it, in the database's log, which somebody was reading: they go when the log begins anew. They have the content only where they embed it.",
-        ]
-      : []),
     ...(quarantined === 0
       ? []
       : [
@@ -108,4 +104,24 @@ export function unreachedBy({
       ? []
       : [`${openUploads} uploads under way, until they end: one that turns out to be it is refused and removed then.`]),
   ];
+}
+
+function ofDatabase(oldPages: OldPages | undefined): readonly string[] {
+  const slack =
+    'What SQLite may have left of a manifest in the slack of its pages when it moved rows, until "vacuum" is run on the database while the registry stands still.';
+  switch (oldPages) {
+    case undefined:
+      return [];
+    case 'forgotten':
+      return [slack];
+    case 'being-read':
+      return [
+        slack,
+        "Older states of the manifests that needed it, in the database's log, which somebody was reading: they go when the log begins anew. They have the content only where they embed it.",
+      ];
+    case 'kept':
+      return [
+        'Older states of the manifests that needed it, which PostgreSQL keeps in its tables until "vacuum full manifest" is run, in its write-ahead log for a while, and in whatever is made of that: archives, standbys, backups. They have the content only where they embed it.',
+      ];
+  }
 }

@@ -8,7 +8,7 @@ import { noRedirects } from '../../src/http/redirects.ts';
 import { noClientLimits } from '../../src/http/limits/client-limits.ts';
 import type { Log } from '../../src/log/log.ts';
 import type { Operation } from '../../src/metadata/operation.ts';
-import type { MetadataStore } from '../../src/metadata/store.ts';
+import type { MetadataStore, OldPages } from '../../src/metadata/store.ts';
 import { Metrics } from '../../src/metrics/metrics.ts';
 import type { Clock } from '../../src/registry/clock.ts';
 import { dueReviews } from '../../src/registry/collector-pause.ts';
@@ -184,7 +184,7 @@ class UnwritableStore implements MetadataStore {
   async durable(): Promise<void> {
     await this.#real.durable();
   }
-  async forgetOldPages(): Promise<boolean> {
+  async forgetOldPages(): Promise<OldPages> {
     return await this.#real.forgetOldPages();
   }
   get isShared(): boolean {

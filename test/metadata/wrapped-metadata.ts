@@ -1,5 +1,5 @@
 import type { Operation, Step, SyncConnection } from '../../src/metadata/operation.ts';
-import type { MetadataStore, WriteOptions } from '../../src/metadata/store.ts';
+import type { MetadataStore, OldPages, WriteOptions } from '../../src/metadata/store.ts';
 
 /** A metadata store around another, which sees every statement of every operation. */
 export abstract class WrappedMetadata implements MetadataStore {
@@ -29,7 +29,7 @@ export abstract class WrappedMetadata implements MetadataStore {
     await this.#inner.durable();
   }
 
-  async forgetOldPages(): Promise<boolean> {
+  async forgetOldPages(): Promise<OldPages> {
     return await this.#inner.forgetOldPages();
   }
 

@@ -26,7 +26,7 @@ import { insertTagTrash, touchTag } from '../../src/metadata/queries/tags.ts';
 import { upsertTask } from '../../src/metadata/queries/tasks.ts';
 import { endManifestTrash, endTagTrash, showBlobsOf } from '../../src/metadata/queries/trash.ts';
 import type { Parameters, Query } from '../../src/metadata/query.ts';
-import type { MetadataStore } from '../../src/metadata/store.ts';
+import type { MetadataStore, OldPages } from '../../src/metadata/store.ts';
 import type { Mutation } from './world.ts';
 
 /** A query that does not reach the database: it finds nothing, and changes nothing, whatever it says. */
@@ -107,7 +107,7 @@ class DeafStore implements MetadataStore {
     await this.#store.durable();
   }
 
-  async forgetOldPages(): Promise<boolean> {
+  async forgetOldPages(): Promise<OldPages> {
     return await this.#store.forgetOldPages();
   }
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import type { Operation } from '../../src/metadata/operation.ts';
-import type { MetadataStore, WriteOptions } from '../../src/metadata/store.ts';
+import type { MetadataStore, OldPages, WriteOptions } from '../../src/metadata/store.ts';
 import { digestOf } from '../../src/oci/digest.ts';
 import { parseRepositoryName, parseTagName } from '../../src/oci/names.ts';
 import { countOn } from '../../src/quotas/count.ts';
@@ -52,7 +52,7 @@ class CountingStore implements MetadataStore {
     await this.#store.durable();
   }
 
-  async forgetOldPages(): Promise<boolean> {
+  async forgetOldPages(): Promise<OldPages> {
     return await this.#store.forgetOldPages();
   }
 

@@ -1,6 +1,12 @@
 import { Client, Pool, type PoolClient, type QueryResult } from 'pg';
 import type { AsyncConnection, Operation } from '../operation.ts';
-import { MetadataBusyError, type MetadataStore, RegistryReadOnlyError, type WriteOptions } from '../store.ts';
+import {
+  MetadataBusyError,
+  type MetadataStore,
+  type OldPages,
+  RegistryReadOnlyError,
+  type WriteOptions,
+} from '../store.ts';
 import { type PostgresCalls, postgresCalls } from './calls.ts';
 import { PostgresConnection } from './connection.ts';
 import { isConnectionLost, isMeeting, translated } from './failures.ts';
@@ -94,8 +100,8 @@ export class PostgresMetadataStore implements MetadataStore {
   /** What can be seen in PostgreSQL is on the disk already. */
   async durable(): Promise<void> {}
 
-  async forgetOldPages(): Promise<boolean> {
-    return false;
+  async forgetOldPages(): Promise<OldPages> {
+    return 'kept';
   }
 
   get commits(): undefined {

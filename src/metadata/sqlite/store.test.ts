@@ -499,7 +499,7 @@ describe('older states of pages', () => {
   test('are given up on request: the log is empty, and what was committed is there', async () => {
     await store.write(() => add(app));
     expect(log()).toBeGreaterThan(0);
-    expect(await store.forgetOldPages()).toBe(true);
+    expect(await store.forgetOldPages()).toBe('forgotten');
     expect(log()).toBe(0);
     await store.write(() => add(other));
     expect(committedNames()).toEqual([app, other]);
@@ -511,10 +511,10 @@ describe('older states of pages', () => {
     reader.run('begin');
     reader.query('select * from repository').all();
     await store.write(() => add(other));
-    expect(await store.forgetOldPages()).toBe(false);
+    expect(await store.forgetOldPages()).toBe('being-read');
     expect(log()).toBeGreaterThan(0);
     reader.run('commit');
-    expect(await store.forgetOldPages()).toBe(true);
+    expect(await store.forgetOldPages()).toBe('forgotten');
     expect(committedNames()).toEqual([app, other]);
   });
 

@@ -1,7 +1,13 @@
 import { Database, SQLiteError } from 'bun:sqlite';
 import { join } from 'node:path';
 import type { Operation } from '../operation.ts';
-import { MetadataBusyError, MetadataFullError, type MetadataStore, type WriteOptions } from '../store.ts';
+import {
+  MetadataBusyError,
+  MetadataFullError,
+  type MetadataStore,
+  type OldPages,
+  type WriteOptions,
+} from '../store.ts';
 import { BackgroundCheckpoints } from './background-checkpoints.ts';
 import { closeAfterSync, type DatabaseCalls, databaseCalls, fileBytes, openForSync, syncDirectory } from './calls.ts';
 import { checkpoint, emptyLog } from './checkpoint.ts';
@@ -165,14 +171,15 @@ export class SqliteMetadataStore implements MetadataStore {
     await this.#log.durable();
   }
 
-  async forgetOldPages(): Promise<boolean> {
+  async forgetOldPages(): Promise<OldPages> {
     for (let tries = 0; tries < emptyingTries; tries++) {
       await this.#checkpoints.idle();
       await this.#log.durable();
       this.#group.flush();
       this.#snapshot.end();
       try {
-        if (this.#calls.emptyLog(() => emptyLog(this.#writer, this.isShared ? sharedEmptyingMs : 0))) return true;
+        if (this.#calls.emptyLog(() => emptyLog(this.#writer, this.isShared ? sharedEmptyingMs : 0)))
+          return 'forgotten';
       } catch (error) {
         if (error instanceof SQLiteError && error.code === 'SQLITE_IOERR_FSYNC')
           this.#log.breakOff('the database', error);
@@ -184,7 +191,7 @@ export class SqliteMetadataStore implements MetadataStore {
         else setImmediate(resolve);
       });
     }
-    return false;
+    return 'being-read';
   }
 
   get commits(): number {
