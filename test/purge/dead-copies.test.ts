@@ -1,29 +1,20 @@
 import { expect, setDefaultTimeout, test } from 'bun:test';
 import { z } from 'zod';
-import { directoryCalls } from '../../src/blobs/directory/calls.ts';
-import type { Syncs } from '../../src/stores.ts';
 import { pushImage } from '../admin/pushed-images.ts';
 import { digestOf, freshBytes } from '../http/content.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
+import { StubbornDisk } from './stubborn-disk.ts';
 
 setDefaultTimeout(60_000);
 
 const repo = 'team/app';
 const record = z.object({ isClean: z.boolean(), places: z.array(z.object({ kind: z.string(), count: z.number() })) });
 
-/** A disk on which nothing can be removed until a test says so: what dies stays. */
-class StubbornDisk {
-  mayRemove = false;
-
-  readonly syncs: Syncs = {
-    database: {},
-    blobs: {
-      unlink: async (path) => {
-        if (!this.mayRemove) throw Object.assign(new Error(`EIO: unlink ${path}`), { code: 'EIO' });
-        await directoryCalls.unlink(path);
-      },
-    },
-  };
+/** A place where nothing can be removed until a test says so: what dies stays. */
+function keepingDisk(): StubbornDisk {
+  const disk = new StubbornDisk();
+  disk.keeps = () => true;
+  return disk;
 }
 
 async function openedUpload(registry: ServedRegistry, bytes: Uint8Array<ArrayBuffer>): Promise<string> {
@@ -40,7 +31,7 @@ test.each([
 ])(
   'a copy of an upload that %s, and cannot be removed yet, is found by a purge and removed with it',
   async (_, method, query, status) => {
-    const disk = new StubbornDisk();
+    const disk = keepingDisk();
     await using registry = await ServedRegistry.start({}, disk.syncs);
     const bytes = freshBytes(5000);
     const secret = digestOf(bytes);
@@ -50,7 +41,7 @@ test.each([
     expect((await registry.send(session + query(secret), { method })).status).toBe(status);
     expect((await registry.objectFiles()).length).toBe(before + 1);
 
-    disk.mayRemove = true;
+    disk.keeps = () => false;
     const purged = await registry.admin('POST', '/purge', { digests: [secret], reason: 'why' });
     const { isClean, places } = record.parse(await purged.json());
     expect(isClean).toBe(true);
@@ -60,14 +51,14 @@ test.each([
 );
 
 test('a copy of an upload whose session has expired, and which cannot be removed yet, is found by a purge', async () => {
-  const disk = new StubbornDisk();
+  const disk = keepingDisk();
   await using registry = await ServedRegistry.start({}, disk.syncs);
   const bytes = freshBytes(5000);
   await openedUpload(registry, bytes);
   registry.clock.advance(30 * 86_400_000);
   await registry.collected();
   expect(await registry.objectFiles()).toHaveLength(1);
-  disk.mayRemove = true;
+  disk.keeps = () => false;
   await registry.admin('POST', '/purge', { digests: [digestOf(bytes)], reason: 'why' });
   expect(await registry.objectFiles()).toHaveLength(0);
 });
