@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { pushImage } from '../admin/pushed-images.ts';
 import { digestOf, freshBytes } from '../http/content.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
+import { until } from '../server/until.ts';
 import { StubbornDisk } from './stubborn-disk.ts';
 
 setDefaultTimeout(60_000);
@@ -39,6 +40,7 @@ test.each([
     const before = (await registry.objectFiles()).length;
     const session = await openedUpload(registry, bytes);
     expect((await registry.send(session + query(secret), { method })).status).toBe(status);
+    await until('it was tried to remove it', () => disk.refused > 0);
     expect((await registry.objectFiles()).length).toBe(before + 1);
 
     disk.keeps = () => false;

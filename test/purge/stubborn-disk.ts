@@ -5,6 +5,8 @@ import type { Syncs } from '../../src/stores.ts';
 /** A place for blobs of which a test says which objects cannot be removed. */
 export class StubbornDisk {
   keeps: (oid: string) => boolean = () => false;
+  /** How many removals it has refused. */
+  refused = 0;
 
   readonly syncs: Syncs = {
     database: {},
@@ -23,6 +25,8 @@ export class StubbornDisk {
   };
 
   #refuse(path: string): void {
-    if (this.keeps(basename(path))) throw Object.assign(new Error(`EIO: unlink ${path}`), { code: 'EIO' });
+    if (!this.keeps(basename(path))) return;
+    this.refused++;
+    throw Object.assign(new Error(`EIO: unlink ${path}`), { code: 'EIO' });
   }
 }
