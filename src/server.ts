@@ -232,10 +232,14 @@ async function serve(
           restMs: (tookMs) => pace.restMs({ reviews: 1, tookMs, waitedMs: 0, ...pruningPace }),
           counts: metrics,
         });
-  metadata.watch(() => {
+  const notice = (): void => {
     collector.notice();
     pruner?.notice();
     events.notice();
+  };
+  metadata.watch(notice);
+  metadata.onAnnouncement((topic) => {
+    if (topic === 'commit') notice();
   });
   const adminAccess = new AdminAccess(directory, worker?.operatorToken);
   const refusals = new LoginRefusals({ metadata, clock, log });
@@ -285,6 +289,7 @@ async function serve(
   };
   await readOnlyWatch.look();
   // Before anything is served: what is being purged must not be.
+  await registry.purges.join();
   await registry.purges.resume();
   const server = await listen(config, {
     registry,

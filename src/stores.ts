@@ -23,6 +23,7 @@ import { PolicyPullRules } from './pruning/pull-rules.ts';
 import { everyGet } from './registry/puller.ts';
 import { type Immutability, noImmutability } from './registry/immutability.ts';
 import { PullRecorder } from './registry/pull-recorder.ts';
+import { Processes } from './registry/processes.ts';
 import { PurgeFinisher } from './registry/purge-finisher.ts';
 import { RecentManifests } from './registry/recent-manifests.ts';
 import { Reclaimer } from './registry/reclaimer.ts';
@@ -221,7 +222,18 @@ export function registryOf({
     reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
     responses,
     siblings,
-    purges: new PurgeFinisher({ metadata, blobs, clock, log, generation, responses, siblings, pulls, immutability }),
+    purges: new PurgeFinisher({
+      metadata,
+      blobs,
+      clock,
+      log,
+      generation,
+      responses,
+      siblings,
+      pulls,
+      immutability,
+      processes: new Processes({ metadata, log, siblings }),
+    }),
     retention,
   };
 }

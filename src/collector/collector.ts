@@ -199,9 +199,16 @@ export class Collector {
     const { clock, metadata } = this.#registry;
     // What is being removed is due as well, until it is gone; where a queue is shared, once its claim is over.
     const due = metadata.isShared
-      ? await metadata.writeUnsynced(() => claimDue(clock.now(), limit))
+      ? await this.#claimDue(limit)
       : await metadata.read(() => dueNow(clock.now(), limit + this.#removals.size));
     return due.filter(({ key1 }) => !this.#removals.has(key1)).slice(0, limit);
+  }
+
+  async #claimDue(limit: number): Promise<readonly Task[]> {
+    const { clock, metadata } = this.#registry;
+    // To claim nothing is a commit as well, of which all processes would hear.
+    if ((await metadata.read(() => dueNow(clock.now(), 1))).length === 0) return [];
+    return await metadata.writeUnsynced(() => claimDue(clock.now(), limit));
   }
 
   /** Resolves when the reviews are made; what they have found to be removed goes on being removed. */

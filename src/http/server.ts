@@ -178,6 +178,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
     const login =
       early === undefined ? nobody : await logins.whoSends(request, { requestId, peer: early, origin, destination });
     const admitted = admit(request, { destination, peer: early, identity: login.identity });
+    const since = registry.responses.moment;
     const call: Call = {
       registry,
       settings,
@@ -214,6 +215,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
               return true;
             },
           },
+          since,
         );
       },
       allowSlowAnswer: () => bun.timeout(request, maxIdleSeconds),

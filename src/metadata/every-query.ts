@@ -13,6 +13,7 @@ import * as oldTrash from './queries/old-trash.ts';
 import * as outlook from './queries/outlook.ts';
 import * as pins from './queries/pins.ts';
 import * as policyApprovals from './queries/policy-approvals.ts';
+import * as processes from './queries/processes.ts';
 import * as prunedHours from './queries/pruned-hours.ts';
 import * as pruningPause from './queries/pruning-pause.ts';
 import * as purgeCheck from './queries/purge-check.ts';
@@ -66,6 +67,7 @@ const files = {
   outlook,
   pins,
   'policy-approvals': policyApprovals,
+  processes,
   'pruned-hours': prunedHours,
   'pruning-pause': pruningPause,
   'purge-check': purgeCheck,

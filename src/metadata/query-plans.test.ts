@@ -352,6 +352,18 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'all rows of an index that holds nothing else: what was interrupted',
     steps: ['SCAN purge USING INDEX purge_unfinished'],
   },
+  'processes.otherProcesses': {
+    reason: 'a row for each process that serves the registry',
+    steps: ['SCAN process'],
+  },
+  'processes.unconfirmedProcesses': {
+    reason: 'a row for each process that serves the registry',
+    steps: ['SCAN process'],
+  },
+  'processes.purgesToConfirm': {
+    reason: 'all rows of an index that holds nothing else: what is not finished',
+    steps: ['SCAN purge USING INDEX purge_unfinished'],
+  },
   'purges.purgesBefore': {
     reason: 'a page of the purges, in the order of the key',
     steps: ['SEARCH purge USING INTEGER PRIMARY KEY (rowid<?)'],
@@ -429,6 +441,9 @@ describe('a foreign key', () => {
       'manifest_blob(repo,manifest)',
       'manifest_child(repo,parent)',
       'manifest_child(repo,present_child)',
+      'purge(finisher)',
+      'purge_confirmation(process)',
+      'purge_confirmation(purge)',
       'purge_consequence(purge)',
       'purge_digest(purge)',
       'purge_place(purge)',

@@ -44,6 +44,8 @@ export interface Schema {
   purge_place: PurgePlaceTable;
   purge_consequence: PurgeConsequenceTable;
   read_only: ReadOnlyTable;
+  purge_confirmation: PurgeConfirmationTable;
+  process: ProcessTable;
 }
 
 /** A column that the database computes from others. */
@@ -507,6 +509,23 @@ export interface PurgeTable {
   responses_cut: Generated<number>;
   /** Why it could not be finished when that was tried last; NULL where it was not tried, or is finished. */
   waits_for: string | null;
+  /** The process that brings it to its end; NULL where any may take that over, and where none shares the database. */
+  finisher: string | null;
+}
+
+/** A process that has broken off whatever it was sending of a purge that is not finished. */
+export interface PurgeConfirmationTable {
+  purge: number;
+  process: string;
+}
+
+/** One of several processes that serve the registry, as long as it lives. */
+export interface ProcessTable {
+  id: string;
+  /** For a person: which one it is, and where. */
+  name: string;
+  /** Grows as long as it lives. */
+  beat: Generated<number>;
 }
 
 /** A digest that a purge keeps out until somebody lifts that. */

@@ -13,6 +13,17 @@ export interface WriteOptions {
   readonly whileReadOnly?: boolean;
 }
 
+/** What processes that share a database tell each other of. */
+export type Topic =
+  /** Something was committed that may be in the review queue, or be an event. */
+  | 'commit'
+  /** There is a purge to be confirmed, or to be finished. */
+  | 'purge'
+  /** A process has confirmed a purge. */
+  | 'confirmed';
+
+export const topics: readonly Topic[] = ['commit', 'purge', 'confirmed'];
+
 /** The only truth: rows in a database that has transactions. Its forms: sqlite/ (embedded), postgres/ (shared). */
 export interface MetadataStore {
   /**
@@ -65,6 +76,15 @@ export interface MetadataStore {
 
   /** Calls back after transactions that may have put something into the review queue; late at most, or in vain. */
   watch(committed: () => void): void;
+
+  /**
+   * Tells the other processes that share the database of something, as soon as that can be. They may miss it: nothing but
+   * how soon they do what they would find out by themselves may depend on it.
+   */
+  announce(topic: Topic): void;
+
+  /** Calls back for what other processes announce; for every topic where something may have been missed. */
+  onAnnouncement(heard: (topic: Topic) => void): void;
 
   /** What the database takes of its disk, in bytes. */
   sizeBytes(): Promise<number>;

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { BlobStore, ObjectId, Shredded } from '../blobs/store.ts';
 import type { Log } from '../log/log.ts';
 import { all, change, first, type Operation } from '../metadata/operation.ts';
@@ -21,6 +22,14 @@ import {
   markPurgeWaiting,
   unfinishedPurges,
 } from '../metadata/queries/purges.ts';
+import {
+  claimPurge,
+  confirmedProcesses,
+  confirmPurge,
+  deleteConfirmations,
+  purgesToConfirm,
+  unconfirmedProcesses,
+} from '../metadata/queries/processes.ts';
 import { deleteTask } from '../metadata/queries/tasks.ts';
 import { countOpenUploads } from '../metadata/queries/uploads.ts';
 import type { PurgePlaceTable } from '../metadata/schema.ts';
@@ -30,6 +39,7 @@ import { purgeActor } from './actor.ts';
 import type { Clock } from './clock.ts';
 import { recordEvent } from './events.ts';
 import type { Immutability } from './immutability.ts';
+import { isAmongOthers, type Processes } from './processes.ts';
 import { checkPurge, type PurgeCheck } from './purge-check.ts';
 import { recordConsequences } from './purge-consequences.ts';
 import { type PurgeResult, pullsKnown, shreddingOf, unreachedBy } from './purge-result.ts';
@@ -46,6 +56,8 @@ const retryMs = 10_000;
 const placesPerStep = 200;
 /** How often it is looked whether anything is left: uploads of it may end meanwhile, and be refused. */
 const mostLooks = 20;
+/** How long a request waits for other processes to break off what they send, in ms; and how often it is looked meanwhile. */
+const confirmation = { withinMs: 5000, lookMs: 500 };
 
 /** Why a purge cannot be finished yet, though nothing has failed. */
 class PurgeWaitsError extends Error {
@@ -62,12 +74,16 @@ export interface PurgeFinisherParts {
   readonly siblings: Siblings;
   readonly pulls: Pick<PullRecorder, 'flushQuietly'>;
   readonly immutability: Immutability;
+  readonly processes: Processes;
 }
 
 /**
  * Brings purges to their end whose transaction is committed: breaks off the responses that send the content, removes its
  * bytes, forgets its objects (T_forget), and looks whether anything is left. Each step may be done again (I12), so that
  * a purge which was interrupted is finished by doing it from the beginning.
+ *
+ * Of several processes that share the metadata, one finishes a purge: another takes it over once that one has ended. Each
+ * breaks off what it sends of it itself, and says so; it is not finished before all have that live.
  */
 export class PurgeFinisher {
   readonly #parts: PurgeFinisherParts;
@@ -77,23 +93,135 @@ export class PurgeFinisher {
   readonly #resumed = new Set<number>();
   /** Responses that were broken off for a purge, and are not written down yet. */
   readonly #responsesCut = new Map<number, number>();
+  /** Processes that were waited for, by the purge: of one that is gone since, nobody knows what it has broken off. */
+  readonly #waitedFor = new Map<number, Set<string>>();
+  /** Wakes who waits for other processes. */
+  #confirmed = Promise.withResolvers<void>();
   #retry: ReturnType<typeof setTimeout> | undefined;
   #isStopped = false;
 
   constructor(parts: PurgeFinisherParts) {
     this.#parts = parts;
     hearOfCuts(parts);
+    parts.processes.onBeat(async () => await this.#heedOthers());
+    parts.processes.onSilent(async () => await parts.blobs.cutRemoved(parts.responses.cutAll()));
+    parts.metadata.onAnnouncement((topic) => {
+      if (topic !== 'confirmed') return;
+      this.#confirmed.resolve();
+      this.#confirmed = Promise.withResolvers();
+    });
   }
 
-  /** Finishes what was begun before; to be called before anything is served. */
+  /** Has the others wait for what this process breaks off; to be called before it serves anything. */
+  async join(): Promise<void> {
+    await this.#parts.processes.join();
+  }
+
+  /** Who finishes a purge that begins now: this process, where several share the metadata. */
+  *finisher(): Operation<string | null> {
+    const { id } = this.#parts.processes;
+    return id !== null && (yield* isAmongOthers(id)) ? id : null;
+  }
+
+  /** Finishes what was begun before, and nobody else is at; to be called before anything is served. */
   async resume(): Promise<void> {
-    const unfinished = await this.#parts.metadata.read(() => all(unfinishedPurges, {}));
-    for (const { id } of unfinished) this.#resumed.add(id);
-    await this.#finishAll();
+    for (const id of await this.#unfinished()) {
+      this.#resumed.add(id);
+      await this.finish(id);
+    }
   }
 
   async #finishAll(): Promise<void> {
-    for (const { id } of await this.#parts.metadata.read(() => all(unfinishedPurges, {}))) await this.finish(id);
+    for (const id of await this.#unfinished()) await this.finish(id);
+  }
+
+  /** The purges to be finished that no other process is at. */
+  async #unfinished(): Promise<readonly number[]> {
+    const { metadata, processes } = this.#parts;
+    const rows = await metadata.read(() => all(unfinishedPurges, {}));
+    const isFree = (finisher: string | null): boolean => finisher === null || finisher === processes.id;
+    return rows.filter(({ finisher }) => !processes.areSeveral || isFree(finisher)).map(({ id }) => id);
+  }
+
+  /** Breaks off what other processes purge, and takes over what those have left that have ended. */
+  async #heedOthers(): Promise<void> {
+    const { metadata, processes } = this.#parts;
+    const { id: process } = processes;
+    if (process === null) return;
+    for (const { id } of await metadata.read(() => all(purgesToConfirm, { process }))) await this.#confirm(id, process);
+    if (this.#isStopped) return;
+    for (const { id, finisher } of await metadata.read(() => all(unfinishedPurges, {}))) {
+      // Its own that failed are tried again in their time.
+      if (finisher !== null || this.#running.has(id)) continue;
+      this.#resumed.add(id);
+      void this.finish(id);
+    }
+  }
+
+  /** Breaks off what this process sends of a purge, and says so. */
+  async #confirm(purge: number, process: string): Promise<void> {
+    const { metadata, blobs } = this.#parts;
+    const digests = await this.#digestsOf(purge);
+    const objects = (await this.#namesOf(purge, 'object')).map((oid) => ({ oid }));
+    const sent = await this.#cut(purge, digests, objects);
+    if (sent.size > 0) await blobs.cutRemoved(sent);
+    await metadata.writeUnsynced(
+      function* confirm(): Operation<void> {
+        if (yield* isAmongOthers(process)) yield* change(confirmPurge, { purge, process });
+      },
+      { fromReserve: true },
+    );
+    metadata.announce('confirmed');
+  }
+
+  async #digestsOf(purge: number): Promise<readonly Digest[]> {
+    const rows = await this.#parts.metadata.read(() => all(digestsOfPurge, { purge }));
+    return rows.filter(({ lifted_at: liftedAt }) => liftedAt === null).map(({ digest }) => digest);
+  }
+
+  /** Whether it is for this process to finish a purge. */
+  async #claim(purge: number): Promise<boolean> {
+    const { metadata, processes } = this.#parts;
+    if (!processes.areSeveral) return true;
+    await processes.join();
+    const { id: process } = processes;
+    if (process === null) return false;
+    return await metadata.writeUnsynced(
+      function* claim(): Operation<boolean> {
+        if (!(yield* isAmongOthers(process))) return false;
+        return (yield* change(claimPurge, { purge, process })) > 0;
+      },
+      { fromReserve: true },
+    );
+  }
+
+  /** Resolves when no other process that lives may be sending anything of a purge. @throws PurgeWaitsError */
+  async #untilConfirmed(purge: number): Promise<void> {
+    const { metadata, processes } = this.#parts;
+    if (!processes.areSeveral) return;
+    const deadline = performance.now() + confirmation.withinMs;
+    const waitedFor = this.#waitedFor.get(purge) ?? new Set();
+    this.#waitedFor.set(purge, waitedFor);
+    for (;;) {
+      const confirmed = this.#confirmed.promise;
+      const waiting = await metadata.read(() => all(unconfirmedProcesses, { purge, process: processes.id ?? '' }));
+      if (waiting.length === 0) return;
+      for (const { id } of waiting) waitedFor.add(id);
+      if (performance.now() >= deadline || this.#isStopped) {
+        throw new PurgeWaitsError(
+          `other processes have not said yet that they send none of it (${waiting.map(({ name }) => name).join(', ')}); one that has ended without a word is taken for gone within a minute`,
+        );
+      }
+      await Promise.race([confirmed, sleep(confirmation.lookMs)]);
+    }
+  }
+
+  /** Whether a process was waited for that has gone without having said what it has broken off. */
+  async #wasAnyGone(purge: number): Promise<boolean> {
+    const waitedFor = this.#waitedFor.get(purge) ?? new Set();
+    if (waitedFor.size === 0) return false;
+    const confirmed = await this.#parts.metadata.read(() => all(confirmedProcesses, { purge }));
+    return waitedFor.difference(new Set(confirmed.map(({ process }) => process))).size > 0;
   }
 
   /** Finishes a purge. Where the machine fails at it, that is logged, and it is tried again later. */
@@ -126,6 +254,7 @@ export class PurgeFinisher {
     this.#isStopped = true;
     clearTimeout(this.#retry);
     await Promise.all([...this.#running.values()].map((running) => running.catch(() => undefined)));
+    await this.#parts.processes.leave();
   }
 
   #tryAgain(): void {
@@ -143,7 +272,8 @@ export class PurgeFinisher {
   async #finish(id: number): Promise<void> {
     const { metadata, blobs, pulls } = this.#parts;
     const row = await metadata.read(() => first(findPurge, { purge: id }));
-    if (row === undefined || row.checked_at !== null) return;
+    if (row === undefined || row.checked_at !== null || !(await this.#claim(id))) return;
+    metadata.announce('purge');
     const isShredding = row.is_shredding === 1;
     let checks = await this.#removeAndCheck(id, isShredding);
     const ended = await dropWholeUploads(this.#parts, id, await this.#contentsOf(id));
@@ -152,11 +282,12 @@ export class PurgeFinisher {
       checks = await this.#removeAndCheck(id, isShredding);
     }
 
+    await this.#untilConfirmed(id);
     await pulls.flushQuietly();
     const days = await this.#recordPulls(id);
     await recordConsequences(this.#parts, id);
     const responsesCut = (await metadata.read(() => first(findPurge, { purge: id })))?.responses_cut ?? 0;
-    const isCutAtLeast = this.#resumed.has(id);
+    const isCutAtLeast = this.#resumed.has(id) || (await this.#wasAnyGone(id));
     const shredding = isShredding ? shreddingOf(await Array.fromAsync(this.#places(id, 'object'))) : undefined;
     const openUploads = (await metadata.read(() => first(countOpenUploads, {})))?.count ?? 0;
     const quarantined = await blobs.quarantinedCount();
@@ -173,13 +304,13 @@ export class PurgeFinisher {
     const left = checks.flatMap(({ found }) => found);
     await metadata.write(() => this.#close(id, result, left), { fromReserve: true });
     this.#resumed.delete(id);
+    this.#waitedFor.delete(id);
   }
 
   /** Removes what there is of a purge, and looks what is left. @throws where the machine fails at any of it */
   async #removeAndCheck(id: number, isShredding: boolean): Promise<readonly PurgeCheck[]> {
     const { metadata, blobs, clock } = this.#parts;
-    const rows = await metadata.read(() => all(digestsOfPurge, { purge: id }));
-    const digests = rows.filter(({ lifted_at: liftedAt }) => liftedAt === null).map(({ digest }) => digest);
+    const digests = await this.#digestsOf(id);
     const objects = await this.#objectsOf(id, digests);
     const sent = await this.#cut(id, digests, objects);
     const failures: Error[] = [];
@@ -254,6 +385,9 @@ export class PurgeFinisher {
 
   *#close(id: number, result: PurgeResult, left: readonly string[]): Operation<void> {
     const at = this.#parts.clock.now();
+    // Where this process was taken for gone meanwhile, another one may have been here.
+    if ((yield* first(findPurge, { purge: id }))?.checked_at !== null) return;
+    yield* change(deleteConfirmations, { purge: id });
     yield* change(markPurgeChecked, { purge: id, at, result: JSON.stringify(result) });
     const reason =
       left.length === 0 ? `nothing is left of purge ${id}` : `${left.length} things are left of purge ${id}`;

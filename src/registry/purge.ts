@@ -57,6 +57,7 @@ export type PurgeOutcome =
  * purge is effective all the same, and it is tried again.
  */
 export async function purge(registry: Registry, request: PurgeRequest): Promise<PurgeOutcome> {
+  await registry.purges.join();
   const begun = await registry.metadata.write(() => beginPurge(registry, request), { fromReserve: true });
   if (begun.outcome === 'purged') await registry.purges.finish(begun.purge);
   return begun;
@@ -73,7 +74,14 @@ function* beginPurge(registry: Registry, request: PurgeRequest): Operation<Purge
   if (named.length === 0) return { outcome: 'nothing-named' };
   const { reason, actor, isShredding } = request;
   const now = registry.clock.now();
-  const row = yield* first(insertPurge, { at: now, actor: actor.text, reason, shredding: isShredding ? 1 : 0 });
+  const finisher = yield* registry.purges.finisher();
+  const row = yield* first(insertPurge, {
+    at: now,
+    actor: actor.text,
+    reason,
+    shredding: isShredding ? 1 : 0,
+    finisher,
+  });
   if (row === undefined) throw new Error('the record of a purge got no number');
   const { id } = row;
   yield* dropUploadsHolding(registry, id, { digests: new Set(named), now });

@@ -42,6 +42,11 @@ export class Responses {
   readonly #noted = new Map<Digest, Noted[]>();
   /** Objects that were cut: a response that is on its way to them comes too late. */
   readonly #cut = new Set<ObjectId>();
+  /** When the responses that send a content were cut last, and when all of them were. */
+  readonly #cutAt = new Map<Digest, number>();
+  #allCutAt = 0;
+  /** Grows whenever any are cut. */
+  #moment = 0;
   #count = 0;
   #lookAt = fewestNoted;
 
@@ -50,9 +55,20 @@ export class Responses {
     return this.#count;
   }
 
-  /** Notes a response. @returns false where it comes too late, and must not be given: what it would send is purged */
-  begin({ oid, digest }: SentContent, response: ContentResponse): boolean {
+  /** A moment: what is looked up after it knows of all that was cut before. */
+  get moment(): number {
+    return this.#moment;
+  }
+
+  /**
+   * Notes a response.
+   *
+   * @param since a moment before what it sends was looked up
+   * @returns false where it comes too late, and must not be given: what it would send is purged
+   */
+  begin({ oid, digest }: SentContent, response: ContentResponse, since = this.#moment): boolean {
     if (oid !== undefined && this.#cut.has(oid)) return false;
+    if (this.#allCutAt > since || (this.#cutAt.get(digest) ?? 0) > since) return false;
     const noted = { oid, response, isCut: false };
     const ofDigest = this.#noted.get(digest);
     if (ofDigest === undefined) this.#noted.set(digest, [noted]);
@@ -65,9 +81,11 @@ export class Responses {
   /** Breaks off all that send some contents, and lets none begin to send their objects from here on. */
   cut(digests: Iterable<Digest>, objects: Iterable<ObjectId>): CutResponses {
     for (const oid of objects) this.#cut.add(oid);
+    this.#moment++;
     const oids = new Set<ObjectId>();
     let count = 0;
     for (const digest of digests) {
+      this.#cutAt.set(digest, this.#moment);
       for (const noted of this.#noted.get(digest) ?? []) {
         const { oid, response } = noted;
         if (response.isOver()) continue;
@@ -80,6 +98,22 @@ export class Responses {
       }
     }
     return { count, oids };
+  }
+
+  /** Breaks off all that send anything, and lets none begin that was looked up before. @returns what they were sending */
+  cutAll(): ReadonlySet<ObjectId> {
+    this.#moment++;
+    this.#allCutAt = this.#moment;
+    const oids = new Set<ObjectId>();
+    for (const noted of this.#noted.values()) {
+      for (const each of noted) {
+        if (each.response.isOver()) continue;
+        if (each.oid !== undefined) oids.add(each.oid);
+        each.response.cut();
+        each.isCut = true;
+      }
+    }
+    return oids;
   }
 
   #dropThoseThatAreOver(): void {

@@ -122,6 +122,8 @@ function justBeforeTheTransaction(happen: () => void): void {
       sizeBytes: () => metadata.sizeBytes(),
       commits: undefined,
       watch: (committed) => metadata.watch(committed),
+      announce: (topic) => metadata.announce(topic),
+      onAnnouncement: (heard) => metadata.onAnnouncement(heard),
       isReady: () => metadata.isReady(),
       close: () => metadata.close(),
     },

@@ -8,7 +8,7 @@ import { noRedirects } from '../../src/http/redirects.ts';
 import { noClientLimits } from '../../src/http/limits/client-limits.ts';
 import type { Log } from '../../src/log/log.ts';
 import type { Operation } from '../../src/metadata/operation.ts';
-import type { MetadataStore, OldPages } from '../../src/metadata/store.ts';
+import type { MetadataStore, OldPages, Topic } from '../../src/metadata/store.ts';
 import { Metrics } from '../../src/metrics/metrics.ts';
 import type { Clock } from '../../src/registry/clock.ts';
 import { dueReviews } from '../../src/registry/collector-pause.ts';
@@ -17,6 +17,7 @@ import { noImmutability } from '../../src/registry/immutability.ts';
 import { everyGet } from '../../src/registry/puller.ts';
 import { PullRecorder } from '../../src/registry/pull-recorder.ts';
 import { noQuotas } from '../../src/registry/quotas.ts';
+import { Processes } from '../../src/registry/processes.ts';
 import { PurgeFinisher } from '../../src/registry/purge-finisher.ts';
 import { RecentManifests } from '../../src/registry/recent-manifests.ts';
 import { Reclaimer } from '../../src/registry/reclaimer.ts';
@@ -110,6 +111,7 @@ export class BareServer implements AsyncDisposable {
           siblings: noSiblings,
           pulls,
           immutability: noImmutability,
+          processes: new Processes({ metadata, log, siblings: noSiblings }),
         }),
         retention: noRetention,
         quotas: noQuotas,
@@ -199,6 +201,14 @@ class UnwritableStore implements MetadataStore {
   get commits(): number | undefined {
     return this.#real.commits;
   }
+  announce(topic: Topic): void {
+    this.#real.announce(topic);
+  }
+
+  onAnnouncement(heard: (topic: Topic) => void): void {
+    this.#real.onAnnouncement(heard);
+  }
+
   watch(committed: () => void): void {
     this.#real.watch(committed);
   }

@@ -1,5 +1,5 @@
 import type { Operation, Step, SyncConnection } from '../../src/metadata/operation.ts';
-import type { MetadataStore, OldPages, WriteOptions } from '../../src/metadata/store.ts';
+import type { MetadataStore, OldPages, Topic, WriteOptions } from '../../src/metadata/store.ts';
 
 /** A metadata store around another, which sees every statement of every operation. */
 export abstract class WrappedMetadata implements MetadataStore {
@@ -45,6 +45,14 @@ export abstract class WrappedMetadata implements MetadataStore {
 
   get commits(): number | undefined {
     return this.#inner.commits;
+  }
+
+  announce(topic: Topic): void {
+    this.#inner.announce(topic);
+  }
+
+  onAnnouncement(heard: (topic: Topic) => void): void {
+    this.#inner.onAnnouncement(heard);
   }
 
   watch(committed: () => void): void {

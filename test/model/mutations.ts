@@ -26,7 +26,7 @@ import { insertTagTrash, touchTag } from '../../src/metadata/queries/tags.ts';
 import { upsertTask } from '../../src/metadata/queries/tasks.ts';
 import { endManifestTrash, endTagTrash, showBlobsOf } from '../../src/metadata/queries/trash.ts';
 import type { Parameters, Query } from '../../src/metadata/query.ts';
-import type { MetadataStore, OldPages } from '../../src/metadata/store.ts';
+import type { MetadataStore, OldPages, Topic } from '../../src/metadata/store.ts';
 import type { Mutation } from './world.ts';
 
 /** A query that does not reach the database: it finds nothing, and changes nothing, whatever it says. */
@@ -122,6 +122,14 @@ class DeafStore implements MetadataStore {
   }
   get commits(): number | undefined {
     return this.#store.commits;
+  }
+
+  announce(topic: Topic): void {
+    this.#store.announce(topic);
+  }
+
+  onAnnouncement(heard: (topic: Topic) => void): void {
+    this.#store.onAnnouncement(heard);
   }
 
   watch(committed: () => void): void {

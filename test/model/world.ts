@@ -22,6 +22,7 @@ import { PullRecorder } from '../../src/registry/pull-recorder.ts';
 import { putInForce } from '../../src/quotas/in-force.ts';
 import type { QuotaSet } from '../../src/quotas/quota-set.ts';
 import { noQuotas } from '../../src/registry/quotas.ts';
+import { Processes } from '../../src/registry/processes.ts';
 import { PurgeFinisher } from '../../src/registry/purge-finisher.ts';
 import { RecentManifests } from '../../src/registry/recent-manifests.ts';
 import { Reclaimer } from '../../src/registry/reclaimer.ts';
@@ -327,6 +328,7 @@ export class World implements AsyncDisposable {
         siblings: noSiblings,
         pulls,
         immutability: this.#settings.immutability ?? noImmutability,
+        processes: new Processes({ metadata, log, siblings: noSiblings }),
       }),
       retention: noRetention,
       quotas: set ?? noQuotas,

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import type { Operation } from '../../src/metadata/operation.ts';
-import type { MetadataStore, OldPages, WriteOptions } from '../../src/metadata/store.ts';
+import type { MetadataStore, OldPages, Topic, WriteOptions } from '../../src/metadata/store.ts';
 import { digestOf } from '../../src/oci/digest.ts';
 import { parseRepositoryName, parseTagName } from '../../src/oci/names.ts';
 import { countOn } from '../../src/quotas/count.ts';
@@ -67,6 +67,14 @@ class CountingStore implements MetadataStore {
   }
   get commits(): number | undefined {
     return this.#store.commits;
+  }
+
+  announce(topic: Topic): void {
+    this.#store.announce(topic);
+  }
+
+  onAnnouncement(heard: (topic: Topic) => void): void {
+    this.#store.onAnnouncement(heard);
   }
 
   watch(committed: () => void): void {

@@ -74,6 +74,8 @@ async function makePruner(policy: Omit<PolicyDefinition, 'repositories'>): Promi
       sizeBytes: () => metadata.sizeBytes(),
       commits: undefined,
       watch: (committed) => metadata.watch(committed),
+      announce: (topic) => metadata.announce(topic),
+      onAnnouncement: (heard) => metadata.onAnnouncement(heard),
       isReady: () => metadata.isReady(),
       close: () => metadata.close(),
     },

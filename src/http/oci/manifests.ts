@@ -33,8 +33,9 @@ export async function getManifestOf(call: Call, repo: RepositoryName, referenceT
   if (matchesEntity(call.request, entityTagOf(found.digest))) {
     return answer(call, 304, manifestHeaders(found.digest, found.mediaType));
   }
-  // One that is purged from here on is broken off, and one that was before was not found.
-  if (found.bytes.byteLength >= notedFromBytes) call.sends({ oid: undefined, digest: found.digest });
+  // One that is purged from here on is broken off.
+  const isSent = found.bytes.byteLength < notedFromBytes || call.sends({ oid: undefined, digest: found.digest });
+  if (!isSent) return await refuseMissing(call, repo, parsed.reference);
   return answerPrepared(call, headersOf(found), found.bytes);
 }
 

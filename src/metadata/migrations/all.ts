@@ -20,6 +20,7 @@ import { sessionsOfAClient } from './0019-sessions-of-a-client.ts';
 import { severalProcesses } from './0020-several-processes.ts';
 import { progressOfUploads } from './0021-progress-of-uploads.ts';
 import { readOnly } from './0022-read-only.ts';
+import { processes } from './0023-processes.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -46,4 +47,5 @@ export const migrations: readonly Migration[] = [
   severalProcesses,
   progressOfUploads,
   readOnly,
+  processes,
 ];

@@ -5,9 +5,11 @@ import {
   type MetadataStore,
   type OldPages,
   RegistryReadOnlyError,
+  type Topic,
   type WriteOptions,
 } from '../store.ts';
 import { type PostgresCalls, postgresCalls } from './calls.ts';
+import { Channel } from './channel.ts';
 import { PostgresConnection } from './connection.ts';
 import { isConnectionLost, isMeeting, translated } from './failures.ts';
 import { migrate } from './migrate.ts';
@@ -23,6 +25,8 @@ const meetings = { tries: 20, together: 3, leastMs: 2, mostMs: 200 };
 /** How long the database may take to be reached, and to answer a statement, in ms. */
 const connectTimeoutMs = 5_000;
 const statementTimeoutMs = 30_000;
+/** How long nothing may come on the connection that listens before it is asked whether the other end is there, in ms. */
+const keepAliveMs = 10_000;
 
 export interface PostgresParts {
   /** How many connections this process has at most. */
@@ -47,10 +51,12 @@ export class PostgresMetadataStore implements MetadataStore {
   readonly #calls: PostgresCalls;
   readonly #turns = new Turns();
   readonly #numbers = new SettledNumbers('event_number');
+  readonly #channel: Channel;
   #watcher: () => void = () => undefined;
 
-  private constructor(pool: Pool, { random = Math.random, calls }: PostgresParts) {
+  private constructor(pool: Pool, channel: Channel, { random = Math.random, calls }: PostgresParts) {
     this.#pool = pool;
+    this.#channel = channel;
     this.#random = random;
     this.#calls = { ...postgresCalls, ...calls };
   }
@@ -69,8 +75,21 @@ export class PostgresMetadataStore implements MetadataStore {
       // Small tables are looked through as well, which would have every transaction meet every other.
       options: '-c enable_seqscan=off -c plan_cache_mode=force_generic_plan',
     });
-    pool.on('error', parts.onConnectionLost ?? (() => undefined));
-    return new PostgresMetadataStore(pool, parts);
+    const onLost = parts.onConnectionLost ?? (() => undefined);
+    pool.on('error', onLost);
+    const channel = new Channel({
+      newClient: () =>
+        new Client({
+          connectionString: url,
+          connectionTimeoutMillis: connectTimeoutMs,
+          keepAlive: true,
+          keepAliveInitialDelayMillis: keepAliveMs,
+          application_name: 'wherry (listening)',
+        }),
+      run: async (sql, parameters) => await pool.query(sql, [...parameters]),
+      onLost,
+    });
+    return new PostgresMetadataStore(pool, channel, parts);
   }
 
   async read<T>(operation: () => Operation<T>): Promise<T> {
@@ -116,6 +135,14 @@ export class PostgresMetadataStore implements MetadataStore {
     this.#watcher = committed;
   }
 
+  announce(topic: Topic): void {
+    this.#channel.announce(topic);
+  }
+
+  onAnnouncement(heard: (topic: Topic) => void): void {
+    this.#channel.listen(heard);
+  }
+
   async sizeBytes(): Promise<number> {
     const { rows } = await this.#onConnection((client) =>
       client.query<{ bytes: string }>('select pg_database_size(current_database()) as bytes'),
@@ -133,6 +160,7 @@ export class PostgresMetadataStore implements MetadataStore {
   }
 
   async close(): Promise<void> {
+    await this.#channel.close();
     await this.#pool.end();
   }
 
@@ -148,6 +176,7 @@ export class PostgresMetadataStore implements MetadataStore {
           );
         const result = await (tried <= meetings.together ? this.#turns.together(run) : this.#turns.alone(run));
         this.#watcher();
+        this.#channel.announce('commit');
         return result;
       } catch (error) {
         const cause = error instanceof MetadataBusyError ? error.cause : error;

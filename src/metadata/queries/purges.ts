@@ -12,14 +12,27 @@ const purgeColumns = [
   'result',
   'responses_cut',
   'waits_for',
+  'finisher',
 ] as const;
 
 // The records of purges, and the digests that they keep out.
 
-export const insertPurge = query<{ at: number; actor: string; reason: string; shredding: 0 | 1 }>()(({ db, p }) =>
+export const insertPurge = query<{
+  at: number;
+  actor: string;
+  reason: string;
+  shredding: 0 | 1;
+  finisher: string | null;
+}>()(({ db, p }) =>
   db
     .insertInto('purge')
-    .values({ at: p('at'), actor: p('actor'), reason: p('reason'), is_shredding: p('shredding') })
+    .values({
+      at: p('at'),
+      actor: p('actor'),
+      reason: p('reason'),
+      is_shredding: p('shredding'),
+      finisher: p('finisher'),
+    })
     .returning('id'),
 );
 

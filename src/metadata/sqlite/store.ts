@@ -212,6 +212,11 @@ export class SqliteMetadataStore implements MetadataStore {
     this.#log.breakOff('the database', new Error(reason));
   }
 
+  /** Nobody else is there to be told. */
+  announce(): void {}
+
+  onAnnouncement(): void {}
+
   watch(committed: () => void): void {
     this.#watcher = committed;
     this.#foreign?.start();

@@ -1,0 +1,183 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Log } from '../log/log.ts';
+import { all, change, first, type Operation } from '../metadata/operation.ts';
+import {
+  deleteProcess,
+  deleteSilentProcess,
+  findProcess,
+  insertProcess,
+  otherProcesses,
+  renewProcess,
+} from '../metadata/queries/processes.ts';
+import type { MetadataStore } from '../metadata/store.ts';
+import type { Siblings } from './siblings.ts';
+
+/** How often a process shows that it lives, and looks at the others, in ms. */
+const beatMs = 5000;
+/** After so long without having shown it, in ms, a process must expect that the others take it for gone. */
+const silentMs = 30_000;
+/** After so long without a beat, in ms, a process is taken for gone: longer, so that it knows before. */
+const goneMs = 40_000;
+
+export interface ProcessesParts {
+  readonly metadata: MetadataStore;
+  readonly log: Log;
+  /** Those that are told by other ways: where they are all that share the metadata, there is nobody else. */
+  readonly siblings: Pick<Siblings, 'areAll'>;
+  /** Milliseconds since some moment, which only go on: real ones, whatever time a registry believes it to be. */
+  readonly monotonic?: () => number;
+}
+
+/**
+ * This process among those that share the metadata. Each has a row, and a number in it that grows as long as it lives. No
+ * clocks are compared: who sees the same number for long enough by a clock of its own takes the row away, and with it
+ * goes what the process had claimed. A process that cannot show that it lives knows before, by its own clock, that
+ * this may be about to happen, and ceases what others rely on (`onSilent`); so does one that finds its row gone.
+ *
+ * One that has the metadata for itself does nothing here.
+ */
+export class Processes {
+  readonly #metadata: MetadataStore;
+  readonly #log: Log;
+  /** Whether others, whom only the metadata tells of, may share it. */
+  readonly areSeveral: boolean;
+  readonly #monotonic: () => number;
+  readonly #name = `process ${process.pid} on ${hostname()}`;
+  /** Of this process's row; undefined as long as it has none. */
+  #id: string | undefined;
+  /** When it began to show that it lives, the last time that this succeeded. */
+  #shownAt = 0;
+  #isSilent = false;
+  /** Since when the others have had the same number. */
+  readonly #seen = new Map<string, { readonly beat: number; readonly since: number }>();
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #beating: Promise<void> | undefined;
+  #beatsAgain = false;
+  #onBeat: () => Promise<void> = async () => {};
+  #onSilent: () => Promise<void> = async () => {};
+
+  constructor({ metadata, log, siblings, monotonic = () => performance.now() }: ProcessesParts) {
+    this.areSeveral = metadata.isShared && !siblings.areAll;
+    this.#metadata = metadata;
+    this.#log = log;
+    this.#monotonic = monotonic;
+  }
+
+  /** Under what it stands in the table; NULL as long as it does not, or where it is the only one. */
+  get id(): string | null {
+    return this.#id ?? null;
+  }
+
+  /** What is done whenever it has shown that it lives, or hears that there is something to do. */
+  onBeat(does: () => Promise<void>): void {
+    this.#onBeat = does;
+  }
+
+  /** What is done where others may take it for gone. */
+  onSilent(does: () => Promise<void>): void {
+    this.#onSilent = does;
+  }
+
+  /** Takes its place among the others. To be called before it serves anything; by one that serves nothing, when it claims something. */
+  async join(): Promise<void> {
+    if (!this.areSeveral || this.#id !== undefined) return;
+    const id = randomBytes(16).toString('hex');
+    this.#shownAt = this.#monotonic();
+    await this.#metadata.writeUnsynced(() => change(insertProcess, { id, name: this.#name }));
+    this.#id = id;
+    this.#timer = setInterval(() => this.beatSoon(), beatMs);
+    this.#timer.unref();
+    this.#metadata.onAnnouncement((topic) => {
+      if (topic === 'purge') this.beatSoon();
+    });
+  }
+
+  /** Gives its place up, once it sends nothing any more. */
+  async leave(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#beating;
+    const id = this.#id;
+    this.#id = undefined;
+    if (id === undefined) return;
+    try {
+      await this.#metadata.writeUnsynced(() => change(deleteProcess, { id }));
+    } catch (error) {
+      this.#log.warn({ err: error }, 'the other processes could not be told that this one ends; they find out');
+    }
+  }
+
+  /** Beats now, or again when the beat under way is over. */
+  beatSoon(): void {
+    if (this.#id === undefined) return;
+    this.#beatsAgain = true;
+    this.#beating ??= this.#beatOn().finally(() => {
+      this.#beating = undefined;
+    });
+  }
+
+  /** Beats until nothing is left to be done. */
+  async #beatOn(): Promise<void> {
+    while (this.#beatsAgain && this.#id !== undefined) {
+      this.#beatsAgain = false;
+      try {
+        await this.#beat(this.#id);
+      } catch (error) {
+        this.#log.warn({ err: error }, 'the other processes could not be told that this one lives; trying again');
+        await this.#expectToBeGone();
+      }
+    }
+  }
+
+  async #beat(id: string): Promise<void> {
+    const begunAt = this.#monotonic();
+    const wasGone = await this.#metadata.writeUnsynced(() => this.#show(id));
+    // Before anything else: what is purged may have been, without having waited for this process.
+    if (wasGone) await this.#beSilent();
+    this.#shownAt = begunAt;
+    this.#isSilent = false;
+    await this.#onBeat();
+    await this.#takeAwayGone(id);
+  }
+
+  /** @returns whether its row had been taken away */
+  *#show(id: string): Operation<boolean> {
+    if ((yield* change(renewProcess, { id })) > 0) return false;
+    yield* change(insertProcess, { id, name: this.#name });
+    return true;
+  }
+
+  async #expectToBeGone(): Promise<void> {
+    if (!this.#isSilent && this.#monotonic() - this.#shownAt >= silentMs) await this.#beSilent();
+  }
+
+  async #beSilent(): Promise<void> {
+    this.#isSilent = true;
+    this.#log.error(
+      { name: this.#name },
+      'the other processes may have taken this one for gone: what it was sending is broken off',
+    );
+    await this.#onSilent();
+  }
+
+  async #takeAwayGone(id: string): Promise<void> {
+    const now = this.#monotonic();
+    const others = await this.#metadata.read(() => all(otherProcesses, { id }));
+    const ids = new Set(others.map((other) => other.id));
+    for (const seen of this.#seen.keys()) if (!ids.has(seen)) this.#seen.delete(seen);
+    for (const { id: other, name, beat } of others) {
+      const seen = this.#seen.get(other);
+      if (seen?.beat !== beat) this.#seen.set(other, { beat, since: now });
+      else if (now - seen.since >= goneMs) {
+        const isTaken = await this.#metadata.writeUnsynced(() => change(deleteSilentProcess, { id: other, beat }));
+        if (isTaken > 0)
+          this.#log.warn({ process: name }, 'another process has not been heard of for long: it is taken for gone');
+      }
+    }
+  }
+}
+
+/** Whether a process still has its row. */
+export function* isAmongOthers(id: string): Operation<boolean> {
+  return (yield* first(findProcess, { id })) !== undefined;
+}
