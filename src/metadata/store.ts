@@ -53,7 +53,7 @@ export interface MetadataStore {
 
   /**
    * Gives up what the database keeps of older states of its pages, so that what an operation has deleted is not in its
-   * log either. Keeps everybody waiting for the disk: for a purge.
+   * log either. May keep everybody waiting for the disk: for a purge.
    *
    * @returns what became of them
    */
@@ -101,7 +101,7 @@ export type OldPages =
   | 'forgotten'
   /** Somebody reads one, such as fsck: once that is over they can be given up. */
   | 'being-read'
-  /** The database keeps them as it sees fit, in its log and elsewhere, where no client can tell it to give them up. */
+  /** They are gone from its tables; its log keeps them as it sees fit, and no client can tell it to give them up. */
   | 'kept';
 
 /** The database cannot take a write because its disk is full; what was committed stays readable. */

@@ -121,7 +121,7 @@ function ofDatabase(oldPages: OldPages | undefined): readonly string[] {
       ];
     case 'kept':
       return [
-        'Older states of the manifests that needed it, which PostgreSQL keeps in its tables until "vacuum full manifest" is run, in its write-ahead log for a while, and in whatever is made of that: archives, standbys, backups. They have the content only where they embed it.',
+        'What PostgreSQL may have left of a manifest in the slack of its pages, until "vacuum full manifest" is run, in its write-ahead log for a while, and in whatever is made of that: archives, standbys, backups. Manifests have the content only where they embed it.',
       ];
   }
 }

@@ -14,6 +14,7 @@ import { PostgresConnection } from './connection.ts';
 import { isConnectionLost, isMeeting, translated } from './failures.ts';
 import { migrate } from './migrate.ts';
 import { DatabaseUnusableError, oldestVersion, shownAddress } from './open-failure.ts';
+import { forgetOldRows } from './old-rows.ts';
 import { SettledNumbers } from './settled-numbers.ts';
 import { Turns } from './turns.ts';
 
@@ -119,8 +120,9 @@ export class PostgresMetadataStore implements MetadataStore {
   /** What can be seen in PostgreSQL is on the disk already. */
   async durable(): Promise<void> {}
 
+  /** What is not seen any more is overwritten in the tables; the write-ahead log is the server's. */
   async forgetOldPages(): Promise<OldPages> {
-    return 'kept';
+    return (await this.#onConnection(forgetOldRows)) ? 'kept' : 'being-read';
   }
 
   get commits(): undefined {
