@@ -6,6 +6,8 @@ export type Injected =
   | { readonly do: 'lose-answer'; readonly status: number; readonly code: string }
   /** Passes the request on, and cuts the connection before its answer. */
   | { readonly do: 'cut' }
+  /** Passes only half of the request's body on, and cuts both connections. */
+  | { readonly do: 'cut-request' }
   /** Keeps the request until it is let go, and passes it on then. */
   | { readonly do: 'hold'; readonly until: Promise<unknown> }
   /** Passes back only the first bytes of the answer's body, and cuts the connection. */
@@ -42,6 +44,8 @@ export function operationOf({ method, query, key }: S3Request): string {
 export class InjectingProxy implements AsyncDisposable {
   readonly requests: S3Request[] = [];
   inject: Inject = () => undefined;
+  /** How often it has done something. */
+  injections = 0;
   readonly #server: Bun.Server<undefined>;
   readonly #target: string;
 
@@ -83,8 +87,13 @@ export class InjectingProxy implements AsyncDisposable {
     const seen: S3Request = { method, key, query, bodyBytes: body.byteLength, headers };
     this.requests.push(seen);
     const injected = this.inject(seen);
+    if (injected !== undefined) this.injections++;
     if (injected?.do === 'answer') return errorAnswer(injected);
     if (injected?.do === 'hold') await injected.until;
+    if (injected?.do === 'cut-request') {
+      await this.#passHalf(pathname + search, { method, headers, body });
+      return new Response(cutAfter(new Uint8Array()));
+    }
     // The host is part of what is signed.
     const passed = await fetch(this.#target + pathname + search, {
       method,
@@ -109,6 +118,18 @@ export class InjectingProxy implements AsyncDisposable {
           status: passed.status,
           headers: passed.headers,
         });
+    }
+  }
+
+  async #passHalf(
+    place: string,
+    { method, headers, body }: { readonly method: string; readonly headers: Headers; readonly body: Uint8Array },
+  ): Promise<void> {
+    const half = cutAfter(body.subarray(0, Math.floor(body.byteLength / 2)));
+    try {
+      await fetch(this.#target + place, { method, headers, ...(body.byteLength > 0 && { body: half }) });
+    } catch {
+      // As it is meant to be.
     }
   }
 

@@ -243,6 +243,17 @@ test('a pull that the server breaks off ends with an error, never early', async 
   expect(await refusalOf(new Response(await store.open(oid, bytes.byteLength)).bytes())).toBeInstanceOf(Error);
 });
 
+test('a small blob is asked for again where the server breaks it off, and a large one that it breaks off is told of as busy', async () => {
+  const bytes = randomBytes(1000);
+  await upload.append(bytes, 'perhaps-final');
+  await upload.sync();
+  injectInto('GetObject', { do: 'cut-body', afterBytes: 100 });
+  expect(await new Response(await store.open(oid, bytes.byteLength)).bytes()).toEqual(new Uint8Array(bytes));
+  injectInto('GetObject', { do: 'cut-body', afterBytes: 100 }, 100);
+  expect(await refusalOf(store.open(oid, bytes.byteLength))).toBeInstanceOf(BlobStoreBusyError);
+  expect(await refusalOf(store.read(oid).arrayBuffer())).toBeInstanceOf(BlobStoreBusyError);
+});
+
 test('a pull that is cut off ends with an error', async () => {
   const bytes = randomBytes(64 * mebibyte);
   await upload.append(bytes, 'perhaps-final');

@@ -21,6 +21,7 @@ export class SeveralProcesses implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'wherry-several-'));
   readonly origins: readonly string[];
   readonly #places: readonly Place[];
+  readonly #ended: string[] = [];
   readonly #flags: Readonly<Record<string, string>>;
   readonly #environment: Readonly<Record<string, string>>;
 
@@ -60,15 +61,36 @@ export class SeveralProcesses implements AsyncDisposable {
     return this.#places.length;
   }
 
+  /** The logs of those that have ended though nobody has ended them. */
+  get endedByThemselves(): readonly string[] {
+    return [
+      ...this.#ended,
+      ...this.#places.filter(({ server }) => server?.hasEnded === true).map(({ logFile }) => logFile),
+    ];
+  }
+
   /** Kills one of them with -9. */
   async kill(index: number): Promise<void> {
-    await this.#places[index]?.server?.kill();
+    const place = this.#places[index];
+    if (place?.server?.hasEnded === true) this.#ended.push(place.logFile);
+    await place?.server?.kill();
   }
 
   /** Starts one that was killed. */
   async resume(index: number): Promise<void> {
     const place = this.#places[index];
     if (place !== undefined) await this.#start(place);
+  }
+
+  /** Asks the admin API of one of them for something under /admin/v1, as its operator. */
+  async admin(path: string, body: object): Promise<Response> {
+    const [{ port, dataDirectory } = { port: 0, dataDirectory: '' }] = this.#places;
+    const token = (await readFile(join(dataDirectory, 'admin.token'), 'utf8')).trim();
+    return await fetch(`http://127.0.0.1:${port}/admin/v1${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
   }
 
   /** Ends all in good order. */

@@ -40,6 +40,7 @@ test('four processes on PostgreSQL and a bucket are killed with -9, and both ser
   expect(report.wrong).toEqual([]);
   expect(code).toBe(0);
   expect(report.unanswered.filter(({ at }) => !disturbances.explains(at))).toEqual([]);
+  expect(registry.endedByThemselves).toEqual([]);
   expect(disturbances.restarts).toBe(2);
   expect(disturbances.kills).toBeGreaterThan(seconds / 8);
   expect(report.counts.pushesAcknowledged).toBeGreaterThan(seconds);

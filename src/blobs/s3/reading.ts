@@ -53,7 +53,8 @@ export class Reading {
       return undefined;
     } catch (error) {
       this.#over();
-      throw error;
+      if (error instanceof BlobStoreBusyError) throw error;
+      throw new BlobStoreBusyError('the bucket has broken off what it was sending', { cause: error });
     }
   }
 }

@@ -22,6 +22,9 @@ import { isWhole, S3Writer } from './writer.ts';
 /** Up to so many bytes are sent in one piece, in bytes: the runtime tells the length of no stream beforehand (ADR 20). */
 const wholeBytes = 1024 * 1024;
 
+/** How often a small object is read that the bucket breaks off. */
+const readTries = 3;
+
 /** How often a number is set that others set at the same time. */
 const mostTries = 100;
 
@@ -114,14 +117,25 @@ export class S3BlobStore implements BlobStore {
   }
 
   async open(oid: ObjectId, sizeBytes: number, range?: ByteRange): Promise<Blob | ReadableStream<Uint8Array>> {
+    const wantedBytes = range === undefined ? sizeBytes : range.last - range.first + 1;
+    if (wantedBytes > wholeBytes) return await this.#beginOf(oid, sizeBytes, range);
+    for (let tries = readTries; ; tries--) {
+      try {
+        return new Blob([await new Response(await this.#beginOf(oid, sizeBytes, range)).arrayBuffer()]);
+      } catch (error) {
+        // Nobody has been sent anything of it yet.
+        if (!(error instanceof BlobStoreBusyError) || tries === 1) throw error;
+      }
+    }
+  }
+
+  /** The bytes of an object that must have so many. */
+  async #beginOf(oid: ObjectId, sizeBytes: number, range: ByteRange | undefined): Promise<ReadableStream<Uint8Array>> {
     const reading = await this.#begin(oid, range);
     const { objectBytes = sizeBytes, stream } = reading;
-    if (objectBytes !== sizeBytes) {
-      reading.cut();
-      throw new ObjectGoneError(`the object has ${objectBytes} bytes, not ${sizeBytes}`);
-    }
-    const wantedBytes = range === undefined ? sizeBytes : range.last - range.first + 1;
-    return wantedBytes > wholeBytes ? stream : new Blob([await new Response(stream).arrayBuffer()]);
+    if (objectBytes === sizeBytes) return stream;
+    reading.cut();
+    throw new ObjectGoneError(`the object has ${objectBytes} bytes, not ${sizeBytes}`);
   }
 
   async #begin(oid: ObjectId, range: ByteRange | undefined): Promise<Reading> {

@@ -78,6 +78,8 @@ export class PostgresMetadataStore implements MetadataStore {
     });
     const onLost = parts.onConnectionLost ?? (() => undefined);
     pool.on('error', onLost);
+    // One that is lost while it is in use, between two statements: the next one of them says so.
+    pool.on('connect', (client) => client.on('error', () => undefined));
     const channel = new Channel({
       newClient: () =>
         new Client({

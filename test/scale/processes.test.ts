@@ -1,0 +1,153 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
+import { createLog } from '../../src/log/log.ts';
+import { change } from '../../src/metadata/operation.ts';
+import { PostgresMetadataStore } from '../../src/metadata/postgres/store.ts';
+import { raiseGeneration } from '../../src/metadata/queries/store.ts';
+import type { Topic } from '../../src/metadata/store.ts';
+import { Processes } from '../../src/registry/processes.ts';
+import { until } from '../server/until.ts';
+import { type PostgresServer, startPostgres } from './postgres-server.ts';
+import { executeIn, rowsIn } from './shared-database.ts';
+
+let postgres: PostgresServer;
+let url: string;
+let one: PostgresMetadataStore;
+let two: PostgresMetadataStore;
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+}, 120_000);
+
+afterAll(async () => {
+  await postgres.stop();
+});
+
+beforeEach(async () => {
+  url = await postgres.newDatabase();
+  one = await PostgresMetadataStore.open(url);
+  two = await PostgresMetadataStore.open(url);
+});
+
+afterEach(async () => {
+  await Promise.all([one.close(), two.close()]);
+});
+
+describe('what a process announces', () => {
+  /** What a store has heard since it began to listen. */
+  async function listening(store: PostgresMetadataStore): Promise<Topic[]> {
+    const heard: Topic[] = [];
+    store.onAnnouncement((topic) => heard.push(topic));
+    await until('it listens', () => heard.length === 3);
+    heard.length = 0;
+    return heard;
+  }
+
+  test('is heard by the others, and not by itself', async () => {
+    const [ofOne, ofTwo] = [await listening(one), await listening(two)];
+    one.announce('purge');
+    await until('the other has heard it', () => ofTwo.includes('purge'));
+    two.announce('confirmed');
+    await until('the other has heard it', () => ofOne.includes('confirmed'));
+    expect([ofOne, ofTwo]).toEqual([['confirmed'], ['purge']]);
+  });
+
+  test('is that something was committed, once for many commits', async () => {
+    const heard = await listening(two);
+    for (let count = 0; count < 10; count++) await one.write(() => change(raiseGeneration, {}));
+    await until('the other has heard it', () => heard.includes('commit'));
+    expect(heard.length).toBeLessThan(5);
+  });
+
+  test('counts as missed where the connection was lost', async () => {
+    const heard = await listening(two);
+    executeIn(
+      url,
+      `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'wherry (listening)'`,
+    );
+    await until('all topics are told of', () => new Set(heard).size === 3);
+    heard.length = 0;
+    one.announce('purge');
+    await until('the other has heard it', () => heard.includes('purge'));
+  });
+});
+
+describe('a process', () => {
+  let nowMs: number;
+  let silences: number;
+  let process: Processes;
+
+  beforeEach(async () => {
+    [nowMs, silences] = [0, 0];
+    const log = await createLog({ level: 'error', format: 'json', stream: { write: () => undefined } });
+    process = new Processes({ metadata: one, log, monotonic: () => nowMs });
+    process.onSilent(async () => void silences++);
+    await process.join();
+  });
+
+  afterEach(async () => {
+    await process.leave();
+  });
+
+  const rows = (): readonly string[] => rowsIn<{ id: string }>(url, 'select id from process', []).map(({ id }) => id);
+
+  /** Beats to the end; how often it did is told by its number. */
+  async function beat(): Promise<void> {
+    const number = () =>
+      rowsIn<{ beat: number }>(url, `select beat from process where id = '${process.id}'`, [])[0]?.beat;
+    const before = number() ?? -1;
+    process.beatSoon();
+    await until('it has beaten', () => (number() ?? -1) > before);
+    // Whatever it does beside that.
+    process.beatSoon();
+    await until('it has beaten again', () => (number() ?? -1) > before + 1);
+  }
+
+  test('takes away one whose number stays the same for long, and none whose number grows', async () => {
+    executeIn(url, `insert into process (id, name) values ('gone', 'one'), ('slow', 'another')`);
+    await beat();
+    nowMs += 30_000;
+    executeIn(url, `update process set beat = beat + 1 where id = 'slow'`);
+    await beat();
+    expect(rows()).toContain('gone');
+    nowMs += 11_000;
+    await beat();
+    await until('it is taken away', () => !rows().includes('gone'));
+    expect(rows()).toContain('slow');
+  });
+
+  test('that cannot show for long that it lives breaks off what it sends, before the others take it for gone', async () => {
+    await beat();
+    await postgres.halt();
+    try {
+      nowMs += 29_000;
+      process.beatSoon();
+      await Bun.sleep(100);
+      expect(silences).toBe(0);
+      nowMs += 1500;
+      process.beatSoon();
+      await until('it breaks off', () => silences === 1);
+    } finally {
+      await postgres.goOn();
+    }
+    await beat();
+    expect(silences).toBe(1);
+  }, 30_000);
+
+  test('that finds itself taken for gone breaks off what it sends, and takes its place again', async () => {
+    const before = process.id ?? '';
+    executeIn(url, 'delete from process');
+    process.beatSoon();
+    await until('it has its place', () => rows().includes(before));
+    await until('it breaks off', () => silences === 1);
+  });
+
+  test('gives its place up when it ends, and what it had claimed', async () => {
+    const id = process.id ?? '';
+    executeIn(url, `insert into purge (at, actor, reason, is_shredding, finisher) values (0, 'a', 'b', 0, '${id}')`);
+    executeIn(url, `insert into purge_confirmation (purge, process) select purge.id, '${id}' from purge`);
+    await process.leave();
+    expect(rows()).toEqual([]);
+    expect(rowsIn(url, 'select finisher from purge', [])).toEqual([{ finisher: null }]);
+    expect(rowsIn(url, 'select * from purge_confirmation', [])).toEqual([]);
+  });
+});
