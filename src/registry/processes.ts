@@ -18,7 +18,7 @@ const beatMs = 5000;
 /** After so long without having shown it, in ms, a process must expect that the others take it for gone. */
 const silentMs = 30_000;
 /** After so long without a beat, in ms, a process is taken for gone: longer, so that it knows before. */
-const goneMs = 40_000;
+const goneMs = 45_000;
 
 export interface ProcessesParts {
   readonly metadata: MetadataStore;
@@ -86,7 +86,11 @@ export class Processes {
     this.#shownAt = this.#monotonic();
     await this.#metadata.writeUnsynced(() => change(insertProcess, { id, name: this.#name }));
     this.#id = id;
-    this.#timer = setInterval(() => this.beatSoon(), beatMs);
+    this.#timer = setInterval(() => {
+      this.beatSoon();
+      // Also while the beat before gets no answer, not even a no.
+      void this.#expectToBeGone();
+    }, beatMs);
     this.#timer.unref();
     this.#metadata.onAnnouncement((topic) => {
       if (topic === 'purge') this.beatSoon();
@@ -148,7 +152,12 @@ export class Processes {
   }
 
   async #expectToBeGone(): Promise<void> {
-    if (!this.#isSilent && this.#monotonic() - this.#shownAt >= silentMs) await this.#beSilent();
+    if (this.#isSilent || this.#monotonic() - this.#shownAt < silentMs) return;
+    try {
+      await this.#beSilent();
+    } catch (error) {
+      this.#log.error({ err: error }, 'what this process was sending could not be broken off everywhere');
+    }
   }
 
   async #beSilent(): Promise<void> {

@@ -55,6 +55,8 @@ export class InjectingProxy implements AsyncDisposable {
       hostname: '127.0.0.1',
       port: 0,
       idleTimeout: 255,
+      // Else each body that it breaks off is printed.
+      development: false,
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       fetch: async (request) => await this.#pass(request),
       error: () => new Response(null, { status: 502 }),

@@ -109,7 +109,7 @@ describe('a process', () => {
     executeIn(url, `update process set beat = beat + 1 where id = 'slow'`);
     await beat();
     expect(rows()).toContain('gone');
-    nowMs += 11_000;
+    nowMs += 16_000;
     await beat();
     await until('it is taken away', () => !rows().includes('gone'));
     expect(rows()).toContain('slow');
