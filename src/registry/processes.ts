@@ -170,14 +170,15 @@ export class Processes {
   }
 
   async #takeAwayGone(id: string): Promise<void> {
-    const now = this.#monotonic();
+    const before = this.#monotonic();
     const others = await this.#metadata.read(() => all(otherProcesses, { id }));
+    const after = this.#monotonic();
     const ids = new Set(others.map((other) => other.id));
     for (const seen of this.#seen.keys()) if (!ids.has(seen)) this.#seen.delete(seen);
     for (const { id: other, name, beat } of others) {
       const seen = this.#seen.get(other);
-      if (seen?.beat !== beat) this.#seen.set(other, { beat, since: now });
-      else if (now - seen.since >= goneMs) {
+      if (seen?.beat !== beat) this.#seen.set(other, { beat, since: after });
+      else if (before - seen.since >= goneMs) {
         const isTaken = await this.#metadata.writeUnsynced(() => change(deleteSilentProcess, { id: other, beat }));
         if (isTaken > 0)
           this.#log.warn({ process: name }, 'another process has not been heard of for long: it is taken for gone');

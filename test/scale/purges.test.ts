@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { z } from 'zod';
+import { jsonLines } from '../../src/json-lines.ts';
 import { digestOf, freshBytes, imageOf } from '../http/content.ts';
 import { ServedRegistry, type Settings } from '../http/served-registry.ts';
 import { PostgresTables } from '../pairs/tables.ts';
@@ -136,4 +137,20 @@ test('the purge of an image comes to its end, its manifest included', async () =
   const purged = await purge(servers[1], digestOf(manifest));
   expect(purged).toMatchObject({ isClean: true });
   expect((await servers[0].send(`/v2/${repo}/manifests/latest`)).status).toBe(403);
+}, 60_000);
+
+test('whoever follows events at one process is told at once of what another one does', async () => {
+  const answer = await servers[1].admin('GET', '/events/follow?kind=tag.');
+  const told: unknown[] = [];
+  const following = (async (): Promise<void> => {
+    for await (const line of jsonLines(answer.body ?? new Blob([]).stream())) told.push(line);
+  })().catch(() => undefined);
+  await until('it follows', () => told.length > 0);
+  const [config, layer] = [freshBytes(10), freshBytes(20)];
+  for (const bytes of [config, layer]) await servers[0].pushBlob(repo, bytes);
+  const manifest = JSON.stringify(imageOf(config, layer));
+  expect((await servers[0].putManifest(repo, 'latest', manifest)).status).toBe(201);
+  await until('it is told', () => JSON.stringify(told).includes('latest'));
+  await servers[1].stop();
+  await following;
 }, 60_000);
