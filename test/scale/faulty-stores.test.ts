@@ -10,7 +10,7 @@ import { type Inject, type Injected, InjectingProxy } from './injecting-proxy.ts
 import { startMinio } from './minio-server.ts';
 import { startPostgres } from './postgres-server.ts';
 import { SeveralProcesses } from './several-processes.ts';
-import { executeIn, rowsIn } from './shared-database.ts';
+import { PostgresTables } from '../pairs/tables.ts';
 
 const seconds = Number(process.env['FAULTS_SECONDS'] ?? 40);
 const seed = Number(process.env['FAULTS_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
@@ -138,8 +138,7 @@ test('whatever goes wrong between two processes and their bucket and database, c
   const terminations = (async (): Promise<void> => {
     while (!isOver) {
       await Bun.sleep(random.between(200, 1500));
-      executeIn(
-        database,
+      PostgresTables.at(database).change(
         `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'wherry%' order by random() limit 1`,
       );
     }
@@ -172,10 +171,8 @@ test('whatever goes wrong between two processes and their bucket and database, c
   // I1.
   Object.assign(process.env, s3.environment);
   const blobs = await S3BlobStore.open({ ...bucket.settings, prefix: '' });
-  const rows = rowsIn<{ readonly oid: string; readonly digest: string }>(
-    database,
+  const rows = PostgresTables.at(database).rows<{ readonly oid: string; readonly digest: string }>(
     `select oid, digest from object where state = 'live'`,
-    [],
   );
   for (const { oid, digest } of rows) expect(digestOf(await blobs.read(oid).bytes())).toBe(digest);
   await registry.stop();

@@ -7,7 +7,8 @@ import type { Topic } from '../../src/metadata/store.ts';
 import { Processes } from '../../src/registry/processes.ts';
 import { until } from '../server/until.ts';
 import { type PostgresServer, startPostgres } from './postgres-server.ts';
-import { executeIn, rowsIn } from './shared-database.ts';
+import { noSiblings } from '../../src/registry/siblings.ts';
+import { PostgresTables } from '../pairs/tables.ts';
 
 let postgres: PostgresServer;
 let url: string;
@@ -60,8 +61,7 @@ describe('what a process announces', () => {
 
   test('counts as missed where the connection was lost', async () => {
     const heard = await listening(two);
-    executeIn(
-      url,
+    PostgresTables.at(url).change(
       `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'wherry (listening)'`,
     );
     await until('all topics are told of', () => new Set(heard).size === 3);
@@ -79,7 +79,7 @@ describe('a process', () => {
   beforeEach(async () => {
     [nowMs, silences] = [0, 0];
     const log = await createLog({ level: 'error', format: 'json', stream: { write: () => undefined } });
-    process = new Processes({ metadata: one, log, monotonic: () => nowMs });
+    process = new Processes({ metadata: one, log, siblings: noSiblings, monotonic: () => nowMs });
     process.onSilent(async () => void silences++);
     await process.join();
   });
@@ -88,12 +88,15 @@ describe('a process', () => {
     await process.leave();
   });
 
-  const rows = (): readonly string[] => rowsIn<{ id: string }>(url, 'select id from process', []).map(({ id }) => id);
+  const rows = (): readonly string[] =>
+    PostgresTables.at(url)
+      .rows<{ id: string }>('select id from process')
+      .map(({ id }) => id);
 
   /** Beats to the end; how often it did is told by its number. */
   async function beat(): Promise<void> {
     const number = () =>
-      rowsIn<{ beat: number }>(url, `select beat from process where id = '${process.id}'`, [])[0]?.beat;
+      PostgresTables.at(url).rows<{ beat: number }>(`select beat from process where id = '${process.id}'`)[0]?.beat;
     const before = number() ?? -1;
     process.beatSoon();
     await until('it has beaten', () => (number() ?? -1) > before);
@@ -103,10 +106,10 @@ describe('a process', () => {
   }
 
   test('takes away one whose number stays the same for long, and none whose number grows', async () => {
-    executeIn(url, `insert into process (id, name) values ('gone', 'one'), ('slow', 'another')`);
+    PostgresTables.at(url).change(`insert into process (id, name) values ('gone', 'one'), ('slow', 'another')`);
     await beat();
     nowMs += 30_000;
-    executeIn(url, `update process set beat = beat + 1 where id = 'slow'`);
+    PostgresTables.at(url).change(`update process set beat = beat + 1 where id = 'slow'`);
     await beat();
     expect(rows()).toContain('gone');
     nowMs += 16_000;
@@ -135,7 +138,7 @@ describe('a process', () => {
 
   test('that finds itself taken for gone breaks off what it sends, and takes its place again', async () => {
     const before = process.id ?? '';
-    executeIn(url, 'delete from process');
+    PostgresTables.at(url).change('delete from process');
     process.beatSoon();
     await until('it has its place', () => rows().includes(before));
     await until('it breaks off', () => silences === 1);
@@ -143,11 +146,15 @@ describe('a process', () => {
 
   test('gives its place up when it ends, and what it had claimed', async () => {
     const id = process.id ?? '';
-    executeIn(url, `insert into purge (at, actor, reason, is_shredding, finisher) values (0, 'a', 'b', 0, '${id}')`);
-    executeIn(url, `insert into purge_confirmation (purge, process) select purge.id, '${id}' from purge`);
+    PostgresTables.at(url).change(
+      `insert into purge (at, actor, reason, is_shredding, finisher) values (0, 'a', 'b', 0, '${id}')`,
+    );
+    PostgresTables.at(url).change(
+      `insert into purge_confirmation (purge, process) select purge.id, '${id}' from purge`,
+    );
     await process.leave();
     expect(rows()).toEqual([]);
-    expect(rowsIn(url, 'select finisher from purge', [])).toEqual([{ finisher: null }]);
-    expect(rowsIn(url, 'select * from purge_confirmation', [])).toEqual([]);
+    expect(PostgresTables.at(url).rows('select finisher from purge')).toEqual([{ finisher: null }]);
+    expect(PostgresTables.at(url).rows('select * from purge_confirmation')).toEqual([]);
   });
 });
