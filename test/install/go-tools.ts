@@ -15,6 +15,7 @@ const goTools = {
   regctl: { package: 'github.com/regclient/regclient/cmd/regctl', version: 'v0.11.7' },
   oras: { package: 'oras.land/oras/cmd/oras', version: 'v1.3.6' },
   helm: { package: 'helm.sh/helm/v3/cmd/helm', version: 'v3.22.0' },
+  registry: { package: 'github.com/distribution/distribution/v3/cmd/registry', version: 'v3.1.2' },
   minio: { package: 'github.com/minio/minio', version: 'v0.0.0-20260212201848-7aac2a2c5b7c' },
   versitygw: { package: 'github.com/versity/versitygw/cmd/versitygw', version: 'v1.8.0' },
   cosign: { package: 'github.com/sigstore/cosign/v2/cmd/cosign', version: 'v2.6.5' },

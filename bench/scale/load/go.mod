@@ -1,0 +1,3 @@
+module wherry.example/load
+
+go 1.21

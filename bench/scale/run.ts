@@ -1,0 +1,177 @@
+// npm run bench:scale: what several processes give, on one machine and on one database with one bucket.
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { goTool } from '../../test/install/go-tools.ts';
+import { processTree } from '../process-tree.ts';
+import { buildLoad, type Loaded, load } from './load.ts';
+import { Backends, clusterSetup, distributionSetup, type Setup, workersSetup } from './setups.ts';
+import { statementsPerRequest } from './statements.ts';
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '4' },
+    rounds: { type: 'string', default: '1' },
+    processes: { type: 'string', default: '1,2,4' },
+    only: { type: 'string', default: 'sqlite,cluster,distribution' },
+    dir: { type: 'string', default: '.cache' },
+    json: { type: 'string' },
+  },
+});
+const seconds = Number(values.seconds);
+const counts = values.processes.split(',').map(Number);
+const wanted = new Set(values.only.split(','));
+
+/** Small images: blobs of an image, and the size of each in bytes. */
+const small = { blobs: 3, bytes: 4096, connections: 16 };
+const large = { blobs: 1, bytes: 64 * 1024 * 1024, connections: 2 };
+/** Requests that are sent with one call, so that the generator takes little. */
+const batch = 32;
+const manifestConnections = 32;
+
+interface Measured {
+  readonly setup: Pick<Setup, 'name' | 'processes'>;
+  readonly manifests: Loaded;
+  readonly pushed: Loaded;
+  readonly pulled: Loaded;
+  readonly largePushed: Loaded;
+  readonly largePulled: Loaded;
+  /** Bytes that were written to the disk for each that was pushed in large blobs. */
+  readonly writtenPerByte: number;
+}
+
+async function measure(setup: Setup): Promise<Measured> {
+  const origins = setup.hosts.join(',');
+  const { pids } = setup;
+  const pushed = await load(pids, 'push', origins, 'bench/small', small.blobs, small.bytes, small.connections, seconds);
+  const tags = await tagsOf(setup, 'bench/small');
+  const pulled = await load(pids, 'pull', origins, 'bench/small', tags.join(','), small.connections, seconds);
+  const manifest = `/v2/bench/small/manifests/${tags[0]}`;
+  const manifests = await load(pids, 'manifests', origins, manifest, batch, manifestConnections, seconds);
+  await sync();
+  const before = writtenBytes(setup.writerPids);
+  const largePushed = await load(
+    pids,
+    'push',
+    origins,
+    'bench/large',
+    large.blobs,
+    large.bytes,
+    large.connections,
+    seconds,
+  );
+  await sync();
+  const writtenPerByte = (writtenBytes(setup.writerPids) - before) / largePushed.allBytes;
+  const largeTags = await tagsOf(setup, 'bench/large');
+  const largePulled = await load(pids, 'pull', origins, 'bench/large', largeTags.join(','), large.connections, seconds);
+  const { name, processes } = setup;
+  return { setup: { name, processes }, manifests, pushed, pulled, largePushed, largePulled, writtenPerByte };
+}
+
+async function tagsOf({ hosts }: Setup, repo: string): Promise<readonly string[]> {
+  const answer = await fetch(`http://${hosts[0]}/v2/${repo}/tags/list?n=50`);
+  const tags: unknown = JSON.parse(await answer.text());
+  if (typeof tags !== 'object' || tags === null || !('tags' in tags) || !Array.isArray(tags.tags))
+    throw new Error('no tags');
+  return tags.tags.map(String);
+}
+
+async function sync(): Promise<void> {
+  await Bun.spawn(['sync']).exited;
+}
+
+/** What processes and all that they have started have had written to the disk, in bytes. */
+function writtenBytes(pids: readonly number[]): number {
+  let sum = 0;
+  for (const pid of pids.flatMap((one) => processTree(one))) {
+    sum += Number(/^write_bytes: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1] ?? 0);
+  }
+  return sum;
+}
+
+/** CPU time of the registry, or of the generator, for a thousand of what was done, in seconds. */
+function eachThousand({ serverCpuSeconds, cpuSeconds, count }: Loaded, whose: 'server' | 'generator'): number {
+  return ((whose === 'server' ? serverCpuSeconds : cpuSeconds) / count) * 1000;
+}
+
+const rate = ({ count, seconds: took }: Loaded): number => count / took;
+const megabytes = ({ bytes, seconds: took }: Loaded): number => bytes / took / 1e6;
+
+function row(measured: Measured, all: readonly Measured[]): readonly string[] {
+  const { setup, manifests, pushed, pulled, largePushed, largePulled, writtenPerByte } = measured;
+  const kind = setup.name.split(',')[0] ?? '';
+  const one = all.find((other) => other.setup.processes === 1 && other.setup.name.startsWith(kind)) ?? measured;
+  const serverEach = eachThousand(manifests, 'server');
+  const onFreeCores = (setup.processes * eachThousand(one.manifests, 'server')) / serverEach;
+  return [
+    setup.name,
+    rate(manifests).toLocaleString('en', { maximumFractionDigits: 0 }),
+    manifests.p99Ms.toFixed(1),
+    `${(rate(manifests) / rate(one.manifests)).toFixed(2)}×`,
+    serverEach.toFixed(4),
+    eachThousand(manifests, 'generator').toFixed(4),
+    `${onFreeCores.toFixed(2)}×`,
+    rate(pushed).toFixed(0),
+    pushed.p99Ms.toFixed(0),
+    eachThousand(pushed, 'server').toFixed(2),
+    rate(pulled).toFixed(0),
+    pulled.p99Ms.toFixed(0),
+    megabytes(largePushed).toFixed(0),
+    megabytes(largePulled).toFixed(0),
+    writtenPerByte.toFixed(2),
+  ];
+}
+
+const titles = [
+  '',
+  'manifest GETs/s',
+  `p99 of a batch of ${batch}, ms`,
+  'times one process',
+  'server, CPU-s per 1,000',
+  'generator, CPU-s per 1,000',
+  'on free cores (arithmetic)',
+  'small images pushed/s',
+  'p99, ms',
+  'server, CPU-s per 1,000',
+  'small images pulled/s',
+  'p99, ms',
+  'large blobs pushed, MB/s',
+  'large blobs pulled, MB/s',
+  'bytes written per byte pushed',
+];
+
+/** Markdown, a column for each registry. */
+function table(rows: readonly (readonly string[])[]): string {
+  const lines = titles.map((title, index) => `| ${[title, ...rows.map((each) => each[index] ?? '')].join(' | ')} |`);
+  const [head = '', ...rest] = lines;
+  return [head, `| --- |${' ---: |'.repeat(rows.length)}`, ...rest].join('\n');
+}
+
+await buildLoad();
+await using backends = new Backends(path.resolve(values.dir));
+const begun: (() => Promise<Setup>)[] = [];
+if (wanted.has('sqlite')) for (const count of counts) begun.push(() => workersSetup(backends, count));
+if (wanted.has('cluster')) for (const count of counts) begun.push(() => clusterSetup(backends, count));
+if (wanted.has('distribution')) {
+  const program = await goTool('registry');
+  begun.push(() => distributionSetup(backends, program));
+}
+const rounds: Measured[][] = [];
+for (let round = 0; round < Number(values.rounds); round++) {
+  const measured: Measured[] = [];
+  for (const begin of begun) {
+    await using setup = await begin();
+    console.error(`round ${round + 1}: ${setup.name}`);
+    measured.push(await measure(setup));
+  }
+  rounds.push(measured);
+}
+for (const measured of rounds) console.log(`\n${table(measured.map((each) => row(each, measured)))}`);
+const work = await statementsPerRequest(backends.directory);
+console.log('\n| request | statements | synced transactions |\n| --- | ---: | ---: |');
+for (const { request, statements, writes } of work) console.log(`| ${request} | ${statements} | ${writes} |`);
+console.log(
+  `\n${availableParallelism()} cores, which the load generator, and where there are some the database and the S3 server, share.`,
+);
+if (values.json !== undefined) await Bun.write(values.json, JSON.stringify({ rounds, work }, null, 2));

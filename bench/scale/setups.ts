@@ -1,0 +1,164 @@
+import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import { freePort, ServerProcess } from '../../test/server/server-process.ts';
+import { type S3Server, startMinio } from '../../test/scale/minio-server.ts';
+import { type PostgresServer, startPostgres } from '../../test/scale/postgres-server.ts';
+import { processTree } from '../process-tree.ts';
+
+const main = path.join(import.meta.dir, '..', '..', 'src', 'main.ts');
+
+/** A registry that is measured. */
+export interface Setup extends AsyncDisposable {
+  readonly name: string;
+  readonly processes: number;
+  /** host:port of each place where it answers. */
+  readonly hosts: readonly string[];
+  /** The processes of the registry, with all that they have started. */
+  readonly pids: readonly number[];
+  /** Who writes the blobs to the disk. */
+  readonly writerPids: readonly number[];
+}
+
+/** What several registries store their data in, one after the other. */
+export class Backends implements AsyncDisposable {
+  readonly directory: string;
+  #postgres: PostgresServer | undefined;
+  #minio: { readonly server: S3Server; readonly pids: readonly number[] } | undefined;
+
+  constructor(parent: string) {
+    mkdirSync(parent, { recursive: true });
+    this.directory = mkdtempSync(path.join(parent, 'scale-'));
+  }
+
+  async postgres(): Promise<PostgresServer> {
+    this.#postgres ??= await startPostgres();
+    return this.#postgres;
+  }
+
+  async minio(): Promise<{ readonly server: S3Server; readonly pids: readonly number[] }> {
+    if (this.#minio === undefined) {
+      const before = new Set(processTree(process.pid));
+      const server = await startMinio();
+      this.#minio = { server, pids: processTree(process.pid).filter((pid) => !before.has(pid)) };
+    }
+    return this.#minio;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#minio?.server.stop();
+    await this.#postgres?.stop();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** `wherry serve --workers N` on SQLite and a directory. */
+export async function workersSetup({ directory }: Backends, processes: number): Promise<Setup> {
+  const data = mkdtempSync(path.join(directory, 'workers-'));
+  const port = await freePort();
+  const flags = [
+    '--data',
+    data,
+    '--listen',
+    `127.0.0.1:${port}`,
+    '--workers',
+    String(processes),
+    '--log-level',
+    'error',
+  ];
+  const server = await ServerProcess.start(port, path.join(directory, 'log'), {
+    command: [process.execPath, main, 'serve', ...flags],
+  });
+  const pids = [server.pid];
+  return {
+    name: `SQLite, ${processes === 1 ? '1 process' : `${processes} workers`}`,
+    processes,
+    hosts: [`127.0.0.1:${port}`],
+    pids,
+    writerPids: pids,
+    [Symbol.asyncDispose]: async () => void (await server.stop()),
+  };
+}
+
+/** So many processes on one database and one bucket, each asked by itself. */
+export async function clusterSetup(backends: Backends, processes: number): Promise<Setup> {
+  const { directory } = backends;
+  const { server: s3, pids: writerPids } = await backends.minio();
+  const metadata = await (await backends.postgres()).newDatabase();
+  const bucket = await s3.newBucket();
+  const servers: ServerProcess[] = [];
+  const hosts: string[] = [];
+  for (let index = 0; index < processes; index++) {
+    const port = await freePort();
+    const data = mkdtempSync(path.join(directory, 'cluster-'));
+    const places = ['--metadata', metadata, '--blobs', `s3://${bucket.name}/blobs`, '--s3-endpoint', s3.endpoint];
+    const flags = ['--data', data, '--listen', `127.0.0.1:${port}`, '--log-level', 'error', ...places];
+    const command: [string, ...string[]] = [process.execPath, main, 'serve', ...flags];
+    servers.push(
+      await ServerProcess.start(port, path.join(directory, 'log'), { command, environment: s3.environment }),
+    );
+    hosts.push(`127.0.0.1:${port}`);
+  }
+  return {
+    name: `PostgreSQL + MinIO, ${processes === 1 ? '1 process' : `${processes} processes`}`,
+    processes,
+    hosts,
+    pids: servers.map(({ pid }) => pid),
+    writerPids,
+    [Symbol.asyncDispose]: async () => void (await Promise.all(servers.map((server) => server.stop()))),
+  };
+}
+
+/** Distribution on the same S3 server. */
+export async function distributionSetup(backends: Backends, program: string): Promise<Setup> {
+  const { directory } = backends;
+  const { server: s3, pids: writerPids } = await backends.minio();
+  const bucket = await s3.newBucket();
+  const port = await freePort();
+  const configFile = path.join(directory, 'distribution.yml');
+  const { AWS_ACCESS_KEY_ID: accesskey, AWS_SECRET_ACCESS_KEY: secretkey } = s3.environment;
+  const config = {
+    version: '0.1',
+    log: { level: 'error', accesslog: { disabled: true } },
+    storage: {
+      s3: {
+        accesskey,
+        secretkey,
+        region: 'us-east-1',
+        regionendpoint: s3.endpoint,
+        forcepathstyle: true,
+        bucket: bucket.name,
+        secure: false,
+      },
+      redirect: { disable: true },
+      delete: { enabled: true },
+      cache: { blobdescriptor: 'inmemory' },
+    },
+    http: { addr: `127.0.0.1:${port}` },
+  };
+  // JSON is YAML too.
+  await Bun.write(configFile, JSON.stringify(config, null, 2));
+  const child = Bun.spawn([program, 'serve', configFile], {
+    env: { ...process.env, OTEL_TRACES_EXPORTER: 'none' },
+    stdin: 'ignore',
+    stdout: 'ignore',
+    stderr: Bun.file(path.join(directory, 'distribution.log')),
+  });
+  for (;;) {
+    if (child.exitCode !== null) throw new Error(readFileSync(path.join(directory, 'distribution.log'), 'utf8'));
+    const answer = await fetch(`http://127.0.0.1:${port}/v2/`).catch(() => undefined);
+    if (answer?.ok === true) break;
+    await Bun.sleep(20);
+  }
+  return {
+    name: 'distribution 3.1 + MinIO',
+    processes: 1,
+    hosts: [`127.0.0.1:${port}`],
+    pids: [child.pid],
+    writerPids,
+    async [Symbol.asyncDispose]() {
+      child.kill();
+      await child.exited;
+    },
+  };
+}
