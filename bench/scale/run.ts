@@ -26,8 +26,11 @@ const wanted = new Set(values.only.split(','));
 /** Small images: blobs of an image, and the size of each in bytes. */
 const small = { blobs: 3, bytes: 4096, connections: 16 };
 const large = { blobs: 1, bytes: 64 * 1024 * 1024, connections: 2 };
-/** Requests that are sent with one call, so that the generator takes little. */
-const batch = 32;
+/**
+ * Requests that are sent with one call, so that the generator takes little, where each costs the registry little too. The
+ * runtime closes connections on which more come while one waits for another server.
+ */
+const batches = { alone: 32, behindOthers: 1 };
 const manifestConnections = 32;
 
 interface Measured {
@@ -48,7 +51,15 @@ async function measure(setup: Setup): Promise<Measured> {
   const tags = await tagsOf(setup, 'bench/small');
   const pulled = await load(pids, 'pull', origins, 'bench/small', tags.join(','), small.connections, seconds);
   const manifest = `/v2/bench/small/manifests/${tags[0]}`;
-  const manifests = await load(pids, 'manifests', origins, manifest, batch, manifestConnections, seconds);
+  const manifests = await load(
+    pids,
+    'manifests',
+    origins,
+    manifest,
+    setup.isAlone ? batches.alone : batches.behindOthers,
+    manifestConnections,
+    seconds,
+  );
   await sync();
   const before = writtenBytes(setup.writerPids);
   const largePushed = await load(
@@ -126,7 +137,7 @@ function row(measured: Measured, all: readonly Measured[]): readonly string[] {
 const titles = [
   '',
   'manifest GETs/s',
-  `p99 of a batch of ${batch}, ms`,
+  `p99 of ${batches.alone} at once (alone), of one (behind others), ms`,
   'times one process',
   'server, CPU-s per 1,000',
   'generator, CPU-s per 1,000',

@@ -12,6 +12,8 @@ const main = path.join(import.meta.dir, '..', '..', 'src', 'main.ts');
 export interface Setup extends AsyncDisposable {
   readonly name: string;
   readonly processes: number;
+  /** Whether it needs no other server, so that a manifest out of memory is all that it is asked for. */
+  readonly isAlone: boolean;
   /** host:port of each place where it answers. */
   readonly hosts: readonly string[];
   /** The processes of the registry, with all that they have started. */
@@ -73,6 +75,7 @@ export async function workersSetup({ directory }: Backends, processes: number): 
   return {
     name: `SQLite, ${processes === 1 ? '1 process' : `${processes} workers`}`,
     processes,
+    isAlone: true,
     hosts: [`127.0.0.1:${port}`],
     pids,
     writerPids: pids,
@@ -102,6 +105,7 @@ export async function clusterSetup(backends: Backends, processes: number): Promi
   return {
     name: `PostgreSQL + MinIO, ${processes === 1 ? '1 process' : `${processes} processes`}`,
     processes,
+    isAlone: false,
     hosts,
     pids: servers.map(({ pid }) => pid),
     writerPids,
@@ -153,6 +157,7 @@ export async function distributionSetup(backends: Backends, program: string): Pr
   return {
     name: 'distribution 3.1 + MinIO',
     processes: 1,
+    isAlone: false,
     hosts: [`127.0.0.1:${port}`],
     pids: [child.pid],
     writerPids,
