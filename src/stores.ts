@@ -16,7 +16,7 @@ import type { DatabaseCalls } from './metadata/sqlite/calls.ts';
 import { NewerSchemaError } from './metadata/migrations/newer-schema.ts';
 import { Reserve } from './metadata/sqlite/reserve.ts';
 import { SqliteMetadataStore } from './metadata/sqlite/store.ts';
-import type { MetadataStore } from './metadata/store.ts';
+import { MetadataFullError, type MetadataStore } from './metadata/store.ts';
 import { type Clock, systemClock } from './registry/clock.ts';
 import { randomIds } from './registry/id-generator.ts';
 import { PolicyPullRules } from './pruning/pull-rules.ts';
@@ -261,6 +261,12 @@ function openMetadata(
     });
   } catch (error) {
     if (error instanceof NewerSchemaError) throw new StartupError(error.message, { cause: error });
+    if (error instanceof MetadataFullError && worker !== undefined) {
+      throw new StartupError(
+        'the disk is full, and several processes cannot open the database then: make room, or start with --workers 1',
+        { cause: error },
+      );
+    }
     throw startupFailure(error, {
       name: `the database ${join(directory, 'wherry.db')}`,
       ifDamaged: 'it is damaged or not a database, put a backup of the data directory in its place',

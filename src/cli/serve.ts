@@ -94,11 +94,13 @@ async function serve(flags: ConfigFlags, parent?: ParentChannel): Promise<number
   return exitCodes.success;
 }
 
-async function beginSupervising(parts: Omit<SuperviseParts, 'announce'>): Promise<number> {
-  const { config, log } = parts;
+async function beginSupervising(parts: Omit<SuperviseParts, 'announce' | 'isReadAgain'>): Promise<number> {
+  const { config, flags, log } = parts;
+  const isReadAgain =
+    config.tls.certificate !== undefined || configFileOf(flags) !== undefined || config.audit.file !== undefined;
   const { supervise } = await import('./supervise.ts');
   try {
-    return await supervise({ ...parts, announce: (url) => announce(url, config, log) });
+    return await supervise({ ...parts, isReadAgain, announce: (url) => announce(url, config, log) });
   } catch (error) {
     if (!(error instanceof StartupError)) throw error;
     console.error(`wherry cannot start: ${error.message}`);

@@ -11,6 +11,8 @@ export interface SuperviseParts {
   readonly config: Config;
   readonly flags: ConfigFlags;
   readonly log: Log;
+  /** Whether anything is read again, or opened anew, on SIGHUP, which ends the process otherwise. */
+  readonly isReadAgain: boolean;
   /** Resolves when it is to end. */
   readonly stop: Promise<NodeJS.Signals>;
   readonly announce: (url: string) => void;
@@ -21,7 +23,7 @@ export interface SuperviseParts {
  * @returns the exit code
  * @throws StartupError where the operator has to mend something first
  */
-export async function supervise({ config, flags, log, stop, announce }: SuperviseParts): Promise<number> {
+export async function supervise({ config, flags, log, isReadAgain, stop, announce }: SuperviseParts): Promise<number> {
   using _lock = config.metadata.kind === 'sqlite' ? takeDataDirectory(config.data) : undefined;
   const supervisor = new Supervisor({
     count: config.workers,
@@ -35,9 +37,7 @@ export async function supervise({ config, flags, log, stop, announce }: Supervis
     return typeof started.endedWith === 'number' && started.endedWith !== 0 ? started.endedWith : exitCodes.failure;
   }
   if (started !== undefined) {
-    if (config.tls.certificate !== undefined || flags.configFile !== undefined || config.audit.file !== undefined) {
-      process.on('SIGHUP', () => supervisor.signal('SIGHUP'));
-    }
+    if (isReadAgain) process.on('SIGHUP', () => supervisor.signal('SIGHUP'));
     announce(started.url);
   }
   const signal = await stop;
