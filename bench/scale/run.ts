@@ -174,7 +174,10 @@ for (let round = 0; round < Number(values.rounds); round++) {
   for (const begin of begun) {
     await using setup = await begin();
     console.error(`round ${round + 1}: ${setup.name}`);
-    measured.push(await measure(setup));
+    const one = await measure(setup);
+    measured.push(one);
+    // Should a later one fail, this is not lost.
+    console.error(row(one, measured).join(' | '));
   }
   rounds.push(measured);
 }

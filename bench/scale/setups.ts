@@ -79,7 +79,7 @@ export async function workersSetup({ directory }: Backends, processes: number): 
     hosts: [`127.0.0.1:${port}`],
     pids,
     writerPids: pids,
-    [Symbol.asyncDispose]: async () => void (await server.stop()),
+    [Symbol.asyncDispose]: () => server.kill(),
   };
 }
 
@@ -109,7 +109,9 @@ export async function clusterSetup(backends: Backends, processes: number): Promi
     hosts,
     pids: servers.map(({ pid }) => pid),
     writerPids,
-    [Symbol.asyncDispose]: async () => void (await Promise.all(servers.map((server) => server.stop()))),
+    async [Symbol.asyncDispose]() {
+      await Promise.all(servers.map((server) => server.kill()));
+    },
   };
 }
 
