@@ -82,10 +82,11 @@ async function measure(setup: Setup): Promise<Measured> {
 
 async function tagsOf({ hosts }: Setup, repo: string): Promise<readonly string[]> {
   const answer = await fetch(`http://${hosts[0]}/v2/${repo}/tags/list?n=50`);
-  const tags: unknown = JSON.parse(await answer.text());
-  if (typeof tags !== 'object' || tags === null || !('tags' in tags) || !Array.isArray(tags.tags))
-    throw new Error('no tags');
-  return tags.tags.map(String);
+  const text = await answer.text();
+  const list: unknown = JSON.parse(text);
+  if (typeof list !== 'object' || list === null || !('tags' in list) || !Array.isArray(list.tags))
+    throw new Error(text);
+  return list.tags.map(String);
 }
 
 async function sync(): Promise<void> {

@@ -57,7 +57,8 @@ async function serve(flags: ConfigFlags, parent?: ParentChannel): Promise<number
   const { loaded, policies, quotas, access, issuers, immutability } = read;
   const { config } = loaded;
   const log = await createLog({ level: config.log.level, format: config.log.format });
-  const stop = stopRequested();
+  // Whoever supervises it says when; what a terminal sends to all of them does not come twice.
+  const stop = stopRequested(parent === undefined ? undefined : Infinity);
   if (parent === undefined && config.workers > 1) return await beginSupervising({ config, flags, log, stop });
   const worker = parent === undefined ? undefined : await placeOf(config, parent, log);
   // The registry is not loaded for somebody who only asks for the flags, or whose configuration is wrong.

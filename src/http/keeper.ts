@@ -8,6 +8,9 @@ import type { Peer } from './front/peers.ts';
 const forHeader = 'wherry-worker';
 const headerParts = 2;
 
+/** What is about one connection, and not about what is sent. */
+const ofOneConnection = ['connection', 'keep-alive', 'transfer-encoding'];
+
 /** How long nobody may have to wait until there is a keeper again, in seconds. */
 export const keeperAwaySeconds = 2;
 
@@ -49,7 +52,7 @@ export async function askKeeper(
   const headers = new Headers(request.headers);
   const peer = { address, isEncrypted, certified };
   headers.set(forHeader, `${secret} ${Buffer.from(JSON.stringify(peer)).toString('base64url')}`);
-  headers.delete('connection');
+  for (const name of ofOneConnection) headers.delete(name);
   const hasBody = request.method !== 'GET' && request.method !== 'HEAD';
   try {
     const answer = await fetch(keeper + pathname + search, {
@@ -58,9 +61,12 @@ export async function askKeeper(
       redirect: 'manual',
       signal: request.signal,
       decompress: false,
-      ...(hasBody && { body: await request.arrayBuffer() }),
+      // As it comes: nobody has said yet how long it may be.
+      ...(hasBody && { body: request.body }),
     });
-    return new Response(answer.body, { status: answer.status, headers: answer.headers });
+    const answered = new Headers(answer.headers);
+    for (const name of ofOneConnection) answered.delete(name);
+    return new Response(answer.body, { status: answer.status, headers: answered });
   } catch {
     return undefined;
   }

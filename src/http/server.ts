@@ -242,6 +242,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
 
   /** Has the worker answer that keeps what all of them share. */
   async function passOn(call: Call, terms: KeeperTerms, peer: Peer): Promise<Response> {
+    call.allowSlowAnswer();
     const answer = await askKeeper(terms, call.request, peer);
     if (answer !== undefined) return answer;
     log.warn(

@@ -1,6 +1,7 @@
-import { Database, SQLiteError } from 'bun:sqlite';
+import { Database } from 'bun:sqlite';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isBusy } from './busy.ts';
 
 /** How long the workers of a supervisor that was killed may take to end, in ms. They end at once where they can. */
 const leftoverLimitMs = 10_000;
@@ -79,10 +80,6 @@ function areWorkersGone(directory: string, waitMs: number): boolean {
 
 function workersPath(directory: string): string {
   return join(directory, 'workers.db');
-}
-
-function isBusy(error: unknown): boolean {
-  return error instanceof SQLiteError && error.code?.startsWith('SQLITE_BUSY') === true;
 }
 
 /** Only for a message to the next one: a full disk, which cannot take it, keeps nobody from starting. */

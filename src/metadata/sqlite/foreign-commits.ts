@@ -1,4 +1,5 @@
 import type { Database } from 'bun:sqlite';
+import { isBusy } from './busy.ts';
 
 /** How often it is looked whether another process has committed, in ms. It takes some microseconds. */
 const lookMs = 100;
@@ -41,8 +42,10 @@ export class ForeignCommits {
   /** Whether another process has committed anything since this was asked last. */
   haveCome(): boolean {
     const version = this.#version();
+    // What cannot be told may be so.
+    if (version === undefined) return true;
     const areNew = version !== this.#known;
-    this.#known = version ?? this.#known;
+    this.#known = version;
     return areNew;
   }
 
@@ -53,8 +56,14 @@ export class ForeignCommits {
     this.#onCommit();
   }
 
-  /** Undefined within a transaction that keeps the others from committing. */
+  /** Undefined where it cannot be told now: within a transaction, or while the log of a process that has died is looked through. */
   #version(): number | undefined {
-    return this.#writer.inTransaction ? undefined : dataVersion(this.#writer);
+    if (this.#writer.inTransaction) return undefined;
+    try {
+      return dataVersion(this.#writer);
+    } catch (error) {
+      if (isBusy(error)) return undefined;
+      throw error;
+    }
   }
 }

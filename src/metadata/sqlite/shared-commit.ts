@@ -1,5 +1,6 @@
-import { type Database, SQLiteError, type Statement } from 'bun:sqlite';
+import type { Database, Statement } from 'bun:sqlite';
 import { MetadataBusyError } from '../store.ts';
+import { isBusy } from './busy.ts';
 import type { Member, Syncs } from './group-commit.ts';
 
 /** How soon it is tried again to begin while another process writes, in ms; a transaction takes a fraction of that. */
@@ -158,7 +159,7 @@ export class SharedCommit {
       this.#begin.run();
       return true;
     } catch (error) {
-      if (error instanceof SQLiteError && error.code?.startsWith('SQLITE_BUSY') === true) return false;
+      if (isBusy(error)) return false;
       throw error;
     }
   }

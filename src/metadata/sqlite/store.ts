@@ -9,6 +9,7 @@ import {
   type WriteOptions,
 } from '../store.ts';
 import { BackgroundCheckpoints } from './background-checkpoints.ts';
+import { isBusy } from './busy.ts';
 import { closeAfterSync, type DatabaseCalls, databaseCalls, fileBytes, openForSync, syncDirectory } from './calls.ts';
 import { checkpoint, emptyLog } from './checkpoint.ts';
 import { CommitSync } from './commit-sync.ts';
@@ -152,7 +153,11 @@ export class SqliteMetadataStore implements MetadataStore {
   async read<T>(operation: () => Operation<T>): Promise<T> {
     if (this.#reader === this.#writer) this.#group.flush();
     else this.#beginSnapshot();
-    return drive(operation(), this.#reading);
+    try {
+      return drive(operation(), this.#reading);
+    } catch (error) {
+      throw translated(error);
+    }
   }
 
   async write<T>(operation: () => Operation<T>, options: WriteOptions = {}): Promise<T> {
@@ -183,7 +188,7 @@ export class SqliteMetadataStore implements MetadataStore {
       } catch (error) {
         if (error instanceof SQLiteError && error.code === 'SQLITE_IOERR_FSYNC')
           this.#log.breakOff('the database', error);
-        if (!(error instanceof SQLiteError && error.code?.startsWith('SQLITE_BUSY') === true)) throw translated(error);
+        if (!isBusy(error)) throw translated(error);
       }
       // Others may be about to end their reads.
       await new Promise<void>((resolve) => {
@@ -409,7 +414,7 @@ function translated(error: unknown): unknown {
   if (fullDiskCodes.has(code)) {
     return new MetadataFullError('the disk that holds the database is full', { cause: error });
   }
-  if (code.startsWith('SQLITE_BUSY')) {
+  if (isBusy(error)) {
     return new MetadataBusyError('the database is locked by another process', { cause: error });
   }
   return error;
