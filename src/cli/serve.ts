@@ -44,7 +44,12 @@ export const defineServe: CommandDefinition = (command, end) => {
 /** `wherry worker`: one of several processes that `wherry serve` has started. */
 export const defineWorker: CommandDefinition = (command, end) => {
   const readFlags = addSettingFlags(command);
-  command.action(async () => end(await serve(readFlags(), parentChannel())));
+  command.action(async () => {
+    const parent = parentChannel();
+    if (parent !== undefined) return end(await serve(readFlags(), parent));
+    console.error('wherry worker is started by wherry serve --workers, and by nobody else');
+    end(exitCodes.usage);
+  });
 };
 
 /** @param parent where this is a worker, the way to whoever has started it */

@@ -13,12 +13,9 @@ export interface ParentChannel {
   onGone(gone: () => void): void;
 }
 
-/**
- * The channel that the runtime opens to whoever has started this process.
- * @throws where there is none
- */
-export function parentChannel(): ParentChannel {
-  if (process.send === undefined) throw new Error('this is started by wherry serve, and by nobody else');
+/** The channel that the runtime opens to whoever has started this process; undefined where nobody has asked it to. */
+export function parentChannel(): ParentChannel | undefined {
+  if (process.send === undefined) return undefined;
   return {
     send: (message) => void process.send?.(message),
     onMessage: (receive) => void process.on('message', receive),

@@ -1,13 +1,14 @@
 import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
-import { fdatasync } from 'node:fs';
+import { fdatasync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { digestOf, freshBytes, imageOf, ociManifest } from '../http/content.ts';
 import { until } from '../server/until.ts';
 import { WorkersInProcess } from './workers-in-process.ts';
 
-const squeezed = { 'windows.lease': '0', 'windows.trash': '0', 'windows.condemned': '0', 'windows.neverTagged': '0' };
+const squeezed = { 'windows.lease': '2s', 'windows.trash': '0', 'windows.condemned': '0', 'windows.neverTagged': '0' };
 
 async function openSession(workers: WorkersInProcess): Promise<string> {
   const opened = await workers.send(0, '/v2/app/blobs/uploads/', { method: 'POST' });
@@ -212,7 +213,7 @@ test('what is deleted through any worker is collected, by one of them', async ()
     await pushImage(workers, index, `v${index}`);
     expect((await workers.send(2 - index, `/v2/app/manifests/v${index}`, { method: 'DELETE' })).status).toBe(202);
   }
-  await until('all bytes are gone', () => workers.objects.length === 0);
+  await until('all bytes are gone', () => workers.objects.length === 0, 20_000);
 });
 
 test('metrics and the admin API are the same whichever worker is asked', async () => {
@@ -244,4 +245,20 @@ test('who is passed on to the worker that answers is named as whoever has asked'
   // Nobody else is believed.
   const faked = await workers.send(0, '/admin/v1/collector', { headers: { 'wherry-worker': 'guess e30' } });
   expect(faked.status).not.toBe(200);
+});
+
+test('who guesses passwords is slowed down by what all workers have seen', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'wherry-users-'));
+  const users = join(directory, 'users');
+  writeFileSync(users, `alice:${await Bun.password.hash('right', { algorithm: 'bcrypt', cost: 4 })}\n`);
+  await using workers = await WorkersInProcess.start(3, { 'auth.htpasswd': users });
+  const logIn = async (index: number, password: string): Promise<number> => {
+    const authorization = `Basic ${btoa(`alice:${password}`)}`;
+    return (await workers.send(index, '/v2/', { headers: { authorization } })).status;
+  };
+  for (let guess = 0; guess < 5; guess++) expect(await logIn(guess % 2, `guess ${guess}`)).toBe(401);
+  expect((await workers.send(2, '/v2/')).status).toBe(401);
+  // It has counted none itself, and lets five go by.
+  expect(await logIn(2, 'another guess')).toBe(429);
+  rmSync(directory, { recursive: true });
 });
