@@ -7,7 +7,13 @@ import {
   type WriterEnd,
 } from '../blobs/store.ts';
 import { change, first, type Operation } from '../metadata/operation.ts';
-import { advanceUpload, beginUploadEpoch, findUpload, touchUpload } from '../metadata/queries/uploads.ts';
+import {
+  advanceUpload,
+  becomeOnlyWriter,
+  beginUploadEpoch,
+  findUpload,
+  touchUpload,
+} from '../metadata/queries/uploads.ts';
 import { MetadataFullError } from '../metadata/store.ts';
 import { type Digest, type DigestAlgorithm, DigestHasher } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
@@ -133,10 +139,10 @@ async function claimAndAppend(registry: Registry, request: AppendRequest, turn: 
   await takeOverUpload(registry, request.id, request.repo);
   const claimed = await claim(registry, request, turn);
   if (claimed.outcome !== 'claimable') return claimed;
-  if (claimed.otherWriter !== undefined && registry.siblings.areAll) {
+  if (claimed.otherWriter !== undefined) {
     await endOtherWriters(registry.siblings, request.id, claimed.epoch);
     // What the other has come to may be the session's end.
-    if (!(await holdsClaim(registry, request.id, claimed.epoch))) return await lost(registry, request);
+    if (!(await becomeWriter(registry, request.id, claimed.epoch))) return await lost(registry, request);
   }
   const { oid, epoch, progress, offsetBytes } = claimed;
   const expectedBytes = expectedBytesOf(request);
@@ -197,7 +203,7 @@ interface Claimable {
   readonly progress: string;
   readonly offsetBytes: number;
   readonly algorithm: DigestAlgorithm;
-  /** Which process may not have come to the end of its writing, where that is another one. */
+  /** Which process may not have come to the end of its writing; of a claim, where that is another one that has to end. */
   readonly otherWriter: string | undefined;
 }
 
@@ -212,11 +218,21 @@ async function claim(registry: Registry, request: AppendRequest, turn: WriterTur
     const session = yield* claimable(request);
     if (session.outcome !== 'claimable') return session;
     const epoch = session.epoch + 1;
-    const { writer } = registry.sessions;
+    const { writer: own } = registry.sessions;
+    const { otherWriter: last } = session;
+    // That stays written down until it is known to have ended, whatever becomes of this claim.
+    const otherWriter = last !== own && registry.siblings.areAll ? last : undefined;
     turn.claimed(epoch);
-    yield* change(beginUploadEpoch, { id: request.id, epoch, writer, now });
-    return { ...session, epoch, otherWriter: session.otherWriter === writer ? undefined : session.otherWriter };
+    yield* change(beginUploadEpoch, { id: request.id, epoch, writer: otherWriter ?? own, now });
+    return { ...session, epoch, otherWriter };
   });
+}
+
+/** Writes down that no other writer of a session is left; false where it was claimed again meanwhile. */
+async function becomeWriter(registry: Registry, id: string, epoch: number): Promise<boolean> {
+  const { writer } = registry.sessions;
+  const now = registry.clock.now();
+  return (await registry.metadata.writeUnsynced(() => change(becomeOnlyWriter, { id, epoch, writer, now }))) > 0;
 }
 
 /** How a session stands that was claimed, and that another request has come to the end of, or claimed, since. */

@@ -50,6 +50,16 @@ export const beginUploadEpoch = query<{ id: string; epoch: number; writer: strin
     .where('state', '=', 'open'),
 );
 
+/** The writer that has claimed a session is the only one that may write to it: those before have ended. */
+export const becomeOnlyWriter = query<{ id: string; epoch: number; writer: string; now: number }>()(({ db, p }) =>
+  db
+    .updateTable('upload')
+    .set({ writer: p('writer'), touched_at: p('now') })
+    .where('id', '=', p('id'))
+    .where('state', '=', 'open')
+    .where('epoch', '=', p('epoch')),
+);
+
 /** What a session has so far lies in another object from here on, if it is as it was. */
 export const moveUpload = query<{ id: string; from: string; to: string; epoch: number; next: number }>()(({ db, p }) =>
   db
