@@ -245,10 +245,6 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
     call.allowSlowAnswer();
     const answer = await askKeeper(terms, call.request, peer);
     if (answer !== undefined) return answer;
-    log.warn(
-      { requestId: call.requestId },
-      'the worker that answers the admin API is not there; another takes its place',
-    );
     return failure(call, new SiblingBusyError('the process that answers this is not there for the moment'));
   }
 
