@@ -6,9 +6,10 @@ import { z } from 'zod';
 import { SqliteDatabase } from '../../src/moving/sqlite-database.ts';
 import { pushImage } from '../admin/pushed-images.ts';
 import { wherry } from '../admin/wherry.ts';
-import { digestOf, freshBytes } from '../http/content.ts';
+import { freshBytes } from '../http/content.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
 import { expectFurnished, furnish, rowsOf } from './furnished-registry.ts';
+import { Pushing } from './pushing.ts';
 
 setDefaultTimeout(120_000);
 
@@ -32,18 +33,7 @@ test('a registry moves to another directory while it is pulled from and pushed t
   using place = otherPlace();
   const furniture = await furnish(registry);
   const over = new AbortController();
-  const pushed: string[] = [];
-  const refusals: number[] = [];
-  const pushing = (async () => {
-    while (!over.signal.aborted) {
-      const bytes = freshBytes(20_000);
-      const path = `/v2/team/busy/blobs/uploads/?digest=${digestOf(bytes)}`;
-      const { status } = await registry.send(path, { method: 'POST', body: bytes });
-      if (status === 201) pushed.push(digestOf(bytes));
-      else refusals.push(status);
-      await Bun.sleep(5);
-    }
-  })();
+  const pushing = new Pushing(registry);
   const failures: number[] = [];
   const pulling = (async () => {
     while (!over.signal.aborted) {
@@ -58,13 +48,16 @@ test('a registry moves to another directory while it is pulled from and pushed t
   expect(moved).toMatchObject({ code: 0 });
   expect(moved.out).toContain('change these settings');
   expect(moved.err).toContain('wherry fsck has found 0 losses, 0 leaks and 0 notes');
+  // It may have been killed before its last word.
+  expect(await wherry(registry.dataDirectory, 'migrate', '--to-data', place.data)).toMatchObject({ code: 0 });
   const late = await registry.send('/v2/team/busy/blobs/uploads/', { method: 'POST' });
   expect(late.status).toBe(503);
   expect(await late.text()).toContain('it was moved to');
   over.abort();
-  await Promise.all([pushing, pulling]);
+  await Promise.all([pushing.stop(), pulling]);
   expect(failures).toEqual([]);
-  expect(new Set(refusals)).toEqual(new Set([503]));
+  expect(pushing.refusals).toEqual(new Set([503]));
+  expect(pushing.acknowledged.length).toBeGreaterThan(0);
 
   {
     await using from = SqliteDatabase.openForReading(registry.dataDirectory);
@@ -82,7 +75,8 @@ test('a registry moves to another directory while it is pulled from and pushed t
   await registry.stop();
   await using there = await served(place.data);
   await expectFurnished(there, furniture, 'is gone');
-  for (const digest of pushed) expect((await there.send(`/v2/team/busy/blobs/${digest}`)).status).toBe(200);
+  for (const digest of pushing.acknowledged)
+    expect((await there.send(`/v2/team/busy/blobs/${digest}`)).status).toBe(200);
 });
 
 test('a move that is killed goes on, and leaves the registry as it was meanwhile', async () => {

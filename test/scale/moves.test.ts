@@ -10,6 +10,7 @@ import { pushImage } from '../admin/pushed-images.ts';
 import { freshBytes } from '../http/content.ts';
 import { ServedRegistry, type Settings } from '../http/served-registry.ts';
 import { expectFurnished, furnish, rowsOf } from '../moving/furnished-registry.ts';
+import { Pushing } from '../moving/pushing.ts';
 import { type S3Server, startMinio } from './minio-server.ts';
 import { type PostgresServer, startPostgres } from './postgres-server.ts';
 
@@ -91,12 +92,14 @@ test.each(moves)(
     // A command that works on the database itself goes by the machine's clock.
     registry.clock.set(Date.now() - registry.clock.now());
     try {
+      await registry.limit([{ repositories: 'team/**', bytes: { hard: '1GiB' } }], before);
       const furniture = await furnish(registry);
       const old = configFile(directory, 'old', { ...before, data: registry.dataDirectory });
       const next = configFile(directory, 'next', { ...target, data: registry.dataDirectory });
       for (let blobs = 0; blobs < 8; blobs++) await registry.pushBlob('team/many', freshBytes(100_000));
 
       const over = new AbortController();
+      const pushing = new Pushing(registry);
       const failures: number[] = [];
       const pulling = (async () => {
         while (!over.signal.aborted) {
@@ -125,6 +128,7 @@ test.each(moves)(
       await pulling;
       expect({ code, err, out }).toMatchObject({ code: 0 });
       expect(failures).toEqual([]);
+      expect(pushing.refusals).toEqual(new Set([503]));
       expect((await registry.send('/v2/team/one/blobs/uploads/', { method: 'POST' })).status).toBe(503);
       if (isMetadataMoved) {
         await using was = await databaseIn(before, registry.dataDirectory);

@@ -23,12 +23,13 @@ afterAll(async () => {
 });
 
 /** The command of the page that begins with a word, for another database and file. */
-function commandOf(program: string, database: string, file: string): readonly string[] {
+function commandOf(program: string, database: string, file: string): readonly [string, ...string[]] {
   const { codeBlocks } = readDocument('docs/backup.md');
   const lines = codeBlocks.flatMap(({ text }) => text.split('\n')).filter((line) => line.startsWith(`${program} `));
   expect(lines).toHaveLength(1);
   const [line = ''] = lines;
-  return line.replace('postgres://wherry@db.example/wherry', database).replace('wherry.dump', file).split(' ');
+  const words = line.replace('postgres://wherry@db.example/wherry', database).replace('wherry.dump', file).split(' ');
+  return [program, ...words.slice(1)];
 }
 
 test('a registry in PostgreSQL is backed up and restored by the commands of the page, and accepted once fsck has settled it', async () => {
@@ -41,11 +42,11 @@ test('a registry in PostgreSQL is backed up and restored by the commands of the 
     const opened = await registry.send('/v2/app/blobs/uploads/', { method: 'POST' });
     const session = opened.headers.get('location') ?? '';
     await registry.send(session, { method: 'PATCH', body: freshBytes() });
-    await outputOf([...commandOf('pg_dump', metadata, file)]);
+    await outputOf(commandOf('pg_dump', metadata, file));
     const later = await pushImage(registry, 'app', { tags: ['2'] });
     await registry.stop();
 
-    await outputOf([...commandOf('pg_restore', empty, file)]);
+    await outputOf(commandOf('pg_restore', empty, file));
     const config = join(directory, 'wherry.yaml');
     writeFileSync(config, `metadata: ${empty}\n`);
     const inPlace = await wherry(registry.dataDirectory, 'restore', '--in-place', '--config', config);
