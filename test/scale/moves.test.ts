@@ -89,6 +89,7 @@ test.each(moves)(
       }),
     };
     const registry = await ServedRegistry.start(before);
+    let pushing: Pushing | undefined;
     // A command that works on the database itself goes by the machine's clock.
     registry.clock.set(Date.now() - registry.clock.now());
     try {
@@ -99,7 +100,7 @@ test.each(moves)(
       for (let blobs = 0; blobs < 8; blobs++) await registry.pushBlob('team/many', freshBytes(100_000));
 
       const over = new AbortController();
-      const pushing = new Pushing(registry);
+      pushing = new Pushing(registry);
       const failures: number[] = [];
       const pulling = (async () => {
         while (!over.signal.aborted) {
@@ -125,7 +126,7 @@ test.each(moves)(
       const moving = migrate(old, next, '--json');
       const [out, err, code] = await Promise.all([moving.stdout.text(), moving.stderr.text(), moving.exited]);
       over.abort();
-      await pulling;
+      await Promise.all([pulling, pushing.stop()]);
       expect({ code, err, out }).toMatchObject({ code: 0 });
       expect(failures).toEqual([]);
       expect(pushing.refusals).toEqual(new Set([503]));
@@ -150,7 +151,11 @@ test.each(moves)(
       const goesOn = areBlobsMoved ? 'begins anew' : 'goes on';
       await expectFurnished(registry, furniture, isMetadataMoved && areBlobsMoved ? 'is gone' : goesOn);
       if (killed.signalCode !== null) expect((await registry.send('/v2/team/one/manifests/between')).status).toBe(200);
+      for (const digest of pushing.acknowledged) {
+        expect((await registry.send(`/v2/team/busy/blobs/${digest}`)).status).toBe(200);
+      }
     } finally {
+      await pushing?.stop();
       await registry[Symbol.asyncDispose]();
       rmSync(directory, { recursive: true });
     }
