@@ -119,20 +119,19 @@ class ContentsHasher {
 
   add(row: Row): void {
     this.#rows++;
-    for (const column of this.#columns) this.#addValue(row[column] ?? null);
+    let text = '';
+    for (const column of this.#columns) text += textOf(row[column] ?? null);
+    this.#hasher.update(text);
   }
 
   end(): TableContents {
     return { rows: this.#rows, hash: this.#hasher.digest('hex') };
   }
+}
 
-  #addValue(value: Value): void {
-    if (value instanceof Uint8Array) {
-      this.#hasher.update(`bytes ${value.byteLength} `);
-      this.#hasher.update(value);
-      return;
-    }
-    const text = String(value);
-    this.#hasher.update(`${value === null ? 'null' : typeof value} ${text.length} ${text} `);
-  }
+/** Bytes by their hash, everything else by itself with its length. */
+function textOf(value: Value): string {
+  if (value instanceof Uint8Array) return `bytes ${Bun.CryptoHasher.hash('sha256', value, 'hex')} `;
+  const text = String(value);
+  return `${value === null ? 'null' : typeof value} ${text.length} ${text} `;
 }

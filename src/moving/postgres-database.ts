@@ -3,8 +3,6 @@ import { rowTypes } from '../metadata/postgres/row-types.ts';
 import { numberOf, type MovedDatabase, type Row, type Value } from './database.ts';
 import type { Table } from './tables.ts';
 
-/** How many parameters a statement has at most, which is less than PostgreSQL takes. */
-const mostParameters = 60_000;
 /** Whoever moves something to a database takes this lock there. */
 const movingLock = 0x6d6f_7665;
 
@@ -55,17 +53,12 @@ export class PostgresDatabase implements MovedDatabase {
     return await this.#within('begin', write);
   }
 
+  /** As one parameter, since PostgreSQL plans each statement anew that has thousands. */
   async insert({ name, columns }: Table, rows: readonly Row[]): Promise<void> {
-    const rowsAtOnce = Math.max(1, Math.floor(mostParameters / columns.length));
-    const one = `(${columns.map(() => '?').join(', ')})`;
-    for (let at = 0; at < rows.length; at += rowsAtOnce) {
-      const some = rows.slice(at, at + rowsAtOnce);
-      const values = some.map(() => one).join(', ');
-      await this.run(
-        `insert into ${name} (${columns.join(', ')}) values ${values}`,
-        some.flatMap((row) => columns.map((column) => row[column] ?? null)),
-      );
-    }
+    const listed = columns.join(', ');
+    await this.run(`insert into ${name} (${listed}) select ${listed} from json_populate_recordset(null::${name}, ?)`, [
+      JSON.stringify(rows, (_, value: unknown) => (value instanceof Uint8Array ? `\\x${value.toHex()}` : value)),
+    ]);
   }
 
   async goOnNumbering({ name, key }: Table): Promise<void> {
