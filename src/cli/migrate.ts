@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { InvalidArgumentError } from 'commander';
 import { parseByteSize } from '../config/byte-size.ts';
@@ -10,7 +11,7 @@ import { createLog } from '../log/log.ts';
 import { openFailureText } from '../metadata/postgres/open-failure.ts';
 import { CopyDiffersError } from '../moving/copy-metadata.ts';
 import { checkNewPlace } from '../moving/check-new-place.ts';
-import { openSource, openTarget, tokenOf } from '../moving/ends.ts';
+import { openSource, openTarget } from '../moving/ends.ts';
 import { type ChangeSwitch, HoldLostError } from '../moving/hold.ts';
 import { move, type Moved, StopMoveError, type Teller } from '../moving/move.ts';
 import { placeOf, placeText } from '../moving/place.ts';
@@ -104,7 +105,7 @@ async function moveBetween(from: Config, to: Config, { flags, toConfigFile, prog
     const leavesDamaged = flags.leaveDamaged === true;
     const tell = tellerOf(progress);
     return await move({
-      from: { metadata, blobs, changes: changesOf(admin, tokenOf(from, to)) },
+      from: { metadata, blobs, changes: changesOf(admin, tell) },
       to: target,
       tables: tablesOfSchema(),
       atOnce: flags.atOnce,
@@ -122,15 +123,31 @@ async function moveBetween(from: Config, to: Config, { flags, toConfigFile, prog
   }
 }
 
+/** How often it is looked whether an earlier try has ended, in ms. */
+const waitMs = 1000;
+
 /** The registry's own switch, over its admin API. */
-function changesOf(admin: AdminClient, token: string): ChangeSwitch {
+function changesOf(admin: AdminClient, tell: Teller): ChangeSwitch {
+  // Of this try alone: whether changes were let in between two of them must not go unnoticed.
+  const token = randomBytes(16).toString('hex');
   return {
     async state() {
       const { isReadOnly, movedTo, reason } = await admin.ask(readOnlyStatus);
       return isReadOnly ? { movedTo, reason } : undefined;
     },
     async on(reason, leaseMs) {
-      await admin.ask(beginReadOnly, { body: { reason, token, leaseMs } });
+      for (let isTold = false; ; isTold = true) {
+        try {
+          await admin.ask(beginReadOnly, { body: { reason, token, leaseMs } });
+          return;
+        } catch (error) {
+          // An earlier try that has died has it end by itself.
+          const { until } = await admin.ask(readOnlyStatus);
+          if (!(error instanceof RefusedError) || until === undefined) throw error;
+          if (!isTold) tell.phase('Waiting for an earlier try, which has changes refused, to end within a minute:');
+          await Bun.sleep(waitMs);
+        }
+      }
     },
     async renew(leaseMs) {
       await admin.ask(renewTheReadOnly, { body: { token, leaseMs } });

@@ -30,8 +30,8 @@ export interface Target extends AsyncDisposable {
   arrived(): Promise<void>;
 }
 
-/** By which a move is known again when it goes on. */
-export function tokenOf(from: PlaceConfig, to: PlaceConfig): string {
+/** By which a move is known again where it has begun. */
+function tokenOf(from: PlaceConfig, to: PlaceConfig): string {
   const text = `${placeText(placeOf(from))}\n${placeText(placeOf(to))}`;
   return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }

@@ -1,7 +1,14 @@
+/** Why a registry cannot be changed. */
+export interface StateOfChanges {
+  readonly reason?: string | undefined;
+  /** Where it was moved to. */
+  readonly movedTo?: string | undefined;
+}
+
 /** How a move has all changes of a registry refused. */
 export interface ChangeSwitch {
   /** Undefined where it can be changed. */
-  state(): Promise<{ readonly movedTo?: string | undefined; readonly reason?: string | undefined } | undefined>;
+  state(): Promise<StateOfChanges | undefined>;
   /** @throws where somebody else has set it */
   on(reason: string, leaseMs: number): Promise<void>;
   /** @throws where it has ended meanwhile */
@@ -24,7 +31,6 @@ export class HoldLostError extends Error {
 export class Hold implements AsyncDisposable {
   readonly #switch: ChangeSwitch;
   readonly #timer: ReturnType<typeof setInterval>;
-  #lostBy: unknown;
   #isKept = false;
 
   private constructor(changes: ChangeSwitch) {
@@ -40,7 +46,6 @@ export class Hold implements AsyncDisposable {
   /** @throws HoldLostError where it has ended meanwhile */
   async stay(reason: string, movedTo: string | undefined): Promise<void> {
     clearInterval(this.#timer);
-    if (this.#lostBy !== undefined) throw this.#lost(this.#lostBy);
     try {
       await this.#switch.stay(reason, movedTo);
     } catch (error) {
@@ -64,11 +69,8 @@ export class Hold implements AsyncDisposable {
     );
   }
 
+  /** Where that fails, it is tried again; whether it has ended meanwhile is told in the end. */
   async #renew(): Promise<void> {
-    try {
-      await this.#switch.renew(leaseMs);
-    } catch (error) {
-      this.#lostBy = error;
-    }
+    await this.#switch.renew(leaseMs).catch(() => undefined);
   }
 }

@@ -5,7 +5,7 @@ import { type BlobProgress, copyBlobs, type DamagedBlob } from './copy-blobs.ts'
 import { copyMetadata } from './copy-metadata.ts';
 import { type MovedDatabase, numberOf } from './database.ts';
 import { type BlobTarget, type MovedBlob, shards } from './blob-target.ts';
-import { type ChangeSwitch, Hold } from './hold.ts';
+import { type ChangeSwitch, Hold, type StateOfChanges } from './hold.ts';
 import type { TargetMark } from './target-mark.ts';
 import type { Tables } from './tables.ts';
 
@@ -70,7 +70,7 @@ export async function move(parts: Move): Promise<Moved> {
   const { from, to, tables, tell, now } = parts;
   const there = await from.changes.state();
   // It came as far as its last step, and was broken off there.
-  if (there?.movedTo === to.text) return await arrive(parts);
+  if (there !== undefined && isMoved(there, to)) return await arrive(parts);
   await expectMovable(parts);
   await begin(parts);
   const counting = new Counting(tell);
@@ -114,14 +114,21 @@ export async function move(parts: Move): Promise<Moved> {
   });
   tell.phase('Checking the new place:');
   await parts.check();
-  const isAllMoved = to.metadata !== undefined;
-  const reason = isAllMoved
-    ? `it was moved to ${to.text}`
-    : `its blobs were moved: restart it with the new configuration (${to.text}), then wherry readonly off`;
-  await hold.stay(reason, isAllMoved ? to.text : undefined);
+  await hold.stay(reasonToStay(to), to.metadata === undefined ? undefined : to.text);
   const pausedMs = now() - pausedAt;
   await arrive(parts);
   return { ...moved, pausedMs };
+}
+
+/** Why nothing is to be changed any more where the registry was. */
+function reasonToStay({ text, metadata }: Move['to']): string {
+  return metadata === undefined
+    ? `its blobs were moved: restart it with the new configuration (${text}), then wherry readonly off`
+    : `it was moved to ${text}`;
+}
+
+function isMoved(there: StateOfChanges, to: Move['to']): boolean {
+  return to.metadata === undefined ? there.reason === reasonToStay(to) : there.movedTo === to.text;
 }
 
 /** All is there. Each step can be made again. */

@@ -47,7 +47,9 @@ export async function makeReadOnly({ metadata, clock }: Parts, request: ReadOnly
   return await metadata.write(function* set(): Operation<boolean> {
     const there = yield* first(findReadOnly, {});
     if (isHeld && there?.token !== token) return false;
-    if (there !== undefined && there.token !== token) return false;
+    // One that nobody has renewed in time may be taken over: whoever held it is told that it was.
+    const isOverdue = there !== undefined && there.until !== null && there.until <= now;
+    if (there !== undefined && there.token !== token && !isOverdue) return false;
     const until = leaseMs === undefined ? null : now + leaseMs;
     yield* change(upsertReadOnly, { reason, setBy: actor.text, now, token, until, movedTo: movedTo ?? null });
     yield* recordEvent({ at: now, kind: 'readonly.on', actor, reason });

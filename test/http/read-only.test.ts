@@ -72,8 +72,13 @@ test('what is not renewed ends by itself, and whoever held it is told that it ha
   await registry.resume(settings);
   expect((await registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' })).status).toBe(202);
   expect((await registry.admin('POST', '/readonly/renew', { token: 'mine', leaseMs: 60_000 })).status).toBe(409);
-  const held = await registry.admin('POST', '/readonly/on', { reason: 'moved', token: 'mine', isHeld: true });
-  expect(held.status).toBe(409);
+  const held = { reason: 'moved', token: 'mine', isHeld: true };
+  expect((await registry.admin('POST', '/readonly/on', held)).status).toBe(409);
+
+  expect((await registry.admin('POST', '/readonly/on', on)).status).toBe(200);
+  registry.clock.advance(70_000);
+  expect((await registry.admin('POST', '/readonly/on', { ...on, token: 'another' })).status).toBe(200);
+  expect((await registry.admin('POST', '/readonly/on', held)).status).toBe(409);
 });
 
 test('one that was moved elsewhere is changed again only by somebody who means it', async () => {
