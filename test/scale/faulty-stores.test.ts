@@ -134,9 +134,9 @@ test('whatever goes wrong between two processes and their bucket and database, c
     if (ofRelay.chance(0.0005)) return 'cut';
     return sent.includes('commit') && ofRelay.chance(0.01) ? 'lose-answer' : 'hand-on';
   };
-  let isOver = false;
+  const over = new AbortController();
   const terminations = (async (): Promise<void> => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       await Bun.sleep(random.between(200, 1500));
       PostgresTables.at(database).change(
         `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'wherry%' order by random() limit 1`,
@@ -144,9 +144,9 @@ test('whatever goes wrong between two processes and their bucket and database, c
     }
   })();
   const purges = new Purges(registry.origins, async (body) => await registry.admin('/purge', body));
-  const purging = purges.goOnUntil(() => isOver);
+  const purging = purges.goOnUntil(() => over.signal.aborted);
   const { text, report } = await runStorm(registry, ...load, '--duration', `${seconds}s`, '--seed', String(seed));
-  isOver = true;
+  over.abort();
   proxy.inject = () => undefined;
   relay.decide = () => 'hand-on';
   await Promise.all([terminations, purging]);
