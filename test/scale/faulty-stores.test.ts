@@ -76,7 +76,7 @@ class Purges {
     // Nothing holds it but its lease, and requests may take longer than that.
     const mayBeGone = performance.now() - begunAt > leaseMs;
     if (pulled === undefined || digestOf(pulled) === digest) await this.#purge(digest);
-    else if (!mayBeGone) this.wrong.push('a pull got other bytes, or none');
+    else if (!mayBeGone) this.wrong.push('what was pushed just now is not there');
   }
 
   async #purge(digest: string): Promise<void> {
@@ -99,6 +99,7 @@ class Purges {
       const answer = await fetch(`${origin}/v2/${repo}/${path}`, init);
       this.#judge(path, answer, expected);
       const body = await answer.bytes();
+      if (answer.status === 200 && !path.endsWith(digestOf(body))) this.wrong.push(`${path}: other bytes`);
       return expected.includes(answer.status) ? body : undefined;
     } catch {
       // Broken off: the client sees that.
@@ -110,6 +111,16 @@ class Purges {
     if (expected.includes(status)) return;
     if (status !== 503) this.wrong.push(`${what}: ${status}`);
     else if (!headers.has('retry-after')) this.wrong.push(`${what}: 503 without Retry-After`);
+  }
+}
+
+/** Ends one of the registry's connections to the database now and then, as an administrator may. */
+async function terminateSome(database: string, random: SeededRandom, isOver: () => boolean): Promise<void> {
+  while (!isOver()) {
+    await Bun.sleep(random.between(200, 1500));
+    PostgresTables.at(database).change(
+      `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'wherry%' order by random() limit 1`,
+    );
   }
 }
 
@@ -135,14 +146,7 @@ test('whatever goes wrong between two processes and their bucket and database, c
     return sent.includes('commit') && ofRelay.chance(0.01) ? 'lose-answer' : 'hand-on';
   };
   const over = new AbortController();
-  const terminations = (async (): Promise<void> => {
-    while (!over.signal.aborted) {
-      await Bun.sleep(random.between(200, 1500));
-      PostgresTables.at(database).change(
-        `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'wherry%' order by random() limit 1`,
-      );
-    }
-  })();
+  const terminations = terminateSome(database, random.fork(), () => over.signal.aborted);
   const purges = new Purges(registry.origins, async (body) => await registry.admin('/purge', body));
   const purging = purges.goOnUntil(() => over.signal.aborted);
   const { text, report } = await runStorm(registry, ...load, '--duration', `${seconds}s`, '--seed', String(seed));
