@@ -43,8 +43,9 @@ function faults(random: SeededRandom): Inject {
       return { do: 'answer', status: 503, code: 'SlowDown' };
     }
     if (random.chance(0.002)) worseFor = 40;
-    // Longer than one try of a call may take.
-    if (random.chance(0.0005)) return slow(32_000);
+    // Longer than one try of a call may take. One that arrived as late, after its object was removed, would leave another that
+    // no row knows of.
+    if (random.chance(0.0005)) return { do: 'lose-request', until: Bun.sleep(32_000) };
     return random.chance(0.1) ? random.pick(kinds)?.() : undefined;
   };
 }

@@ -10,6 +10,8 @@ export type Injected =
   | { readonly do: 'cut-request' }
   /** Keeps the request until it is let go, and passes it on then. */
   | { readonly do: 'hold'; readonly until: Promise<unknown> }
+  /** Keeps the request for so long, and cuts the connection: it never arrives. */
+  | { readonly do: 'lose-request'; readonly until: Promise<unknown> }
   /** Passes back only the first bytes of the answer's body, and cuts the connection. */
   | { readonly do: 'cut-body'; readonly afterBytes: number };
 
@@ -92,6 +94,10 @@ export class InjectingProxy implements AsyncDisposable {
     if (injected !== undefined) this.injections++;
     if (injected?.do === 'answer') return errorAnswer(injected);
     if (injected?.do === 'hold') await injected.until;
+    if (injected?.do === 'lose-request') {
+      await injected.until;
+      return new Response(cutAfter(new Uint8Array()));
+    }
     if (injected?.do === 'cut-request') {
       await this.#passHalf(pathname + search, { method, headers, body });
       return new Response(cutAfter(new Uint8Array()));
