@@ -12,6 +12,7 @@ import {
   becomeOnlyWriter,
   beginUploadEpoch,
   findUpload,
+  keepUpload,
   touchUpload,
 } from '../metadata/queries/uploads.ts';
 import { MetadataFullError } from '../metadata/store.ts';
@@ -25,6 +26,8 @@ import { endOtherWriters } from './upload-writers.ts';
 
 /** How often a slow writer tells that it is alive, at most, in ms (R27). */
 const heartbeatMs = 30_000;
+/** However short the window of uploads is. */
+const leastHeartbeatMs = 100;
 
 /** The bytes of a request and what it said of them beforehand. */
 export interface Chunk {
@@ -114,7 +117,10 @@ export async function inTurn<T>(
   if (expectedBytes !== undefined && request.lengthBytes !== undefined && expectedBytes !== request.lengthBytes) {
     return { outcome: 'length-mismatch', expectedBytes, receivedBytes: request.lengthBytes };
   }
-  const worked = await registry.sessions.takeTurn(request.id, work);
+  const worked = await registry.sessions.takeTurn(
+    request.id,
+    async (turn) => await keptAlive(registry, request.id, async () => await work(turn)),
+  );
   if (worked !== undefined) return worked;
   // The turn went to a later request. What this one wanted may have been done meanwhile (R30).
   const after = await registry.metadata.read(() => claimable(request));
@@ -346,6 +352,28 @@ async function readNext(
     return done ? undefined : value;
   } catch {
     return 'interrupted';
+  }
+}
+
+/**
+ * Has other processes see that a session is worked on, also while the stores take long: to this one, its turn says so (R27).
+ */
+async function keptAlive<T>(registry: Registry, id: string, work: () => Promise<T>): Promise<T> {
+  const { metadata, clock, log, windows } = registry;
+  if (!metadata.isShared) return await work();
+  const keep = async (): Promise<void> => {
+    try {
+      await metadata.writeUnsynced(() => change(keepUpload, { id, now: clock.now() }));
+    } catch (error) {
+      log.warn({ err: error, upload: id }, 'other processes could not be told that an upload goes on; trying again');
+    }
+  };
+  const everyMs = Math.max(leastHeartbeatMs, Math.min(heartbeatMs, windows.uploadMs / 4));
+  const timer = setInterval(() => void keep(), everyMs);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
   }
 }
 

@@ -1,9 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
 import { digestOf, freshBytes, imageOf } from '../http/content.ts';
 import { ServedRegistry, type Settings } from '../http/served-registry.ts';
+import { until } from '../server/until.ts';
 import { InjectingProxy, operationOf } from './injecting-proxy.ts';
 import { type S3Server, startMinio, type TestBucket } from './minio-server.ts';
 import { type PostgresServer, startPostgres } from './postgres-server.ts';
+import { rowsIn } from './shared-database.ts';
 
 const mebibyte = 1024 * 1024;
 const repo = 'team/app';
@@ -13,6 +15,7 @@ let postgres: PostgresServer;
 let bucket: TestBucket;
 let proxy: InjectingProxy;
 let settings: Settings;
+let database: string;
 let servers: readonly [ServedRegistry, ServedRegistry];
 
 beforeAll(async () => {
@@ -27,8 +30,9 @@ afterAll(async () => {
 beforeEach(async () => {
   bucket = await s3.newBucket();
   proxy = new InjectingProxy(s3.endpoint);
+  database = await postgres.newDatabase();
   settings = {
-    metadata: await postgres.newDatabase(),
+    metadata: database,
     blobs: `s3://${bucket.name}`,
     's3.endpoint': proxy.endpoint,
     's3.redirect': 'off',
@@ -172,6 +176,31 @@ test('a pull of a blob that the bucket has lost is a clear no, and pushing it ag
   proxy.inject = () => undefined;
   await servers[0].collected();
   expect(await pulled(servers[1], digest)).toBe(digest);
+});
+
+test('an upload whose bytes the bucket takes long to take is not ended by another process', async () => {
+  for (const server of servers) {
+    await server.stop();
+    await server.resume({ ...settings, 'windows.upload': '400ms' });
+  }
+  const { promise, resolve: letGo } = Promise.withResolvers<undefined>();
+  const reached = Promise.withResolvers<undefined>();
+  proxy.inject = (request) => {
+    if (operationOf(request) !== 'PutObject') return undefined;
+    reached.resolve(undefined);
+    return { do: 'hold', until: promise };
+  };
+  const bytes = freshBytes(1000);
+  const pushing = servers[0].pushBlob(repo, bytes);
+  await reached.promise;
+  for (const server of servers) server.clock.advance(3_600_000);
+  await until('it is seen that it goes on', () => {
+    const now = servers[1].clock.now();
+    return rowsIn<{ at: number }>(database, 'select touched_at as at from upload', []).every(({ at }) => at >= now);
+  });
+  await servers[1].collected();
+  letGo(undefined);
+  expect(await pushing).toBe(digestOf(bytes));
 });
 
 describe('pulls', () => {

@@ -86,6 +86,16 @@ export const advanceUpload = query<{
     .where('epoch', '=', p('epoch')),
 );
 
+/** Somebody works on a session, whichever writer that is. */
+export const keepUpload = query<{ id: string; now: number }>()(({ db, p }) =>
+  db
+    .updateTable('upload')
+    .set({ touched_at: p('now') })
+    .where('id', '=', p('id'))
+    .where('state', '=', 'open')
+    .where('touched_at', '<', p('now')),
+);
+
 /** Keeps the session of a slow writer from timing out (R27). */
 export const touchUpload = query<{ id: string; epoch: number; now: number }>()(({ db, p }) =>
   db
