@@ -139,7 +139,7 @@ test('the purge of an image comes to its end, its manifest included', async () =
   expect((await servers[0].send(`/v2/${repo}/manifests/latest`)).status).toBe(403);
 }, 60_000);
 
-test('whoever follows events at one process is told at once of what another one does', async () => {
+test('whoever follows events at one process is told of what another one does', async () => {
   const answer = await servers[1].admin('GET', '/events/follow?kind=tag.');
   const told: unknown[] = [];
   const following = (async (): Promise<void> => {
