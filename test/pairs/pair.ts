@@ -21,6 +21,9 @@ export const testedPostgres: string | undefined = given(postgresVariable);
 /** Undefined where blobs lie in directories. */
 export const testedBucket: TestedBucket | undefined = bucketAt(given(bucketVariable));
 
+/** The pair that needs nothing but what is there. */
+export const ownPair = nameOfPair({ postgres: false, bucket: false });
+
 /** What the pair is called. */
 export const pairName = nameOfPair({ postgres: testedPostgres !== undefined, bucket: testedBucket !== undefined });
 
