@@ -60,6 +60,9 @@ export class RefusedError extends Error {
   override readonly name = 'RefusedError';
 }
 
+/** How long a server may take to say that it is there, in ms. */
+const answersMs = 5000;
+
 type Send = (path: string, init: RequestInit) => Promise<Response>;
 
 /**
@@ -71,6 +74,11 @@ export async function openAdmin(config: Config, policies?: PoliciesDocument): Pr
   if (config.metadata.kind === 'sqlite' && !existsSync(join(directory, 'wherry.db'))) {
     throw new StartupError(`there is no registry in ${directory}: name its data directory with --data`);
   }
+  if (config.metadata.kind === 'postgres') {
+    // Beside servers, this process could do most by itself: but it knows nothing of what they have in memory.
+    const server = serverIn(directory);
+    if (server !== undefined && (await knows(server))) return clientOfServer(server);
+  }
   let stores: Stores;
   try {
     stores = await openStores(config, await quietLog());
@@ -79,6 +87,16 @@ export async function openAdmin(config: Config, policies?: PoliciesDocument): Pr
     return overHttp(directory);
   }
   return withinProcess(stores, config, policies);
+}
+
+/** Whether it is there, and gives this run's operator an answer: a server that was killed leaves its files behind. */
+async function knows({ origin, token }: ServerAddress): Promise<boolean> {
+  try {
+    const headers = { authorization: `Bearer ${token}` };
+    return (await fetch(`${origin}${adminPrefix}/collector`, { headers, signal: AbortSignal.timeout(answersMs) })).ok;
+  } catch {
+    return false;
+  }
 }
 
 function overHttp(directory: string): AdminClient {

@@ -55,7 +55,7 @@ export const resumeTheCollector = endpoint({
 async function statusOf({ registry, admin }: AdminCall): Promise<z.input<typeof status>> {
   const [pause, due] = [await collectorPause(registry), await dueReviews(registry)];
   return {
-    state: stateOf(admin.collector),
+    state: stateOf(admin.collector, pause !== undefined),
     ...(pause && { paused: { ...pause, pausedAt: timeText(pause.pausedAt) } }),
     dueReviews: due.count,
     oldestDueMs: due.oldestDueMs,
@@ -63,8 +63,9 @@ async function statusOf({ registry, admin }: AdminCall): Promise<z.input<typeof 
   };
 }
 
-function stateOf(collector: CollectorControl | undefined): z.input<typeof status>['state'] {
+function stateOf(collector: CollectorControl | undefined, isToPause: boolean): z.input<typeof status>['state'] {
   if (collector === undefined) return 'no-server';
   if (collector.isDatabaseOutdated) return 'database-outdated';
-  return collector.isPaused ? 'paused' : 'running';
+  // Where several processes collect, whichever of them was told wrote it down for all.
+  return collector.isPaused || isToPause ? 'paused' : 'running';
 }
