@@ -1,7 +1,4 @@
 import { describe, expect, test } from 'bun:test';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { z } from 'zod';
 import { ServedRegistry } from '../http/served-registry.ts';
 import { isWhole, pushImage, remove } from './pushed-images.ts';
@@ -77,16 +74,4 @@ describe.each(['a server that runs', 'no server'])("an operator's commands, with
     await served();
     expect((await remove(registry, repo, 'x')).status).toBe(202);
   }, 60_000);
-});
-
-test('a directory without a registry is left as it is, and the command says so', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'wherry-commands-'));
-  try {
-    const { out, err, code } = await wherry(directory, 'trash', 'list');
-    expect([out, code]).toEqual(['', 1]);
-    expect(err).toBe(`wherry: there is no registry in ${directory}: name its data directory with --data\n`);
-    expect(Array.from(new Bun.Glob('*').scanSync(directory))).toEqual([]);
-  } finally {
-    await rm(directory, { recursive: true });
-  }
 });

@@ -24,7 +24,7 @@ const suites = [
   'test/http',
   'test/property',
   'test/races',
-  'test/purge',
+  'test/purge/',
   'test/admin',
   'test/retention',
   'test/quotas',
@@ -33,7 +33,6 @@ const suites = [
   'test/access',
   'test/find',
   'test/fsck',
-  'test/bounds',
 ];
 
 const names = process.argv.slice(2);

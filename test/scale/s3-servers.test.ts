@@ -5,7 +5,7 @@ import { until } from '../server/until.ts';
 import { InjectingProxy, operationOf } from './injecting-proxy.ts';
 import { type S3Server, startMinio, type TestBucket } from './minio-server.ts';
 import { type PostgresServer, startPostgres } from './postgres-server.ts';
-import { rowsIn } from './shared-database.ts';
+import { PostgresTables } from '../pairs/tables.ts';
 
 const mebibyte = 1024 * 1024;
 const repo = 'team/app';
@@ -196,7 +196,9 @@ test('an upload whose bytes the bucket takes long to take is not ended by anothe
   for (const server of servers) server.clock.advance(3_600_000);
   await until('it is seen that it goes on', () => {
     const now = servers[1].clock.now();
-    return rowsIn<{ at: number }>(database, 'select touched_at as at from upload', []).every(({ at }) => at >= now);
+    return PostgresTables.at(database)
+      .rows<{ at: number }>('select touched_at as at from upload')
+      .every(({ at }) => at >= now);
   });
   await servers[1].collected();
   letGo(undefined);
