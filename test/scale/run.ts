@@ -1,6 +1,6 @@
 // npm run test:scale: PostgreSQL, several processes on it, and S3 servers; then the suites of the registry on each pair of
 // stores but SQLite with a directory, which the other commands have. `-- PAIR…` runs those pairs only (postgres, s3,
-// postgres-s3, or all four with sqlite), `-- PAIR… test/http` the named tests on them. The last line is the sum.
+// postgres-s3, or all four with sqlite), `-- PAIR… test/http` the named tests on them. The last line is the sum. What is quick comes first.
 import { bucketVariable, nameOfPair, postgresVariable, templateDatabase } from '../pairs/pair.ts';
 import { makeTemplate } from '../pairs/template.ts';
 import { type S3Server, startMinio } from './minio-server.ts';
@@ -58,6 +58,8 @@ try {
   if (tests.length > 0) {
     await onEach(tests.join(' '), bunTest(tests));
   } else {
+    await onEach('random schedules', bunTest(['test/model/schedules.test.ts']));
+    await onEach('conformance', [process.execPath, 'test/conformance/run.ts', '--some']);
     await onEach('the registry', bunTest(suites));
   }
 } finally {
