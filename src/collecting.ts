@@ -1,20 +1,36 @@
 import type { Collector } from './collector/collector.ts';
+import type { Config } from './config/schema.ts';
 import type { CollectorControl } from './http/admin/endpoint.ts';
 import { collectorPause } from './registry/collector-pause.ts';
 import type { Registry } from './registry/registry.ts';
 import type { StoreGeneration } from './registry/store-generation.ts';
+import { StartupError } from './startup-error.ts';
 
 export interface CollectingParts {
   readonly registry: Registry;
   readonly collector: Collector;
   readonly generation: StoreGeneration;
   readonly directory: string;
+  /** Whether this process collects; if not, others do. */
+  readonly isRun: boolean;
+}
+
+/** @throws StartupError where no process would collect */
+export function expectCollector({ metadata, collector }: Pick<Config, 'metadata' | 'collector'>): void {
+  if (collector.isRun || metadata.kind !== 'sqlite') return;
+  throw new StartupError(
+    'collector.run is off, while the metadata lies in SQLite, which no other server uses: nothing would be collected, so leave it on',
+  );
 }
 
 /** Starts a server's collector, unless it is paused or the database is older than the blobs. */
 export async function beginCollecting(parts: CollectingParts): Promise<void> {
-  const { registry, collector, generation, directory } = parts;
+  const { registry, collector, generation, directory, isRun } = parts;
   const { log } = registry;
+  if (!isRun) {
+    log.info({ 'collector.run': 'off' }, 'this process does not collect; others have to');
+    return;
+  }
   const paused = await collectorPause(registry);
   if (paused !== undefined) {
     log.warn({ reason: paused.reason }, 'the collector stays paused, until "wherry collector resume"');
@@ -33,9 +49,9 @@ export async function beginCollecting(parts: CollectingParts): Promise<void> {
 }
 
 /** The database has been accepted as it is. */
-export async function collectAgain({ registry, collector, directory }: CollectingParts): Promise<void> {
+export async function collectAgain({ registry, collector, directory, isRun }: CollectingParts): Promise<void> {
   registry.log.warn({ directory }, 'the database was accepted as it is, though it is older than the blobs');
-  if ((await collectorPause(registry)) !== undefined) return;
+  if (!isRun || (await collectorPause(registry)) !== undefined) return;
   reclaimDead(registry);
   collector.resume();
 }
@@ -46,8 +62,9 @@ export async function mayCollect({ registry, generation }: Pick<CollectingParts,
 }
 
 /** The operator's switch. It does not start the collector while the database is outdated. */
-export function controlOf({ collector, generation, registry }: CollectingParts): CollectorControl {
+export function controlOf({ collector, generation, registry, isRun }: CollectingParts): CollectorControl {
   return {
+    isRun,
     get isPaused() {
       return collector.isPaused;
     },

@@ -12,7 +12,7 @@ import { EventFeed } from './audit/event-feed.ts';
 import type { ConfiguredRules } from './audit/rules-in-force.ts';
 import { Collector } from './collector/collector.ts';
 import { Pace } from './collector/pace.ts';
-import { beginCollecting, collectAgain, controlOf, mayCollect } from './collecting.ts';
+import { beginCollecting, collectAgain, controlOf, expectCollector, mayCollect } from './collecting.ts';
 import type { DiskSpace } from './bounds/levels.ts';
 import { type OnProgress, Reports, storageReport } from './bounds/report.ts';
 import { pruneNothing, type PruneLeastRecentlyUsed } from './bounds/pruner.ts';
@@ -130,6 +130,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
       'passwords and tokens come here unencrypted: set tls.certificate and tls.key, or have a proxy end TLS and name it in http.trustedProxies',
     );
   }
+  expectCollector(config);
   const stores = await openStores(config, log, { clock, syncs, worker });
   try {
     return await serve({ ...stores, metadata: wrapMetadata(stores.metadata) }, logins, { ...parts, log, clock });
@@ -264,7 +265,7 @@ async function serve(
     secret: worker === undefined ? undefined : Buffer.from(worker.secret),
     onRefused: (refused) => refusals.record(refused),
   });
-  const collecting = { registry, collector, generation, directory };
+  const collecting = { registry, collector, generation, directory, isRun: config.collector.isRun };
   const places = placesOf(config);
   const repairs = new OnlineRepairs({
     registry,

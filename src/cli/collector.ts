@@ -37,6 +37,8 @@ function textOf({ state, paused, dueReviews, oldestDueMs, nextDueAt }: Status): 
     lines.push('No server runs on this data directory, so nothing is collected.');
   } else if (state === 'database-outdated') {
     lines.push('The database is older than the blobs: nothing is collected until wherry fsck --repair has settled it.');
+  } else if (state === 'elsewhere') {
+    lines.push('The process that answers does not collect (collector.run is off): others have to.');
   } else {
     lines.push(`The collector is ${state}.`);
   }

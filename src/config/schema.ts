@@ -100,6 +100,8 @@ export interface Config {
     readonly historyMs: number;
   };
   readonly collector: {
+    /** Whether this process collects; if not, others do. */
+    readonly isRun: boolean;
     /** Reviews a second, at most. */
     readonly perSecond: number;
     /** Above 0 and up to 1. */
@@ -210,6 +212,7 @@ export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
     },
     pulls: { flushMs: valueOf(settings.pullsFlush), historyMs: valueOf(settings.pullsHistory) },
     collector: {
+      isRun: valueOf(settings.collectorRun) === 'on',
       perSecond: valueOf(settings.collectorRate),
       batch: valueOf(settings.collectorBatch),
       shareBesideRequests: valueOf(settings.collectorShare) / 100,

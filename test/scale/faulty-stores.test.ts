@@ -138,7 +138,7 @@ test('whatever goes wrong between two processes and their bucket and database, c
   const relay = stack.use(new CuttingRelay(Number(new URL(database).port)));
   const flags = { blobs: `s3://${bucket.name}`, 's3-endpoint': proxy.endpoint, 's3-part-size': '5MiB' };
   const environment = { ...s3.environment, WHERRY_METADATA: relay.addressOf(database) };
-  const registry = stack.use(await SeveralProcesses.start(2, flags, environment));
+  const registry = stack.use(await SeveralProcesses.start(2, () => flags, environment));
 
   proxy.inject = faults(random.fork());
   const ofRelay = random.fork();

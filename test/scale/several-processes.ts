@@ -8,6 +8,9 @@ import { squeezed } from '../storm/squeezed-registry.ts';
 
 const main = join(import.meta.dir, '..', '..', 'src', 'main.ts');
 
+/** Of one process, by its number from 0. */
+type Flags = (index: number) => Readonly<Record<string, string>>;
+
 /** One of the processes: its place, and the process while it runs. */
 interface Place {
   readonly port: number;
@@ -22,14 +25,10 @@ export class SeveralProcesses implements AsyncDisposable {
   readonly origins: readonly string[];
   readonly #places: readonly Place[];
   readonly #ended: string[] = [];
-  readonly #flags: Readonly<Record<string, string>>;
+  readonly #flags: Flags;
   readonly #environment: Readonly<Record<string, string>>;
 
-  private constructor(
-    count: number,
-    flags: Readonly<Record<string, string>>,
-    environment: Readonly<Record<string, string>>,
-  ) {
+  private constructor(count: number, flags: Flags, environment: Readonly<Record<string, string>>) {
     this.#flags = flags;
     this.#environment = environment;
     this.#places = Array.from({ length: count }, (_unused, index) => {
@@ -41,10 +40,10 @@ export class SeveralProcesses implements AsyncDisposable {
     this.origins = this.#places.map(({ port }) => `http://127.0.0.1:${port}`);
   }
 
-  /** Starts so many at once, with flags of `wherry serve` beside the squeezed windows, and an environment beside this one's. */
+  /** Starts so many at once, each with flags of `wherry serve` beside the squeezed windows, and an environment beside this one's. */
   static async start(
     count: number,
-    flags: Readonly<Record<string, string>>,
+    flags: Flags,
     environment: Readonly<Record<string, string>>,
   ): Promise<SeveralProcesses> {
     const processes = new SeveralProcesses(count, flags, environment);
@@ -109,7 +108,8 @@ export class SeveralProcesses implements AsyncDisposable {
 
   async #start(place: Place): Promise<void> {
     const { port, dataDirectory, logFile } = place;
-    const flags = { ...squeezed, 'log-format': 'json', 'log-requests': 'errors', data: dataDirectory, ...this.#flags };
+    const own = this.#flags(this.#places.indexOf(place));
+    const flags = { ...squeezed, 'log-format': 'json', 'log-requests': 'errors', data: dataDirectory, ...own };
     const command: [string, ...string[]] = [process.execPath, main, 'serve', '--listen', `127.0.0.1:${port}`];
     for (const [name, value] of Object.entries(flags)) command.push(`--${name}`, value);
     place.server = await ServerProcess.start(port, logFile, { command, environment: this.#environment });

@@ -1,6 +1,8 @@
 import { expect, setDefaultTimeout, test } from 'bun:test';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { until } from '../server/until.ts';
+import { findingsIn } from '../storm/fsck-process.ts';
 import { runStorm } from '../storm/storm-process.ts';
 import { Disturbances } from './disturbances.ts';
 import { brokenRowsIn, heldKeys, unfinishedIn } from './held-by-the-registry.ts';
@@ -18,7 +20,7 @@ const load = ['--processes', '2', '--clients', '4', '--lease', '1s', '--large-bl
 
 setDefaultTimeout(seconds * 1000 * 2 + 600_000);
 
-test('four processes on PostgreSQL and a bucket are killed with -9, and both servers restarted, while requests are sprayed over them: nothing acknowledged is lost, and the bucket has what is held and nothing else', async () => {
+test('four processes on PostgreSQL and a bucket, two of which collect, are killed with -9, and both servers restarted, while requests are sprayed over them: nothing acknowledged is lost, and the bucket has what is held and nothing else', async () => {
   console.log(`storm: seed ${seed} (STORM_SEED), ${seconds} s (STORM_SECONDS)`);
   const [postgres, s3] = await Promise.all([startPostgres(), startMinio()]);
   await using stack = new AsyncDisposableStack();
@@ -28,7 +30,9 @@ test('four processes on PostgreSQL and a bucket are killed with -9, and both ser
   const database = await postgres.newDatabase();
   const flags = { blobs: `s3://${bucket.name}`, 's3-endpoint': s3.endpoint, 's3-part-size': '5MiB' };
   const environment = { ...s3.environment, WHERRY_METADATA: database };
-  const registry = stack.use(await SeveralProcesses.start(4, flags, environment));
+  const registry = stack.use(
+    await SeveralProcesses.start(4, (index) => ({ ...flags, 'collector-run': index < 2 ? 'on' : 'off' }), environment),
+  );
 
   const disturbances = new Disturbances(registry, [postgres, s3]);
   const [{ code, text, report }] = await Promise.all([
@@ -54,8 +58,10 @@ test('four processes on PostgreSQL and a bucket are killed with -9, and both ser
         throw new Error(`left: ${unfinishedIn(database).join(', ')}`, { cause: error });
       },
     );
-  // Where `wherry fsck` is to be asked what it finds, once it can look at this pair of stores.
+  Object.assign(process.env, s3.environment);
+  const places = ['--metadata', database, ...Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value])];
   const expectInOrder = async (): Promise<void> => {
+    expect(await findingsIn(join(registry.directory, 'data-0'), '--rehash', ...places)).toEqual([]);
     expect(brokenRowsIn(database)).toEqual([]);
     expect(await objects()).toEqual(heldKeys(database));
     expect(s3.unfinishedUploads()).toBe(0);

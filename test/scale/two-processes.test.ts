@@ -37,8 +37,9 @@ afterEach(async () => {
 });
 
 /** A server as one of several that share a database and a directory of blobs. */
-async function serve(): Promise<RunningServer> {
+async function serve(...settings: readonly [string, string][]): Promise<RunningServer> {
   const flags = new Map([
+    ...settings,
     ['data', directory],
     ['listen', '127.0.0.1:0'],
     ['metadata', metadata],
@@ -50,6 +51,26 @@ async function serve(): Promise<RunningServer> {
   const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
   if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
   return await startServer({ config: loaded.config, log: await createLog({ level: 'error', format: 'json' }) });
+}
+
+test('one that does not collect says so, and the other collects what it has deleted', async () => {
+  await two.stop();
+  two = await serve(['collector.run', 'off']);
+  const pushed = await send(two, `/v2/app/blobs/uploads/?digest=${digestOf('gone soon')}`, {
+    method: 'POST',
+    body: 'gone soon',
+  });
+  expect(pushed.status).toBe(201);
+  const told = await send(two, '/admin/v1/collector', {
+    headers: { authorization: `Bearer ${await operatorToken()}` },
+  });
+  expect(await told.json()).toMatchObject({ state: 'elsewhere' });
+  await until('the other has collected it', () => objects().length === 0);
+});
+
+/** Of the process that has started last. */
+async function operatorToken(): Promise<string> {
+  return (await Bun.file(join(directory, 'admin.token')).text()).trim();
 }
 
 async function send(server: RunningServer, path: string, init: RequestInit = {}): Promise<Response> {

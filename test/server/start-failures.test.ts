@@ -46,6 +46,10 @@ test('a database that is damaged inside is to be replaced by a backup', async ()
   expect(await refusalOf({})).toMatch(/SQLITE_CORRUPT.*backup/);
 });
 
+test('a server that shall not collect, and has nobody who would, is refused', async () => {
+  expect(await refusalOf({ 'collector.run': 'off' })).toContain('leave it on');
+});
+
 test('a lock that is damaged is to be removed', async () => {
   const path = join(data, 'lock.db');
   await writeFile(path, freshBytes(10_000));

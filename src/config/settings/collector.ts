@@ -1,7 +1,15 @@
-import { wholeNumber } from '../setting-types.ts';
+import { choice, wholeNumber } from '../setting-types.ts';
 import { setting } from './setting.ts';
 
 export const collectorSettings = {
+  collectorRun: setting({
+    name: 'collector.run',
+    type: choice(['on', 'off']),
+    default: 'on',
+    description:
+      'Whether this process collects. Of several that share a PostgreSQL database some can be spared it, as long as others ' +
+      'do: what is deleted goes by whichever of them does.',
+  }),
   collectorRate: setting({
     name: 'collector.rate',
     type: wholeNumber({ min: 1, max: 1_000_000 }),

@@ -4,7 +4,7 @@ import { type AdminCall, type CollectorControl, endpoint, nothing, reasonText, t
 
 const status = z.object({
   /** No server runs where a command has opened the stores by itself: nothing is collected meanwhile. */
-  state: z.enum(['running', 'paused', 'database-outdated', 'no-server']),
+  state: z.enum(['running', 'elsewhere', 'paused', 'database-outdated', 'no-server']),
   paused: z.object({ reason: z.string(), pausedBy: z.string(), pausedAt: time }).optional(),
   dueReviews: z.number().int(),
   oldestDueMs: z.number(),
@@ -67,5 +67,6 @@ function stateOf(collector: CollectorControl | undefined, isToPause: boolean): z
   if (collector === undefined) return 'no-server';
   if (collector.isDatabaseOutdated) return 'database-outdated';
   // Where several processes collect, whichever of them was told wrote it down for all.
-  return collector.isPaused || isToPause ? 'paused' : 'running';
+  if (collector.isPaused || isToPause) return 'paused';
+  return collector.isRun ? 'running' : 'elsewhere';
 }

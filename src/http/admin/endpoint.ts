@@ -17,6 +17,8 @@ import { answerInLines, linesMediaType, type Progress, untilAnswered } from './l
 
 /** The collector of this process, where there is one. */
 export interface CollectorControl {
+  /** Whether the process that answers collects; if not, others do. */
+  readonly isRun: boolean;
   readonly isPaused: boolean;
   /** Nothing is collected, paused or not, since the database is older than the blobs. */
   readonly isDatabaseOutdated: boolean;
