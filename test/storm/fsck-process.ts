@@ -16,6 +16,8 @@ const line = z.union([
  */
 export async function findingsIn(dataDirectory: string, ...flags: readonly string[]): Promise<readonly string[]> {
   const child = Bun.spawn([process.execPath, main, 'fsck', '--data', dataDirectory, '--json', ...flags], {
+    // As it is now, not as it was when this process began.
+    env: { ...process.env },
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'pipe',
