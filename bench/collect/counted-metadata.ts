@@ -1,4 +1,4 @@
-import type { Operation, SyncConnection } from '../../src/metadata/operation.ts';
+import type { AsyncConnection, Operation, SyncConnection } from '../../src/metadata/operation.ts';
 import type { MetadataStore, WriteOptions } from '../../src/metadata/store.ts';
 import { WrappedMetadata } from '../../test/metadata/wrapped-metadata.ts';
 
@@ -14,7 +14,12 @@ export interface Work {
 /** Which statements are not counted, by what is bound to them. */
 type IsLeftOut = (parameters: Parameters<SyncConnection['run']>[1]) => boolean;
 
-/** A metadata store that counts the statements of its operations, and the rows that they touch. */
+type Count = (rows: number) => void;
+
+/**
+ * A metadata store that counts the statements of its operations, and the rows that they touch. What is run again counts
+ * again: on PostgreSQL the first statement of a read that has several, and transactions that met others.
+ */
 export class CountedMetadata extends WrappedMetadata {
   readonly #isLeftOut: IsLeftOut;
   #statements = 0;
@@ -41,15 +46,20 @@ export class CountedMetadata extends WrappedMetadata {
   }
 
   protected watching(connection: SyncConnection): SyncConnection {
-    const count = (rows: number): void => {
-      this.#statements += 1;
-      this.#rows += rows;
-    };
-    return counting(connection, count, this.#isLeftOut);
+    return counting(connection, this.#count, this.#isLeftOut);
   }
+
+  protected override watchingLater(connection: AsyncConnection): AsyncConnection {
+    return countingLater(connection, this.#count, this.#isLeftOut);
+  }
+
+  readonly #count: Count = (rows) => {
+    this.#statements += 1;
+    this.#rows += rows;
+  };
 }
 
-function counting(connection: SyncConnection, count: (rows: number) => void, isLeftOut: IsLeftOut): SyncConnection {
+function counting(connection: SyncConnection, count: Count, isLeftOut: IsLeftOut): SyncConnection {
   return {
     all(query, parameters) {
       const rows = connection.all(query, parameters);
@@ -63,6 +73,26 @@ function counting(connection: SyncConnection, count: (rows: number) => void, isL
     },
     run(query, parameters) {
       const changes = connection.run(query, parameters);
+      if (!isLeftOut(parameters)) count(changes);
+      return changes;
+    },
+  };
+}
+
+function countingLater(connection: AsyncConnection, count: Count, isLeftOut: IsLeftOut): AsyncConnection {
+  return {
+    async all(query, parameters) {
+      const rows = await connection.all(query, parameters);
+      count(rows.length);
+      return rows;
+    },
+    async first(query, parameters) {
+      const row = await connection.first(query, parameters);
+      count(row === undefined ? 0 : 1);
+      return row;
+    },
+    async run(query, parameters) {
+      const changes = await connection.run(query, parameters);
       if (!isLeftOut(parameters)) count(changes);
       return changes;
     },

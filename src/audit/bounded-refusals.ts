@@ -1,4 +1,5 @@
 import type { Log } from '../log/log.ts';
+import type { Operation } from '../metadata/operation.ts';
 import type { EventKind } from '../metadata/schema.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import { type Actor, inSeveralRequests, severalActor } from '../registry/actor.ts';
@@ -45,7 +46,8 @@ export class BoundedRefusals {
   /** Of those that are remembered no more. */
   #forgotten = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #writing: Promise<void> = Promise.resolve();
+  readonly #waiting: RegistryEvent[] = [];
+  #writing: Promise<void> | undefined;
 
   /** @param kind of all its events: those of one kind leave room for those of another */
   constructor(parts: RefusalsParts, kind: EventKind) {
@@ -117,12 +119,25 @@ export class BoundedRefusals {
   }
 
   #write(refusal: Refusal): void {
-    const { metadata, clock, log } = this.#parts;
-    const event: RegistryEvent = { ...refusal, at: clock.now(), kind: this.#kind, result: 'refused' };
-    const written = metadata.writeUnsynced(() => recordEvent(event), { whileReadOnly: true });
-    this.#writing = Promise.all([this.#writing, written]).then(
-      () => undefined,
-      (error: unknown) => log.warn({ err: error, kind: this.#kind }, 'a refusal could not be written down'),
-    );
+    this.#waiting.push({ ...refusal, at: this.#parts.clock.now(), kind: this.#kind, result: 'refused' });
+    this.#writing ??= this.#writeWaiting();
   }
+
+  /** In their order, those together that have come meanwhile: databases may write side by side what is asked for side by side. */
+  async #writeWaiting(): Promise<void> {
+    const { metadata, log } = this.#parts;
+    while (this.#waiting.length > 0) {
+      const events = this.#waiting.splice(0);
+      try {
+        await metadata.writeUnsynced(() => recordAll(events), { whileReadOnly: true });
+      } catch (error) {
+        log.warn({ err: error, kind: this.#kind, events: events.length }, 'refusals could not be written down');
+      }
+    }
+    this.#writing = undefined;
+  }
+}
+
+function* recordAll(events: readonly RegistryEvent[]): Operation<void> {
+  for (const event of events) yield* recordEvent(event);
 }

@@ -43,7 +43,7 @@ function deny(name: string, times: number): void {
 
 async function written() {
   await denials.stop();
-  const rows = await metadata.read(() => all(eventsAfter, { id: 0, upTo: Infinity, limit: 1000 }));
+  const rows = await metadata.read(() => all(eventsAfter, { id: 0, upTo: Number.MAX_SAFE_INTEGER, limit: 1000 }));
   return rows.map(({ identity, reason, result, kind }) => ({ identity, reason, result, kind }));
 }
 
@@ -70,7 +70,7 @@ test('of many in a minute ten are, and how many more there were', async () => {
 test('how many more there were is told of no single request', async () => {
   deny('mallory', 500);
   await denials.stop();
-  const rows = await metadata.read(() => all(eventsAfter, { id: 0, upTo: Infinity, limit: 1000 }));
+  const rows = await metadata.read(() => all(eventsAfter, { id: 0, upTo: Number.MAX_SAFE_INTEGER, limit: 1000 }));
   expect(rows.at(-1)).toMatchObject({ request_id: null, actor: 'user mallory 10.0.0.1' });
   expect(rows.at(0)).toMatchObject({ request_id: 'mallory-0', actor: 'user mallory 10.0.0.1 (request mallory-0)' });
 });

@@ -1,4 +1,4 @@
-import type { Operation, Step, SyncConnection } from '../../src/metadata/operation.ts';
+import type { AsyncConnection, Operation, Step, SyncConnection } from '../../src/metadata/operation.ts';
 import type { MetadataStore, OldPages, Topic, WriteOptions } from '../../src/metadata/store.ts';
 
 /** A metadata store around another, which sees every statement of every operation. */
@@ -11,6 +11,11 @@ export abstract class WrappedMetadata implements MetadataStore {
 
   /** What takes the statements on their way to a connection. */
   protected abstract watching(connection: SyncConnection): SyncConnection;
+
+  /** The same for one that answers later, where it is asked for. */
+  protected watchingLater(connection: AsyncConnection): AsyncConnection {
+    return connection;
+  }
 
   // Not async, so that an async context which a query enters is entered for its caller too.
   read<T>(operation: () => Operation<T>): Promise<T> {
@@ -78,7 +83,7 @@ export abstract class WrappedMetadata implements MetadataStore {
   #watchedStep(step: Step): Step {
     return {
       execute: (connection) => step.execute(this.watching(connection)),
-      executeLater: async (connection) => await step.executeLater(connection),
+      executeLater: async (connection) => await step.executeLater(this.watchingLater(connection)),
     };
   }
 }
