@@ -1,10 +1,8 @@
-import type { Log } from '../log/log.ts';
-import type { Operation } from '../metadata/operation.ts';
 import type { EventKind } from '../metadata/schema.ts';
-import type { MetadataStore } from '../metadata/store.ts';
 import { type Actor, inSeveralRequests, severalActor } from '../registry/actor.ts';
 import type { Clock } from '../registry/clock.ts';
-import { recordEvent, type RegistryEvent } from '../registry/events.ts';
+import { EventsInTurn, type EventsInTurnParts } from '../registry/events-in-turn.ts';
+import type { RegistryEvent } from '../registry/events.ts';
 
 /** Events in one minute, of one identity at one address, and of all. */
 const mostOfOne = 10;
@@ -27,10 +25,8 @@ interface Remembered {
   unwritten: number;
 }
 
-export interface RefusalsParts {
-  readonly metadata: Pick<MetadataStore, 'writeUnsynced'>;
+export interface RefusalsParts extends EventsInTurnParts {
   readonly clock: Clock;
-  readonly log: Log;
 }
 
 /**
@@ -38,7 +34,8 @@ export interface RefusalsParts {
  * counted, and told in one event once the minute is over.
  */
 export class BoundedRefusals {
-  readonly #parts: RefusalsParts;
+  readonly #clock: Clock;
+  readonly #events: EventsInTurn;
   readonly #kind: EventKind;
   readonly #remembered = new Map<string, Remembered>();
   #minute = -1;
@@ -46,12 +43,11 @@ export class BoundedRefusals {
   /** Of those that are remembered no more. */
   #forgotten = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  readonly #waiting: RegistryEvent[] = [];
-  #writing: Promise<void> | undefined;
 
   /** @param kind of all its events: those of one kind leave room for those of another */
   constructor(parts: RefusalsParts, kind: EventKind) {
-    this.#parts = parts;
+    this.#clock = parts.clock;
+    this.#events = new EventsInTurn(parts);
     this.#kind = kind;
   }
 
@@ -87,11 +83,11 @@ export class BoundedRefusals {
   /** Resolves once all is written. */
   async stop(): Promise<void> {
     this.tellUnwritten();
-    await this.#writing;
+    await this.#events.idle();
   }
 
   #currentMinute(): number {
-    const minute = Math.floor(this.#parts.clock.monotonic() / minuteMs);
+    const minute = Math.floor(this.#clock.monotonic() / minuteMs);
     if (minute !== this.#minute) [this.#minute, this.#inMinute] = [minute, 0];
     return minute;
   }
@@ -119,25 +115,6 @@ export class BoundedRefusals {
   }
 
   #write(refusal: Refusal): void {
-    this.#waiting.push({ ...refusal, at: this.#parts.clock.now(), kind: this.#kind, result: 'refused' });
-    this.#writing ??= this.#writeWaiting();
+    this.#events.add({ ...refusal, at: this.#clock.now(), kind: this.#kind, result: 'refused' });
   }
-
-  /** In their order, those together that have come meanwhile: databases may write side by side what is asked for side by side. */
-  async #writeWaiting(): Promise<void> {
-    const { metadata, log } = this.#parts;
-    while (this.#waiting.length > 0) {
-      const events = this.#waiting.splice(0);
-      try {
-        await metadata.writeUnsynced(() => recordAll(events), { whileReadOnly: true });
-      } catch (error) {
-        log.warn({ err: error, kind: this.#kind, events: events.length }, 'refusals could not be written down');
-      }
-    }
-    this.#writing = undefined;
-  }
-}
-
-function* recordAll(events: readonly RegistryEvent[]): Operation<void> {
-  for (const event of events) yield* recordEvent(event);
 }

@@ -1,10 +1,8 @@
-import type { Operation } from '../metadata/operation.ts';
 import type { Log } from '../log/log.ts';
-import type { MetadataStore } from '../metadata/store.ts';
 import { quote } from '../oci/quote.ts';
 import { requestActor } from './actor.ts';
 import type { Clock } from './clock.ts';
-import { recordEvent } from './events.ts';
+import { EventsInTurn, type EventsInTurnParts } from './events-in-turn.ts';
 
 /** A login that was refused. */
 export interface LoginRefusal {
@@ -31,10 +29,8 @@ const longestName = 200;
 /** Addresses with users that are remembered. */
 const mostRemembered = 10_000;
 
-export interface LoginRefusalsParts {
-  readonly metadata: Pick<MetadataStore, 'writeUnsynced'>;
+export interface LoginRefusalsParts extends EventsInTurnParts {
   readonly clock: Clock;
-  readonly log: Log;
 }
 
 interface Silent {
@@ -44,7 +40,7 @@ interface Silent {
 
 /** Writes refused logins down, but no more than what somebody may want to read: who tries passwords cannot fill the disk. */
 export class LoginRefusals {
-  readonly #metadata: LoginRefusalsParts['metadata'];
+  readonly #events: EventsInTurn;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #silent = new Map<string, Silent>();
@@ -52,10 +48,9 @@ export class LoginRefusals {
   #unwritten = 0;
   #minute = -1;
   #inMinute = 0;
-  #writing: Promise<void> = Promise.resolve();
 
   constructor({ metadata, clock, log }: LoginRefusalsParts) {
-    this.#metadata = metadata;
+    this.#events = new EventsInTurn({ metadata, log });
     this.#clock = clock;
     this.#log = log;
   }
@@ -89,21 +84,15 @@ export class LoginRefusals {
 
   /** Resolves once all is written. */
   async idle(): Promise<void> {
-    await this.#writing;
+    await this.#events.idle();
   }
 
   #write(reason: string, address: string | undefined, requestId: string | undefined): void {
     const at = this.#clock.now();
     const client = requestActor({ who: 'client', address, userAgent: undefined, requestId: undefined });
     const actor = { ...client, requestId: requestId ?? null };
-    const write = function* write(): Operation<void> {
-      yield* recordEvent({ at, kind: 'login.refused', actor, reason, result: 'refused' });
-    };
     this.#log.warn({ client: address, requestId, reason }, 'a login was refused');
-    this.#writing = Promise.all([this.#writing, this.#metadata.writeUnsynced(write, { whileReadOnly: true })]).then(
-      () => undefined,
-      (error: unknown) => this.#log.warn({ err: error }, 'a refused login could not be written down'),
-    );
+    this.#events.add({ at, kind: 'login.refused', actor, reason, result: 'refused' });
   }
 
   #hasTurn(now: number): boolean {
