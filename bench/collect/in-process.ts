@@ -12,12 +12,15 @@ export interface CountedRegistry extends AsyncDisposable {
 /** All windows are over at once, so that a delete is followed by all that it leads to. */
 const noWindows = { lease: '0', trash: '0', condemned: '0', neverTagged: '0' };
 
-/** Serves a data directory on a port of its own. */
-export async function serveCounted(directory: string): Promise<CountedRegistry> {
+/** Serves a data directory on a port of its own. @param settings what is not as usual, such as where the metadata is */
+export async function serveCounted(
+  directory: string,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<CountedRegistry> {
   let metadata: CountedMetadata | undefined;
   const server = await startServer({
     // What is measured is the work, not the rest that it takes beside requests.
-    ...(await quietServer(directory, '127.0.0.1:0', { 'collector.share': '100' })),
+    ...(await quietServer(directory, '127.0.0.1:0', { 'collector.share': '100', ...settings })),
     wrapMetadata(inner) {
       metadata = new CountedMetadata(inner);
       return metadata;

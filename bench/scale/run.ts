@@ -5,6 +5,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { goTool } from '../../test/install/go-tools.ts';
 import { processTree } from '../process-tree.ts';
+import { measureDeletes } from './delete-growth.ts';
 import { buildLoad, type Loaded, load } from './load.ts';
 import { Backends, clusterSetup, distributionSetup, type Setup, workersSetup } from './setups.ts';
 import { statementsPerRequest } from './statements.ts';
@@ -14,7 +15,8 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '4' },
     rounds: { type: 'string', default: '1' },
     processes: { type: 'string', default: '1,2,4' },
-    only: { type: 'string', default: 'sqlite,cluster,distribution' },
+    only: { type: 'string', default: 'sqlite,cluster,distribution,deletes' },
+    sizes: { type: 'string', default: '10000,100000,1000000' },
     dir: { type: 'string', default: '.cache' },
     json: { type: 'string' },
   },
@@ -182,11 +184,26 @@ for (let round = 0; round < Number(values.rounds); round++) {
   }
   rounds.push(measured);
 }
-for (const measured of rounds) console.log(`\n${table(measured.map((each) => row(each, measured)))}`);
+for (const measured of rounds.filter(({ length }) => length > 0))
+  console.log(`\n${table(measured.map((each) => row(each, measured)))}`);
 const work = await statementsPerRequest(backends.directory);
 console.log('\n| request | statements | synced transactions |\n| --- | ---: | ---: |');
 for (const { request, statements, writes } of work) console.log(`| ${request} | ${statements} | ${writes} |`);
+const growth = wanted.has('deletes')
+  ? await measureDeletes(
+      { postgres: await backends.postgres(), parent: backends.directory },
+      values.sizes.split(',').map(Number),
+      { rounds: 4, deletes: 20 },
+    )
+  : [];
+if (growth.length > 0) {
+  console.log(
+    '\n| an image deleted on PostgreSQL, bytes included, of | ms | statements | rows |\n| --- | ---: | ---: | ---: |',
+  );
+  for (const { images, ms, statements, rows } of growth)
+    console.log(`| ${images.toLocaleString('en')} images | ${ms.toFixed(1)} | ${statements} | ${rows} |`);
+}
 console.log(
   `\n${availableParallelism()} cores, which the load generator, and where there are some the database and the S3 server, share.`,
 );
-if (values.json !== undefined) await Bun.write(values.json, JSON.stringify({ rounds, work }, null, 2));
+if (values.json !== undefined) await Bun.write(values.json, JSON.stringify({ rounds, work, growth }, null, 2));
