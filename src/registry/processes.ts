@@ -19,6 +19,8 @@ const beatMs = 5000;
 const silentMs = 30_000;
 /** After so long without a beat, in ms, a process is taken for gone: longer, so that it knows before. */
 const goneMs = 45_000;
+/** Who lives is nothing of what a registry that is read-only keeps as it is: it serves pulls, which purges have to know of. */
+const always = { whileReadOnly: true };
 
 export interface ProcessesParts {
   readonly metadata: MetadataStore;
@@ -84,7 +86,7 @@ export class Processes {
     if (!this.areSeveral || this.#id !== undefined) return;
     const id = randomBytes(16).toString('hex');
     this.#shownAt = this.#monotonic();
-    await this.#metadata.writeUnsynced(() => change(insertProcess, { id, name: this.#name }));
+    await this.#metadata.writeUnsynced(() => change(insertProcess, { id, name: this.#name }), always);
     this.#id = id;
     this.#timer = setInterval(() => {
       this.beatSoon();
@@ -105,7 +107,7 @@ export class Processes {
     this.#id = undefined;
     if (id === undefined) return;
     try {
-      await this.#metadata.writeUnsynced(() => change(deleteProcess, { id }));
+      await this.#metadata.writeUnsynced(() => change(deleteProcess, { id }), always);
     } catch (error) {
       this.#log.warn({ err: error }, 'the other processes could not be told that this one ends; they find out');
     }
@@ -135,7 +137,7 @@ export class Processes {
 
   async #beat(id: string): Promise<void> {
     const begunAt = this.#monotonic();
-    const wasGone = await this.#metadata.writeUnsynced(() => this.#show(id));
+    const wasGone = await this.#metadata.writeUnsynced(() => this.#show(id), always);
     // Before anything else: what is purged may have been, without having waited for this process.
     if (wasGone) await this.#beSilent();
     this.#shownAt = begunAt;
@@ -179,7 +181,10 @@ export class Processes {
       const seen = this.#seen.get(other);
       if (seen?.beat !== beat) this.#seen.set(other, { beat, since: after });
       else if (before - seen.since >= goneMs) {
-        const isTaken = await this.#metadata.writeUnsynced(() => change(deleteSilentProcess, { id: other, beat }));
+        const isTaken = await this.#metadata.writeUnsynced(
+          () => change(deleteSilentProcess, { id: other, beat }),
+          always,
+        );
         if (isTaken > 0)
           this.#log.warn({ process: name }, 'another process has not been heard of for long: it is taken for gone');
       }

@@ -25,8 +25,7 @@ export async function pushImage(
   { tags = [], layers = [], subject }: ImageOptions = {},
 ): Promise<PushedImage> {
   const parts = [freshBytes(), freshBytes(), ...layers];
-  const blobs: string[] = [];
-  for (const part of parts) blobs.push(await registry.pushBlob(repo, part));
+  const blobs = await Promise.all(parts.map(async (part) => await registry.pushBlob(repo, part)));
   const [config = freshBytes(), ...rest] = parts;
   const about =
     subject === undefined

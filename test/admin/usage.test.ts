@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { digestOf, imageOf, indexOf, ociIndex, ociManifest } from '../http/content.ts';
 import { until } from '../server/until.ts';
 import { ServedRegistry, type Settings } from '../http/served-registry.ts';
+import { randomRuns } from '../pairs/random-runs.ts';
 import { pushImage } from './pushed-images.ts';
 
 const hour = 3_600_000;
@@ -86,7 +87,7 @@ async function push(plans: readonly Plan[]): Promise<void> {
     const before = (pushed[repo] ??= []);
     const target = before[earlier % Math.max(before.length, 1)];
     const needed = numbers.flatMap((each) => blobs[each] ?? []);
-    for (const blob of needed) await registry.pushBlob(repo, blob);
+    await Promise.all(needed.map(async (blob) => await registry.pushBlob(repo, blob)));
     const [config = new Uint8Array(), ...layers] = needed;
     const listed = shape === 'index' && target !== undefined ? target : undefined;
     const about = shape === 'referrer' && target !== undefined ? { subject: subjectOf(target) } : {};
@@ -150,7 +151,7 @@ test('what is unique to a tag is exactly what deleting it frees, in any registry
         await empty();
       },
     ),
-    { numRuns: 40 },
+    { numRuns: randomRuns(40) },
   );
 }, 120_000);
 
@@ -183,7 +184,7 @@ test('held, in the trash, waiting, to reclaim and being uploaded add up to what 
         await empty();
       },
     ),
-    { numRuns: 30 },
+    { numRuns: randomRuns(30) },
   );
 }, 120_000);
 
@@ -331,7 +332,7 @@ test('what emptying the trash, or a part of it, is said to free is exactly what 
         await empty();
       },
     ),
-    { numRuns: 40 },
+    { numRuns: randomRuns(40) },
   );
   expect(freedSomething).toBeGreaterThan(0);
 }, 120_000);

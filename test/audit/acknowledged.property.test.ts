@@ -18,6 +18,7 @@ import { pushWholeBlob } from '../../src/registry/upload-whole.ts';
 import { imageOf } from '../http/content.ts';
 import { chunkOf } from '../model/chunks.ts';
 import { World } from '../model/world.ts';
+import { randomRuns } from '../pairs/random-runs.ts';
 
 const encoder = new TextEncoder();
 const blobs = ['one', 'two', 'three'].map((text) => encoder.encode(text));
@@ -68,7 +69,7 @@ test('whatever is acknowledged has its events, with who asked for it in which re
         for (const { kind } of rows) seen.add(kind);
       }
     }),
-    { numRuns: 60 },
+    { numRuns: randomRuns(60) },
   );
   // Otherwise the test has shown little.
   expect(seen.size).toBeGreaterThanOrEqual(10);

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test';
-import { fsck, type FsckOptions } from '../../src/fsck/fsck.ts';
+import type { FsckOptions } from '../../src/fsck/fsck.ts';
 import { collectorStatus } from '../../src/http/admin/collector.ts';
+import { findings, isOnPostgres } from '../fsck/damaged-registry.ts';
 import { freshBytes } from './content.ts';
 import { ServedRegistry, type Settings } from './served-registry.ts';
 
@@ -16,8 +17,9 @@ async function pushAndCollect(registry: ServedRegistry): Promise<void> {
 }
 
 async function found(registry: ServedRegistry, options: Partial<FsckOptions> = {}): Promise<string[]> {
-  const findings = await Array.fromAsync(fsck({ ...registry.stores.places, now: registry.clock.now(), ...options }));
-  return findings.map(({ severity, code, isRepaired }) => `${severity} ${code}${isRepaired ? ' repaired' : ''}`);
+  return (await findings(registry, options)).map(
+    ({ severity, code, isRepaired }) => `${severity} ${code}${isRepaired ? ' repaired' : ''}`,
+  );
 }
 
 async function isOutdated(registry: ServedRegistry): Promise<boolean> {
@@ -44,7 +46,8 @@ test('a database older than its blobs removes nothing until it has been accepted
   registry.clock.advance(60_000);
   await registry.collected();
   expect(await registry.objectFiles()).toHaveLength(2);
-  expect(await found(registry, { repair: true })).toContain('leak F14');
+  // Beside a server on SQLite it cannot be accepted; where many may serve it can, so it is not asked for.
+  expect(await found(registry, { repair: !isOnPostgres })).toContain('leak F14');
   await registry.stop();
 
   // What the database does not know stays until the next repair, in case that a newer database can be had.

@@ -13,6 +13,7 @@ import type { Registry } from '../../src/registry/registry.ts';
 import { restore } from '../../src/registry/restore.ts';
 import { retire } from '../../src/registry/retire.ts';
 import { World } from '../model/world.ts';
+import { randomRuns } from '../pairs/random-runs.ts';
 
 const repos = ['team/app', 'free'].map((text) => required(parseRepositoryName(text)));
 const tags = ['v1', 'v2', 'v2-rc', 'latest'].map((text) => required(parseTagName(text)));
@@ -86,7 +87,7 @@ test('no operation changes where an immutable tag leads, and each other one does
         }
       }
     }),
-    { numRuns: 60 },
+    { numRuns: randomRuns(60) },
   );
 }, 120_000);
 

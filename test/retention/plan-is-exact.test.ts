@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import * as fc from 'fast-check';
 import { z } from 'zod';
+import { randomRuns } from '../pairs/random-runs.ts';
 import { askPlan, nameOf } from './asked-plan.ts';
 import { anyPolicy, anyPush, RandomRegistry } from './random-registry.ts';
 
@@ -62,7 +63,7 @@ test('what a plan says that each thing frees is exactly what deleting it then fr
         await random.empty();
       },
     ),
-    { numRuns: 100 },
+    { numRuns: randomRuns(100) },
   );
   // Else it shows nothing.
   for (const name of ['tags', 'manifests', 'waits', 'freed', 'kept', 'compared'] as const) {

@@ -4,6 +4,7 @@ import { applyThePlan } from '../../src/http/admin/retention-apply.ts';
 import type { PolicyDefinition } from '../../src/retention/definition.ts';
 import { parsePolicySet } from '../../src/retention/policy-set.ts';
 import { until } from '../server/until.ts';
+import { randomRuns } from '../pairs/random-runs.ts';
 import { askPlan, nameOf, type PlannedItem } from './asked-plan.ts';
 import { anyPolicy, anyPush, RandomRegistry, randomSettings } from './random-registry.ts';
 
@@ -223,7 +224,7 @@ test('applying a plan frees to the byte what it says, and what was used since it
         await random.empty();
       },
     ),
-    { numRuns: 100, endOnFailure: true },
+    { numRuns: randomRuns(100), endOnFailure: true },
   );
   // Else it shows nothing.
   for (const name of ['pruned', 'stays', 'freed'] as const)
@@ -272,7 +273,7 @@ test('what a plan says is what then happens by itself, to the byte, also while i
         await random.empty();
       },
     ),
-    { numRuns: 100, endOnFailure: true },
+    { numRuns: randomRuns(100), endOnFailure: true },
   );
   for (const name of ['pruned', 'freed', 'waits'] as const)
     expect({ name, is: seen[name] > 5 }).toEqual({ name, is: true });

@@ -57,7 +57,7 @@ export class RandomRegistry implements AsyncDisposable {
       const before = (pushed[repo] ??= []);
       const target = before[earlier % Math.max(before.length, 1)];
       const needed = numbers.flatMap((each) => blobs[each] ?? []);
-      for (const blob of needed) await this.registry.pushBlob(repo, blob);
+      await Promise.all(needed.map(async (blob) => await this.registry.pushBlob(repo, blob)));
       const [config = new Uint8Array(), ...layers] = needed;
       const listed = shape === 'index' ? target : undefined;
       const about = shape === 'referrer' && target !== undefined ? { subject: subjectOf(target) } : {};

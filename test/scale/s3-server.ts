@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   CreateBucketCommand,
@@ -9,6 +8,7 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import type { S3Settings } from '../../src/blobs/s3/settings.ts';
+import { temporary } from '../pairs/temporary.ts';
 import { freePort } from './free-port.ts';
 
 /** An S3 server on a loopback port, with a data directory of its own. */
@@ -52,7 +52,7 @@ export const credentials = { accessKeyId: 'wherry', secretAccessKey: 'wherry-sec
 export async function startS3Server(
   programOn: (address: string, directory: string) => S3ServerProgram,
 ): Promise<S3Server> {
-  const directory = mkdtempSync(join(tmpdir(), 'wherry-s3-'));
+  const directory = mkdtempSync(join(temporary, 'wherry-s3-'));
   const address = `127.0.0.1:${freePort()}`;
   const endpoint = `http://${address}`;
   const { command, environment, readyPath } = programOn(address, directory);
