@@ -271,6 +271,7 @@ async function serve(
     registry,
     generation,
     quotas: quotaCounter,
+    keepAdoptedMs: config.windows.adoptedMs,
     openBytes: () => openBytes(places),
     onSettled: () => collectAgain(collecting),
   });

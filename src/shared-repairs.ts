@@ -50,6 +50,7 @@ export class SharedRepairs implements AsyncDisposable {
       registry,
       generation: stores.generation,
       quotas,
+      keepAdoptedMs: config.windows.adoptedMs,
       openBytes: () => openBytes(placesOf(config)),
       // Servers see for themselves that they may collect.
       onSettled: () => Promise.resolve(),

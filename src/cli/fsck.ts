@@ -138,8 +138,9 @@ async function* byThisProcess(
   const isRepairing = flags.repair === true && flags.dryRun !== true;
   await using shared = isRepairing && places.database !== undefined ? await sharedRepairs(config) : undefined;
   const repair = shared === undefined ? isRepairing : shared.make.bind(shared);
+  const keepAdoptedMs = config.windows.adoptedMs;
   const onProgress = (progress: Progress): void => showing.show(progress);
-  for await (const found of fsck({ ...places, repair, rehash: rehashOf(flags), onProgress })) {
+  for await (const found of fsck({ ...places, repair, keepAdoptedMs, rehash: rehashOf(flags), onProgress })) {
     counting.add(found);
     yield { finding: shownFinding(found) };
   }

@@ -76,6 +76,7 @@ const otherValues: Readonly<Record<string, string>> = {
   'windows.trash': '1h30m',
   'windows.condemned': '1s',
   'windows.upload': '7d',
+  'windows.adopted': '60d',
   'manifests.maxSize': '5MB',
   'manifests.sparse': 'allow',
   'manifests.sparse.images': 'allow',
@@ -168,6 +169,7 @@ test('without any source every setting has its default', async () => {
         trashMs: 72 * 3_600_000,
         condemnedMs: 600_000,
         uploadMs: 86_400_000,
+        adoptedMs: 30 * 86_400_000,
       },
       manifests: { maxSizeBytes: 4 * 1024 * 1024, sparse: { images: false, indexes: false } },
       http: {

@@ -67,6 +67,8 @@ export interface Config {
     readonly trashMs: number;
     readonly condemnedMs: number;
     readonly uploadMs: number;
+    /** How long what fsck has adopted stays. */
+    readonly adoptedMs: number;
   };
   readonly manifests: {
     readonly maxSizeBytes: number;
@@ -185,6 +187,7 @@ export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
       trashMs: valueOf(settings.windowsTrash),
       condemnedMs: valueOf(settings.windowsCondemned),
       uploadMs: valueOf(settings.windowsUpload),
+      adoptedMs: valueOf(settings.windowsAdopted),
     },
     manifests: {
       maxSizeBytes: valueOf(settings.manifestsMaxSize),

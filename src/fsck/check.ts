@@ -12,6 +12,8 @@ export interface Checked {
   readonly servedSince: number | undefined;
   /** How old bytes must be that no row knows, in ms: a younger one may be of a push that a power cut has undone. */
   readonly orphanAgeMs: number;
+  /** Whether the database is older than the files, such as one that has been restored (F14). */
+  readonly isOutdated: boolean;
 }
 
 /** A walk through one kind of thing, each looked at by itself. */

@@ -31,6 +31,14 @@ export type Severity = 'loss' | 'leak' | 'note';
 export type Repair =
   /** Bytes of no object. */
   | { readonly kind: 'remove-stray'; readonly place: string }
+  /** Bytes that a restored database does not know: it is told of them, so that they stay for a while. */
+  | {
+      readonly kind: 'adopt-bytes';
+      readonly oid: string;
+      readonly digest: string;
+      readonly sizeBytes: number;
+      readonly looks: string;
+    }
   /** An upload that the blob store has begun and nothing will finish. */
   | { readonly kind: 'abort-upload'; readonly place: string; readonly id: string }
   | { readonly kind: 'review'; readonly task: ReviewKey }
@@ -62,6 +70,8 @@ export interface Finding {
   /** The images that cannot be pulled because of it, as `repo:tag`, or `repo@digest` where there is no tag. */
   readonly breaks?: readonly string[];
   readonly repair?: Repair;
+  /** What a restored database has to know before it may be accepted: once it is, nothing protects what it does not know. */
+  readonly isToBeAdopted?: true;
 }
 
 /** A finding, and what was done about it. */

@@ -1,7 +1,7 @@
 import { lockDirectory } from '../metadata/sqlite/directory-lock.ts';
 import { type Checked, walk } from './check.ts';
 import { Checkpoint } from './checkpoint.ts';
-import { generationCheck } from './checks/generation.ts';
+import { generationCheck, isOutdated } from './checks/generation.ts';
 import { linksCheck } from './checks/links.ts';
 import { manifestsCheck } from './checks/manifests.ts';
 import { objectsCheck } from './checks/objects.ts';
@@ -22,6 +22,7 @@ import { Repairs } from './repairs.ts';
 import type { StoredBytes } from './stored-bytes.ts';
 
 const defaultOrphanAgeMs = 24 * 3_600_000;
+const defaultKeepAdoptedMs = 30 * 24 * 3_600_000;
 
 export interface LookOptions extends Places {
   /** Reads every blob. */
@@ -47,6 +48,8 @@ export interface RehashOptions {
 export type MakeRepair = (repair: Repair) => Promise<boolean>;
 
 export interface FsckOptions extends LookOptions {
+  /** How long what is adopted stays without a push of it, in ms, where it is not said how to repair. */
+  readonly keepAdoptedMs?: number;
   /**
    * Takes leaks away. Where several servers may be using the database it has to be said how, since only the registry's own
    * transactions go beside theirs.
@@ -104,7 +107,14 @@ async function* findings(
 ): AsyncGenerator<Finding, void, undefined> {
   const { dataDirectory, now, orphanAgeMs = defaultOrphanAgeMs, rehash: reading, onProgress } = options;
   const servedSince = isServed ? (options.servedSince ?? (await records.servedSince())) : undefined;
-  const checked: Checked = { records, bytes, now, servedSince, orphanAgeMs };
+  const checked: Checked = {
+    records,
+    bytes,
+    now,
+    servedSince,
+    orphanAgeMs,
+    isOutdated: await isOutdated({ records, bytes }),
+  };
   const counter = (name: string) => {
     let done = 0;
     return (count: number): void => {
@@ -112,10 +122,12 @@ async function* findings(
       onProgress?.({ name, done });
     };
   };
-  yield* walk(generationCheck(checked), counter('generations'));
   yield* walk(tablesCheck(checked), counter('tables'));
+  // What is adopted may take the place of what is missing; and the database is accepted only once all of it has been.
+  if (checked.isOutdated) yield* walk(straysCheck(checked), counter('files'));
+  yield* walk(generationCheck(checked), counter('generations'));
   yield* walk(objectsCheck(checked), counter('objects'));
-  yield* walk(straysCheck(checked), counter('files'));
+  if (!checked.isOutdated) yield* walk(straysCheck(checked), counter('files'));
   yield* walk(unfinishedCheck(checked), counter('unfinished uploads'));
   yield* walk(linksCheck(checked), counter('links'));
   yield* walk(manifestsCheck(checked), counter('manifests'));
@@ -143,7 +155,7 @@ interface Repairing extends Disposable {
 }
 
 function beginRepairs(
-  { dataDirectory, database, repair }: FsckOptions,
+  { dataDirectory, database, repair, keepAdoptedMs = defaultKeepAdoptedMs }: FsckOptions,
   bytes: StoredBytes,
   now: number,
 ): Repairing | undefined {
@@ -155,7 +167,7 @@ function beginRepairs(
     const repairs = Repairs.besideServer(bytes, now);
     return { repairs, isAlone: false, [Symbol.dispose]: () => repairs[Symbol.dispose]() };
   }
-  const repairs = Repairs.withoutServer(dataDirectory, bytes, now);
+  const repairs = Repairs.withoutServer(dataDirectory, bytes, { now, keepAdoptedMs });
   return {
     repairs,
     isAlone: true,

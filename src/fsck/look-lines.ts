@@ -4,6 +4,13 @@ import type { Progress } from './fsck.ts';
 
 const repair = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('remove-stray'), place: z.string() }),
+  z.object({
+    kind: z.literal('adopt-bytes'),
+    oid: z.string(),
+    digest: z.string(),
+    sizeBytes: z.number(),
+    looks: z.string(),
+  }),
   z.object({ kind: z.literal('abort-upload'), place: z.string(), id: z.string() }),
   z.object({
     kind: z.literal('review'),
@@ -27,6 +34,7 @@ const finding = z.object({
   advice: z.string(),
   breaks: z.array(z.string()).exactOptional(),
   repair: repair.exactOptional(),
+  isToBeAdopted: z.literal(true).exactOptional(),
 });
 
 /** What a process that only looks tells the server that has started it, in a line of JSON each. */

@@ -7,6 +7,8 @@ const takesBytes: ReadonlySet<Repair['kind']> = new Set(['remove-stray', 'abort-
 export class RepairRound {
   readonly #make: (repair: Repair) => Promise<boolean>;
   #isOutdated = false;
+  /** Something was to be adopted, and was not. */
+  #isLeftBehind = false;
 
   /** @param make makes a repair; says whether it has */
   constructor(make: (repair: Repair) => Promise<boolean>) {
@@ -19,6 +21,10 @@ export class RepairRound {
     const { repair } = finding;
     // What an outdated database does not know may be what a newer one does: whoever accepts it anyway runs it again.
     const isRepairable = repair !== undefined && !(this.#isOutdated && takesBytes.has(repair.kind));
-    return { ...finding, isRepairable, isRepaired: isRepairable && (await this.#make(repair)) };
+    // Nor is such a database accepted before it knows all that it has to.
+    const isHeldUp = repair?.kind === 'settle-generation' && this.#isLeftBehind;
+    const isRepaired = isRepairable && !isHeldUp && (await this.#make(repair));
+    this.#isLeftBehind ||= finding.isToBeAdopted === true && !isRepaired;
+    return { ...finding, isRepairable, isRepaired };
   }
 }

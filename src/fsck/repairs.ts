@@ -1,8 +1,16 @@
 import { Database } from 'bun:sqlite';
 import { join } from 'node:path';
+import { adopt } from './adoption.ts';
 import type { Repair, ReviewKey } from './finding.ts';
 import { CannotCheckError } from './records.ts';
-import type { StoredBytes } from './stored-bytes.ts';
+import { BytesGoneError, type StoredBytes, UnreadableError } from './stored-bytes.ts';
+
+interface Times {
+  /** In ms since 1970. */
+  readonly now: number;
+  /** How long what is adopted stays without a push of it, in ms. */
+  readonly keepAdoptedMs: number;
+}
 
 /**
  * Takes leaks away. Bytes without a row can be removed at any time, since no object will ever have their name; rows are
@@ -13,22 +21,24 @@ export class Repairs implements Disposable {
   readonly #database: Database | undefined;
   readonly #bytes: StoredBytes;
   readonly #now: number;
+  readonly #keepAdoptedMs: number;
 
-  private constructor(database: Database | undefined, bytes: StoredBytes, now: number) {
+  private constructor(database: Database | undefined, bytes: StoredBytes, { now, keepAdoptedMs }: Times) {
     this.#database = database;
     this.#bytes = bytes;
     this.#now = now;
+    this.#keepAdoptedMs = keepAdoptedMs;
   }
 
-  static withoutServer(dataDirectory: string, bytes: StoredBytes, now: number): Repairs {
+  static withoutServer(dataDirectory: string, bytes: StoredBytes, times: Times): Repairs {
     const database = new Database(join(dataDirectory, 'wherry.db'), { readwrite: true });
     database.run('pragma synchronous = full');
     database.run('pragma foreign_keys = on');
-    return new Repairs(database, bytes, now);
+    return new Repairs(database, bytes, times);
   }
 
   static besideServer(bytes: StoredBytes, now: number): Repairs {
-    return new Repairs(undefined, bytes, now);
+    return new Repairs(undefined, bytes, { now, keepAdoptedMs: 0 });
   }
 
   /** @returns false where it has to wait until no server runs */
@@ -38,6 +48,13 @@ export class Repairs implements Disposable {
         return await isDone(this.#bytes.remove(repair.place));
       case 'abort-upload':
         return await isDone(this.#bytes.abort(repair));
+      case 'adopt-bytes': {
+        if (this.#database === undefined) return false;
+        const [bytes, now] = [this.#bytes, this.#now];
+        if (!(await isDone(bytes.sync(repair.oid)))) return false;
+        await adopt(this.#database, repair, { bytes, now, keptUntil: now + this.#keepAdoptedMs });
+        return true;
+      }
       case 'review':
         if (this.#database === undefined) return false;
         enqueue(this.#database, repair.task, this.#now);
@@ -66,15 +83,20 @@ export class Repairs implements Disposable {
   }
 }
 
-/** Not where a bucket refuses it, as one that locks objects does. */
+/** Not where a bucket refuses it, as one that locks objects does, nor where a disk fails. */
 async function isDone(repair: Promise<void>): Promise<boolean> {
   try {
     await repair;
     return true;
   } catch (error) {
-    if (error instanceof CannotCheckError) return false;
+    if (isExpected(error)) return false;
     throw error;
   }
+}
+
+/** Whether a repair can be tried again when something beside the registry has been mended. */
+export function isExpected(error: unknown): boolean {
+  return error instanceof CannotCheckError || error instanceof UnreadableError || error instanceof BytesGoneError;
 }
 
 function enqueue(database: Database, { kind, key1, key2 }: ReviewKey, dueAt: number): void {

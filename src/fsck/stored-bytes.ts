@@ -33,6 +33,12 @@ export interface StoredBytes {
    */
   read(oid: string, sizeBytes: number): AsyncGenerator<Uint8Array, void, undefined>;
 
+  /**
+   * Resolves once an object's bytes and its name survive a power cut: a row may be built on it.
+   * @throws UnreadableError; BytesGoneError
+   */
+  sync(oid: string): Promise<void>;
+
   isQuarantined(oid: string): Promise<boolean>;
 
   /**

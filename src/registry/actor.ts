@@ -38,6 +38,9 @@ export const startActor: Actor = named('start', 'system:start');
 /** Ends the logins of users who are not there any more. */
 export const goneActor: Actor = named('logins', 'system:logins');
 
+/** Has found what the database did not know. */
+export const fsckActor: Actor = named('fsck', 'system:fsck');
+
 /** Ends a pause of all changes that nobody has renewed. */
 export const switchActor: Actor = named('read-only switch', 'system:read-only');
 

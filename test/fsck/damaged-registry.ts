@@ -42,14 +42,18 @@ export async function found(registry: ServedRegistry, options: Partial<FsckOptio
 /** The same in full. Where repairs are asked for, they are made as the command makes them on the pair under test. */
 export async function findings(registry: ServedRegistry, options: Partial<FsckOptions> = {}): Promise<Reported[]> {
   const { dataDirectory, clock } = registry;
-  await using shared = options.repair === true ? await sharedRepairs(registry) : undefined;
+  await using shared = options.repair === true ? await sharedRepairs(registry, options) : undefined;
   const repair = shared === undefined ? {} : { repair: shared.make.bind(shared) };
   return await Array.fromAsync(fsck({ ...placesBeside(dataDirectory), now: clock.now(), ...options, ...repair }));
 }
 
-async function sharedRepairs({ dataDirectory, stores, clock }: ServedRegistry): Promise<SharedRepairs | undefined> {
+async function sharedRepairs(
+  { dataDirectory, stores, clock }: ServedRegistry,
+  { keepAdoptedMs }: Partial<FsckOptions>,
+): Promise<SharedRepairs | undefined> {
   if (testedPostgres === undefined) return undefined;
   const flags = new Map(Object.entries({ data: dataDirectory, ...stores.settings }));
+  if (keepAdoptedMs !== undefined) flags.set('windows.adopted', `${keepAdoptedMs}ms`);
   const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
   if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
   return new SharedRepairs(loaded.config, await createLog({ level: 'error', format: 'json' }), clock);

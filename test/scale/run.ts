@@ -35,6 +35,7 @@ const suites = [
   'test/access',
   'test/find',
   'test/fsck',
+  'test/backup/adoption.test.ts',
 ];
 
 const names = process.argv.slice(2);

@@ -36,6 +36,14 @@ export const windowsSettings = {
       'How long bytes that nothing holds any more stay on the disk. This is also how far back the database may be ' +
       'restored from a backup without missing blobs.',
   }),
+  windowsAdopted: setting({
+    name: 'windows.adopted',
+    type: window,
+    default: '30d',
+    description:
+      'How long bytes stay that a restored database did not know and wherry fsck --repair has adopted, unless they are ' +
+      'pushed again.',
+  }),
   windowsUpload: setting({
     name: 'windows.upload',
     type: window,

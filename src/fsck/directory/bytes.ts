@@ -100,9 +100,20 @@ export class DirectoryBytes implements StoredBytes {
         yield this.#piece.subarray(0, bytesRead);
       }
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-      if (code === 'ENOENT') throw new BytesGoneError('the file is gone', { cause: error });
-      throw new UnreadableError(code === '' ? String(error) : code, { cause: error });
+      throw told(error);
+    }
+  }
+
+  async sync(oid: string): Promise<void> {
+    const place = this.placeOf(oid);
+    try {
+      await using file = await open(place, 'r');
+      await file.sync();
+      syncDirectory(dirname(place));
+      // Whoever has copied them here may have made that as well.
+      syncDirectory(this.#root);
+    } catch (error) {
+      throw told(error);
     }
   }
 
@@ -169,6 +180,12 @@ function namesIn(directory: string): readonly string[] {
     opened.closeSync();
   }
   return names;
+}
+
+function told(error: unknown): Error {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (code === 'ENOENT') return new BytesGoneError('the file is gone', { cause: error });
+  return new UnreadableError(code === '' ? String(error) : code, { cause: error });
 }
 
 function isMissing(error: unknown): boolean {

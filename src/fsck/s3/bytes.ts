@@ -146,6 +146,9 @@ export class BucketBytes implements StoredBytes {
     }
   }
 
+  /** What is listed there is durable. */
+  async sync(): Promise<void> {}
+
   async isQuarantined(oid: string): Promise<boolean> {
     return (await asked(() => this.#bucket.look(this.#quarantinedKeyOf(oid)))) !== undefined;
   }

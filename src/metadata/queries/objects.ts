@@ -110,3 +110,9 @@ export const killObject = query<{ oid: string }>()(({ db, p }) =>
 export const deletePendingObjects = query<Record<never, never>>()(({ db }) =>
   db.deleteFrom('object').where('state', '=', 'pending'),
 );
+
+/** An object whose bytes are here already: fsck has found them, and what they are. */
+export const insertKnownObject = query<{ oid: string; digest: Digest; size: number; state: 'live' | 'dead' }>()(
+  ({ db, p }) =>
+    db.insertInto('object').values({ oid: p('oid'), digest: p('digest'), size_bytes: p('size'), state: p('state') }),
+);
