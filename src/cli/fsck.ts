@@ -43,7 +43,10 @@ interface FsckFlags {
 export const defineFsck: CommandDefinition = (command: Command, end) => {
   const readFlags = addSettingFlags(command, saysWhere);
   command
-    .option('--repair', 'remove files that nothing owns, and have reviewed what nothing would review')
+    .option(
+      '--repair',
+      'remove files that nothing owns, or adopt them after a restore, and have reviewed what nothing would review',
+    )
     .option('--dry-run', 'with --repair and --rehash: only say what they would do')
     .option(
       '--rehash',

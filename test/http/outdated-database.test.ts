@@ -1,5 +1,7 @@
 import { expect, test } from 'bun:test';
+import { generationCheck } from '../../src/fsck/checks/generation.ts';
 import type { FsckOptions } from '../../src/fsck/fsck.ts';
+import { openBytes, openRecords } from '../../src/fsck/places.ts';
 import { collectorStatus } from '../../src/http/admin/collector.ts';
 import { findings, isOnPostgres } from '../fsck/damaged-registry.ts';
 import { freshBytes } from './content.ts';
@@ -115,6 +117,21 @@ test('a database stays accepted over a restart, and the collector paused that an
     state: 'paused',
     paused: { reason: 'incident' },
   });
+});
+
+test('a database that is restored while it is being checked is not accepted by that check', async () => {
+  await using registry = await ServedRegistry.start(settings);
+  const { places } = registry.stores;
+  await using records = await openRecords(places);
+  const bytes = await openBytes(places);
+  const checked = { records, bytes, now: registry.clock.now(), servedSince: undefined, orphanAgeMs: 0 };
+  await registry.objects.setGeneration(7);
+  const [found] = await generationCheck({ ...checked, isOutdated: false }).look('store');
+  expect(found?.code).toBe('F14');
+  // It was not looked at for what it does not know.
+  expect(found?.repair).toBeUndefined();
+  const [foundAgain] = await generationCheck({ ...checked, isOutdated: true }).look('store');
+  expect(foundAgain?.repair).toEqual({ kind: 'settle-generation', generation: 7 });
 });
 
 test('the generation of the blobs moves once a minute at most, and only when bytes go', async () => {
