@@ -126,12 +126,12 @@ test('a database that is restored while it is being checked is not accepted by t
   const bytes = await openBytes(places);
   const checked = { records, bytes, now: registry.clock.now(), servedSince: undefined, orphanAgeMs: 0 };
   await registry.objects.setGeneration(7);
-  const [found] = await generationCheck({ ...checked, isOutdated: false }).look('store');
-  expect(found?.code).toBe('F14');
+  const [first] = await generationCheck({ ...checked, isOutdated: false }).look('store');
+  expect(first?.code).toBe('F14');
   // It was not looked at for what it does not know.
-  expect(found?.repair).toBeUndefined();
-  const [foundAgain] = await generationCheck({ ...checked, isOutdated: true }).look('store');
-  expect(foundAgain?.repair).toEqual({ kind: 'settle-generation', generation: 7 });
+  expect(first?.repair).toBeUndefined();
+  const [second] = await generationCheck({ ...checked, isOutdated: true }).look('store');
+  expect(second?.repair).toEqual({ kind: 'settle-generation', generation: 7 });
 });
 
 test('the generation of the blobs moves once a minute at most, and only when bytes go', async () => {
