@@ -143,18 +143,18 @@ test('wherry fsck --repair has the server repair what leaks, or does it by itsel
   }
 });
 
-test.skipIf(isOnPostgres)(
-  'wherry fsck looks by itself at a registry whose token it cannot read, and repairs nothing',
-  async () => {
-    await using server = await serve();
-    await pushImage(server);
-    rmSync(join(data, 'admin.token'));
-    expect(await run()).toEqual({ code: 0, out: 'nothing is wrong\n', err: '' });
-    const repair = await run('--repair');
-    expect([repair.code, repair.out]).toEqual([2, '']);
-    expect(repair.err).toContain('admin.token cannot be read');
-  },
-);
+test('wherry fsck looks by itself at a registry whose token it cannot read, and leaves to its server what only that can repair', async () => {
+  await using server = await serve();
+  await pushImage(server);
+  rmSync(join(data, 'admin.token'));
+  const clean = { code: 0, out: 'nothing is wrong\n', err: '' };
+  expect(await run()).toEqual(clean);
+  const repair = await run('--repair');
+  // The rows of a database that is shared are not the server's alone.
+  if (isOnPostgres) return expect(repair).toEqual(clean);
+  expect([repair.code, repair.out]).toEqual([2, '']);
+  expect(repair.err).toContain('admin.token cannot be read');
+});
 
 test.each(['a server', 'none'])('wherry fsck shows at a terminal how far it has come: %s runs', async (kind) => {
   await using server = await serve();
