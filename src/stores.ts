@@ -77,14 +77,14 @@ interface OpenOptions {
 }
 
 /** What of the configuration says where the stores are. */
-export type StoresConfig = Pick<Config, 'data' | 'metadata'> & Partial<Pick<Config, 'blobs' | 's3'>>;
+export type StoresConfig = Pick<Config, 'data' | 'metadata'> & Partial<Pick<Config, 'blobs' | 's3' | 'postgres'>>;
 
 /**
  * Opens or creates a data directory's stores.
  * @throws StartupError where the operator has to mend something first
  */
 export async function openStores(
-  { data, metadata: place, ...blobsConfig }: StoresConfig,
+  { data, metadata: place, postgres, ...blobsConfig }: StoresConfig,
   log: Log,
   { clock = systemClock, syncs, worker }: OpenOptions = {},
 ): Promise<Stores> {
@@ -92,7 +92,7 @@ export async function openStores(
   prepareDirectory(directory);
   const openBlobs = () => blobsOf(directory, blobsConfig, { log, syncs });
   if (place.kind === 'postgres') {
-    return await openShared(directory, place.url, { log, clock, openBlobs, syncs, worker });
+    return await openShared(directory, place.url, { postgres, log, clock, openBlobs, syncs, worker });
   }
   // A worker has its part of it already.
   const lock = worker === undefined ? takeDirectory(directory) : undefined;
@@ -126,12 +126,14 @@ async function openShared(
   directory: string,
   url: string,
   {
+    postgres,
     log,
     clock,
     openBlobs,
     syncs,
     worker,
   }: Pick<OpenOptions, 'worker'> & {
+    readonly postgres: StoresConfig['postgres'];
     readonly log: Log;
     readonly clock: Clock;
     readonly openBlobs: () => Promise<BlobStore>;
@@ -142,6 +144,7 @@ async function openShared(
   const { PostgresMetadataStore } = await import('./metadata/postgres/store.ts');
   const { openFailureText } = await import('./metadata/postgres/open-failure.ts');
   const opening = PostgresMetadataStore.open(url, {
+    ...postgres,
     onConnectionLost: (error) => log.warn({ err: error }, 'a connection to the database was lost'),
     calls: syncs?.postgres,
   });

@@ -51,6 +51,8 @@ const otherValues: Readonly<Record<string, string>> = {
   's3.encryption': 'aws:kms',
   's3.storageClass': 'STANDARD_IA',
   's3.partSize': '16MiB',
+  'postgres.connections': '20',
+  'postgres.statementTimeout': '1m',
   's3.redirect': 'on',
   's3.redirectLife': '5m',
   's3.redirectEndpoint': 'https://blobs.example.com',
@@ -129,6 +131,7 @@ test('without any source every setting has its default', async () => {
       data: './data',
       metadata: { kind: 'sqlite' },
       blobs: { kind: 'directory' },
+      postgres: { connections: 10, statementTimeoutMs: 30_000 },
       s3: {
         endpoint: undefined,
         region: undefined,

@@ -11,6 +11,11 @@ export interface Config {
   readonly data: string;
   readonly metadata: MetadataPlace;
   readonly blobs: BlobsPlace;
+  /** How the database is used, where it is a PostgreSQL. */
+  readonly postgres: {
+    readonly connections: number;
+    readonly statementTimeoutMs: number;
+  };
   /** How blobs are kept in a bucket, where they are. */
   readonly s3: {
     /** Undefined: Amazon's own. */
@@ -147,6 +152,10 @@ export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
     data: valueOf(settings.data),
     metadata: valueOf(settings.metadata),
     blobs: valueOf(settings.blobs),
+    postgres: {
+      connections: valueOf(settings.postgresConnections),
+      statementTimeoutMs: valueOf(settings.postgresStatementTimeout),
+    },
     s3: {
       endpoint,
       region: valueOf(settings.s3Region) ?? (endpoint === undefined ? undefined : 'us-east-1'),

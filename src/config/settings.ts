@@ -1,5 +1,6 @@
 import type { SettingType } from './setting-types.ts';
 import { placesSettings } from './settings/places.ts';
+import { postgresSettings } from './settings/postgres.ts';
 import { s3Settings } from './settings/s3.ts';
 import { authSettings } from './settings/auth.ts';
 import { tlsSettings } from './settings/tls.ts';
@@ -40,6 +41,7 @@ export interface Section {
  */
 export const settings = {
   ...placesSettings,
+  ...postgresSettings,
   ...s3Settings,
   ...authSettings,
   ...tlsSettings,
@@ -72,6 +74,12 @@ export const bareFlags: readonly { readonly flag: string; readonly setting: stri
 
 export const sections: readonly Section[] = [
   { name: '', title: 'Where', description: 'Where the registry keeps its data, and where it answers.' },
+  {
+    name: 'postgres',
+    title: 'PostgreSQL',
+    description:
+      'How the database is used, where the metadata lies in PostgreSQL; [postgresql.md](postgresql.md) says more.',
+  },
   {
     name: 's3',
     title: 'Buckets',

@@ -23,15 +23,17 @@ import { Turns } from './turns.ts';
  * waits before it is, in ms: twice as long each time.
  */
 const meetings = { tries: 20, together: 3, leastMs: 2, mostMs: 200 };
-/** How long the database may take to be reached, and to answer a statement, in ms. */
+/** How long the database may take to be reached, and to answer a statement if nothing else is said, in ms. */
 const connectTimeoutMs = 5_000;
-const statementTimeoutMs = 30_000;
+const defaultStatementTimeoutMs = 30_000;
 /** How long nothing may come on the connection that listens before it is asked whether the other end is there, in ms. */
 const keepAliveMs = 10_000;
 
 export interface PostgresParts {
   /** How many connections this process has at most. */
   readonly connections?: number;
+  /** How long a statement may take, in ms; a transaction may stand still for twice as long. */
+  readonly statementTimeoutMs?: number;
   /** A connection that nobody was using was lost; others will be made. */
   readonly onConnectionLost?: (error: unknown) => void;
   /** A number from 0 to 1 by which those who met wait for different times. */
@@ -65,6 +67,7 @@ export class PostgresMetadataStore implements MetadataStore {
   /** Connects to a database and brings its schema up to date. @throws NewerSchemaError, MetadataBusyError */
   static async open(url: string, parts: PostgresParts = {}): Promise<PostgresMetadataStore> {
     await migrateAt(url);
+    const { statementTimeoutMs = defaultStatementTimeoutMs } = parts;
     const pool = new Pool({
       connectionString: url,
       max: parts.connections ?? 10,
