@@ -1,8 +1,11 @@
 import { expect, setDefaultTimeout, test } from 'bun:test';
 import { isJsonObject } from '../../src/oci/json.ts';
+import { SeededRandom } from '../../src/storm/seeded-random.ts';
+import { ownPair, pairName } from '../pairs/pair.ts';
 import { until } from '../server/until.ts';
 import { CrashingRegistry, type Fault } from './crashing-registry.ts';
-import { failurePoints } from './failure-points.ts';
+import { calleeAt, failurePoints } from './failure-points.ts';
+import type { Failure } from './failures.ts';
 import { pullWhole } from './pull-whole.ts';
 import { Workload } from './workload.ts';
 
@@ -12,6 +15,10 @@ setDefaultTimeout(45 * 60_000);
 const atOnce = 2;
 /** The calls that are made to fail, where somebody looks for one mistake: a part of their names. */
 const only = process.env['CRASH_ONLY'] ?? '';
+/** Whether every place is made to fail, or so many of each kind of fault, picked at random: as on servers, where each takes longer. */
+const isAll = pairName === ownPair || process.env['CRASH_ALL'] === '1';
+const mostOf: Readonly<Record<Fault['kind'], number>> = { kill: 60, full: 20, error: 20, 'lost-answer': 20 };
+const seed = Number(process.env['CRASH_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
 /** After how many hours everything that was deleted is gone. */
 const hoursUntilEmpty = 6;
 
@@ -21,6 +28,9 @@ interface Reached {
   /** How often it has been reached before in the life of the process, and this time. */
   readonly nth: number;
 }
+
+/** Where the first bytes of something go for good. */
+const removing = new Set(['before unlink', 'before remove']);
 
 let everyStep: readonly Reached[] = [];
 
@@ -57,30 +67,59 @@ test('the workload reaches every failure point there is', async () => {
 });
 
 test('killed with -9 at any failure point in any step, it has lost nothing that it acknowledged and leaks nothing', async () => {
-  const failed = await inTurn(chosen(everyStep).map(({ point, nth }) => ({ kind: 'kill', point, nth })));
-  expect(failed.messages).toEqual([]);
-  expect(failurePoints.filter((point) => point.includes(only) && !failed.reached.has(point))).toEqual([]);
+  await allSurvive('kill', everyStep);
 });
 
-test.each(['ENOSPC', 'EIO'] as const)(
-  'a call that fails with %s leads to a refusal, to no loss and to no leak, whichever call it is in any step',
+test.each(['full', 'error'] as const)(
+  'a call that fails (%s) leads to a refusal, to no loss and to no leak, whichever call it is in any step',
   async (kind) => {
-    const calls = chosen(everyStep).filter(({ point }) => point.startsWith('before') && point !== 'before answer');
-    const failed = await inTurn(calls.map(({ point, nth }) => ({ kind, point, nth })));
-    expect(failed.messages).toEqual([]);
-    expect(calls.filter(({ point }) => !failed.reached.has(point))).toEqual([]);
+    await allSurvive(
+      kind,
+      everyStep.filter(({ point }) => point.startsWith('before') && calleeAt(point) !== 'client'),
+    );
   },
 );
 
-test('killed again and again while it takes up what a kill has left, it gets there in the end', async () => {
-  const first = everyStep.find(({ point, step }) => point === 'before unlink' && step !== 'starting');
-  const points = ['before unlink', 'after unlink', 'before syncShard', 'after commit', 'before syncLog'];
-  const again = points.map((point): Fault => ({ kind: 'kill', point, nth: 1 }));
-  expect(await survives({ kind: 'kill', point: 'before unlink', nth: first?.nth ?? 0 }, again)).toBe(true);
+test('nor does a call of a server whose answer is lost, whichever call it is in any step', async () => {
+  const callees = new Set(['postgres', 'bucket']);
+  await allSurvive(
+    'lost-answer',
+    everyStep.filter(({ point }) => point.startsWith('after') && callees.has(calleeAt(point))),
+  );
 });
 
-function chosen(reached: readonly Reached[]): readonly Reached[] {
-  return reached.filter(({ point }) => point.includes(only));
+test('killed again and again while it takes up what a kill has left, it gets there in the end', async () => {
+  const first = everyStep.find(({ point, step }) => removing.has(point) && step !== 'starting');
+  if (first === undefined) throw new Error('nothing is removed');
+  const points = ['before unlink', 'after unlink', 'before remove', 'after remove', 'before syncShard', 'after commit'];
+  const again = [...points, 'before syncLog']
+    .filter((point) => failurePoints.includes(point))
+    .map((point): Fault => ({ kind: 'kill', point, nth: 1 }));
+  expect(await survives({ kind: 'kill', point: first.point, nth: first.nth }, again)).toBe(true);
+});
+
+/** Has a registry fail in each place, or in some, each failure point among them. */
+async function allSurvive(kind: 'kill' | Failure, places: readonly Reached[]): Promise<void> {
+  const faults = chosen(places, mostOf[kind]).map(({ point, nth }): Fault => ({ kind, point, nth }));
+  console.log(`${kind}: ${faults.length} of ${places.length} places, CRASH_SEED=${seed}`);
+  const failed = await inTurn(faults);
+  expect(failed.messages).toEqual([]);
+  expect(faults.filter(({ point }) => !failed.reached.has(point))).toEqual([]);
+}
+
+function chosen(reached: readonly Reached[], most: number): readonly Reached[] {
+  const wanted = reached.filter(({ point }) => point.includes(only));
+  if (isAll) return wanted;
+  const random = new SeededRandom(seed);
+  const mixed = wanted.map((place) => ({ place, at: random.next() })).toSorted((one, other) => one.at - other.at);
+  const seen = new Set<string>();
+  const isFirst = ({ place: { point } }: { readonly place: Reached }): boolean => {
+    const isNew = !seen.has(point);
+    seen.add(point);
+    return isNew;
+  };
+  const [ofEach, others] = [mixed.filter(isFirst), mixed];
+  return [...new Set([...ofEach, ...others].map(({ place }) => place))].slice(0, Math.max(most, ofEach.length));
 }
 
 /** Lets one registry after the other fail, some at once. */
@@ -102,7 +141,6 @@ async function inTurn(
     }
   };
   await Promise.all(Array.from({ length: atOnce }, work));
-  console.log(`${faults.length} faults: ${faults[0]?.kind}`);
   return { messages, reached };
 }
 
@@ -127,7 +165,7 @@ async function survives(fault: Fault, again: readonly Fault[] = []): Promise<boo
     await registry.settled();
     await verify(registry, workload);
     await deleteEverything(registry);
-    expect(registry.leftovers()).toEqual([]);
+    expect(await registry.leftovers()).toEqual([]);
     expect(await registry.stop()).toBe(0);
     expect(await registry.findings()).toEqual([]);
   } catch (error) {

@@ -1,15 +1,20 @@
-import { Database } from 'bun:sqlite';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fsck } from '../../src/fsck/fsck.ts';
 import { CannotCheckError } from '../../src/fsck/records.ts';
+import { testedPostgres } from '../pairs/pair.ts';
+import { PostgresReader, SqliteReader } from '../pairs/reader.ts';
+import { forgetStoresBeside, storesBeside } from '../pairs/stores-beside.ts';
 import { freePort, ServerProcess } from '../server/server-process.ts';
 import { until } from '../server/until.ts';
+import type { Failure } from './failures.ts';
 
 const hourMs = 3_600_000;
 /** So soon retention looks again at a repository where that has failed, in ms. */
 const longestRetryMs = 5000;
+/** So long may what a process has claimed, which does not know that it has, keep others from it, in ms. */
+const claimedMs = 5000;
 /** What stays when nothing is left: what happened, which policies may prune, and what is known of the store itself. */
 const tablesThatStay = new Set([
   'audit_mark',
@@ -24,34 +29,40 @@ const tablesThatStay = new Set([
   'blocked',
   'push_history',
   'rules_in_force',
+  'schema_migration',
   'storage_sample',
   'store',
   'stored',
 ]);
 
-/** Rows that stay with others: a repository of which something was pruned is looked at once more when its day is over. */
-const ofWhatStays: Readonly<Record<string, string>> = {
-  retention_review: 'where repo not in (select repo from pruned_hour)',
+/** Rows that do not stay, where others do: a repository of which something was pruned is looked at once more when its day is over. */
+const exceptWhatStays: Readonly<Record<string, (pid: number) => string>> = {
+  process: (pid) => `where name not like 'process ${pid} on %'`,
+  retention_review: () => 'where repo not in (select repo from pruned_hour)',
 };
 
 /** What happens when a failure point is reached for the nth time. */
 export interface Fault {
-  readonly kind: 'kill' | 'ENOSPC' | 'EIO';
+  readonly kind: 'kill' | Failure;
   readonly point: string;
   readonly nth: number;
 }
 
-/** A registry in a process of its own that fails on purpose, and its data directory. */
+/** A registry in a process of its own that fails on purpose, its data directory, and its stores on the pair under test. */
 export class CrashingRegistry implements AsyncDisposable {
   readonly #directory = mkdtempSync(join(tmpdir(), 'wherry-crash-'));
   readonly data = join(this.#directory, 'data');
+  readonly #stores = storesBeside(this.data);
   #server: ServerProcess | undefined;
+  #reader: PostgresReader | undefined;
   #hours = 0;
 
   /** @returns whether it is ready; false where it has ended before it was */
   async start(fault?: Fault): Promise<boolean> {
+    if (this.#server !== undefined) this.#minutePasses();
     const port = await freePort();
     const environment = {
+      ...this.#stores.environment,
       CRASH_DATA: this.data,
       CRASH_LISTEN: `127.0.0.1:${port}`,
       CRASH_REACHED: join(this.#directory, 'reached'),
@@ -115,17 +126,54 @@ export class CrashingRegistry implements AsyncDisposable {
     await this.settled();
   }
 
+  /** Has what a killed process had claimed be free, as it is when others have not heard of it for a minute. */
+  #minutePasses(): void {
+    if (testedPostgres === undefined) return;
+    this.#freeClaims();
+    this.#stores.tables.change('update purge set finisher = null; delete from purge_confirmation; delete from process');
+  }
+
+  #freeClaims(): void {
+    this.#stores.tables.change('update task set claimed_until = 0 where claimed_until > 0');
+  }
+
   /** Resolves when the collector and the policies have done all that is due, or it cannot go on. */
   async settled(): Promise<void> {
     const server = this.#server;
     if (server === undefined) return;
-    await until('nothing is due', async () => server.hasEnded || !this.#isAnyDue() || !(await isReady(server.origin)));
+    const isSettled = async (): Promise<boolean> =>
+      server.hasEnded || !(await this.#isAnyDue()) || !(await isReady(server.origin));
+    if (testedPostgres !== undefined) {
+      const deadline = performance.now() + claimedMs;
+      await until('nothing is due', async () => performance.now() > deadline || (await isSettled()));
+      // It has claimed something, and was not told.
+      if (!(await isSettled())) this.#freeClaims();
+    }
+    await until('nothing is due', isSettled);
   }
 
-  #isAnyDue(): boolean {
+  async #isAnyDue(): Promise<boolean> {
     const now = Date.now() + this.#hours * hourMs;
-    const tasks = this.#rows('select 1 from task where due_at <= ?', now);
-    return tasks + this.#rows('select 1 from retention_review where due_at <= ?', now + longestRetryMs) > 0;
+    const [due = []] = await this.#read(
+      `select 1 from task where due_at <= ${now}
+       union all select 1 from retention_review where due_at <= ${now + longestRetryMs}`,
+    );
+    return due.length > 0;
+  }
+
+  /** On a connection that stays, where that takes time: a file must not stay open when the process that has it is killed. */
+  async #read(query: string): Promise<readonly (readonly unknown[])[]> {
+    const url = this.#stores.settings['metadata'];
+    if (url !== undefined) {
+      this.#reader ??= await PostgresReader.open(url);
+      return await this.#reader.read([query]);
+    }
+    const reader = new SqliteReader(this.data);
+    try {
+      return await reader.read([query]);
+    } finally {
+      await reader.close();
+    }
   }
 
   /** What became of a tag that policies may prune, as the tables say at one moment. */
@@ -133,48 +181,46 @@ export class CrashingRegistry implements AsyncDisposable {
     repo: string,
     tag: string,
   ): { readonly isThere: boolean; readonly isTrashed: boolean; readonly events: number } {
-    using database = new Database(join(this.data, 'wherry.db'), { readonly: true });
-    const row = database
-      .query<{ there: number; trashed: number; events: number }, Record<string, string>>(
-        `select (select count(*) from tag where repo = $repo and name = $tag) as there,
-           (select count(*) from tag_trash where repo = $repo and name = $tag) as trashed,
-           (select count(*) from event where kind = 'tag.pruned' and repo = $repo and tag = $tag) as events`,
-      )
-      .get({ $repo: repo, $tag: tag });
+    const [row] = this.#stores.tables.rows<{ there: number; trashed: number; events: number }>(
+      `select (select count(*) from tag where repo = ? and name = ?) as there,
+         (select count(*) from tag_trash where repo = ? and name = ?) as trashed,
+         (select count(*) from event where kind = 'tag.pruned' and repo = ? and tag = ?) as events`,
+      repo,
+      tag,
+      repo,
+      tag,
+      repo,
+      tag,
+    );
     return { isThere: row?.there === 1, isTrashed: row?.trashed === 1, events: row?.events ?? 0 };
   }
 
-  #rows(sql: string, ...parameters: number[]): number {
-    const database = new Database(join(this.data, 'wherry.db'), { readonly: true });
-    try {
-      return database.query(sql).all(...parameters).length;
-    } finally {
-      database.close();
-    }
+  /** What the bytes take, with all that is being written. */
+  async storedBytes(): Promise<number> {
+    return await this.#stores.objects.totalBytes();
   }
 
-  /** Tables with rows, and files, that are there though nothing should be. */
-  leftovers(): readonly string[] {
-    const database = new Database(join(this.data, 'wherry.db'), { readonly: true });
-    const tables = database
-      .query<{ name: string }, []>(`select name from sqlite_schema where type = 'table' and name not like 'sqlite_%'`)
-      .all();
-    database.close();
-    const full = tables
-      .map(({ name }) => name)
-      .filter(
-        (name) => !tablesThatStay.has(name) && this.#rows(`select 1 from "${name}" ${ofWhatStays[name] ?? ''}`) > 0,
+  /** Tables with rows, objects, parts and uploads, that are there though nothing should be. */
+  async leftovers(): Promise<readonly string[]> {
+    const { tables, objects } = this.#stores;
+    const pid = this.#server?.pid ?? 0;
+    const looks = tables
+      .names()
+      .filter((name) => !tablesThatStay.has(name))
+      .map(
+        (name) =>
+          `select '${name}' as name where exists (select 1 from "${name}" ${exceptWhatStays[name]?.(pid) ?? ''})`,
       );
-    const files = readdirSync(join(this.data, 'objects'), { recursive: true, encoding: 'utf8' });
-    return [...full, ...files.filter((name) => /[0-9a-f]{32}$/.test(name))];
+    const full = tables.rows<{ name: string }>(looks.join(' union all '));
+    return [...full.map(({ name }) => name), ...(await objects.names())];
   }
 
-  /** What an independent check finds, blobs read, as `severity code about: message`; no file may be without a row. */
+  /** What an independent check finds, blobs read, as `severity code about: message`; no object may be without a row. */
   async findings(): Promise<readonly string[]> {
-    if (!existsSync(join(this.data, 'wherry.db'))) return [];
+    if (testedPostgres === undefined && !existsSync(join(this.data, 'wherry.db'))) return [];
     const rehash = { bytesPerSecond: 1e9, from: '' };
     try {
-      const found = await Array.fromAsync(fsck({ dataDirectory: this.data, orphanAgeMs: 0, rehash }));
+      const found = await Array.fromAsync(fsck({ ...this.#stores.places, orphanAgeMs: 0, rehash }));
       return found.map(({ severity, code, about, message }) => `${severity} ${code} ${about}: ${message}`);
     } catch (error) {
       // Its first start was cut short.
@@ -201,6 +247,8 @@ export class CrashingRegistry implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#server?.kill();
+    await this.#reader?.close();
+    forgetStoresBeside(this.data);
     rmSync(this.#directory, { recursive: true });
   }
 }

@@ -1,7 +1,10 @@
 import { type DirectoryCalls, directoryCalls } from '../../src/blobs/directory/calls.ts';
+import { type BucketCall, type BucketCalls, bucketCalls } from '../../src/blobs/s3/calls.ts';
 import { type HttpCalls, httpCalls } from '../../src/http/server.ts';
+import { type PostgresCalls, postgresCalls } from '../../src/metadata/postgres/calls.ts';
 import { type DatabaseCalls, databaseCalls, type SyncFile } from '../../src/metadata/sqlite/calls.ts';
 import type { Syncs } from '../../src/server.ts';
+import { testedBucket, testedPostgres } from '../pairs/pair.ts';
 
 /** `before unlink`, `after commit`: where a test lets the process end or a call fail. */
 export type FailurePoint = string;
@@ -9,19 +12,38 @@ export type FailurePoint = string;
 /** So few that the log is moved into the database again and again. */
 const longLogPages = 20;
 
-/**
- * Every failure point there is: before and after each call of the tables that all input and output goes through, but for
- * what only processes do that share a database (registry/upload-takeover.ts), which none do here.
- */
-export const failurePoints: readonly FailurePoint[] = [directoryCalls, databaseCalls, httpCalls]
-  .flatMap((calls) => Object.keys(calls))
-  .flatMap((name) => (name === 'copy' ? [] : [`before ${name}`, `after ${name}`]));
+/** The calls by which rows change on the pair under test, those by which bytes do, and those that tell clients of it. */
+const metadataNames = namesOf(testedPostgres === undefined ? databaseCalls : postgresCalls);
+const blobNames = namesOf(testedBucket === undefined ? directoryCalls : bucketCalls);
+const httpNames = namesOf(httpCalls);
 
 /**
- * The calls of the system, each of which comes by its two failure points. A call that is new in one of the tables is
+ * Every failure point there is: before and after each call of the tables that all input and output goes through, but for
+ * what only processes do that go on with each other's uploads (registry/upload-takeover.ts), which none do here.
+ */
+export const failurePoints: readonly FailurePoint[] = [...blobNames, ...metadataNames, ...httpNames].flatMap((name) =>
+  name === 'copy' ? [] : [`before ${name}`, `after ${name}`],
+);
+
+/** What a failure point is about: an answer, or where the call goes that it is before or after. */
+export type Callee = 'client' | 'sqlite' | 'postgres' | 'directory' | 'bucket';
+
+export function calleeAt(point: FailurePoint): Callee {
+  const name = point.replace(/^(?:before|after) /, '');
+  if (httpNames.includes(name)) return 'client';
+  if (metadataNames.includes(name)) return testedPostgres === undefined ? 'sqlite' : 'postgres';
+  return testedBucket === undefined ? 'directory' : 'bucket';
+}
+
+function namesOf(calls: object): readonly string[] {
+  return Object.keys(calls);
+}
+
+/**
+ * The calls of the stores, each of which comes by its two failure points. A call that is new in one of the tables is
  * missing here, which does not compile.
  *
- * @param reach is told of each point; what it throws before a call is what the call fails with
+ * @param reach is told of each point; what it throws is what the call fails with: before it is made, or when it is done
  */
 export function callsThatReach(reach: (point: FailurePoint) => void): Syncs {
   function during<T>(name: string, run: () => T): T {
@@ -68,6 +90,20 @@ export function callsThatReach(reach: (point: FailurePoint) => void): Syncs {
     syncObject: (descriptor) => later('syncObject', () => directoryCalls.syncObject(descriptor)),
     syncShard: (descriptor) => later('syncShard', () => directoryCalls.syncShard(descriptor)),
   };
+  const bucketCall =
+    (name: keyof BucketCalls): BucketCall =>
+    (send, key) => {
+      const made: BucketCall = bucketCalls[name];
+      return later(name, () => made(send, key));
+    };
+  const bucket: BucketCalls = {
+    put: bucketCall('put'),
+    beginUpload: bucketCall('beginUpload'),
+    putPart: bucketCall('putPart'),
+    complete: bucketCall('complete'),
+    abort: bucketCall('abort'),
+    remove: bucketCall('remove'),
+  };
   const commit: DatabaseCalls['commit'] = (run) => during('commit', () => databaseCalls.commit(run));
   const sync =
     (name: 'syncLog' | 'syncDatabase'): SyncFile =>
@@ -96,6 +132,10 @@ export function callsThatReach(reach: (point: FailurePoint) => void): Syncs {
     emptyLog: (run) => during('emptyLog', () => databaseCalls.emptyLog(run)),
     syncDatabase: sync('syncDatabase'),
   };
+  const postgres: PostgresCalls = {
+    statement: (send) => later('statement', () => postgresCalls.statement(send)),
+    commit: (send, mustLast) => later('commit', () => postgresCalls.commit(send, mustLast)),
+  };
   const http: HttpCalls = { answer };
-  return { blobs, database, longLogPages, ...http };
+  return { blobs, bucket, database, postgres, longLogPages, ...http };
 }

@@ -1,18 +1,20 @@
-import { Database } from 'bun:sqlite';
 import { openSync, writeSync } from 'node:fs';
 import { loadConfig } from '../../src/config/load.ts';
 import { createLog } from '../../src/log/log.ts';
 import { parsePolicySet } from '../../src/retention/policy-set.ts';
 import { startServer } from '../../src/server.ts';
+import { testedBucket } from '../pairs/pair.ts';
 import { callsThatReach, type FailurePoint } from './failure-points.ts';
+import { failureAt } from './failures.ts';
 
 /**
  * A registry that ends, or whose calls fail, at a failure point, and whose time moves on by an hour with each SIGUSR2.
- * It writes each point that it reaches into a file, a line each. What it does is in its environment.
+ * It writes each point that it reaches into a file, a line each. What it does is in its environment, and where its stores
+ * are, as for any registry.
  */
 const hourMs = 3_600_000;
-/** A disk that is full stays so for some calls. */
-const callsOfFullDisk = 5;
+/** What is full stays so for some calls. */
+const callsOfFull = 5;
 
 const environment = {
   data: given('CRASH_DATA'),
@@ -36,34 +38,16 @@ function reach(point: FailurePoint): void {
     case 'kill':
       process.kill(process.pid, 'SIGKILL');
       return;
-    case 'EIO':
-      if (count === environment.nth) throw failureOf(point, 'EIO', 'SQLITE_IOERR_FSYNC');
+    case 'error':
+    case 'lost-answer':
+      if (count === environment.nth) throw failureAt(point, environment.fault);
       return;
-    case 'ENOSPC':
-      if (count < environment.nth + callsOfFullDisk) throw failureOf(point, 'ENOSPC', 'SQLITE_FULL');
+    case 'full':
+      if (count < environment.nth + callsOfFull) throw failureAt(point, environment.fault);
       return;
     default:
       throw new Error(`there is no fault ${environment.fault}`);
   }
-}
-
-function failureOf(point: FailurePoint, systemCode: string, databaseCode: string): unknown {
-  if (!point.endsWith('commit')) {
-    return Object.assign(new Error(`${systemCode}: made to fail ${point}`), { code: systemCode });
-  }
-  const failure: unknown = Object.create(anySqliteError(), { code: { value: databaseCode } });
-  return failure;
-}
-
-/** Only the runtime makes them. */
-function anySqliteError(): Error {
-  using database = new Database(':memory:');
-  try {
-    database.run('made to fail');
-  } catch (error) {
-    if (error instanceof Error) return error;
-  }
-  throw new Error('SQLite has taken what is no statement');
 }
 
 function given(name: string): string {
@@ -86,9 +70,11 @@ const flags = new Map(
     'windows.condemned': '0',
     'http.drain': '1s',
     'log.level': 'warn',
+    // The least there is: what is larger goes in several.
+    ...(testedBucket !== undefined && { 's3.partSize': '5MiB' }),
   }),
 );
-const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
+const loaded = await loadConfig({ flags, env: process.env, readFile: () => '' });
 if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
 const policies = parsePolicySet([
   {

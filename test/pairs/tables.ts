@@ -14,6 +14,8 @@ export interface Tables {
   rows<Row>(sql: string, ...parameters: readonly Bound[]): Row[];
   /** Changes rows, as only damage or a fault does, whatever refers to what; `?` stands for a parameter. */
   change(sql: string, ...parameters: readonly Bound[]): void;
+  /** The names of all tables. */
+  names(): string[];
   /** The columns of a table that can be written. */
   columns(table: string): string[];
   /** Looks from now on as if a version that knows a schema 1000 had migrated it. */
@@ -53,6 +55,11 @@ export class SqliteTables implements Tables {
   change(sql: string, ...parameters: readonly Bound[]): void {
     using database = new Database(this.#path);
     database.run(sql, [...parameters]);
+  }
+
+  names(): string[] {
+    const sql = `select name from sqlite_schema where type = 'table' and name not like 'sqlite_%'`;
+    return this.rows<{ name: string }>(sql).map(({ name }) => name);
   }
 
   columns(table: string): string[] {
@@ -125,6 +132,11 @@ export class PostgresTables implements Tables {
   change(sql: string, ...parameters: readonly Bound[]): void {
     // Foreign keys are triggers there, which do not fire for replicas; those of the schema do (pairs/template.ts).
     psql(this.url, 'set session_replication_role = replica', filled(sql, parameters));
+  }
+
+  names(): string[] {
+    const sql = `select tablename as name from pg_tables where schemaname = 'public'`;
+    return this.rows<{ name: string }>(sql).map(({ name }) => name);
   }
 
   columns(table: string): string[] {
