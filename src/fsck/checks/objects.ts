@@ -25,7 +25,7 @@ interface ObjectKey {
 
 /**
  * F1: a live or condemned object has a file of the right size. F3: a digest has one live object. F8: a pending object
- * has an open upload. F9: what no link holds is in the review queue. F10: what is blocked is not here. F11: the dead go.
+ * has an open upload, or is about to. F9: what no link holds is in the review queue. F10: what is blocked is not here. F11: the dead go.
  */
 export function objectsCheck({ records, bytes, now, servedSince }: Checked): Check<ObjectKey> {
   const rowOf = async (oid: string): Promise<readonly ObjectRow[]> =>
@@ -44,7 +44,8 @@ export function objectsCheck({ records, bytes, now, servedSince }: Checked): Che
     const about = `object ${oid}`;
     const { state, digest } = row;
     if (state === 'pending') {
-      if (row.hasUpload === 0) {
+      // One that another process's upload is being copied into is looked at when that should be over (upload-takeover.ts).
+      if (row.hasUpload === 0 && row.hasTask === 0) {
         const advice = 'fsck --repair drops it';
         const repair = { kind: 'drop-object', oid } as const;
         yield { code: 'F8', severity: 'leak', about, message: 'it waits for an upload that is gone', advice, repair };
