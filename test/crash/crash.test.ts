@@ -4,7 +4,7 @@ import { SeededRandom } from '../../src/storm/seeded-random.ts';
 import { ownPair, pairName } from '../pairs/pair.ts';
 import { until } from '../server/until.ts';
 import { CrashingRegistry, type Fault } from './crashing-registry.ts';
-import { calleeAt, failurePoints } from './failure-points.ts';
+import { calleeAt, failurePoints, takeOverPoints } from './failure-points.ts';
 import type { Failure } from './failures.ts';
 import { pullWhole } from './pull-whole.ts';
 import { Workload } from './workload.ts';
@@ -29,6 +29,8 @@ interface Reached {
   readonly nth: number;
 }
 
+/** Where a chunk is written. */
+const writing = new Set(['before end', 'before put']);
 /** Where the first bytes of something go for good. */
 const removing = new Set(['before unlink', 'before remove']);
 
@@ -98,6 +100,28 @@ test('killed again and again while it takes up what a kill has left, it gets the
   expect(await survives({ kind: 'kill', point: first.point, nth: first.nth }, again)).toBe(true);
 });
 
+test('an upload that a killed process has left goes on in another, which may be killed at that as well', async () => {
+  await using registry = new CrashingRegistry();
+  const workload = new Workload(registry, false);
+  const first = everyStep.find(({ point, step }) => writing.has(point) && step === 'a blob in chunks');
+  if (first === undefined) throw new Error('nothing is written');
+  // In the middle of the second chunk.
+  expect(await registry.start({ kind: 'kill', point: first.point, nth: first.nth + 1 })).toBe(true);
+  await workload.run();
+  expect([...workload.unfinished.values()]).toMatchObject([{ sentBytes: 1000 }]);
+  for (const point of takeOverPoints) {
+    expect(await registry.start({ kind: 'kill', point, nth: 1 })).toBe(true);
+    const { unfinished } = workload;
+    const [session, upload] = [...unfinished][0] ?? [];
+    await workload.resume().catch(() => undefined);
+    await until(`it ends ${point}`, () => registry.hasEnded());
+    expect(await registry.findings()).toEqual([]);
+    if (session !== undefined && upload !== undefined) unfinished.set(session, upload);
+  }
+  await goesOn(registry, workload);
+  expect(workload.unfinished.size).toBe(0);
+});
+
 /** Has a registry fail in each place, or in some, each failure point among them. */
 async function allSurvive(kind: 'kill' | Failure, places: readonly Reached[]): Promise<void> {
   const faults = chosen(places, mostOf[kind]).map(({ point, nth }): Fault => ({ kind, point, nth }));
@@ -161,17 +185,23 @@ async function survives(fault: Fault, again: readonly Fault[] = []): Promise<boo
       if (await registry.start(next)) await until(`it ends ${next.point}`, () => registry.hasEnded());
       expect(await registry.findings()).toEqual([]);
     }
-    await registry.start();
-    await registry.settled();
-    await verify(registry, workload);
-    await deleteEverything(registry);
-    expect(await registry.leftovers()).toEqual([]);
-    expect(await registry.stop()).toBe(0);
-    expect(await registry.findings()).toEqual([]);
+    await goesOn(registry, workload);
   } catch (error) {
     throw new Error(`${String(error)}\n${registry.log().split('\n').slice(-15).join('\n')}`, { cause: error });
   }
   return reached;
+}
+
+/** Starts it again, looks whether it has all that it acknowledged, and whether nothing is left when everything is deleted. */
+async function goesOn(registry: CrashingRegistry, workload: Workload): Promise<void> {
+  await registry.start();
+  await registry.settled();
+  await workload.resume();
+  await verify(registry, workload);
+  await deleteEverything(registry);
+  expect(await registry.leftovers()).toEqual([]);
+  expect(await registry.stop()).toBe(0);
+  expect(await registry.findings()).toEqual([]);
 }
 
 /** Pulls back what was acknowledged, and whatever else can be seen: where a request was cut short, before or after it. */

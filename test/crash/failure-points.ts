@@ -19,11 +19,15 @@ const httpNames = namesOf(httpCalls);
 
 /**
  * Every failure point there is: before and after each call of the tables that all input and output goes through, but for
- * what only processes do that go on with each other's uploads (registry/upload-takeover.ts), which none do here.
+ * what only a process does that goes on with another's upload (registry/upload-takeover.ts): these are `takeOverPoints`.
  */
 export const failurePoints: readonly FailurePoint[] = [...blobNames, ...metadataNames, ...httpNames].flatMap((name) =>
   name === 'copy' ? [] : [`before ${name}`, `after ${name}`],
 );
+
+/** Those of a process that goes on with an upload that another has left; none where it needs nothing special for that. */
+export const takeOverPoints: readonly FailurePoint[] =
+  testedPostgres !== undefined && testedBucket === undefined ? ['before copy', 'after copy'] : [];
 
 /** What a failure point is about: an answer, or where the call goes that it is before or after. */
 export type Callee = 'client' | 'sqlite' | 'postgres' | 'directory' | 'bucket';

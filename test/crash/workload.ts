@@ -20,6 +20,14 @@ const largeBytes = 5 * mebibyte + 1000;
 /** More than the registry keeps in memory of what it writes to a disk, or to a bucket in parts of 5 MiB. */
 const stalledBytes = (testedBucket === undefined ? 2 : 11) * mebibyte;
 
+/** What a client wants to push with a session that it has not closed. */
+interface Unfinished {
+  readonly repo: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** So many of them were acknowledged. */
+  readonly sentBytes: number;
+}
+
 /**
  * A day in the life of a registry, step by step: each kind of push, overwriting, deleting, giving up, and collecting.
  * What the registry has acknowledged, and nobody has since asked it to delete, is in `images` and `blobs`.
@@ -31,6 +39,8 @@ export class Workload {
   readonly prunable = new Map<string, string>();
   /** Pushed, and within their lease: `repo@digest`. */
   readonly blobs = new Set<string>();
+  /** The sessions that clients may go on with, by their paths. */
+  readonly unfinished = new Map<string, Unfinished>();
   readonly #registry: CrashingRegistry;
   /** Whether a refusal is an answer to expect. */
   readonly #mayRefuse: boolean;
@@ -55,6 +65,17 @@ export class Workload {
       }
     }
     onStep('end');
+  }
+
+  /** Goes on with the sessions that were left, from where the registry says that they are. */
+  async resume(): Promise<void> {
+    for (const [session, { repo, bytes, sentBytes }] of this.unfinished) {
+      const status = await this.#expect(await this.#send(session), 204);
+      const last = Number(/-(\d+)$/.exec(status.headers.get('range') ?? '')?.[1]);
+      const offsetBytes = last === 0 ? 0 : last + 1;
+      if (!(offsetBytes >= sentBytes)) throw new Error(`the session has ${offsetBytes} bytes, not ${sentBytes}`);
+      await this.#close(repo, session, bytes, bytes.slice(offsetBytes));
+    }
   }
 
   #steps(): readonly Step[] {
@@ -124,8 +145,9 @@ export class Workload {
   }
 
   async #hoursPass(hours: number): Promise<void> {
-    // Leases end, and what was never tagged goes.
+    // Leases and sessions end, and what was never tagged goes.
     this.blobs.clear();
+    this.unfinished.clear();
     for (const reference of this.images.keys()) if (reference.includes('@')) this.images.delete(reference);
     for (let hour = 0; hour < hours; hour++) await this.#registry.hourPasses();
   }
@@ -151,9 +173,11 @@ export class Workload {
   async #pushInChunks(repo: string, bytes: Uint8Array<ArrayBuffer>, firstBytes = 1000): Promise<void> {
     const session = await this.#openSession(repo);
     const [first, second] = [firstBytes, firstBytes + 1000];
-    for (const piece of [bytes.slice(0, first), bytes.slice(first, second)]) {
-      await this.#expect(await this.#send(session, { method: 'PATCH', body: piece }), 202);
-    }
+    this.unfinished.set(session, { repo, bytes, sentBytes: 0 });
+    await this.#expect(await this.#send(session, { method: 'PATCH', body: bytes.slice(0, first) }), 202);
+    this.unfinished.set(session, { repo, bytes, sentBytes: first });
+    await this.#expect(await this.#send(session, { method: 'PATCH', body: bytes.slice(first, second) }), 202);
+    this.unfinished.set(session, { repo, bytes, sentBytes: second });
     await this.#close(repo, session, bytes, bytes.slice(second));
   }
 
@@ -163,6 +187,8 @@ export class Workload {
 
   async #close(repo: string, session: string, all: Uint8Array, body: Uint8Array<ArrayBuffer>): Promise<void> {
     const digest = digestOf(all);
+    // It may be closed from here on, whether that is answered or not.
+    this.unfinished.delete(session);
     await this.#expect(await this.#send(`${session}?digest=${digest}`, { method: 'PUT', body }), 201);
     this.blobs.add(`${repo}@${digest}`);
   }
@@ -247,12 +273,15 @@ export class Workload {
 
   async #cancel(repo: string, sizeBytes?: number): Promise<void> {
     const session = await this.#leaveOpen(repo, sizeBytes);
+    this.unfinished.delete(session);
     await this.#expect(await this.#send(session, { method: 'DELETE' }), 204);
   }
 
   async #leaveOpen(repo: string, sizeBytes?: number): Promise<string> {
     const session = await this.#openSession(repo);
-    await this.#expect(await this.#send(session, { method: 'PATCH', body: freshBytes(sizeBytes) }), 202);
+    const bytes = freshBytes(sizeBytes);
+    await this.#expect(await this.#send(session, { method: 'PATCH', body: bytes }), 202);
+    this.unfinished.set(session, { repo, bytes, sentBytes: bytes.byteLength });
     return session;
   }
 

@@ -64,6 +64,7 @@ try {
     await onEach('random schedules', bunTest(['test/model/schedules.test.ts']));
     await onEach('conformance', [process.execPath, 'test/conformance/run.ts', '--some']);
     await onEach('the registry', bunTest(suites));
+    await onEach('crashes', bunTest(['test/crash']));
   }
 } finally {
   await Promise.all([postgres.stop(), s3.stop()]);
