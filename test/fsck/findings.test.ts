@@ -156,7 +156,10 @@ describe('a leak is found:', () => {
       sql(`insert into object (oid, state) values ('0123', 'pending')`);
       expect(await found(registry)).toEqual(['leak F8 object 0123']);
       // As where another process's upload is being copied into it.
-      sql(`insert into task (kind, key1, key2, due_at) values ('object', '0123', '', ?)`, registry.clock.now() + 3_600_000);
+      sql(
+        `insert into task (kind, key1, key2, due_at) values ('object', '0123', '', ?)`,
+        registry.clock.now() + 3_600_000,
+      );
       expect(await found(registry)).toEqual([]);
     });
   });
