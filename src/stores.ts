@@ -222,7 +222,7 @@ export function registryOf({
     recentManifests: new RecentManifests(metadata),
     pulls,
     pullRules: policies === undefined ? everyGet : new PolicyPullRules(policies),
-    reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
+    reclaimer: new Reclaimer({ metadata, blobs, clock, log, generation }),
     responses,
     siblings,
     purges: new PurgeFinisher({

@@ -18,6 +18,12 @@ export interface BlobStore {
   readonly isSizeCheap: boolean;
 
   /**
+   * For how long something that was written may still come to the store after whoever wrote it has given it up, in ms: so
+   * long, an object that was removed may come back. 0 where that cannot be.
+   */
+  readonly lateWritesMs: number;
+
+  /**
    * Opens an object for appending at `offsetBytes`, creating it where that is 0; bytes behind the offset are cut off.
    * @throws BlobMissingError where the object is shorter than the offset; BlobStoreFullError
    */

@@ -253,17 +253,17 @@ export class Collector {
   }
 
   async #handle(task: Task): Promise<void> {
-    const { clock, immutability, metadata, quotas, reclaimer, sessions, windows } = this.#registry;
+    const { blobs, clock, immutability, metadata, quotas, reclaimer, sessions, windows } = this.#registry;
     try {
-      const time = { now: clock.now(), windows, quotas, immutability };
+      const time = { now: clock.now(), windows, quotas, immutability, lateWritesMs: blobs.lateWritesMs };
       // Bytes go only once it is on the disk that they may (R4, R37); nothing else that a review does must outlast a power cut.
       const outcome = await (mayReclaim(task)
         ? metadata.write(() => reviewed(task, time, sessions), { fromReserve: true })
         : metadata.writeUnsynced(() => reviewed(task, time, sessions), { fromReserve: true }));
       if (outcome.collected !== undefined) this.#counts.collected(outcome.collected);
       if (outcome.reclaim !== undefined) {
-        const isForgotten = await reclaimer.reclaim(outcome.reclaim.oid);
-        if (isForgotten) this.#counts.reclaimed(1, outcome.reclaim.sizeBytes);
+        const isFirst = await reclaimer.reclaim(outcome.reclaim.oid);
+        if (isFirst) this.#counts.reclaimed(1, outcome.reclaim.sizeBytes);
       }
     } catch (error) {
       if (error instanceof RegistryReadOnlyError) throw error;

@@ -17,6 +17,8 @@ export interface ReviewTime {
   readonly windows: Windows;
   readonly quotas: Quotas;
   readonly immutability: Immutability;
+  /** How long a write to the blob store may be on its way, in ms. */
+  readonly lateWritesMs: number;
 }
 
 /** How often it is looked whether a repository is still pinned, for what nothing else holds in it, in ms. */

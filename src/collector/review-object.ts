@@ -14,9 +14,11 @@ const purgeLookMs = 60_000;
  * T_condemn and T_kill: an object that no repository links is condemned; when the delay is over it is dead, and its
  * bytes may go. It never comes back: a push of the same digest brings an object of its own (I2, R5).
  */
-export function* reviewObject(oid: string, { now, windows }: ReviewTime): Operation<ReviewOutcome> {
+export function* reviewObject(oid: string, { now, windows, lateWritesMs }: ReviewTime): Operation<ReviewOutcome> {
   const object = yield* first(objectState, { oid });
   if (object === undefined) return done;
+  // Every write to it was sent before it became live, and none of them arrives after a delay that is as long.
+  const forgetAt = (dueAt: number): number | null => (windows.condemnedMs >= lateWritesMs ? dueAt : null);
   switch (object.state) {
     case 'pending':
       // Its upload's own review sees to it, unless there is none.
@@ -38,18 +40,22 @@ export function* reviewObject(oid: string, { now, windows }: ReviewTime): Operat
       const condemned = { ...reviewAgainAt(dueAt), collected: { blobs: 1 } };
       // Without a delay it need not wait for its turn once more.
       if (dueAt > now) return condemned;
-      yield* change(killObject, { oid });
+      yield* change(killObject, { oid, forgetAt: forgetAt(dueAt) });
       return { ...condemned, reclaim: { oid, sizeBytes: object.size_bytes } };
     }
     case 'condemned': {
       const dueAt = object.due_at ?? now;
       if (dueAt > now) return reviewAgainAt(dueAt);
-      yield* change(killObject, { oid });
+      yield* change(killObject, { oid, forgetAt: forgetAt(dueAt) });
       return { ...reviewAgainAt(now), reclaim: { oid, sizeBytes: object.size_bytes } };
     }
     case 'dead':
       // A purge breaks off those who read it before it removes it, and may have to overwrite it.
       if (object.digest !== null && (yield* isBeingPurged(object.digest))) return reviewAgainAt(now + purgeLookMs);
-      return { ...reviewAgainAt(now), reclaim: { oid, sizeBytes: object.size_bytes } };
+      // One that has been removed is to be removed once more when no write to it can arrive any more.
+      return {
+        ...reviewAgainAt(Math.max(now, object.due_at ?? now)),
+        reclaim: { oid, sizeBytes: object.size_bytes },
+      };
   }
 }

@@ -27,6 +27,8 @@ export interface Config {
     readonly encryption: Encryption | undefined;
     readonly storageClass: (typeof s3StorageClasses)[number] | undefined;
     readonly partBytes: number;
+    /** How long after the removal of an object a write to it may still arrive; 0: not at all. */
+    readonly lateWritesMs: number;
     /** Whether pulls are sent to URLs there. */
     readonly isRedirecting: boolean;
     /** How long those URLs hold. */
@@ -163,6 +165,7 @@ export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
       encryption: valueOf(settings.s3Encryption),
       storageClass: storageClass === 'bucket' ? undefined : storageClass,
       partBytes: valueOf(settings.s3PartSize),
+      lateWritesMs: valueOf(settings.s3LateWrites),
       isRedirecting: valueOf(settings.s3Redirect) === 'on',
       redirectLifeMs: valueOf(settings.s3RedirectLife),
       redirectEndpoint: valueOf(settings.s3RedirectEndpoint),

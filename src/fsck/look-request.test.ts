@@ -11,6 +11,7 @@ const bucket = {
   encryption: { kind: 'aws:kms', key: undefined },
   storageClass: 'STANDARD_IA',
   partBytes: 5,
+  lateWritesMs: 0,
   redirectMs: undefined,
   redirectEndpoint: undefined,
 } as const;

@@ -31,6 +31,7 @@ const bucket = z.object({
   ),
   storageClass: orNothing(z.enum(s3StorageClasses)),
   partBytes: z.number(),
+  lateWritesMs: z.number(),
   redirectMs: orNothing(z.number()),
   redirectEndpoint: text,
 });

@@ -64,6 +64,10 @@ export interface ObjectTable {
   digest: Digest | null;
   size_bytes: Generated<number>;
   state: ObjectState;
+  /**
+   * When a condemned object dies. When a dead one may be forgotten, once it is removed then; NULL where it has not been
+   * removed yet, and nothing is known of that.
+   */
   due_at: number | null;
   /** The digest while the object is live, else NULL. Unique; links refer to it (I2, I3). */
   live_digest: Computed<Digest | null>;

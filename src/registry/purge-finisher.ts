@@ -3,7 +3,6 @@ import type { BlobStore, ObjectId, Shredded } from '../blobs/store.ts';
 import type { Log } from '../log/log.ts';
 import { all, change, first, type Operation } from '../metadata/operation.ts';
 import { nextDayOfPulls } from '../metadata/queries/history.ts';
-import { deleteDeadObject } from '../metadata/queries/objects.ts';
 import {
   anyManifestPurged,
   objectsLeftOf,
@@ -30,7 +29,6 @@ import {
   purgesToConfirm,
   unconfirmedProcesses,
 } from '../metadata/queries/processes.ts';
-import { deleteTask } from '../metadata/queries/tasks.ts';
 import { countOpenUploads } from '../metadata/queries/uploads.ts';
 import type { PurgePlaceTable } from '../metadata/schema.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -38,6 +36,7 @@ import type { MetadataStore } from '../metadata/store.ts';
 import { purgeActor } from './actor.ts';
 import type { Clock } from './clock.ts';
 import { recordEvent } from './events.ts';
+import { forgetObject } from './forget-object.ts';
 import type { Immutability } from './immutability.ts';
 import { isAmongOthers, type Processes } from './processes.ts';
 import { checkPurge, type PurgeCheck } from './purge-check.ts';
@@ -291,6 +290,7 @@ export class PurgeFinisher {
     const shredding = isShredding ? shreddingOf(await Array.fromAsync(this.#places(id, 'object'))) : undefined;
     const openUploads = (await metadata.read(() => first(countOpenUploads, {})))?.count ?? 0;
     const quarantined = await blobs.quarantinedCount();
+    const { lateWritesMs } = blobs;
     // A manifest that needs something may have it in itself (`data` of a descriptor).
     const oldPages = (await this.#hasPlaces(id, 'manifest')) ? await metadata.forgetOldPages() : undefined;
     const result: PurgeResult = {
@@ -299,7 +299,7 @@ export class PurgeFinisher {
       ...(shredding !== undefined && { shredding }),
       pullsKnown: pullsKnown(days.length === 0 ? undefined : Number(days[0])),
       checks: checks.map(({ where, found }) => ({ where, found: [...found] })),
-      unreached: [...unreachedBy({ responsesCut, isCutAtLeast, oldPages, quarantined, openUploads })],
+      unreached: [...unreachedBy({ responsesCut, isCutAtLeast, oldPages, quarantined, openUploads, lateWritesMs })],
     };
     const left = checks.flatMap(({ found }) => found);
     await metadata.write(() => this.#close(id, result, left), { fromReserve: true });
@@ -404,7 +404,7 @@ export class PurgeFinisher {
     oid: ObjectId,
     shredding: { readonly before: Shredded['outcome'] | null } | undefined,
   ): Promise<void> {
-    const { metadata, blobs } = this.#parts;
+    const { metadata, blobs, clock } = this.#parts;
     await this.#beforeRemoval();
     if (shredding !== undefined) {
       const { outcome, words } = await this.#shred(oid);
@@ -422,16 +422,11 @@ export class PurgeFinisher {
       // Some file systems need room even for that. Who reads it is cut off once more when it is tried again.
       uncut = { error };
     }
+    const removedAt = clock.now();
     await blobs.remove(oid);
     await blobs.removeQuarantined(oid);
     if (uncut !== undefined) throw uncut.error;
-    await metadata.writeUnsynced(
-      function* forget(): Operation<void> {
-        yield* change(deleteDeadObject, { oid });
-        yield* change(deleteTask, { kind: 'object', key1: oid, key2: '' });
-      },
-      { fromReserve: true },
-    );
+    await metadata.writeUnsynced(() => forgetObject(oid, { blobs, removedAt }), { fromReserve: true });
   }
 
   /** What cannot be overwritten is removed all the same. */

@@ -63,6 +63,8 @@ export interface Reach {
   /** Damaged copies that fsck has put aside, of whatever blobs. */
   readonly quarantined: number;
   readonly openUploads: number;
+  /** How long a write that has been sent to the blob store may be on its way, in ms. */
+  readonly lateWritesMs: number;
 }
 
 /** @param firstDay the first day of which pulls are remembered, in days since 1970; undefined where none is */
@@ -84,6 +86,7 @@ export function unreachedBy({
   oldPages,
   quarantined,
   openUploads,
+  lateWritesMs,
 }: Reach): readonly string[] {
   return [
     'Copies that were pulled before: clients, nodes and build caches keep them. A secret that was pulled has to be revoked.',
@@ -103,6 +106,11 @@ export function unreachedBy({
     ...(openUploads === 0
       ? []
       : [`${openUploads} uploads under way, until they end: one that turns out to be it is refused and removed then.`]),
+    ...(lateWritesMs === 0
+      ? []
+      : [
+          'What the network may still bring to the bucket of a write of it that was given up: nobody can pull that here, and it is removed once s3.lateWrites has passed.',
+        ]),
   ];
 }
 

@@ -1,9 +1,10 @@
 import type { BlobStore, ObjectId } from '../blobs/store.ts';
 import type { Log } from '../log/log.ts';
-import { all, change, first, type Operation } from '../metadata/operation.ts';
-import { deadObjects, deleteDeadObject, objectState } from '../metadata/queries/objects.ts';
-import { deleteTask } from '../metadata/queries/tasks.ts';
+import { all, first, type Operation } from '../metadata/operation.ts';
+import { deadObjects, objectState } from '../metadata/queries/objects.ts';
 import type { MetadataStore } from '../metadata/store.ts';
+import type { Clock } from './clock.ts';
+import { forgetObject } from './forget-object.ts';
 import { isBeingPurged } from './purged.ts';
 import type { StoreGeneration } from './store-generation.ts';
 
@@ -12,11 +13,13 @@ const batch = 256;
 /**
  * Gives the bytes of dead objects back: removes the file, durably, and only then forgets its row (protocol.md,
  * Collector I/O and T_forget; R34). A dead object can no longer be reached by anybody, so this may happen at any time,
- * any number of times (I12).
+ * any number of times (I12). Where a write that was sent before may arrive after that, the row stays for as long, and the
+ * collector removes the object once more then.
  */
 export class Reclaimer {
   readonly #metadata: MetadataStore;
   readonly #blobs: BlobStore;
+  readonly #clock: Clock;
   readonly #log: Log;
   readonly #generation: Pick<StoreGeneration, 'beforeRemoval'>;
   readonly #waiting = new Set<ObjectId>();
@@ -25,11 +28,13 @@ export class Reclaimer {
   constructor(parts: {
     metadata: MetadataStore;
     blobs: BlobStore;
+    clock: Clock;
     log: Log;
     generation: Pick<StoreGeneration, 'beforeRemoval'>;
   }) {
     this.#metadata = parts.metadata;
     this.#blobs = parts.blobs;
+    this.#clock = parts.clock;
     this.#log = parts.log;
     this.#generation = parts.generation;
   }
@@ -43,8 +48,9 @@ export class Reclaimer {
   /** Takes up what an earlier process left dead. */
   async resume(): Promise<void> {
     let after = '';
+    const now = this.#clock.now();
     for (;;) {
-      const rows = await this.#metadata.read(() => all(deadObjects, { after, limit: batch }));
+      const rows = await this.#metadata.read(() => all(deadObjects, { after, limit: batch, now }));
       for (const { oid } of rows) this.soon(oid);
       const last = rows.at(-1);
       if (last === undefined) return;
@@ -54,13 +60,14 @@ export class Reclaimer {
   }
 
   /**
-   * Removes a dead object's file, then its row. Returns whether the row was still there: not where somebody else has
-   * been as far. @throws where the file cannot be removed
+   * Removes a dead object's file, then its row, or sees that this is done once more. Returns whether it was the first time:
+   * not where somebody else has been as far. @throws where the file cannot be removed
    */
   async reclaim(oid: ObjectId): Promise<boolean> {
     await this.#generation.beforeRemoval();
+    const removedAt = this.#clock.now();
     await this.#blobs.remove(oid);
-    return await this.#metadata.writeUnsynced(() => forget(oid));
+    return await this.#metadata.writeUnsynced(() => forgetObject(oid, { blobs: this.#blobs, removedAt }));
   }
 
   /** Resolves once nothing waits. */
@@ -86,11 +93,4 @@ export class Reclaimer {
 function* isLeftToPurge(oid: ObjectId): Operation<boolean> {
   const digest = (yield* first(objectState, { oid }))?.digest ?? null;
   return digest !== null && (yield* isBeingPurged(digest));
-}
-
-/** T_forget. */
-function* forget(oid: ObjectId): Operation<boolean> {
-  const forgotten = yield* change(deleteDeadObject, { oid });
-  yield* change(deleteTask, { kind: 'object', key1: oid, key2: '' });
-  return forgotten > 0;
 }

@@ -310,12 +310,17 @@ async function receive(registry: Registry, request: AppendRequest, receiving: Re
       else if (next === 'interrupted') ended = 'interrupted';
       else if (next !== undefined && bytes + next.byteLength > (receiving.limitBytes ?? Infinity)) ended = 'too-long';
       if (ended !== 'complete' || next === undefined || next === 'interrupted') break;
+      const beat = await heartbeat(registry, request.id, receiving.epoch, lastHeartbeat);
+      if (beat === undefined) {
+        ended = 'stopped';
+        break;
+      }
+      lastHeartbeat = beat;
       bytes += next.byteLength;
       incoming.received(next.byteLength);
       const writing = receiving.writer.write(next);
       receiving.hasher?.update(next);
       if (writing !== undefined) await writing;
-      lastHeartbeat = await heartbeat(registry, request.id, receiving.epoch, lastHeartbeat);
     }
     if (ended === 'complete' && bytes < (receiving.limitBytes ?? 0)) ended = 'too-short';
     end = endOf(ended, request);
@@ -377,11 +382,15 @@ async function keptAlive<T>(registry: Registry, id: string, work: () => Promise<
   }
 }
 
-async function heartbeat(registry: Registry, id: string, epoch: number, last: number): Promise<number> {
+/**
+ * Says now and then that a session is written to. Whoever has lost it meanwhile, to another process or because it has
+ * ended, must not write on: what it sent to a bucket could come after the object is removed and forgotten (R32).
+ * @returns when that was said last; undefined where the session is lost
+ */
+async function heartbeat(registry: Registry, id: string, epoch: number, last: number): Promise<number | undefined> {
   const now = registry.clock.now();
   if (now - last < Math.min(heartbeatMs, registry.windows.uploadMs / 4)) return last;
-  await registry.metadata.writeUnsynced(() => change(touchUpload, { id, epoch, now }));
-  return now;
+  return (await holdsClaim(registry, id, epoch)) ? now : undefined;
 }
 
 /**

@@ -318,7 +318,7 @@ export class World implements AsyncDisposable {
       recentManifests: new RecentManifests(metadata),
       pulls,
       pullRules: everyGet,
-      reclaimer: new Reclaimer({ metadata, blobs, log, generation }),
+      reclaimer: new Reclaimer({ metadata, blobs, clock, log, generation }),
       responses,
       siblings: noSiblings,
       purges: new PurgeFinisher({

@@ -56,6 +56,7 @@ function objectsFor(directory: string): readonly [Objects, Readonly<Record<strin
     blobs: `s3://${bucket}/${prefixOf(directory).slice(0, -1)}`,
     's3.endpoint': endpoint,
     's3.redirect': 'off',
+    's3.lateWrites': '0',
   };
   return [new BucketObjects(testedBucket, prefixOf(directory)), settings];
 }
@@ -91,6 +92,7 @@ export function bucketSettings(directory: string, { endpoint, bucket }: TestedBu
     encryption: undefined,
     storageClass: undefined,
     partBytes: 8 * 1024 * 1024,
+    lateWritesMs: 0,
     redirectMs: undefined,
     redirectEndpoint: undefined,
   };

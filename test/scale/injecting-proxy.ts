@@ -10,6 +10,8 @@ export type Injected =
   | { readonly do: 'cut-request' }
   /** Keeps the request until it is let go, and passes it on then. */
   | { readonly do: 'hold'; readonly until: Promise<unknown> }
+  /** Answers with an error of the server's, and passes the request on all the same once it is let go. */
+  | { readonly do: 'deliver-late'; readonly status: number; readonly code: string; readonly until: Promise<unknown> }
   /** Keeps the request for so long, and cuts the connection: it never arrives. */
   | { readonly do: 'lose-request'; readonly until: Promise<unknown> }
   /** Passes back only the first bytes of the answer's body, and cuts the connection. */
@@ -48,6 +50,8 @@ export class InjectingProxy implements AsyncDisposable {
   inject: Inject = () => undefined;
   /** How often it has done something. */
   injections = 0;
+  /** What the server has answered, or will, to each request that was passed on late: a status, 0 where it has not answered. */
+  readonly lateAnswers: Promise<number>[] = [];
   readonly #server: Bun.Server<undefined>;
   readonly #target: string;
 
@@ -102,13 +106,19 @@ export class InjectingProxy implements AsyncDisposable {
       await this.#passHalf(pathname + search, { method, headers, body });
       return new Response(cutAfter(new Uint8Array()));
     }
-    // The host is part of what is signed.
-    const passed = await fetch(this.#target + pathname + search, {
-      method,
-      headers,
-      ...(body.byteLength > 0 && { body }),
-      decompress: false,
-    });
+    const pass = async (): Promise<Response> =>
+      // The host is part of what is signed.
+      await fetch(this.#target + pathname + search, {
+        method,
+        headers,
+        ...(body.byteLength > 0 && { body }),
+        decompress: false,
+      });
+    if (injected?.do === 'deliver-late') {
+      this.lateAnswers.push(passedLate(injected.until, pass));
+      return errorAnswer(injected);
+    }
+    const passed = await pass();
     switch (injected?.do) {
       case 'lose-answer':
         await passed.body?.cancel();
@@ -143,6 +153,17 @@ export class InjectingProxy implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#server.stop(true);
+  }
+}
+
+async function passedLate(until: Promise<unknown>, pass: () => Promise<Response>): Promise<number> {
+  await until;
+  try {
+    const { body, status } = await pass();
+    await body?.cancel();
+    return status;
+  } catch {
+    return 0;
   }
 }
 

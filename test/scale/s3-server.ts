@@ -117,6 +117,7 @@ function bucketOf(
       encryption: undefined,
       storageClass: undefined,
       partBytes: 8 * 1024 * 1024,
+      lateWritesMs: 0,
       redirectMs: undefined,
       redirectEndpoint: undefined,
     },

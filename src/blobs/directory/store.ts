@@ -37,6 +37,7 @@ const shreddedAtOnceBytes = 1024 * 1024;
 /** Objects as files: `objects/ab/<oid>`, where `ab` are the oid's first two digits. */
 export class DirectoryBlobStore implements BlobStore {
   readonly isSizeCheap = true;
+  readonly lateWritesMs = 0;
   readonly #directory: string;
   readonly #root: string;
   readonly #calls: DirectoryCalls;

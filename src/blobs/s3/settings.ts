@@ -15,6 +15,8 @@ export interface S3Settings {
   readonly storageClass: S3StorageClass | undefined;
   /** Of the first parts of an upload; later ones are larger. */
   readonly partBytes: number;
+  /** How long the server may accept a request after it was sent; 0 where that is not to be reckoned with. */
+  readonly lateWritesMs: number;
   /** How long the URLs hold to which pulls are sent; undefined where the registry sends the bytes itself. */
   readonly redirectMs: number | undefined;
   /** Where those URLs lead; undefined: to the endpoint. */

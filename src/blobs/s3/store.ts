@@ -38,6 +38,7 @@ const firstClaim: WriterClaim = { progress: '', epoch: 1 };
  */
 export class S3BlobStore implements BlobStore {
   readonly isSizeCheap = false;
+  readonly lateWritesMs: number;
   /** What the bucket does with what is removed; undefined where it does not tell. */
   readonly traits: BucketTraits | undefined;
   readonly #bucket: Bucket;
@@ -53,6 +54,7 @@ export class S3BlobStore implements BlobStore {
   ) {
     this.#bucket = bucket;
     this.#settings = settings;
+    this.lateWritesMs = settings.lateWritesMs;
     this.traits = traits;
     this.knowsConditions = knowsConditions;
   }

@@ -50,6 +50,15 @@ export const s3Settings = {
       'How large the first parts of an upload are. Each upload takes twice as much memory, and 10 MiB more, at most; a ' +
       'blob can have a hundred thousand times as much, as later parts are larger.',
   }),
+  s3LateWrites: setting({
+    name: 's3.lateWrites',
+    type: duration({ minMs: 0, maxMs: 7 * 86_400_000 }),
+    default: '20m',
+    description:
+      'How long after the removal of an object a write to it that the network has held back may still arrive. Then it is ' +
+      'removed once more, and only then forgotten. S3 servers accept a request for 15 minutes after its signing; the rest ' +
+      'is for tries that are still being made, and for clocks that differ. With 0 objects are forgotten at once.',
+  }),
   s3Redirect: setting({
     name: 's3.redirect',
     type: choice(['on', 'off']),

@@ -50,13 +50,27 @@ export const dropAbandonedObject = query<{ oid: string }>()(({ db, p }) =>
     ),
 );
 
+/**
+ * The file of a dead object was removed, and may come back until `until`: it is to be removed once more then. `sizeBytes`
+ * is what it takes meanwhile.
+ */
+export const keepDeadObject = query<{ oid: string; until: number; sizeBytes: number }>()(({ db, p }) =>
+  db
+    .updateTable('object')
+    .set({ due_at: p('until'), size_bytes: p('sizeBytes') })
+    .where('oid', '=', p('oid'))
+    .where('state', '=', 'dead')
+    .where('due_at', 'is', null),
+);
+
 /** T_forget: the file is durably gone. */
 export const deleteDeadObject = query<{ oid: string }>()(({ db, p }) =>
   db.deleteFrom('object').where('oid', '=', p('oid')).where('state', '=', 'dead'),
 );
 
-/** Dead objects after one of them, by their place in the review queue: a walk through all objects would grow with them. */
-export const deadObjects = query<{ after: string; limit: number }>()(({ db, p }) =>
+/**
+ * Dead objects after one of them that may have a file, but for those that were removed and are to be removed once more later; by their place in the review queue: a walk through all objects would grow with them. */
+export const deadObjects = query<{ after: string; limit: number; now: number }>()(({ db, p }) =>
   db
     .selectFrom('task')
     .innerJoin('object', 'object.oid', 'task.key1')
@@ -64,6 +78,7 @@ export const deadObjects = query<{ after: string; limit: number }>()(({ db, p })
     .where('task.kind', '=', 'object')
     .where('task.key1', '>', p('after'))
     .where('object.state', '=', 'dead')
+    .where(({ eb, or }) => or([eb('object.due_at', 'is', null), eb('object.due_at', '<=', p('now'))]))
     .orderBy('task.key1')
     .limit(p('limit')),
 );
@@ -101,9 +116,13 @@ export const condemnObject = query<{ oid: string; dueAt: number }>()(({ db, p })
     .where('state', '=', 'live'),
 );
 
-/** condemned → dead (T_kill). */
-export const killObject = query<{ oid: string }>()(({ db, p }) =>
-  db.updateTable('object').set({ state: 'dead' }).where('oid', '=', p('oid')).where('state', '=', 'condemned'),
+/** condemned → dead (T_kill); `forgetAt` as the row of a dead object has it. */
+export const killObject = query<{ oid: string; forgetAt: number | null }>()(({ db, p }) =>
+  db
+    .updateTable('object')
+    .set({ state: 'dead', due_at: p('forgetAt') })
+    .where('oid', '=', p('oid'))
+    .where('state', '=', 'condemned'),
 );
 
 /** Every object whose upload is not over, once the uploads are gone; for a database that has been restored. */

@@ -7,8 +7,15 @@ export const anyLiveObjectOf = query<{ digest: Digest }>()(({ db, p }) =>
   db.selectFrom('object').select('oid').where('live_digest', '=', p('digest')).limit(1),
 );
 
+/** One that was removed, and is kept until it has been removed once more, is no row that says that it is here. */
 export const anyLeavingObjectOf = query<{ digest: Digest }>()(({ db, p }) =>
-  db.selectFrom('object').select('oid').where('digest', '=', p('digest')).where('live_digest', 'is', null).limit(1),
+  db
+    .selectFrom('object')
+    .select('oid')
+    .where('digest', '=', p('digest'))
+    .where('live_digest', 'is', null)
+    .where(({ eb, or }) => or([eb('state', '<>', 'dead'), eb('due_at', 'is', null)]))
+    .limit(1),
 );
 
 export const anyEdgeTo = query<{ digest: Digest }>()(({ db, p }) =>

@@ -268,7 +268,11 @@ export const killLiveObject = query<{ digest: Digest }>()(({ db, p }) =>
   db.updateTable('object').set({ state: 'dead' }).where('live_digest', '=', p('digest')),
 );
 
-/** condemned → dead, without its delay. */
+/** condemned → dead, without its delay; whatever was dead already is removed once more. */
 export const killLeavingObjects = query<{ digest: Digest }>()(({ db, p }) =>
-  db.updateTable('object').set({ state: 'dead' }).where('digest', '=', p('digest')).where('live_digest', 'is', null),
+  db
+    .updateTable('object')
+    .set({ state: 'dead', due_at: null })
+    .where('digest', '=', p('digest'))
+    .where('live_digest', 'is', null),
 );

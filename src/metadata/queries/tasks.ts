@@ -55,6 +55,28 @@ export const nextTask = query<Record<never, never>>()(({ db }) =>
   db.selectFrom('task').select('due_at').orderBy('due_at').limit(1),
 );
 
+/** Has a thing looked at at `dueAt`, and not before, by whoever comes first. */
+export const setTask = query<{
+  kind: TaskKind;
+  key1: string;
+  key2: string;
+  dueAt: number;
+  attempts: number;
+  claimedUntil: number;
+}>()(({ db, p }) =>
+  db
+    .insertInto('task')
+    .values({ kind: p('kind'), key1: p('key1'), key2: p('key2'), due_at: p('dueAt') })
+    .onConflict((conflict) =>
+      conflict.columns(['kind', 'key1', 'key2']).doUpdateSet(({ eb }) => ({
+        due_at: p('dueAt'),
+        version: eb('task.version', '+', 1),
+        attempts: p('attempts'),
+        claimed_until: p('claimedUntil'),
+      })),
+    ),
+);
+
 /** How many tasks are due, up to `limit`, and since when the first of them has been. */
 export const dueFigures = query<{ now: number; limit: number }>()(({ db, p }) =>
   db
