@@ -6,7 +6,7 @@ import { until } from '../server/until.ts';
 import { runStorm } from '../storm/storm-process.ts';
 import { CuttingRelay } from './cutting-relay.ts';
 import { brokenRowsIn, heldKeys, unfinishedIn } from './held-by-the-registry.ts';
-import { type Inject, type Injected, InjectingProxy } from './injecting-proxy.ts';
+import { type Inject, type Injected, InjectingProxy, operationOf, type S3Request } from './injecting-proxy.ts';
 import { startMinio } from './minio-server.ts';
 import { startPostgres } from './postgres-server.ts';
 import { SeveralProcesses } from './several-processes.ts';
@@ -18,10 +18,22 @@ const collectedWithinMs = 180_000;
 const repo = 'aside/purged';
 /** A part of the squeezed one. */
 const leaseMs = 1000;
+/** How long the registry tries a request, and how long one may be on its way after that, in ms. */
+const tryMs = 30_000;
+const lateMs = 4000;
 
 setDefaultTimeout(seconds * 1000 * 2 + 600_000);
 
 const load = ['--processes', '2', '--clients', '3', '--lease', '1s', '--large-blobs', '3', '--allow-down'];
+
+/**
+ * Whether a request may arrive after its sender has given it up. A piece of an upload and the beginning of one would stay
+ * beside the object if that lives by then, and go with it.
+ */
+function mayComeLate(request: S3Request): boolean {
+  const operation = operationOf(request);
+  return operation !== 'CreateMultipartUpload' && !(operation === 'PutObject' && request.key.includes('.tail-'));
+}
 
 /** One request in ten is met by something that goes wrong. */
 function faults(random: SeededRandom): Inject {
@@ -36,16 +48,20 @@ function faults(random: SeededRandom): Inject {
     () => slow(random.between(100, 2000)),
   ];
   let worseFor = 0;
-  return () => {
+  return (request) => {
     // Longer than a call is tried, so that some do fail.
     if (worseFor > 0) {
       worseFor--;
       return { do: 'answer', status: 503, code: 'SlowDown' };
     }
     if (random.chance(0.002)) worseFor = 40;
-    // Longer than one try of a call may take. One that arrived as late, after its object was removed, would leave another that
-    // no row knows of.
-    if (random.chance(0.0005)) return { do: 'lose-request', until: Bun.sleep(32_000) };
+    // Longer than one try of a call may take.
+    if (random.chance(0.0005)) {
+      return { do: mayComeLate(request) ? 'hold' : 'lose-request', until: Bun.sleep(tryMs + 2000) };
+    }
+    if (mayComeLate(request) && random.chance(0.02)) {
+      return { do: 'deliver-late', status: 503, code: 'SlowDown', until: Bun.sleep(random.between(100, lateMs)) };
+    }
     return random.chance(0.1) ? random.pick(kinds)?.() : undefined;
   };
 }
@@ -136,7 +152,13 @@ test('whatever goes wrong between two processes and their bucket and database, c
   const database = await postgres.newDatabase();
   const proxy = stack.use(new InjectingProxy(s3.endpoint));
   const relay = stack.use(new CuttingRelay(Number(new URL(database).port)));
-  const flags = { blobs: `s3://${bucket.name}`, 's3-endpoint': proxy.endpoint, 's3-part-size': '5MiB' };
+  const flags = {
+    blobs: `s3://${bucket.name}`,
+    's3-endpoint': proxy.endpoint,
+    's3-part-size': '5MiB',
+    // Longer than they are.
+    's3-late-writes': `${(2 * lateMs) / 1000}s`,
+  };
   const environment = { ...s3.environment, WHERRY_METADATA: relay.addressOf(database) };
   const registry = stack.use(await SeveralProcesses.start(2, () => flags, environment));
 
@@ -155,7 +177,10 @@ test('whatever goes wrong between two processes and their bucket and database, c
   proxy.inject = () => undefined;
   relay.decide = () => 'hand-on';
   await Promise.all([terminations, purging]);
-  console.log(`${text}\n${relay.cuts} connections cut, ${purges.purged.length} purges, ${proxy.injections} faults`);
+  await Promise.all(proxy.lateAnswers);
+  console.log(
+    `${text}\n${relay.cuts} connections cut, ${purges.purged.length} purges, ${proxy.injections} faults, ${proxy.lateAnswers.length} requests late`,
+  );
   expect(registry.endedByThemselves).toEqual([]);
   expect(report.lost).toEqual([]);
   expect(report.wrong).toEqual([]);

@@ -28,7 +28,12 @@ test('four processes on PostgreSQL and a bucket, two of which collect, are kille
   stack.defer(() => s3.stop());
   const bucket = await s3.newBucket();
   const database = await postgres.newDatabase();
-  const flags = { blobs: `s3://${bucket.name}`, 's3-endpoint': s3.endpoint, 's3-part-size': '5MiB' };
+  const flags = {
+    blobs: `s3://${bucket.name}`,
+    's3-endpoint': s3.endpoint,
+    's3-part-size': '5MiB',
+    's3-late-writes': '2s',
+  };
   const environment = { ...s3.environment, WHERRY_METADATA: database };
   const registry = stack.use(
     await SeveralProcesses.start(4, (index) => ({ ...flags, 'collector-run': index < 2 ? 'on' : 'off' }), environment),
