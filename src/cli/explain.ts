@@ -33,7 +33,12 @@ function textOf(found: Explanation): string {
   if (found.wouldFree !== undefined) lines.push(`Deleting the tag would free ${freedText(found.wouldFree)}.`);
   for (const { state, sizeBytes, dueAt } of found.objects ?? []) {
     const until = dueAt === undefined ? '' : ` until ${timeText(dueAt)}`;
-    lines.push(`Its bytes (${bytesText(sizeBytes)}) are ${state}${until}.`);
+    const areRemoved = state === 'dead' && sizeBytes === 0 && dueAt !== undefined;
+    lines.push(
+      areRemoved
+        ? `Its bytes are removed, and will be once more at ${timeText(dueAt)}, as a late write could bring them back.`
+        : `Its bytes (${bytesText(sizeBytes)}) are ${state}${until}.`,
+    );
   }
   for (const { repository, manifests, manifestCount, leaseUntil } of found.links ?? []) {
     const needs =
