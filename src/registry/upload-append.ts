@@ -21,6 +21,7 @@ import type { RepositoryName } from '../oci/names.ts';
 import type { Registry } from './registry.ts';
 import type { Incoming } from './room.ts';
 import type { WriterTurn } from './upload-sessions.ts';
+import { removeLateBytes } from './upload-drop.ts';
 import { takeOverUpload } from './upload-takeover.ts';
 import { endOtherWriters } from './upload-writers.ts';
 
@@ -106,7 +107,7 @@ export async function appendToUpload(registry: Registry, request: AppendRequest)
  * Lets a request work on a session when its turn has come. One that is out of order, or contradicts itself, is refused
  * before it could disturb the writer that is at work.
  */
-export async function inTurn<T>(
+export async function inTurn<T extends { readonly outcome: string }>(
   registry: Registry,
   request: AppendRequest,
   work: (turn: WriterTurn) => Promise<T>,
@@ -119,12 +120,31 @@ export async function inTurn<T>(
   }
   const worked = await registry.sessions.takeTurn(
     request.id,
-    async (turn) => await keptAlive(registry, request.id, async () => await work(turn)),
+    async (turn) => await keptAlive(registry, request.id, () => leavingNothing(registry, turn, work)),
   );
   if (worked !== undefined) return worked;
   // The turn went to a later request. What this one wanted may have been done meanwhile (R30).
   const after = await registry.metadata.read(() => claimable(request));
   return after.outcome === 'claimable' ? { outcome: 'superseded', offsetBytes: after.offsetBytes } : after;
+}
+
+/**
+ * Has a request work in its turn. Where that has not come to a good end, the session may have been dropped by another
+ * process meanwhile, and what was written after that process had removed it belongs to nothing.
+ */
+async function leavingNothing<T extends { readonly outcome: string }>(
+  registry: Registry,
+  turn: WriterTurn,
+  work: (turn: WriterTurn) => Promise<T>,
+): Promise<T> {
+  let isGood = false;
+  try {
+    const worked = await work(turn);
+    isGood = worked.outcome === 'appended' || worked.outcome === 'created';
+    return worked;
+  } finally {
+    if (!isGood && turn.oid !== undefined) await removeLateBytes(registry, turn.oid);
+  }
 }
 
 /**
@@ -228,7 +248,7 @@ async function claim(registry: Registry, request: AppendRequest, turn: WriterTur
     const { otherWriter: last } = session;
     // That stays written down until it is known to have ended, whatever becomes of this claim.
     const otherWriter = last !== own && registry.siblings.areAll ? last : undefined;
-    turn.claimed(epoch);
+    turn.claimed(epoch, session.oid);
     yield* change(beginUploadEpoch, { id: request.id, epoch, writer: otherWriter ?? own, now });
     return { ...session, epoch, otherWriter };
   });

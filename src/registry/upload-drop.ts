@@ -1,9 +1,10 @@
 import type { ObjectId } from '../blobs/store.ts';
-import { change, type Operation } from '../metadata/operation.ts';
-import { makeHashedObjectDead, makeObjectDead } from '../metadata/queries/objects.ts';
+import { change, first, type Operation } from '../metadata/operation.ts';
+import { makeHashedObjectDead, makeObjectDead, objectState } from '../metadata/queries/objects.ts';
 import { deleteUpload } from '../metadata/queries/uploads.ts';
 import { MetadataFullError } from '../metadata/store.ts';
 import type { Digest } from '../oci/digest.ts';
+import { isBeingPurged } from './purged.ts';
 import type { Registry } from './registry.ts';
 import { reviewObject } from './review.ts';
 
@@ -35,4 +36,34 @@ export function* markDropped(
   yield* change(deleteUpload, { id });
   yield* digest === undefined ? change(makeObjectDead, { oid }) : change(makeHashedObjectDead, { oid, digest });
   yield* reviewObject(oid, now);
+}
+
+/**
+ * Removes what a writer may have brought into an object after another process had dropped it and removed its bytes: no
+ * row speaks of it, or a dead one whose file may be thought to be gone (I9). What this cannot remove, a check of the
+ * store finds.
+ */
+export async function removeLateBytes(registry: Registry, oid: ObjectId): Promise<void> {
+  const { metadata, blobs, log, reclaimer } = registry;
+  try {
+    const dropped = await metadata.read(() => ifDropped(oid));
+    if (dropped === undefined) return;
+    if (dropped.isPurged) {
+      // The purge keeps the row until it is through; it may have wanted the bytes overwritten.
+      await blobs.shred(oid);
+      await blobs.remove(oid);
+    } else {
+      await reclaimer.reclaim(oid);
+    }
+  } catch (error) {
+    log.warn({ err: error, oid }, 'what was written to an upload that has been dropped could not be removed');
+  }
+}
+
+/** Undefined where an object is wanted: it is live, or an upload goes on with it. */
+function* ifDropped(oid: ObjectId): Operation<{ readonly isPurged: boolean } | undefined> {
+  const object = yield* first(objectState, { oid });
+  if (object === undefined) return { isPurged: false };
+  if (object.state !== 'dead') return undefined;
+  return { isPurged: object.digest !== null && (yield* isBeingPurged(object.digest)) };
 }

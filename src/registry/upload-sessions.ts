@@ -1,3 +1,4 @@
+import type { ObjectId } from '../blobs/store.ts';
 import type { Digest, DigestHasher } from '../oci/digest.ts';
 
 /** How many sessions' running hashes are kept at most; a session whose hash was dropped is read once more at its end. */
@@ -11,14 +12,21 @@ export class WriterTurn {
   #isStopped = false;
   #interrupt: (() => Promise<void>) | undefined;
   #epoch: number | undefined;
+  #oid: ObjectId | undefined;
 
   constructor(before?: WriterTurn) {
     this.#before = before;
   }
 
-  /** It has claimed the session, under this epoch. */
-  claimed(epoch: number): void {
+  /** It has claimed the session, under this epoch, and writes into this object. */
+  claimed(epoch: number, oid: ObjectId): void {
     this.#epoch = epoch;
+    this.#oid = oid;
+  }
+
+  /** What it may have written into; undefined where it has not claimed the session. */
+  get oid(): ObjectId | undefined {
+    return this.#oid;
   }
 
   /** Ends it, and those before it, as far as they have claimed the session before `epoch` was. */

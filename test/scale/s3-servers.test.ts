@@ -132,6 +132,30 @@ describe('two servers of one registry', () => {
     expect(await bucket.uploads()).toEqual([]);
   });
 
+  test('leave nothing of a chunk that ends at one after the upload was cancelled at the other', async () => {
+    const session = await open(servers[0]);
+    const going = Promise.withResolvers<undefined>();
+    const body = new ReadableStream<Uint8Array>({
+      async start(controller) {
+        controller.enqueue(freshBytes(1000));
+        await going.promise;
+        controller.close();
+      },
+    });
+    const overtaken = servers[0].send(session, { method: 'PATCH', body });
+    await until('it is at work', () =>
+      PostgresTables.at(database)
+        .rows<{ epoch: number }>('select epoch from upload')
+        .some(({ epoch }) => Number(epoch) === 1),
+    );
+    expect((await servers[1].send(session, { method: 'DELETE' })).status).toBe(204);
+    await until('its row is gone', () => PostgresTables.at(database).rows('select oid from object').length === 0);
+    going.resolve(undefined);
+    expect((await overtaken).status).toBe(416);
+    expect(await objects()).toEqual([]);
+    expect(await bucket.uploads()).toEqual([]);
+  });
+
   test('answer 503 while the bucket does not, and go on afterwards where they were', async () => {
     const bytes = freshBytes(14 * mebibyte);
     const session = await open(servers[0]);
