@@ -18,6 +18,11 @@ export interface BlobTarget {
   end(): Promise<void>;
   /** The ids that are there of those which begin with two digits. */
   present(shard: string): Promise<ReadonlySet<ObjectId>>;
+  /**
+   * Removes whatever else is there of those which begin with two digits, with all its versions and parts.
+   * Resolves once that survives a power cut, and the names of those that stay do, whoever has put them there.
+   */
+  keepOnly(shard: string, kept: ReadonlySet<ObjectId>): Promise<void>;
   /** @throws BlobDamagedError where what comes is not the blob: nothing is left of it */
   put(blob: MovedBlob, bytes: AsyncIterable<Uint8Array>): Promise<void>;
   setGeneration(generation: number): Promise<void>;

@@ -26,14 +26,22 @@ export class BucketTarget implements BlobTarget {
   }
 
   async end(): Promise<void> {
-    const isVersioned = this.#store.traits?.isVersioned === true;
-    await this.#bucket.remove(await this.#bucket.objectsUnder(this.#markKey, isVersioned));
+    await this.#bucket.remove(await this.#bucket.objectsUnder(this.#markKey, this.#isVersioned));
   }
 
   async present(shard: string): Promise<ReadonlySet<ObjectId>> {
     const prefix = `${this.#prefix}objects/${shard}/`;
     const listed = await this.#bucket.objectsUnder(prefix, false);
     return new Set(listed.map(({ key }) => key.slice(prefix.length)).filter(isObjectId));
+  }
+
+  async keepOnly(shard: string, kept: ReadonlySet<ObjectId>): Promise<void> {
+    const prefix = `${this.#prefix}objects/${shard}/`;
+    const keys = (await this.#bucket.objectsUnder(prefix, this.#isVersioned)).map(({ key }) => key);
+    for await (const uploads of this.#bucket.uploadsUnder(prefix)) keys.push(...uploads.map(({ key }) => key));
+    // A piece has the name of its object with something behind it.
+    const oids = new Set(keys.map((key) => key.slice(prefix.length).split('.')[0] ?? ''));
+    for (const oid of oids) if (isObjectId(oid) && !kept.has(oid)) await this.#store.remove(oid);
   }
 
   async put(blob: MovedBlob, bytes: AsyncIterable<Uint8Array>): Promise<void> {
@@ -57,6 +65,10 @@ export class BucketTarget implements BlobTarget {
 
   async setGeneration(generation: number): Promise<void> {
     await this.#store.setGeneration(generation);
+  }
+
+  get #isVersioned(): boolean {
+    return this.#store.traits?.isVersioned === true;
   }
 
   get #markKey(): string {

@@ -1,4 +1,4 @@
-import { BlobMissingError, BlobStoreBusyError, type BlobStore } from '../blobs/store.ts';
+import { BlobMissingError, BlobStoreBusyError, type BlobStore, type ObjectId } from '../blobs/store.ts';
 import type { Pace } from '../fsck/pace.ts';
 import { parseDigest } from '../oci/digest.ts';
 import { BlobDamagedError, type BlobTarget, type MovedBlob, shards } from './blob-target.ts';
@@ -17,6 +17,8 @@ export interface BlobCopy {
   readonly atOnce: number;
   readonly pace: Pace | undefined;
   readonly progress: BlobProgress;
+  /** Whether nothing changes meanwhile, and nothing is to be there afterwards but what is copied. */
+  readonly isLast: boolean;
 }
 
 /** Is told how far it has come. */
@@ -33,8 +35,9 @@ export interface DamagedBlob extends MovedBlob {
 }
 
 /**
- * Copies every blob that is not there yet. Those that come or go meanwhile are for the next pass; in a snapshot, with
- * nothing changed meanwhile, all are there afterwards but those that are returned.
+ * Copies every blob that is not there yet. Those that come or go meanwhile are for the last pass; in a snapshot, with
+ * nothing changed meanwhile, all are there afterwards but those that are returned. What was collected or purged since it
+ * was copied is not there any more then.
  */
 export async function copyBlobs(copy: BlobCopy): Promise<readonly DamagedBlob[]> {
   const damaged: DamagedBlob[] = [];
@@ -44,7 +47,9 @@ export async function copyBlobs(copy: BlobCopy): Promise<readonly DamagedBlob[]>
   try {
     for (const shard of shards()) {
       const present = await copy.to.present(shard);
+      const wanted = new Set<ObjectId>();
       for await (const blob of blobsOf(copy.metadata, shard)) {
+        wanted.add(blob.oid);
         if (present.has(blob.oid)) {
           copy.progress.passed(blob, false);
           continue;
@@ -56,6 +61,7 @@ export async function copyBlobs(copy: BlobCopy): Promise<readonly DamagedBlob[]>
           .finally(() => running.delete(one));
         running.add(one);
       }
+      if (copy.isLast) await copy.to.keepOnly(shard, wanted);
     }
     await Promise.race([failed.promise, Promise.all(running)]);
     return damaged;

@@ -14,11 +14,14 @@ export class DirectoryTarget implements BlobTarget {
   readonly #objects: string;
   readonly #moving: string;
   readonly #store: Pick<DirectoryBlobStore, 'setGeneration'>;
+  readonly #syncDirectory: (path: string) => Promise<void>;
 
-  constructor(dataDirectory: string, store: Pick<DirectoryBlobStore, 'setGeneration'>) {
+  /** @param sync makes the names in a directory survive a power cut */
+  constructor(dataDirectory: string, store: Pick<DirectoryBlobStore, 'setGeneration'>, sync = syncDirectory) {
     this.#objects = join(dataDirectory, 'objects');
     this.#moving = join(dataDirectory, 'moving');
     this.#store = store;
+    this.#syncDirectory = sync;
   }
 
   async isBegun(): Promise<boolean> {
@@ -28,16 +31,24 @@ export class DirectoryTarget implements BlobTarget {
   async begin(): Promise<void> {
     await mkdir(this.#moving, { recursive: true, mode: 0o750 });
     for (const name of await readdir(this.#moving)) await rm(join(this.#moving, name));
-    await syncDirectory(join(this.#moving, '..'));
+    await this.#syncDirectory(join(this.#moving, '..'));
   }
 
   async end(): Promise<void> {
     await rm(this.#moving, { recursive: true, force: true });
-    await syncDirectory(join(this.#moving, '..'));
+    await this.#syncDirectory(join(this.#moving, '..'));
   }
 
   async present(shard: string): Promise<ReadonlySet<ObjectId>> {
     return new Set((await readdir(join(this.#objects, shard))).filter(isObjectId));
+  }
+
+  async keepOnly(shard: string, kept: ReadonlySet<ObjectId>): Promise<void> {
+    const directory = join(this.#objects, shard);
+    for (const oid of await this.present(shard)) {
+      if (!kept.has(oid)) await rm(join(directory, oid), { force: true });
+    }
+    await this.#syncDirectory(directory);
   }
 
   async put(blob: MovedBlob, bytes: AsyncIterable<Uint8Array>): Promise<void> {
@@ -52,7 +63,7 @@ export class DirectoryTarget implements BlobTarget {
         await file.close();
       }
       await rename(part, join(directory, blob.oid));
-      await syncDirectory(directory);
+      await this.#syncDirectory(directory);
     } catch (error) {
       await rm(part, { force: true });
       throw error;

@@ -77,7 +77,7 @@ export async function move(parts: Move): Promise<Moved> {
   if (to.blobs !== undefined) {
     tell.phase('Copying blobs, while everything is served:');
     await counting.count(from.metadata);
-    expectNoneDamaged(await copyAll(parts, to.blobs, counting), parts.leavesDamaged);
+    expectNoneDamaged(await copyAll(parts, to.blobs, { progress: counting, isLast: false }), parts.leavesDamaged);
   }
   tell.phase('Changes are refused from here on; pulls go on.');
   const pausedAt = now();
@@ -88,7 +88,7 @@ export async function move(parts: Move): Promise<Moved> {
       tell.phase('Copying the blobs that have come meanwhile:');
       counting.again();
       await counting.count(from.metadata);
-      damaged = await copyAll(parts, to.blobs, counting);
+      damaged = await copyAll(parts, to.blobs, { progress: counting, isLast: true });
       expectNoneDamaged(damaged, parts.leavesDamaged);
       await to.blobs.setGeneration(await generationOf(from.metadata));
     }
@@ -143,9 +143,9 @@ async function arrive({ to, arrived }: Move): Promise<Moved> {
 async function copyAll(
   { from, atOnce, pace }: Move,
   to: BlobTarget,
-  progress: BlobProgress,
+  pass: { readonly progress: BlobProgress; readonly isLast: boolean },
 ): Promise<readonly DamagedBlob[]> {
-  return await copyBlobs({ from: from.blobs, to, metadata: from.metadata, atOnce, pace, progress });
+  return await copyBlobs({ from: from.blobs, to, metadata: from.metadata, atOnce, pace, ...pass });
 }
 
 /** @throws StopMoveError */

@@ -18,6 +18,15 @@ function otherPlace() {
   return { data: join(directory, 'data'), [Symbol.dispose]: () => rmSync(directory, { recursive: true }) };
 }
 
+/** The names of the blobs that lie in a data directory. */
+function objectsIn(data: string): readonly string[] {
+  const objects = join(data, 'objects');
+  if (!existsSync(objects)) return [];
+  return readdirSync(objects, { recursive: true, encoding: 'utf8' })
+    .filter((path) => /^..\/[0-9a-f]{32}$/.test(path))
+    .map((path) => path.slice(3));
+}
+
 /** Serves what lies in another directory by the same helper. */
 async function served(data: string): Promise<ServedRegistry> {
   const registry = await ServedRegistry.start();
@@ -122,6 +131,29 @@ test('a move that is killed goes on, and leaves the registry as it was meanwhile
   await using there = await served(place.data);
   await expectFurnished(there, furniture, 'is gone');
   expect((await there.send('/v2/team/one/manifests/between')).status).toBe(200);
+});
+
+test('what is purged while a registry moves is not left behind in the new place', async () => {
+  await using registry = await ServedRegistry.start();
+  using place = otherPlace();
+  const digests: string[] = [];
+  for (let blobs = 0; blobs < 20; blobs++) digests.push(await registry.pushBlob('team/many', freshBytes(200_000)));
+  const flags = ['--data', registry.dataDirectory, '--to-data', place.data, '--rate', '1MiB', '--at-once', '1'];
+  const child = Bun.spawn([process.execPath, 'src/main.ts', 'migrate', ...flags], {
+    stdout: 'ignore',
+    stderr: 'ignore',
+  });
+  while (objectsIn(place.data).length < 3) await Bun.sleep(20);
+  child.kill('SIGKILL');
+  await child.exited;
+  const oid = objectsIn(place.data)[0] ?? '';
+  const [secret] = registry.rows<{ digest: string }>('select digest from object where oid = ?', oid);
+  const purged = await registry.admin('POST', '/purge', { digests: [secret?.digest], reason: 'a secret' });
+  expect(purged.status).toBe(200);
+  const moved = await wherry(registry.dataDirectory, 'migrate', '--to-data', place.data);
+  expect(moved).toMatchObject({ code: 0 });
+  expect(objectsIn(place.data)).toHaveLength(digests.length - 1);
+  expect(objectsIn(place.data)).not.toContain(oid);
 });
 
 test('a place that has a registry already is left alone, and so is the old one', async () => {
