@@ -32,7 +32,7 @@ import {
 import { countOpenUploads } from '../metadata/queries/uploads.ts';
 import type { PurgePlaceTable } from '../metadata/schema.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { MetadataStore } from '../metadata/store.ts';
+import { type MetadataStore, RegistryReadOnlyError } from '../metadata/store.ts';
 import { purgeActor } from './actor.ts';
 import type { Clock } from './clock.ts';
 import { recordEvent } from './events.ts';
@@ -57,6 +57,9 @@ const placesPerStep = 200;
 const mostLooks = 20;
 /** How long a request waits for other processes to break off what they send, in ms; and how often it is looked meanwhile. */
 const confirmation = { withinMs: 5000, lookMs: 500 };
+
+/** What has been broken off is written down also where nothing may be changed. */
+const always = { fromReserve: true, whileReadOnly: true };
 
 /** Why a purge cannot be finished yet, though nothing has failed. */
 class PurgeWaitsError extends Error {
@@ -168,7 +171,8 @@ export class PurgeFinisher {
       function* confirm(): Operation<void> {
         if (yield* isAmongOthers(process)) yield* change(confirmPurge, { purge, process });
       },
-      { fromReserve: true },
+      // What is not sent any more is not sent, whatever may be changed.
+      always,
     );
     metadata.announce('confirmed');
   }
@@ -237,11 +241,11 @@ export class PurgeFinisher {
   async #putOff(id: number, error: unknown): Promise<void> {
     const { log, metadata } = this.#parts;
     const reason = error instanceof Error ? error.message : String(error);
-    if (error instanceof PurgeWaitsError)
-      log.warn({ purge: id, reason }, 'a purge is not finished yet; it is tried again');
+    const isWaiting = error instanceof PurgeWaitsError || error instanceof RegistryReadOnlyError;
+    if (isWaiting) log.warn({ purge: id, reason }, 'a purge is not finished yet; it is tried again');
     else log.error({ err: error, purge: id }, 'a purge could not be finished yet; it is tried again');
     try {
-      await metadata.writeUnsynced(() => change(markPurgeWaiting, { purge: id, reason }), { fromReserve: true });
+      await metadata.writeUnsynced(() => change(markPurgeWaiting, { purge: id, reason }), always);
     } catch (failure) {
       log.error({ err: failure, purge: id }, 'why a purge is not finished could not be written into its record');
     }
@@ -358,7 +362,7 @@ export class PurgeFinisher {
     if (total > 0) {
       this.#responsesCut.set(purge, total);
       await this.#note(async () => {
-        await metadata.writeUnsynced(() => change(addResponsesCut, { purge, count: total }), { fromReserve: true });
+        await metadata.writeUnsynced(() => change(addResponsesCut, { purge, count: total }), always);
         this.#responsesCut.delete(purge);
       });
     }

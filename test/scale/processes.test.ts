@@ -5,6 +5,7 @@ import { PostgresMetadataStore } from '../../src/metadata/postgres/store.ts';
 import { raiseGeneration } from '../../src/metadata/queries/store.ts';
 import type { Topic } from '../../src/metadata/store.ts';
 import { Processes } from '../../src/registry/processes.ts';
+import { ServedRegistry } from '../http/served-registry.ts';
 import { until } from '../server/until.ts';
 import { type PostgresServer, startPostgres } from './postgres-server.ts';
 import { noSiblings } from '../../src/registry/siblings.ts';
@@ -70,6 +71,31 @@ describe('what a process announces', () => {
     await until('the other has heard it', () => heard.includes('purge'));
   });
 });
+
+function makeReadOnly(): void {
+  PostgresTables.at(url).change(
+    `insert into read_only (name, reason, set_by, set_at, token) values ('registry', 'a test', 'a test', 0, 'token')`,
+  );
+}
+
+test('while it is read-only, a registry starts, says what it sends none of, and ends', async () => {
+  const settings = { metadata: url };
+  await using registry = await ServedRegistry.start(settings);
+  makeReadOnly();
+  await registry.stop();
+  await registry.resume(settings);
+  PostgresTables.at(url).change(`insert into process (id, name) values ('other', 'another')`);
+  PostgresTables.at(url).change(
+    `insert into purge (at, actor, reason, is_shredding, finisher) values (0, 'a', 'b', 0, 'other')`,
+  );
+  one.announce('purge');
+  await until(
+    'it says so',
+    () => PostgresTables.at(url).rows(`select * from purge_confirmation where process <> 'other'`).length === 1,
+  );
+  await registry.stop();
+  expect(PostgresTables.at(url).rows('select id from process')).toEqual([{ id: 'other' }]);
+}, 30_000);
 
 describe('a process', () => {
   let nowMs: number;
@@ -142,6 +168,21 @@ describe('a process', () => {
     process.beatSoon();
     await until('it has its place', () => rows().includes(before));
     await until('it breaks off', () => silences === 1);
+  });
+
+  test('shows that it lives, begins and ends as ever while the registry is read-only', async () => {
+    makeReadOnly();
+    PostgresTables.at(url).change(`insert into process (id, name) values ('gone', 'one')`);
+    for (let seconds = 0; seconds <= 60; seconds += 20) {
+      await beat();
+      nowMs += 20_000;
+    }
+    expect(silences).toBe(0);
+    await until('one that is gone is taken away', () => !rows().includes('gone'));
+    await process.leave();
+    expect(rows()).toEqual([]);
+    await process.join();
+    expect(rows()).toHaveLength(1);
   });
 
   test('gives its place up when it ends, and what it had claimed', async () => {
