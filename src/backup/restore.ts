@@ -17,7 +17,7 @@ import { syncDirectory } from '../metadata/sqlite/calls.ts';
 import { lockDirectory } from '../metadata/sqlite/directory-lock.ts';
 import { SqliteMetadataStore } from '../metadata/sqlite/store.ts';
 import type { Actor } from '../registry/actor.ts';
-import { adaptRestored, markBlobsNewer } from '../registry/after-restore.ts';
+import { type AdaptedDatabase, adaptRestored, markBlobsNewer } from '../registry/after-restore.ts';
 import { type DatabaseContents, inspectDatabase, UnusableDatabaseError } from './database-file.ts';
 
 export interface RestoreRequest {
@@ -37,8 +37,7 @@ export interface Restored {
   readonly copiedAt: number;
   /** Where the database is now that was there; undefined where there was none. */
   readonly asidePath: string | undefined;
-  /** How many uploads it had under way. */
-  readonly endedUploads: number;
+  readonly adapted: AdaptedDatabase;
 }
 
 /** Why nothing was restored, in words for the operator. */
@@ -70,11 +69,11 @@ export async function restore(request: RestoreRequest): Promise<Restored> {
     const copy = join(working, 'wherry.db');
     const contents = copied(from, copy);
     const made = new Date(copiedAt).toISOString();
-    let endedUploads: number;
+    let adapted: AdaptedDatabase;
     const metadata = SqliteMetadataStore.open(working);
     try {
       const reason = `a copy of ${made} was put in place, with ${contents.repositories} repositories and ${contents.manifests} manifests`;
-      endedUploads = await adaptRestored(metadata, { actor, now, reason });
+      adapted = await adaptRestored(metadata, { actor, now, reason });
       // First, so that whichever database is found after a crash removes nothing.
       await markBlobsNewer(await openBlobs(), metadata);
     } finally {
@@ -84,7 +83,7 @@ export async function restore(request: RestoreRequest): Promise<Restored> {
     const asidePath = existsSync(place) ? putAside(place, now) : undefined;
     renameSync(copy, place);
     syncDirectory(dataDirectory);
-    return { contents, copiedAt, asidePath, endedUploads };
+    return { contents, copiedAt, asidePath, adapted };
   } finally {
     rmSync(working, { recursive: true, force: true });
     locking.lock[Symbol.dispose]();

@@ -4,7 +4,7 @@ import type { Config } from '../config/schema.ts';
 import { createLog } from '../log/log.ts';
 import { printableLines } from '../oci/quote.ts';
 import { requestActor } from '../registry/actor.ts';
-import { adaptRestored, markBlobsNewer } from '../registry/after-restore.ts';
+import { type AdaptedDatabase, adaptRestored, markBlobsNewer } from '../registry/after-restore.ts';
 import { StartupError } from '../startup-error.ts';
 import { openBlobsOf, openStores } from '../stores.ts';
 import { userAgent } from './admin-client.ts';
@@ -64,7 +64,7 @@ async function restoreTo(flags: RestoreFlags): Promise<number> {
 
 async function putInPlace(config: Config, from: string): Promise<void> {
   const dataDirectory = resolve(config.data);
-  const { contents, copiedAt, asidePath, endedUploads } = await restore({
+  const { contents, copiedAt, asidePath, adapted } = await restore({
     dataDirectory,
     from,
     openBlobs: async () =>
@@ -79,7 +79,7 @@ async function putInPlace(config: Config, from: string): Promise<void> {
         `${manifests} manifests, ${tags} tags and ${blobs} blobs known.`,
     ),
   );
-  if (endedUploads > 0) console.log(`${endedUploads} uploads that were under way then have ended.`);
+  tell(adapted);
   if (asidePath !== undefined) console.log(printableLines(`The database that was there is kept as ${asidePath}.`));
 }
 
@@ -88,11 +88,23 @@ async function adaptInPlace(config: Config): Promise<void> {
   try {
     await markBlobsNewer(stores.blobs, stores.metadata);
     const reason = 'a copy was put in place by other means';
-    const endedUploads = await adaptRestored(stores.metadata, { actor: restorer(), now: Date.now(), reason });
-    if (endedUploads > 0) console.log(`${endedUploads} uploads that were under way then have ended.`);
+    tell(await adaptRestored(stores.metadata, { actor: restorer(), now: Date.now(), reason }));
   } finally {
     await stores.close();
   }
+}
+
+function tell({ endedUploads, readOnly }: AdaptedDatabase): void {
+  if (endedUploads > 0) console.log(`${endedUploads} uploads that were under way then have ended.`);
+  if (readOnly === undefined) return;
+  const { reason, movedTo } = readOnly;
+  const moved = movedTo === undefined ? '' : `; it had been moved to ${movedTo}, which may be newer`;
+  const force = movedTo === undefined ? '' : ' --force';
+  console.log(
+    printableLines(
+      `The registry was read-only when it was copied, and is again (${reason})${moved}. To have it changed again: wherry readonly off${force}`,
+    ),
+  );
 }
 
 function restorer() {

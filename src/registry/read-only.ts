@@ -121,6 +121,7 @@ export async function whereWritable<T>(renew: () => Promise<T>, otherwise: T): P
   }
 }
 
-function stateOf({ reason, set_by, set_at, until, moved_to }: ReadOnlyTable): ReadOnlyState {
+/** What the row says. */
+export function stateOf({ reason, set_by, set_at, until, moved_to }: ReadOnlyTable): ReadOnlyState {
   return { reason, setBy: set_by, setAt: set_at, until: until ?? undefined, movedTo: moved_to ?? undefined };
 }

@@ -150,3 +150,39 @@ test('uploads that were under way when a copy was made are over when it is resto
   expect(registry.rows(`select * from object`)).toEqual([]);
   expect(registry.rows(`select * from task where kind in ('upload', 'object')`)).toEqual([]);
 });
+
+test('a copy that was made while the registry was read-only is restored, read-only where somebody has said so', async () => {
+  await using registry = await ServedRegistry.start();
+  using directory = copies();
+  await pushImage(registry, 'app', { tags: ['1'] });
+  const restore = async (change: (database: Database) => void) => {
+    const backup = await wherry(registry.dataDirectory, 'backup', '--to', directory.file, '--force');
+    expect(backup).toMatchObject({ code: 0 });
+    using database = new Database(directory.file);
+    change(database);
+    await registry.stop();
+    const restored = await wherry(registry.dataDirectory, 'restore', '--from', directory.file);
+    expect(restored).toMatchObject({ code: 0, err: '' });
+    return restored.out;
+  };
+  const makeReadOnly = async (body: object) => {
+    expect((await registry.admin('POST', '/readonly/on', body)).status).toBe(200);
+  };
+
+  await makeReadOnly({ reason: 'it is being moved', token: 'a'.repeat(32), leaseMs: 60_000 });
+  expect(await restore(() => undefined)).not.toContain('read-only');
+  await registry.resume();
+  await pushImage(registry, 'app', { tags: ['2'] });
+
+  await makeReadOnly({ reason: 'an audit' });
+  const asBefore = await restore(() => undefined);
+  expect(asBefore).toContain('(an audit). To have it changed again: wherry readonly off\n');
+  expect((await wherry(registry.dataDirectory, 'readonly')).out).toContain('an audit');
+  expect(await wherry(registry.dataDirectory, 'readonly', 'off')).toMatchObject({ code: 0 });
+
+  await registry.resume();
+  await makeReadOnly({ reason: 'another audit' });
+  const moved = await restore((database) => database.run(`update read_only set moved_to = 'elsewhere'`));
+  expect(moved).toContain('it had been moved to elsewhere');
+  expect(moved).toContain('wherry readonly off --force\n');
+});
