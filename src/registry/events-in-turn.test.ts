@@ -20,7 +20,7 @@ async function scene(
   const directory = mkdtempSync(join(tmpdir(), 'wherry-events-'));
   const logged: string[] = [];
   const log = await createLog({ level: 'warn', format: 'json', stream: { write: (line) => void logged.push(line) } });
-  const metadata = await SqliteMetadataStore.open(directory);
+  const metadata = SqliteMetadataStore.open(directory);
   const held = Promise.withResolvers<void>();
   let writes = 0;
   const writeUnsynced: MetadataStore['writeUnsynced'] = async (operation, options) => {

@@ -158,6 +158,8 @@ export class Supervisor {
 
   #place(worker: Worker): void {
     const { index } = worker;
+    // Whoever opens the log after the disk has lost something is told nothing of that: its syncs would succeed.
+    if (this.#isBroken) return worker.process.kill('SIGKILL');
     worker.isPlaced = true;
     worker.process.send({
       kind: 'go',

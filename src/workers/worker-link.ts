@@ -4,6 +4,7 @@ import { type Placement, supervisorMessage, type WorkerMessage } from './message
 
 /** How long the others may take to answer, in ms. */
 const answerLimitMs = 30_000;
+const notDone = 'what another worker has asked for could not be done';
 
 /** A process's way to the one that has started it. */
 export interface ParentChannel {
@@ -41,6 +42,8 @@ export class WorkerLink implements Siblings {
   readonly #handlers = new Map<SiblingTopic, SiblingHandler>();
   readonly #asked = new Map<number, PromiseWithResolvers<readonly unknown[]>>();
   readonly #placed = Promise.withResolvers<Placement>();
+  /** What it was told of the disk before it had opened what that is about. */
+  #earlyBroken: { readonly payload: unknown } | undefined;
   #asks = 0;
   #keeperOrigin: string | undefined;
 
@@ -100,6 +103,10 @@ export class WorkerLink implements Siblings {
 
   hear(topic: SiblingTopic, handler: SiblingHandler): void {
     this.#handlers.set(topic, handler);
+    const early = this.#earlyBroken;
+    if (topic !== 'broken' || early === undefined) return;
+    this.#earlyBroken = undefined;
+    handler(early.payload).catch((error: unknown) => this.#log.error({ err: error, topic }, notDone));
   }
 
   #receive(message: unknown): void {
@@ -120,11 +127,13 @@ export class WorkerLink implements Siblings {
   }
 
   async #answer(id: number, topic: SiblingTopic, payload: unknown): Promise<void> {
+    const handler = this.#handlers.get(topic);
+    if (handler === undefined && topic === 'broken') this.#earlyBroken = { payload };
     try {
-      const answer = await this.#handlers.get(topic)?.(payload);
+      const answer = await handler?.(payload);
       this.#channel.send({ kind: 'answer', id, isDone: true, payload: answer ?? null });
     } catch (error) {
-      this.#log.error({ err: error, topic }, 'what another worker has asked for could not be done');
+      this.#log.error({ err: error, topic }, notDone);
       this.#channel.send({ kind: 'answer', id, isDone: false, payload: null });
     }
   }
