@@ -6,6 +6,7 @@ import { parseRepositoryName, type RepositoryName } from '../../src/oci/names.ts
 import { migrations } from '../../src/metadata/migrations/all.ts';
 import { NewerSchemaError } from '../../src/metadata/migrations/newer-schema.ts';
 import { all, change, first, type Operation, type Step } from '../../src/metadata/operation.ts';
+import { forgetOldRows } from '../../src/metadata/postgres/old-rows.ts';
 import { PostgresMetadataStore } from '../../src/metadata/postgres/store.ts';
 import { upsertLink } from '../../src/metadata/queries/links.ts';
 import { findRepository, insertRepository } from '../../src/metadata/queries/repositories.ts';
@@ -21,6 +22,7 @@ const digest = digestOf('sha256', Buffer.from('a layer'));
 const allRepositories = query<Record<never, never>>()(({ db }) =>
   db.selectFrom('repository').select('name').orderBy('name'),
 );
+const backend = query<Record<never, never>>()(({ db }) => db.selectNoFrom(sql<number>`pg_backend_pid()`.as('pid')));
 const countTasks = query<Record<never, never>>()(({ db }) =>
   db.selectFrom('task').select(({ fn }) => fn.countAll<number>().as('count')),
 );
@@ -212,5 +214,53 @@ describe('a database that goes away', () => {
     expect(await names()).toEqual([app, other]);
     await store.write(() => add(repositoryName('a/third')));
     expect(await names()).toHaveLength(3);
+  });
+
+  test('that stops with its connections open is said to be busy, and is asked on another connection from then on', async () => {
+    const impatient = await PostgresMetadataStore.open(url, { connections: 1, answerTimeoutMs: 500 });
+    const pid = async (): Promise<number> => (await impatient.read(() => first(backend, {})))?.pid ?? 0;
+    for (const use of [() => impatient.read(() => all(allRepositories, {})), () => impatient.write(() => add(app))]) {
+      const stopped = await pid();
+      process.kill(stopped, 'SIGSTOP');
+      try {
+        expect(await refusalOf(use())).toBeInstanceOf(MetadataBusyError);
+        expect(await pid()).not.toBe(stopped);
+      } finally {
+        process.kill(stopped, 'SIGCONT');
+      }
+    }
+    await impatient.close();
+  });
+});
+
+describe('rows that were removed', () => {
+  const once = { mostMs: 0, lookMs: 0 };
+  let client: Client;
+  let somebody: Client;
+
+  beforeEach(async () => {
+    [client, somebody] = [new Client({ connectionString: url }), new Client({ connectionString: url })];
+    await Promise.all([client.connect(), somebody.connect()]);
+  });
+
+  afterEach(async () => {
+    await Promise.all([client.end(), somebody.end()]);
+  });
+
+  test.each([
+    ['reads a state with them', 'select 1', 'rollback'],
+    ['began to write before', 'select pg_current_xact_id()', 'rollback'],
+    [
+      'has prepared a transaction before',
+      `select pg_current_xact_id(); prepare transaction 'before'`,
+      `rollback prepared 'before'`,
+    ],
+  ])('are not said to be gone while somebody %s', async (_, keep, giveUp) => {
+    const isolation = keep === 'select 1' ? 'repeatable read' : 'read committed';
+    await somebody.query(`begin isolation level ${isolation}; ${keep}`);
+    await store.write(() => add(app));
+    expect(await forgetOldRows(client, once)).toBeFalse();
+    await somebody.query(giveUp);
+    expect(await forgetOldRows(client, once)).toBeTrue();
   });
 });

@@ -15,6 +15,7 @@ const otherUser = 'postgres';
 const options = [
   'listen_addresses=127.0.0.1',
   'max_connections=200',
+  'max_prepared_transactions=10',
   'fsync=off',
   'full_page_writes=off',
   'log_min_messages=fatal',

@@ -1,8 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientBase } from 'pg';
 
-/** How long those are waited for that may still see older rows, and how often it is looked meanwhile, in ms. */
-const patience = { mostMs: 5000, lookMs: 50 };
+/**
+ * How long those are waited for that may still see older rows, and how often it is looked meanwhile, in ms. A standby says
+ * what it reads every 10 s (wal_receiver_status_interval).
+ */
+const patience = { mostMs: 12_000, lookMs: 50 };
+/** As good as for ever, in ms: the most that a timer takes. */
+const unlimitedMs = 2 ** 31 - 1;
 
 /** The tables in whose rows a content may stand that clients have pushed. */
 const tables = 'manifest';
@@ -10,33 +15,45 @@ const tables = 'manifest';
 /**
  * Has PostgreSQL give up the rows that transactions have removed or replaced which are committed by now.
  *
- * @returns false where somebody may see them for longer, such as a dump of the database
+ * @returns false where somebody may see them for longer, such as a dump of the database, or a standby that says what it reads
  */
-export async function forgetOldRows(client: ClientBase): Promise<boolean> {
+export async function forgetOldRows(client: ClientBase, { mostMs, lookMs } = patience): Promise<boolean> {
   const { rows } = await client.query<{ next: string }>(
     'select pg_snapshot_xmax(pg_current_snapshot())::xid::text as next',
   );
   const [{ next } = { next: '0' }] = rows;
-  for (const deadline = performance.now() + patience.mostMs; await areSeen(client, next);) {
+  for (const deadline = performance.now() + mostMs; await areSeen(client, next);) {
     if (performance.now() > deadline) return false;
-    await sleep(patience.lookMs);
+    await sleep(lookMs);
   }
   // It takes as long as it takes.
+  const vacuum = { text: `vacuum ${tables}`, query_timeout: unlimitedMs };
   await client.query('set statement_timeout = 0');
   try {
-    await client.query(`vacuum ${tables}`);
+    await client.query(vacuum);
   } finally {
     await client.query('reset statement_timeout');
   }
   return true;
 }
 
-/** Whether anybody looks at a state from before a transaction's number was given. */
+/**
+ * Whether anybody keeps a state from before a transaction's number was given, so that a vacuum leaves the rows of it: who
+ * looks at one or has begun to write in it, also a transaction that is prepared and waits for its commit, and a standby
+ * that says what it reads (hot_standby_feedback), itself or by its slot, for all databases at once.
+ */
 async function areSeen(client: ClientBase, next: string): Promise<boolean> {
   const { rows } = await client.query<{ seen: boolean }>(
     `select exists (
-       select from pg_stat_activity
-       where datname = current_database() and pid <> pg_backend_pid() and age(backend_xmin) > age($1::text::xid)
+       select from (
+         select unnest(array[backend_xmin, backend_xid]) from pg_stat_activity
+         where (datname = current_database() or datname is null) and pid <> pg_backend_pid()
+         union all
+         select transaction from pg_prepared_xacts where database = current_database()
+         union all
+         select xmin from pg_replication_slots
+       ) as kept (state)
+       where age(state) > age($1::text::xid)
      ) as seen`,
     [next],
   );

@@ -26,6 +26,11 @@ const meetings = { tries: 20, together: 3, leastMs: 2, mostMs: 200 };
 /** How long the database may take to be reached, and to answer a statement if nothing else is said, in ms. */
 const connectTimeoutMs = 5_000;
 const defaultStatementTimeoutMs = 30_000;
+/**
+ * How much longer it is waited for that answer, in ms, since a server that answers says itself when it was too slow. One that
+ * has stopped with all its connections open says nothing.
+ */
+const answerGraceMs = 5_000;
 /** How long nothing may come on the connection that listens before it is asked whether the other end is there, in ms. */
 const keepAliveMs = 10_000;
 
@@ -34,6 +39,8 @@ export interface PostgresParts {
   readonly connections?: number;
   /** How long a statement may take, in ms; a transaction may stand still for twice as long. */
   readonly statementTimeoutMs?: number;
+  /** How long it waits for the database's answer to a statement, in ms, before it gives the connection up. */
+  readonly answerTimeoutMs?: number;
   /** A connection that nobody was using was lost; others will be made. */
   readonly onConnectionLost?: (error: unknown) => void;
   /** A number from 0 to 1 by which those who met wait for different times. */
@@ -68,6 +75,7 @@ export class PostgresMetadataStore implements MetadataStore {
   static async open(url: string, parts: PostgresParts = {}): Promise<PostgresMetadataStore> {
     await migrateAt(url);
     const { statementTimeoutMs = defaultStatementTimeoutMs } = parts;
+    const queryTimeoutMs = parts.answerTimeoutMs ?? statementTimeoutMs + answerGraceMs;
     const pool = new Pool({
       connectionString: url,
       max: parts.connections ?? 10,
@@ -75,6 +83,7 @@ export class PostgresMetadataStore implements MetadataStore {
       keepAlive: true,
       application_name: 'wherry',
       statement_timeout: statementTimeoutMs,
+      query_timeout: queryTimeoutMs,
       idle_in_transaction_session_timeout: 2 * statementTimeoutMs,
       // Small tables are looked through as well, which would have every transaction meet every other.
       options: '-c enable_seqscan=off -c plan_cache_mode=force_generic_plan',
@@ -90,6 +99,7 @@ export class PostgresMetadataStore implements MetadataStore {
           connectionTimeoutMillis: connectTimeoutMs,
           keepAlive: true,
           keepAliveInitialDelayMillis: keepAliveMs,
+          query_timeout: queryTimeoutMs,
           application_name: 'wherry (listening)',
         }),
       run: async (sql, parameters) => await pool.query(sql, [...parameters]),
@@ -127,7 +137,7 @@ export class PostgresMetadataStore implements MetadataStore {
 
   /** What is not seen any more is overwritten in the tables; the write-ahead log is the server's. */
   async forgetOldPages(): Promise<OldPages> {
-    return (await this.#onConnection(forgetOldRows)) ? 'kept' : 'being-read';
+    return (await this.#onConnection((client) => forgetOldRows(client))) ? 'kept' : 'being-read';
   }
 
   get commits(): undefined {
