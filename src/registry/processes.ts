@@ -51,6 +51,8 @@ export class Processes {
   /** When it began to show that it lives, the last time that this succeeded. */
   #shownAt = 0;
   #isSilent = false;
+  /** Whether its row was taken away, and it has not broken off yet what it was sending meanwhile. */
+  #wasGone = false;
   /** Since when the others have had the same number. */
   readonly #seen = new Map<string, { readonly beat: number; readonly since: number }>();
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -81,12 +83,12 @@ export class Processes {
     this.#onSilent = does;
   }
 
-  /** Takes its place among the others. To be called before it serves anything; by one that serves nothing, when it claims something. */
+  /** Takes its place among the others, on the database's disk. To be called before it serves anything; by one that serves nothing, when it claims something. */
   async join(): Promise<void> {
     if (!this.areSeveral || this.#id !== undefined) return;
     const id = randomBytes(16).toString('hex');
     this.#shownAt = this.#monotonic();
-    await this.#metadata.writeUnsynced(() => change(insertProcess, { id, name: this.#name }), always);
+    await this.#metadata.write(() => change(insertProcess, { id, name: this.#name }), always);
     this.#id = id;
     this.#timer = setInterval(() => {
       this.beatSoon();
@@ -137,20 +139,23 @@ export class Processes {
 
   async #beat(id: string): Promise<void> {
     const begunAt = this.#monotonic();
-    const wasGone = await this.#metadata.writeUnsynced(() => this.#show(id), always);
-    // Before anything else: what is purged may have been, without having waited for this process.
-    if (wasGone) await this.#beSilent();
+    if ((await this.#metadata.writeUnsynced(() => change(renewProcess, { id }), always)) === 0) this.#wasGone = true;
+    if (this.#wasGone) {
+      // What is sent from here on purges must wait for, whatever becomes of the database: on its disk before.
+      await this.#metadata.write(() => this.#takePlace(id), always);
+      // Before anything else: what is purged may have been, without having waited for this process.
+      await this.#beSilent();
+      this.#wasGone = false;
+    }
     this.#shownAt = begunAt;
     this.#isSilent = false;
     await this.#onBeat();
     await this.#takeAwayGone(id);
   }
 
-  /** @returns whether its row had been taken away */
-  *#show(id: string): Operation<boolean> {
-    if ((yield* change(renewProcess, { id })) > 0) return false;
-    yield* change(insertProcess, { id, name: this.#name });
-    return true;
+  /** The answer to having done so before may have been lost. */
+  *#takePlace(id: string): Operation<void> {
+    if ((yield* first(findProcess, { id })) === undefined) yield* change(insertProcess, { id, name: this.#name });
   }
 
   async #expectToBeGone(): Promise<void> {

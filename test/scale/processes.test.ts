@@ -162,6 +162,29 @@ describe('a process', () => {
     expect(silences).toBe(1);
   }, 30_000);
 
+  test('has its place on the disk before it serves, and when it takes it again: a crash of the database makes no purge forget it', async () => {
+    const commits: boolean[] = [];
+    const watched = await PostgresMetadataStore.open(url, {
+      calls: {
+        async commit(send, mustLast) {
+          const answer = await send();
+          commits.push(mustLast);
+          return answer;
+        },
+      },
+    });
+    const log = await createLog({ level: 'error', format: 'json', stream: { write: () => undefined } });
+    const joining = new Processes({ metadata: watched, log, siblings: noSiblings, monotonic: () => nowMs });
+    await joining.join();
+    expect(commits).toEqual([true]);
+    PostgresTables.at(url).change('delete from process');
+    joining.beatSoon();
+    await until('it has its place again', () => commits.length >= 3);
+    expect(commits.slice(1, 3)).toEqual([false, true]);
+    await joining.leave();
+    await watched.close();
+  });
+
   test('that finds itself taken for gone breaks off what it sends, and takes its place again', async () => {
     const before = process.id ?? '';
     PostgresTables.at(url).change('delete from process');
