@@ -146,7 +146,7 @@ describe('two servers of one registry', () => {
     await until('it is at work', () =>
       PostgresTables.at(database)
         .rows<{ epoch: number }>('select epoch from upload')
-        .some(({ epoch }) => Number(epoch) === 1),
+        .some(({ epoch }) => epoch === 1),
     );
     expect((await servers[1].send(session, { method: 'DELETE' })).status).toBe(204);
     await until('its row is gone', () => PostgresTables.at(database).rows('select oid from object').length === 0);
