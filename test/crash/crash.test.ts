@@ -129,9 +129,13 @@ test('an upload that a killed process has left goes on in another, which may be 
 async function allSurvive(kind: 'kill' | Failure, reached: readonly Reached[]): Promise<void> {
   const faults = chosen(reached, kind).map(({ point, nth }): Fault => ({ kind, point, nth }));
   console.log(`${kind}: ${faults.length} of ${reached.length} places, CRASH_SEED=${seed}`);
-  const failed = await inTurn(faults);
-  expect(failed.messages).toEqual([]);
-  expect(faults.filter(({ point }) => !failed.reached.has(point))).toEqual([]);
+  const { messages, reached: hit } = await inTurn(faults);
+  // What is written down by itself is not in every run as often: where it came to none of the places of a point, to the first.
+  const missed = [...new Set(faults.map(({ point }) => point))].filter((point) => !hit.has(point));
+  const first = missed.flatMap((point) => reached.find((place) => place.point === point) ?? []);
+  const again = await inTurn(first.map(({ point, nth }) => ({ kind, point, nth })));
+  expect([...messages, ...again.messages]).toEqual([]);
+  expect(missed.filter((point) => !again.reached.has(point))).toEqual([]);
 }
 
 function chosen(reached: readonly Reached[], kind: Fault['kind']): readonly Reached[] {

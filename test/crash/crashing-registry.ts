@@ -13,6 +13,8 @@ import type { Failure } from './failures.ts';
 const hourMs = 3_600_000;
 /** So soon retention looks again at a repository where that has failed, in ms. */
 const longestRetryMs = 5000;
+/** So long it may take at most until nothing is due, in ms: a review that fails is made again in seconds. */
+const settledWithinMs = 60_000;
 /** So long may what a process has claimed, which does not know that it has, keep others from it, in ms. */
 const claimedMs = 5000;
 /** What stays when nothing is left: what happened, which policies may prune, and what is known of the store itself. */
@@ -141,24 +143,31 @@ export class CrashingRegistry implements AsyncDisposable {
   async settled(): Promise<void> {
     const server = this.#server;
     if (server === undefined) return;
-    const isSettled = async (): Promise<boolean> =>
-      server.hasEnded || !(await this.#isAnyDue()) || !(await isReady(server.origin));
+    let due: readonly unknown[] = [];
+    const isSettled = async (): Promise<boolean> => {
+      due = await this.#due();
+      return server.hasEnded || due.length === 0 || !(await isReady(server.origin));
+    };
     if (testedPostgres !== undefined) {
       const deadline = performance.now() + claimedMs;
       await until('nothing is due', async () => performance.now() > deadline || (await isSettled()));
       // It has claimed something, and was not told.
       if (!(await isSettled())) this.#freeClaims();
     }
-    await until('nothing is due', isSettled);
+    try {
+      await until('nothing is due', isSettled, settledWithinMs);
+    } catch (error) {
+      throw new Error(`${String(error)}, but ${JSON.stringify(due)}`, { cause: error });
+    }
   }
 
-  async #isAnyDue(): Promise<boolean> {
+  async #due(): Promise<readonly unknown[]> {
     const now = Date.now() + this.#hours * hourMs;
     const [due = []] = await this.#read(
-      `select 1 from task where due_at <= ${now}
-       union all select 1 from retention_review where due_at <= ${now + longestRetryMs}`,
+      `select kind, key1, due_at - ${now} as due_in, attempts, claimed_until from task where due_at <= ${now}
+       union all select 'retention', repo, due_at - ${now}, 0, 0 from retention_review where due_at <= ${now + longestRetryMs}`,
     );
-    return due.length > 0;
+    return due;
   }
 
   /** On a connection that stays, where that takes time: a file must not stay open when the process that has it is killed. */
