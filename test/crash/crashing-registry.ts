@@ -55,13 +55,15 @@ export class CrashingRegistry implements AsyncDisposable {
   readonly #directory = mkdtempSync(join(tmpdir(), 'wherry-crash-'));
   readonly data = join(this.#directory, 'data');
   readonly #stores = storesBeside(this.data);
+  #wasStarted = false;
   #server: ServerProcess | undefined;
   #reader: PostgresReader | undefined;
   #hours = 0;
 
   /** @returns whether it is ready; false where it has ended before it was */
   async start(fault?: Fault): Promise<boolean> {
-    if (this.#server !== undefined) this.#minutePasses();
+    if (this.#wasStarted) this.#minutePasses();
+    this.#wasStarted = true;
     const port = await freePort();
     const environment = {
       ...this.#stores.environment,
