@@ -262,12 +262,15 @@ async function becomeWriter(registry: Registry, id: string, epoch: number): Prom
 }
 
 /** How a session stands that was claimed, and that another request has come to the end of, or claimed, since. */
-async function lost(registry: Registry, request: AppendRequest): Promise<NotClaimable | Superseded> {
+export async function lost(
+  registry: Registry,
+  request: Pick<AppendRequest, 'id' | 'repo' | 'range'>,
+): Promise<NotClaimable | Superseded> {
   const session = await registry.metadata.read(() => claimable(request));
   return session.outcome === 'claimable' ? { outcome: 'superseded', offsetBytes: session.offsetBytes } : session;
 }
 
-function* claimable({ id, repo, range }: AppendRequest): Operation<Claim> {
+function* claimable({ id, repo, range }: Pick<AppendRequest, 'id' | 'repo' | 'range'>): Operation<Claim> {
   const upload = yield* first(findUpload, { id, repo });
   if (upload === undefined) return { outcome: 'unknown' };
   if (upload.result_digest !== null) return { outcome: 'done', digest: upload.result_digest };

@@ -23,10 +23,11 @@ import {
   giveBack,
   holdsClaim,
   inTurn,
+  lost,
   shrink,
   type UploadClaim,
 } from './upload-append.ts';
-import { dropUpload, markDropped } from './upload-drop.ts';
+import { dropUpload, markDropped, stillClaimed } from './upload-drop.ts';
 import type { WriterTurn } from './upload-sessions.ts';
 
 export interface CloseRequest extends Chunk {
@@ -92,7 +93,7 @@ async function verifyAndCommit(
   registry: Registry,
   { repo, id, digest, actor = anyClient, showsOthers = true }: CloseRequest,
   appended: Extract<AppendOutcome, { readonly outcome: 'appended' }>,
-): Promise<CloseOutcome> {
+): Promise<TurnOutcome> {
   const algorithm = algorithmOf(digest);
   const { claim } = appended;
   const { oid, epoch, hasher } = claim;
@@ -113,8 +114,8 @@ async function verifyAndCommit(
   }
   registry.sessions.forget(id);
   if (actual !== digest) {
-    await dropUpload(registry, id, oid, actual);
-    return { outcome: 'digest-mismatch', actual, sizeBytes };
+    const isDropped = await dropUpload(registry, id, () => stillClaimed(id, { oid, epoch, digest: actual }));
+    return isDropped ? { outcome: 'digest-mismatch', actual, sizeBytes } : await lost(registry, { repo, id, range: undefined });
   }
 
   for (;;) {
@@ -174,7 +175,7 @@ async function syncOrDrop(
   } catch (error) {
     const isKept = [BlobStoreBusyError, BlobMissingError, ClaimLostError].some((kind) => error instanceof kind);
     if (isKept) throw error;
-    await dropUpload(registry, id, oid, digest);
+    await dropUpload(registry, id, () => stillClaimed(id, { oid, epoch, digest }));
     throw error;
   }
 }

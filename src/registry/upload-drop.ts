@@ -1,30 +1,59 @@
 import type { ObjectId } from '../blobs/store.ts';
 import { change, first, type Operation } from '../metadata/operation.ts';
-import { makeHashedObjectDead, makeObjectDead, objectState } from '../metadata/queries/objects.ts';
-import { deleteUpload } from '../metadata/queries/uploads.ts';
+import { makeHashedObjectDead, makePendingObjectDead, objectState } from '../metadata/queries/objects.ts';
+import { deleteUpload, uploadTimes } from '../metadata/queries/uploads.ts';
 import { MetadataFullError } from '../metadata/store.ts';
 import type { Digest } from '../oci/digest.ts';
 import { isBeingPurged } from './purged.ts';
 import type { Registry } from './registry.ts';
 import { reviewObject } from './review.ts';
 
+/** An upload session as somebody has found or claimed it. */
+export interface FoundUpload {
+  readonly oid: ObjectId;
+  readonly epoch: number;
+  /** That of the bytes, where it is known. */
+  readonly digest: Digest | undefined;
+}
+
 /**
  * Ends a session whose bytes are not wanted, in a transaction of its own, and has the bytes reclaimed. On a full disk
  * the bytes go first, because theirs may be the room that the transaction needs. Needs the session's turn.
  *
- * @param digest that of the bytes, where it is known
+ * @param find how the session stands, asked for within the transaction; undefined where it is not to be dropped
+ * @returns whether it was dropped
  */
-export async function dropUpload(registry: Registry, id: string, oid: ObjectId, digest?: Digest): Promise<void> {
-  const drop = (): Operation<void> => markDropped(id, { oid, digest }, registry.clock.now());
+export async function dropUpload(
+  registry: Registry,
+  id: string,
+  find: () => Operation<FoundUpload | undefined>,
+): Promise<boolean> {
+  const { metadata, blobs, clock, sessions, reclaimer } = registry;
+  const drop = function* dropFound(): Operation<ObjectId | undefined> {
+    const found = yield* find();
+    if (found !== undefined) yield* markDropped(id, found, clock.now());
+    return found?.oid;
+  };
+  let oid: ObjectId | undefined;
   try {
-    await registry.metadata.writeUnsynced(drop);
+    oid = await metadata.writeUnsynced(drop);
   } catch (error) {
     if (!(error instanceof MetadataFullError)) throw error;
-    await registry.blobs.truncate(oid, 0);
-    await registry.metadata.writeUnsynced(drop, { fromReserve: true });
+    const found = await metadata.read(find);
+    if (found === undefined) return false;
+    await blobs.truncate(found.oid, 0);
+    oid = await metadata.writeUnsynced(drop, { fromReserve: true });
   }
-  registry.sessions.forget(id);
-  registry.reclaimer.soon(oid);
+  if (oid === undefined) return false;
+  sessions.forget(id);
+  reclaimer.soon(oid);
+  return true;
+}
+
+/** A session that is still as a writer has claimed it; undefined where another one has come, or has ended it (R31). */
+export function* stillClaimed(id: string, claimed: FoundUpload): Operation<FoundUpload | undefined> {
+  const upload = yield* first(uploadTimes, { id });
+  return upload?.oid === claimed.oid && upload.epoch === claimed.epoch ? claimed : undefined;
 }
 
 /** The part of it that stands in a transaction; the object is reclaimed once that is committed. */
@@ -34,7 +63,7 @@ export function* markDropped(
   now: number,
 ): Operation<void> {
   yield* change(deleteUpload, { id });
-  yield* digest === undefined ? change(makeObjectDead, { oid }) : change(makeHashedObjectDead, { oid, digest });
+  yield* digest === undefined ? change(makePendingObjectDead, { oid }) : change(makeHashedObjectDead, { oid, digest });
   yield* reviewObject(oid, now);
 }
 

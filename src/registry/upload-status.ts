@@ -1,8 +1,8 @@
-import { first } from '../metadata/operation.ts';
+import { first, type Operation } from '../metadata/operation.ts';
 import { findUpload } from '../metadata/queries/uploads.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Registry } from './registry.ts';
-import { dropUpload } from './upload-drop.ts';
+import { dropUpload, type FoundUpload } from './upload-drop.ts';
 import { afterAllEpochs, endOtherWriters } from './upload-writers.ts';
 
 export type UploadStatus = { readonly outcome: 'open'; readonly offsetBytes: number } | { readonly outcome: 'unknown' };
@@ -31,10 +31,13 @@ async function drop(
   repo: RepositoryName,
   id: string,
 ): Promise<{ readonly outcome: 'cancelled' | 'unknown' }> {
-  const upload = await registry.metadata.read(() => first(findUpload, { id, repo }));
-  if (upload === undefined || upload.oid === null) return { outcome: 'unknown' };
+  // Those that end may have come to the session's end before they do.
   if (registry.siblings.areAll) await endOtherWriters(registry.siblings, id, afterAllEpochs);
-  const digest = registry.sessions.digestSoFar(id, upload.epoch, upload.offset_bytes);
-  await dropUpload(registry, id, upload.oid, digest);
-  return { outcome: 'cancelled' };
+  const isDropped = await dropUpload(registry, id, function* openUpload(): Operation<FoundUpload | undefined> {
+    const upload = yield* first(findUpload, { id, repo });
+    if (upload === undefined || upload.oid === null) return undefined;
+    const { oid, epoch, offset_bytes: offsetBytes } = upload;
+    return { oid, epoch, digest: registry.sessions.digestSoFar(id, epoch, offsetBytes) };
+  });
+  return { outcome: isDropped ? 'cancelled' : 'unknown' };
 }

@@ -1,5 +1,5 @@
 import { change, first, type Operation } from '../metadata/operation.ts';
-import { insertPendingObject, makeObjectDead } from '../metadata/queries/objects.ts';
+import { insertPendingObject, makePendingObjectDead } from '../metadata/queries/objects.ts';
 import { findUpload, moveUpload } from '../metadata/queries/uploads.ts';
 import type { ObjectId } from '../blobs/store.ts';
 import type { RepositoryName } from '../oci/names.ts';
@@ -49,7 +49,7 @@ function* move(
 ): Operation<boolean> {
   const isMoved = (yield* change(moveUpload, { id, from: oid, to, epoch, next: epoch + 1 })) > 0;
   const dead = isMoved ? oid : to;
-  yield* change(makeObjectDead, { oid: dead });
+  yield* change(makePendingObjectDead, { oid: dead });
   yield* reviewObject(dead, now);
   return isMoved;
 }

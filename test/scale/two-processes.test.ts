@@ -145,4 +145,19 @@ describe('an upload whose requests come to different processes', () => {
     const pulled = await send(one, `/v2/app/blobs/${digestOf(bytes)}`);
     expect(digestOf(new Uint8Array(await pulled.arrayBuffer()))).toBe(digestOf(bytes));
   });
+
+  test('is not ended by a writer that another process has overtaken, whatever that has come to (R31)', async () => {
+    const bytes = freshBytes(2000);
+    const session = await openSession();
+    expect((await send(one, session, { method: 'PATCH', body: bytes })).status).toBe(202);
+    const slow = slowBody(freshBytes(10), freshBytes(10));
+    const wrong = send(one, `${session}?digest=${digestOf('something else')}`, { method: 'PUT', body: slow.body });
+    await until('the first is at work', async () => (await epochOf(session)) === 2);
+    const closing = `${session}?digest=${digestOf(bytes)}`;
+    expect((await send(two, closing, { method: 'PUT' })).status).toBe(201);
+    slow.goOn();
+    expect([404, 416]).toContain((await wrong).status);
+    // Repeated as after a lost answer (R30).
+    for (const server of [one, two]) expect((await send(server, closing, { method: 'PUT' })).status).toBe(201);
+  });
 });

@@ -1,6 +1,6 @@
 import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
-import { fdatasync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { fdatasync, fdatasyncSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -101,6 +101,61 @@ test('a writer in one worker is ended when another goes on with its upload, and 
   const pulled = await workers.send(0, `/v2/app/blobs/${digestOf(bytes)}`);
   expect(digestOf(new Uint8Array(await pulled.arrayBuffer()))).toBe(digestOf(bytes));
   expect(workers.objects).toHaveLength(1);
+});
+
+/** Workers of which the first one's syncs of objects wait once they are held. */
+async function withHeldSyncs() {
+  const held: (() => void)[] = [];
+  let isHolding = false;
+  const workers = await WorkersInProcess.start(
+    2,
+    {},
+    {
+      syncsOf: (index) => ({
+        blobs: {
+          async syncObject(descriptor) {
+            const { promise, resolve } = Promise.withResolvers<void>();
+            if (index === 0 && isHolding) {
+              held.push(resolve);
+              await promise;
+            }
+            fdatasyncSync(descriptor);
+          },
+        },
+        database: {},
+      }),
+    },
+  );
+  return {
+    workers,
+    held,
+    hold: () => {
+      isHolding = true;
+    },
+    release: () => {
+      isHolding = false;
+      for (const each of held) each();
+    },
+  };
+}
+
+test('an upload that one worker closes while another is asked to cancel it is closed, and its blob stays', async () => {
+  const { workers, held, hold, release } = await withHeldSyncs();
+  await using _ = workers;
+  const bytes = freshBytes(1000);
+  const session = await openSession(workers);
+  expect((await workers.send(0, session, { method: 'PATCH', body: bytes })).status).toBe(202);
+  hold();
+  const closing = workers.send(0, `${session}?digest=${digestOf(bytes)}`, { method: 'PUT' });
+  await until('its bytes are being synced', () => held.length > 0);
+  const cancelling = workers.send(1, session, { method: 'DELETE' });
+  // What that worker has been asked later it has answered: it waits for the first.
+  for (let asked = 0; asked < 20; asked++) await workers.send(1, '/v2/');
+  release();
+  expect((await closing).status).toBe(201);
+  expect((await cancelling).status).toBe(404);
+  const pulled = await workers.send(1, `/v2/app/blobs/${digestOf(bytes)}`);
+  expect(digestOf(new Uint8Array(await pulled.arrayBuffer()))).toBe(digestOf(bytes));
 });
 
 test('of many who write to one upload in all workers at once, those that are answered well have not disturbed each other', async () => {

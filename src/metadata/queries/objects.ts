@@ -21,6 +21,11 @@ export const makeObjectLive = query<{ oid: string; digest: Digest; size: number 
     .where('state', '=', 'pending'),
 );
 
+/** pending → dead: its upload is given up. */
+export const makePendingObjectDead = query<{ oid: string }>()(({ db, p }) =>
+  db.updateTable('object').set({ state: 'dead' }).where('oid', '=', p('oid')).where('state', '=', 'pending'),
+);
+
 /** Whatever it was → dead: the file may be removed from now on (T_kill). */
 export const makeObjectDead = query<{ oid: string }>()(({ db, p }) =>
   db.updateTable('object').set({ state: 'dead' }).where('oid', '=', p('oid')),
