@@ -6,6 +6,8 @@ export type SiblingTopic =
   | 'purged'
   /** A request goes on with an upload session: those before it end. */
   | 'upload'
+  /** A closing PUT is repeated: it waits for one before it that verifies the bytes. */
+  | 'closing'
   /** Pulls that are only remembered are to be written. */
   | 'pulls'
   /** What has been counted. */
@@ -56,6 +58,7 @@ export const noSiblings: Siblings = {
 export const siblingTopic: z.ZodType<SiblingTopic> = z.enum([
   'purged',
   'upload',
+  'closing',
   'pulls',
   'metrics',
   'settled',

@@ -23,7 +23,7 @@ import type { Incoming } from './room.ts';
 import type { WriterTurn } from './upload-sessions.ts';
 import { removeLateBytes } from './upload-drop.ts';
 import { takeOverUpload } from './upload-takeover.ts';
-import { endOtherWriters } from './upload-writers.ts';
+import { awaitVerification, endOtherWriters } from './upload-writers.ts';
 
 /** How often a slow writer tells that it is alive, at most, in ms (R27). */
 const heartbeatMs = 30_000;
@@ -118,7 +118,10 @@ export async function inTurn<T extends { readonly outcome: string }>(
   if (expectedBytes !== undefined && request.lengthBytes !== undefined && expectedBytes !== request.lengthBytes) {
     return { outcome: 'length-mismatch', expectedBytes, receivedBytes: request.lengthBytes };
   }
-  const worked = await registry.sessions.takeTurn(
+  const { siblings, sessions } = registry;
+  const isWrittenElsewhere = inOrder.otherWriter !== undefined && inOrder.otherWriter !== sessions.writer;
+  if (isClosing(request) && isWrittenElsewhere && siblings.areAll) await awaitVerification(siblings, request.id);
+  const worked = await sessions.takeTurn(
     request.id,
     async (turn) => await keptAlive(registry, request.id, () => leavingNothing(registry, turn, work)),
   );
@@ -249,6 +252,7 @@ async function claim(registry: Registry, request: AppendRequest, turn: WriterTur
     // That stays written down until it is known to have ended, whatever becomes of this claim.
     const otherWriter = last !== own && registry.siblings.areAll ? last : undefined;
     turn.claimed(epoch, session.oid);
+    if (isClosing(request)) turn.verifies();
     yield* change(beginUploadEpoch, { id: request.id, epoch, writer: otherWriter ?? own, now });
     return { ...session, epoch, otherWriter };
   });
@@ -296,6 +300,11 @@ function expectedBytesOf({ range, lengthBytes }: Chunk): number | undefined {
 
 function isEmpty(chunk: Chunk): boolean {
   return chunk.body === null || chunk.lengthBytes === 0;
+}
+
+/** Whether a request only closes the session. */
+function isClosing(request: AppendRequest): boolean {
+  return request.isLast && isEmpty(request);
 }
 
 interface Receiving {

@@ -76,6 +76,7 @@ async function close(
 ): Promise<TurnOutcome> {
   const appended = await append(registry, last, turn);
   if (appended.outcome !== 'appended') return appended;
+  turn.verifies();
   try {
     return await verifyAndCommit(registry, request, appended);
   } catch (error) {
@@ -115,7 +116,9 @@ async function verifyAndCommit(
   registry.sessions.forget(id);
   if (actual !== digest) {
     const isDropped = await dropUpload(registry, id, () => stillClaimed(id, { oid, epoch, digest: actual }));
-    return isDropped ? { outcome: 'digest-mismatch', actual, sizeBytes } : await lost(registry, { repo, id, range: undefined });
+    return isDropped
+      ? { outcome: 'digest-mismatch', actual, sizeBytes }
+      : await lost(registry, { repo, id, range: undefined });
   }
 
   for (;;) {

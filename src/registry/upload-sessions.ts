@@ -13,6 +13,7 @@ export class WriterTurn {
   #interrupt: (() => Promise<void>) | undefined;
   #epoch: number | undefined;
   #oid: ObjectId | undefined;
+  #isVerifying = false;
 
   constructor(before?: WriterTurn) {
     this.#before = before;
@@ -27,6 +28,17 @@ export class WriterTurn {
   /** What it may have written into; undefined where it has not claimed the session. */
   get oid(): ObjectId | undefined {
     return this.#oid;
+  }
+
+  /** It has all of the session's bytes, and is about to verify and to commit them. */
+  verifies(): void {
+    this.#isVerifying = true;
+  }
+
+  /** Resolves once this is through, and those before it, as far as they verify what they have. */
+  async verified(): Promise<void> {
+    if (this.#isVerifying) await this.#ended.promise;
+    await this.#before?.verified();
   }
 
   /** Ends it, and those before it, as far as they have claimed the session before `epoch` was. */
@@ -104,6 +116,11 @@ export class UploadSessions {
   /** Ends the requests of this process that have claimed a session before another process has, under `epoch`. */
   async stopBefore(id: string, epoch: number): Promise<void> {
     await this.#turns.get(id)?.stopBefore(epoch);
+  }
+
+  /** Resolves once no request of this process verifies a session's bytes. */
+  async verified(id: string): Promise<void> {
+    await this.#turns.get(id)?.verified();
   }
 
   /** Whether a request of this process has its turn at a session, or waits for it. */

@@ -158,6 +158,26 @@ test('an upload that one worker closes while another is asked to cancel it is cl
   expect(digestOf(new Uint8Array(await pulled.arrayBuffer()))).toBe(digestOf(bytes));
 });
 
+test('a closing PUT that is repeated at another worker waits for the first, which comes to its end (R30)', async () => {
+  const { workers, held, hold, release } = await withHeldSyncs();
+  await using _ = workers;
+  const bytes = freshBytes(1000);
+  const session = await openSession(workers);
+  expect((await workers.send(0, session, { method: 'PATCH', body: bytes })).status).toBe(202);
+  hold();
+  const close = (index: number) => workers.send(index, `${session}?digest=${digestOf(bytes)}`, { method: 'PUT' });
+  const closing = close(0);
+  await until('its bytes are being synced', () => held.length > 0);
+  const repeated = close(1);
+  // What that worker has been asked later it has answered: it waits for the first.
+  for (let asked = 0; asked < 20; asked++) await workers.send(1, '/v2/');
+  expect(epochIn(workers)).toBe(2);
+  release();
+  expect((await closing).status).toBe(201);
+  expect((await repeated).status).toBe(201);
+  expect(workers.objects).toHaveLength(1);
+});
+
 test('of many who write to one upload in all workers at once, those that are answered well have not disturbed each other', async () => {
   await using workers = await WorkersInProcess.start(3);
   const bytes = freshBytes(90_000);
