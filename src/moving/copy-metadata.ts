@@ -32,7 +32,8 @@ const ofUploads: Readonly<Record<string, string>> = {
 
 /**
  * Copies all rows, table after table in the order of their keys, in place of those that are there, and reads them back.
- * Numbers and times stay what they are.
+ * Numbers and times stay what they are. Which processes serve the registry, and what they have claimed, is of the old
+ * place alone.
  *
  * @returns how many rows each table has
  * @throws CopyDiffersError
@@ -45,7 +46,7 @@ export async function copyMetadata({
   onRows,
 }: MetadataCopy): Promise<ReadonlyMap<string, number>> {
   await to.transaction(async () => {
-    for (const { name } of tables.copied.toReversed()) await to.run(`delete from ${name}`);
+    for (const { name } of tables.emptied.toReversed()) await to.run(`delete from ${name}`);
   });
   const counts = new Map<string, number>();
   for (const table of tables.copied) {
@@ -70,13 +71,18 @@ async function copyTable(
 ): Promise<TableContents> {
   const contents = new ContentsHasher(table);
   for (let after: Row | undefined; ;) {
-    const rows = await pageOf(from, table, after, condition);
+    const rows = (await pageOf(from, table, after, condition)).map((row) => withoutReferences(table, row));
     if (rows.length === 0) return contents.end();
     for (const row of rows) contents.add(row);
     await to.transaction(() => to.insert(table, rows));
     onRows(table.name, rows.length);
     after = rows.at(-1);
   }
+}
+
+/** A row as it is copied. */
+export function withoutReferences({ emptied }: Table, row: Row): Row {
+  return emptied.length === 0 ? row : { ...row, ...Object.fromEntries(emptied.map((column) => [column, null])) };
 }
 
 async function contentsOf(database: MovedDatabase, table: Table): Promise<TableContents> {

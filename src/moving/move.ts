@@ -132,9 +132,9 @@ function isMoved(there: StateOfChanges, to: Move['to']): boolean {
 }
 
 /** All is there. Each step can be made again. */
-async function arrive({ to, arrived }: Move): Promise<Moved> {
+async function arrive({ from, to, tables, now, arrived }: Move): Promise<Moved> {
   await arrived();
-  await to.metadata?.mark.remove();
+  await to.metadata?.mark.remove({ now: now(), from: from.metadata, events: tables.events });
   await to.metadata?.database.sync();
   await to.blobs?.end();
   return { blobs: 0, blobBytes: 0, blobsThereBefore: 0, rows: 0, pausedMs: 0, damaged: [] };

@@ -8,6 +8,8 @@ export interface Table {
   readonly columns: readonly string[];
   /** Those of the primary key, in its order. */
   readonly key: readonly string[];
+  /** Columns that refer to rows which are not copied: NULL in the copy. */
+  readonly emptied: readonly string[];
   /** So many rows are read and written at once. */
   readonly rowsAtOnce: number;
 }
@@ -17,10 +19,15 @@ export interface Tables {
   readonly all: readonly Table[];
   /** Those whose rows are copied; the others say something of the database that they are in. */
   readonly copied: readonly Table[];
+  /** Those that are empty before the others come. */
+  readonly emptied: readonly Table[];
+  readonly events: Table;
 }
 
-/** What is counted by the database itself, and what says that it must not be changed. */
-const notCopied = new Set(['stored', 'read_only']);
+/** What is counted by the database itself, what says that it must not be changed, and which processes serve it. */
+const notCopied = new Set(['stored', 'read_only', 'process', 'purge_confirmation']);
+/** What is counted, and what says of the new place itself that it must not be changed. */
+const keptThere = new Set(['stored', 'read_only']);
 /** Manifests have 4 MiB each at most, unless somebody has set more. */
 const manifestsAtOnce = 32;
 const usualRowsAtOnce = 500;
@@ -35,8 +42,15 @@ export function tablesOfSchema(): Tables {
     )
     .all()
     .map(({ name }) => name);
-  const all = inOrder(names, (name) => referredBy(database, name)).map((name) => tableOf(database, name));
-  return { all, copied: all.filter(({ name }) => !notCopied.has(name)) };
+  const all = inOrder(names, (name) => references(database, name).map(({ table }) => table)).map((name) =>
+    tableOf(database, name),
+  );
+  return {
+    all,
+    events: tableOf(database, 'event'),
+    emptied: all.filter(({ name }) => !keptThere.has(name)),
+    copied: all.filter(({ name }) => !notCopied.has(name)),
+  };
 }
 
 function tableOf(database: Database, name: string): Table {
@@ -53,15 +67,20 @@ function tableOf(database: Database, name: string): Table {
     name,
     columns,
     key,
+    emptied: references(database, name).flatMap(({ table, from }) => (notCopied.has(table) ? [from] : [])),
     rowsAtOnce: columns.includes('bytes') && name === 'manifest' ? manifestsAtOnce : usualRowsAtOnce,
   };
 }
 
-function referredBy(database: Database, name: string): readonly string[] {
+interface Reference {
+  readonly from: string;
+  readonly table: string;
+}
+
+function references(database: Database, name: string): readonly Reference[] {
   return database
-    .query<{ table: string }, [string]>('select distinct "table" from pragma_foreign_key_list(?)')
-    .all(name)
-    .map((row) => row.table);
+    .query<Reference, [string]>('select distinct "from", "table" from pragma_foreign_key_list(?)')
+    .all(name);
 }
 
 /** Each behind those that it needs. */

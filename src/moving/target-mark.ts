@@ -1,4 +1,18 @@
-import type { MovedDatabase } from './database.ts';
+import { type MovedDatabase, numberOf } from './database.ts';
+import type { Table } from './tables.ts';
+
+/** So many events can be written down where a registry was until it is stopped there: refused logins, in a storm of them. */
+const numbersBetween = 1_000_000;
+
+/** All is there. */
+export interface Arrival {
+  /** In ms since 1970. */
+  readonly now: number;
+  /** Where the registry was. */
+  readonly from: MovedDatabase;
+  /** The table of events. */
+  readonly events: Table;
+}
 
 /** What says in a database that it is being filled by a move, and that its registry must not be changed until that is over. */
 export class TargetMark {
@@ -24,7 +38,21 @@ export class TargetMark {
     );
   }
 
-  async remove(): Promise<void> {
-    await this.#database.run('delete from read_only where token = ?', [this.#token]);
+  /**
+   * Ends that. Where the registry was, events are still written down that are in no copy, such as refused logins: numbers go
+   * on far above theirs, so that whoever has read those does not miss what happens here.
+   */
+  async remove({ now, from, events }: Arrival): Promise<void> {
+    const before = await numberOf(from, 'select max(id) from event');
+    await this.#database.transaction(async () => {
+      if (!(await this.isThere())) return;
+      await this.#database.run('delete from read_only where token = ?', [this.#token]);
+      await this.#database.run(
+        `insert into event (id, at, kind, actor, identity, reason)
+         values (?, ?, 'readonly.off', 'wherry migrate', 'operator', 'the registry was moved to here')`,
+        [Math.max(before, await numberOf(this.#database, 'select max(id) from event')) + numbersBetween, now],
+      );
+      await this.#database.goOnNumbering(events);
+    });
   }
 }

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { isWhole, pushImage, type PushedImage, pushIndex, remove } from '../admin/pushed-images.ts';
 import { digestOf, freshBytes } from '../http/content.ts';
 import type { ServedRegistry } from '../http/served-registry.ts';
+import { withoutReferences } from '../../src/moving/copy-metadata.ts';
 import { type MovedDatabase, pageOf, type Row } from '../../src/moving/database.ts';
 import { tablesOfSchema } from '../../src/moving/tables.ts';
 
@@ -78,13 +79,13 @@ export async function expectFurnished(
   expect(new Set(ids).size).toBe(ids.length);
 }
 
-/** All rows of all tables. */
+/** All rows of all tables, as they are copied. */
 export async function rowsOf(database: MovedDatabase): Promise<ReadonlyMap<string, readonly Row[]>> {
   const found = new Map<string, Row[]>();
   for (const table of tablesOfSchema().copied) {
     const rows: Row[] = [];
     for (let page = await pageOf(database, table, undefined); page.length > 0;) {
-      rows.push(...page);
+      rows.push(...page.map((row) => withoutReferences(table, row)));
       page = await pageOf(database, table, page.at(-1));
     }
     found.set(table.name, rows);

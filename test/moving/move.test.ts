@@ -8,6 +8,7 @@ import { pushImage } from '../admin/pushed-images.ts';
 import { wherry } from '../admin/wherry.ts';
 import { freshBytes } from '../http/content.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
+import { SqliteTables } from '../pairs/tables.ts';
 import { expectFurnished, furnish, rowsOf } from './furnished-registry.ts';
 import { Pushing } from './pushing.ts';
 
@@ -41,6 +42,10 @@ test('a registry moves to another directory while it is pulled from and pushed t
   await using registry = await ServedRegistry.start();
   using place = otherPlace();
   const furniture = await furnish(registry);
+  const tables = new SqliteTables(registry.dataDirectory);
+  tables.change(`insert into process (id, name) values ('one', 'a process of the old place')`);
+  tables.change(`update purge set finisher = 'one'`);
+  tables.change(`insert into purge_confirmation (purge, process) select id, 'one' from purge`);
   const over = new AbortController();
   const pushing = new Pushing(registry);
   const failures: number[] = [];
@@ -77,9 +82,18 @@ test('a registry moves to another directory while it is pulled from and pushed t
       const isSame = !['object', 'upload', 'task', 'event'].includes(table);
       if (isSame) expect({ table, rows: after.get(table) }).toEqual({ table, rows });
     }
+    // Nobody there takes a purge that a process of the old place has claimed for one that is being finished.
+    expect(await to.all('select finisher from purge')).toEqual([{ finisher: null }]);
+    for (const table of ['process', 'purge_confirmation']) {
+      expect(await to.all(`select * from ${table}`)).toEqual([]);
+    }
     const events = before.get('event') ?? [];
-    expect(after.get('event')).toEqual(events.slice(0, (after.get('event') ?? []).length));
-    expect(events.length - (after.get('event') ?? []).length).toBe(1);
+    const [moved = {}, ...copied] = (after.get('event') ?? []).toReversed();
+    expect(copied.toReversed()).toEqual(events.slice(0, copied.length));
+    expect(events.length - copied.length).toBe(1);
+    // Whoever has read the last one there was misses none that comes here.
+    expect(moved).toMatchObject({ kind: 'readonly.off', actor: 'wherry migrate' });
+    expect(Number(moved['id'])).toBeGreaterThan(Number(events.at(-1)?.['id']) + 100_000);
   }
   await registry.stop();
   await using there = await served(place.data);
