@@ -23,8 +23,8 @@ import { type AdminClient, openAdmin, RefusedError } from './admin-client.ts';
 import type { CommandDefinition } from './command-definition.ts';
 import { exitCodes } from './exit-codes.ts';
 import { type ConfigFlags, takesConfig } from './given-config.ts';
+import { movedText } from './moved-text.ts';
 import { ProgressLine } from './progress-line.ts';
-import { bytesText } from './table.ts';
 
 interface MigrateFlags extends ConfigFlags {
   readonly fromConfig?: string;
@@ -77,7 +77,7 @@ async function migrate(flags: MigrateFlags): Promise<number> {
     console.log(
       flags.json === true
         ? JSON.stringify({ to: place, tookMs, ...moved })
-        : printableLines(summaryOf(moved, { tookMs, from, to })),
+        : printableLines(movedText(moved, { tookMs, from, to })),
     );
     return exitCodes.success;
   } catch (error) {
@@ -233,27 +233,6 @@ async function loaded(
   if (result.ok) return result.config;
   console.error([`the configuration of ${name} makes no sense:`, ...result.problems].join('\n  '));
   return undefined;
-}
-
-function summaryOf(
-  { blobs, blobBytes, blobsThereBefore, rows, pausedMs, damaged }: Moved,
-  { tookMs, from, to }: { readonly tookMs: number; readonly from: Config; readonly to: Config },
-): string {
-  const [was, is] = [placeOf(from), placeOf(to)];
-  const before = blobsThereBefore === 0 ? '' : `, ${blobsThereBefore} of them by an earlier try`;
-  const lines = [
-    `Moved in ${(tookMs / 1000).toFixed(1)} s: ${blobs} blobs with ${bytesText(blobBytes)}${before}; ${rows} rows.`,
-    `Changes have been refused for ${(pausedMs / 1000).toFixed(1)} s so far, and are until it is served from the new place.`,
-    ...damaged.map(({ digest, reason }) => `Left behind: ${digest}, ${reason}`),
-    '',
-    'Now stop the registry, change these settings, and start it again:',
-    ...(was.metadata === is.metadata ? [] : [`  metadata: ${is.metadata}`]),
-    ...(was.blobs === is.blobs ? [] : [`  blobs: ${is.blobs}`]),
-    ...(was.metadata === is.metadata
-      ? ['Then, with the new configuration: wherry readonly off']
-      : ['What it was moved from stays as it is, read-only, until you remove it.']),
-  ];
-  return lines.join('\n');
 }
 
 /** In words; undefined for a bug. */

@@ -88,12 +88,12 @@ test('a registry moves to another directory while it is pulled from and pushed t
       expect(await to.all(`select * from ${table}`)).toEqual([]);
     }
     const events = before.get('event') ?? [];
-    const [moved = {}, ...copied] = (after.get('event') ?? []).toReversed();
+    const [last = {}, ...copied] = (after.get('event') ?? []).toReversed();
     expect(copied.toReversed()).toEqual(events.slice(0, copied.length));
     expect(events.length - copied.length).toBe(1);
     // Whoever has read the last one there was misses none that comes here.
-    expect(moved).toMatchObject({ kind: 'readonly.off', actor: 'wherry migrate' });
-    expect(Number(moved['id'])).toBeGreaterThan(Number(events.at(-1)?.['id']) + 100_000);
+    expect(last).toMatchObject({ kind: 'readonly.off', actor: 'wherry migrate' });
+    expect(Number(last['id'])).toBeGreaterThan(Number(events.at(-1)?.['id']) + 100_000);
   }
   await registry.stop();
   await using there = await served(place.data);
