@@ -7,6 +7,11 @@ export type Row = Readonly<Record<string, Value>>;
 export interface MovedDatabase extends AsyncDisposable {
   /** The number of its schema. */
   schemaNumber(): Promise<number>;
+  /**
+   * Connections of processes that know an older schema only, in words: they heed nothing that has come with a later one,
+   * such as that changes are refused.
+   */
+  olderProcesses(): Promise<readonly string[]>;
   all(sql: string, parameters?: readonly Value[]): Promise<readonly Row[]>;
   run(sql: string, parameters?: readonly Value[]): Promise<void>;
   /**

@@ -114,6 +114,8 @@ export async function move(parts: Move): Promise<Moved> {
   });
   tell.phase('Checking the new place:');
   await parts.check();
+  // One that was started meanwhile may have taken something that is in no copy.
+  await expectAllHeed(from.metadata);
   await hold.stay(reasonToStay(to), to.metadata === undefined ? undefined : to.text);
   const pausedMs = now() - pausedAt;
   await arrive(parts);
@@ -157,6 +159,7 @@ async function expectMovable({ from, to }: Move): Promise<void> {
       `the database has schema ${schema}, and this version of wherry moves schema ${newest}: serve it once with the newer version`,
     );
   }
+  await expectAllHeed(from.metadata);
   const ofBlobs = (await from.blobs.generation()) ?? 0;
   if (ofBlobs > (await generationOf(from.metadata))) {
     throw new StopMoveError('the database is older than the blobs: have wherry fsck --repair settle that first');
@@ -164,6 +167,15 @@ async function expectMovable({ from, to }: Move): Promise<void> {
   if (to.metadata !== undefined && !(await to.metadata.mark.isThere()))
     await expectEmpty(to.metadata.database, to.text);
   if (to.blobs !== undefined && !(await to.blobs.isBegun())) await expectNoBlobs(to.blobs, to.text);
+}
+
+/** @throws StopMoveError where a process goes on changing things that are not to be changed, as it does not know of that */
+async function expectAllHeed(database: MovedDatabase): Promise<void> {
+  const older = await database.olderProcesses();
+  if (older.length === 0) return;
+  throw new StopMoveError(
+    `processes of an older version serve the registry, which do not heed that changes are refused: restart them with this version first (${older.join(', ')})`,
+  );
 }
 
 /** What a registry has got that was started once is not missed by anybody. */

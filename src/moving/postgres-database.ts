@@ -1,4 +1,5 @@
 import { Client } from 'pg';
+import { schemaInName } from '../metadata/postgres/application-name.ts';
 import { rowTypes } from '../metadata/postgres/row-types.ts';
 import { numberOf, type MovedDatabase, type Row, type Value } from './database.ts';
 import type { Table } from './tables.ts';
@@ -29,6 +30,19 @@ export class PostgresDatabase implements MovedDatabase {
 
   async schemaNumber(): Promise<number> {
     return await numberOf(this, 'select max(number) from schema_migration');
+  }
+
+  async olderProcesses(): Promise<readonly string[]> {
+    const schema = await this.schemaNumber();
+    const rows = await this.all(
+      `select application_name as name, host(client_addr) as address, pid from pg_stat_activity
+       where datname = current_database() and application_name like 'wherry%' order by pid`,
+    );
+    return rows.flatMap(({ name, address, pid }) => {
+      const known = schemaInName(String(name));
+      if (known === undefined || known >= schema) return [];
+      return [`a connection from ${address === null ? 'this machine' : String(address)} (PostgreSQL's process ${pid})`];
+    });
   }
 
   async all(sql: string, parameters: readonly Value[] = []): Promise<readonly Row[]> {

@@ -42,6 +42,11 @@ export class SqliteDatabase implements MovedDatabase {
     return this.#database.query<{ user_version: number }, []>('pragma user_version').get()?.user_version ?? 0;
   }
 
+  /** Only workers of one process share it. */
+  async olderProcesses(): Promise<readonly string[]> {
+    return [];
+  }
+
   async all(sql: string, parameters: readonly Value[] = []): Promise<readonly Row[]> {
     return this.#database.query<Row, SQLQueryBindings[]>(sql).all(...parameters);
   }

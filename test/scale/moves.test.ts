@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import { stringify } from 'yaml';
 import type { MovedDatabase } from '../../src/moving/database.ts';
 import { PostgresDatabase } from '../../src/moving/postgres-database.ts';
@@ -165,3 +166,28 @@ test.each(moves)(
     }
   },
 );
+
+test('a registry that a process of an older version serves too is not moved before that one has ended', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'wherry-moves-'));
+  const before = await placeOf(['PostgreSQL', 'directory']);
+  await using registry = await ServedRegistry.start(before);
+  try {
+    const old = configFile(directory, 'old', { ...before, data: registry.dataDirectory });
+    const next = configFile(directory, 'next', {
+      metadata: 'sqlite',
+      blobs: 'directory',
+      data: join(directory, 'next'),
+    });
+    // As versions name themselves that do not say which schema they know.
+    const older = new Client({ connectionString: before['metadata'], application_name: 'wherry' });
+    await older.connect();
+    const stopped = migrate(old, next);
+    expect(await stopped.exited).toBe(1);
+    expect(await stopped.stderr.text()).toContain('processes of an older version serve the registry');
+    await pushImage(registry, 'app', { tags: ['1'] });
+    await older.end();
+    expect(await migrate(old, next).exited).toBe(0);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});

@@ -76,7 +76,7 @@ export class PostgresRecords implements Records {
   async servedSince(): Promise<number | undefined> {
     const [row] = await this.all<{ since: number | null }>(
       `select extract(epoch from min(backend_start)) * 1000 as since from pg_stat_activity
-       where datname = current_database() and application_name = 'wherry'`,
+       where datname = current_database() and (application_name = 'wherry' or application_name like 'wherry/%')`,
     );
     return row?.since ?? undefined;
   }

@@ -8,6 +8,7 @@ import {
   type Topic,
   type WriteOptions,
 } from '../store.ts';
+import { applicationNames } from './application-name.ts';
 import { type PostgresCalls, postgresCalls } from './calls.ts';
 import { Channel } from './channel.ts';
 import { PostgresConnection } from './connection.ts';
@@ -81,7 +82,7 @@ export class PostgresMetadataStore implements MetadataStore {
       max: parts.connections ?? 10,
       connectionTimeoutMillis: connectTimeoutMs,
       keepAlive: true,
-      application_name: 'wherry',
+      application_name: applicationNames.usual,
       statement_timeout: statementTimeoutMs,
       query_timeout: queryTimeoutMs,
       idle_in_transaction_session_timeout: 2 * statementTimeoutMs,
@@ -100,7 +101,7 @@ export class PostgresMetadataStore implements MetadataStore {
           keepAlive: true,
           keepAliveInitialDelayMillis: keepAliveMs,
           query_timeout: queryTimeoutMs,
-          application_name: 'wherry (listening)',
+          application_name: applicationNames.listening,
         }),
       run: async (sql, parameters) => await pool.query(sql, [...parameters]),
       onLost,

@@ -1,0 +1,15 @@
+import { migrations } from '../migrations/all.ts';
+
+const newest = migrations.at(-1)?.number ?? 0;
+
+/** Under which names the connections of a registry stand in `pg_stat_activity`: what they are, and the schema that their process knows. */
+export const applicationNames = { usual: `wherry/${newest}`, listening: `wherry (listening)/${newest}` } as const;
+
+/**
+ * The schema that the process knows whose connection has such a name, 0 for one of a version that did not say; undefined
+ * where it is no registry's.
+ */
+export function schemaInName(name: string): number | undefined {
+  const found = /^wherry(?: \(listening\))?(?:\/(?<number>\d+))?$/.exec(name);
+  return found === null ? undefined : Number(found.groups?.['number'] ?? 0);
+}
