@@ -37,16 +37,18 @@ export class EventFeed {
     this.#wakeAll();
   }
 
-  /** The number of the last event; 0 where there is none. */
+  /** The number of the last event, which is on the disk; 0 where there is none. */
   async lastId(): Promise<number> {
-    return (await this.#metadata.read(() => first(lastEvent, {})))?.id ?? 0;
+    const id = (await this.#metadata.read(() => first(lastEvent, {})))?.id ?? 0;
+    await this.#metadata.durable('all');
+    return id;
   }
 
   /** The next events after one, a batch at most. They are on the disk: no power cut takes back what is told of them. */
   async next(id: number): Promise<readonly EventRow[]> {
     const upTo = await this.#metadata.settledEvents();
     const rows = await this.#metadata.read(() => all(eventsAfter, { id, upTo, limit: readAtOnce }));
-    if (rows.length > 0) await this.#metadata.durable();
+    if (rows.length > 0) await this.#metadata.durable('all');
     return rows;
   }
 

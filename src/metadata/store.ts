@@ -46,10 +46,12 @@ export interface MetadataStore {
   writeUnsynced<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T>;
 
   /**
-   * Resolves once all that a read may have seen until now is on the disk, but for what was written without waiting for it.
+   * Resolves once what a read may have seen until now is on the disk.
+   * @param what whether that is only what somebody is promised, or also what was written without waiting for the disk: for
+   *   who tells of it in a way that must not be taken back, such as by the numbers of events
    * @throws MetadataBrokenError where that will never be
    */
-  durable(): Promise<void>;
+  durable(what?: Seen): Promise<void>;
 
   /**
    * Gives up what the database keeps of older states of its pages, so that what an operation has deleted is not in its
@@ -94,6 +96,9 @@ export interface MetadataStore {
 
   close(): Promise<void>;
 }
+
+/** What of that which a read has seen. */
+export type Seen = 'promised' | 'all';
 
 /** What became of older states of pages. */
 export type OldPages =

@@ -115,7 +115,7 @@ function justBeforeTheTransaction(happen: () => void): void {
         return metadata.write(operation, options);
       },
       writeUnsynced: (operation, options) => metadata.writeUnsynced(operation, options),
-      durable: () => metadata.durable(),
+      durable: (what) => metadata.durable(what),
       forgetOldPages: () => metadata.forgetOldPages(),
       isShared: metadata.isShared,
       settledEvents: () => metadata.settledEvents(),

@@ -8,7 +8,7 @@ import { noRedirects } from '../../src/http/redirects.ts';
 import { noClientLimits } from '../../src/http/limits/client-limits.ts';
 import type { Log } from '../../src/log/log.ts';
 import type { Operation } from '../../src/metadata/operation.ts';
-import type { MetadataStore, OldPages, Topic } from '../../src/metadata/store.ts';
+import type { MetadataStore, OldPages, Seen, Topic } from '../../src/metadata/store.ts';
 import { Metrics } from '../../src/metrics/metrics.ts';
 import type { Clock } from '../../src/registry/clock.ts';
 import { dueReviews } from '../../src/registry/collector-pause.ts';
@@ -183,8 +183,8 @@ class UnwritableStore implements MetadataStore {
   async writeUnsynced(): Promise<never> {
     throw this.#error;
   }
-  async durable(): Promise<void> {
-    await this.#real.durable();
+  async durable(what?: Seen): Promise<void> {
+    await this.#real.durable(what);
   }
   async forgetOldPages(): Promise<OldPages> {
     return await this.#real.forgetOldPages();

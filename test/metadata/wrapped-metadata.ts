@@ -1,5 +1,5 @@
 import type { AsyncConnection, Operation, Step, SyncConnection } from '../../src/metadata/operation.ts';
-import type { MetadataStore, OldPages, Topic, WriteOptions } from '../../src/metadata/store.ts';
+import type { MetadataStore, OldPages, Seen, Topic, WriteOptions } from '../../src/metadata/store.ts';
 
 /** A metadata store around another, which sees every statement of every operation. */
 export abstract class WrappedMetadata implements MetadataStore {
@@ -30,8 +30,8 @@ export abstract class WrappedMetadata implements MetadataStore {
     return this.#inner.writeUnsynced(() => this.#watched(operation()), options);
   }
 
-  async durable(): Promise<void> {
-    await this.#inner.durable();
+  async durable(what?: Seen): Promise<void> {
+    await this.#inner.durable(what);
   }
 
   async forgetOldPages(): Promise<OldPages> {

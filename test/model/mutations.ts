@@ -26,7 +26,7 @@ import { insertTagTrash, touchTag } from '../../src/metadata/queries/tags.ts';
 import { upsertTask } from '../../src/metadata/queries/tasks.ts';
 import { endManifestTrash, endTagTrash, showBlobsOf } from '../../src/metadata/queries/trash.ts';
 import type { Parameters, Query } from '../../src/metadata/query.ts';
-import type { MetadataStore, OldPages, Topic } from '../../src/metadata/store.ts';
+import type { MetadataStore, OldPages, Seen, Topic } from '../../src/metadata/store.ts';
 import type { Mutation } from './world.ts';
 
 /** A query that does not reach the database: it finds nothing, and changes nothing, whatever it says. */
@@ -103,8 +103,8 @@ class DeafStore implements MetadataStore {
     return await this.#store.writeUnsynced(() => deafened(operation(), this.#unheard));
   }
 
-  async durable(): Promise<void> {
-    await this.#store.durable();
+  async durable(what?: Seen): Promise<void> {
+    await this.#store.durable(what);
   }
 
   async forgetOldPages(): Promise<OldPages> {

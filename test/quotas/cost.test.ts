@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import type { Operation } from '../../src/metadata/operation.ts';
-import type { MetadataStore, OldPages, Topic, WriteOptions } from '../../src/metadata/store.ts';
+import type { MetadataStore, OldPages, Seen, Topic, WriteOptions } from '../../src/metadata/store.ts';
 import { digestOf } from '../../src/oci/digest.ts';
 import { parseRepositoryName, parseTagName } from '../../src/oci/names.ts';
 import { countOn } from '../../src/quotas/count.ts';
@@ -48,8 +48,8 @@ class CountingStore implements MetadataStore {
     return await this.#store.writeUnsynced(() => this.#counted(operation), options);
   }
 
-  async durable(): Promise<void> {
-    await this.#store.durable();
+  async durable(what?: Seen): Promise<void> {
+    await this.#store.durable(what);
   }
 
   async forgetOldPages(): Promise<OldPages> {

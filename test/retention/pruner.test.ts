@@ -67,7 +67,7 @@ async function makePruner(policy: Omit<PolicyDefinition, 'repositories'>): Promi
         return await metadata.write(operation, options);
       },
       writeUnsynced: (operation, options) => metadata.writeUnsynced(operation, options),
-      durable: () => metadata.durable(),
+      durable: (what) => metadata.durable(what),
       forgetOldPages: () => metadata.forgetOldPages(),
       isShared: metadata.isShared,
       settledEvents: () => metadata.settledEvents(),

@@ -233,6 +233,29 @@ describe('a database that goes away', () => {
   });
 });
 
+describe('what was written without waiting for the disk', () => {
+  test('is on it for who asks for all that has been seen', async () => {
+    const client = new Client({ connectionString: url });
+    await client.connect();
+    const ask = async (what: string): Promise<unknown> =>
+      (await client.query<{ answer: unknown }>(`select ${what} as answer`)).rows[0]?.answer;
+    // It would be there soon in any case.
+    const flusher = Number(await ask(`(select pid from pg_stat_activity where backend_type = 'walwriter')`));
+    process.kill(flusher, 'SIGSTOP');
+    try {
+      await store.writeUnsynced(() => add(app));
+      const end = String(await ask('pg_current_wal_insert_lsn()'));
+      await store.durable();
+      expect(await ask(`pg_current_wal_flush_lsn() >= '${end}'`)).toBeFalse();
+      await store.durable('all');
+      expect(await ask(`pg_current_wal_flush_lsn() >= '${end}'`)).toBeTrue();
+    } finally {
+      process.kill(flusher, 'SIGCONT');
+      await client.end();
+    }
+  });
+});
+
 describe('rows that were removed', () => {
   const once = { mostMs: 0, lookMs: 0 };
   let client: Client;

@@ -5,6 +5,7 @@ import {
   type MetadataStore,
   type OldPages,
   RegistryReadOnlyError,
+  type Seen,
   type Topic,
   type WriteOptions,
 } from '../store.ts';
@@ -13,6 +14,7 @@ import { type PostgresCalls, postgresCalls } from './calls.ts';
 import { Channel } from './channel.ts';
 import { PostgresConnection } from './connection.ts';
 import { isConnectionLost, isMeeting, translated } from './failures.ts';
+import { flushLog } from './flushed-log.ts';
 import { migrate } from './migrate.ts';
 import { DatabaseUnusableError, oldestVersion, shownAddress } from './open-failure.ts';
 import { forgetOldRows } from './old-rows.ts';
@@ -133,8 +135,10 @@ export class PostgresMetadataStore implements MetadataStore {
     return await this.#write(operation, false, options);
   }
 
-  /** What can be seen in PostgreSQL is on the disk already. */
-  async durable(): Promise<void> {}
+  /** What can be seen in PostgreSQL is on the disk already, but for what was written without waiting for it. */
+  async durable(what: Seen = 'promised'): Promise<void> {
+    if (what === 'all') await this.#onConnection(flushLog);
+  }
 
   /** What is not seen any more is overwritten in the tables; the write-ahead log is the server's. */
   async forgetOldPages(): Promise<OldPages> {

@@ -325,6 +325,33 @@ describe('operations that come at once', () => {
   });
 });
 
+describe('what was written without waiting for the disk', () => {
+  test('is on it for who asks for all that has been seen, and only once', async () => {
+    await store.close();
+    let syncs = 0;
+    store = SqliteMetadataStore.open(directory, {
+      calls: {
+        syncLog(_descriptor, done) {
+          syncs++;
+          setImmediate(done, null);
+        },
+      },
+    });
+    await store.writeUnsynced(() => add(app));
+    await store.durable();
+    expect(syncs).toBe(0);
+    await Promise.all([store.durable('all'), store.durable('all')]);
+    expect(syncs).toBe(1);
+    await store.durable('all');
+    expect(syncs).toBe(1);
+    await store.writeUnsynced(() => add(other));
+    await store.write(() => add(repositoryName('team/third')));
+    expect(syncs).toBe(2);
+    await store.durable('all');
+    expect(syncs).toBe(2);
+  });
+});
+
 describe('a failed sync of the log', () => {
   test('keeps later operations from being done at all', async () => {
     await store.close();

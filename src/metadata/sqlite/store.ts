@@ -6,6 +6,7 @@ import {
   MetadataFullError,
   type MetadataStore,
   type OldPages,
+  type Seen,
   type WriteOptions,
 } from '../store.ts';
 import { BackgroundCheckpoints } from './background-checkpoints.ts';
@@ -80,6 +81,8 @@ export class SqliteMetadataStore implements MetadataStore {
   readonly #reserve: GivenUp;
   readonly #calls: DatabaseCalls;
   #commitCount = 0;
+  /** Whether something was committed here that no sync of the log is due for. */
+  #isUnsynced = false;
   /** Of the database as the reader's snapshot sees it, where others write too. */
   #version: number | undefined;
   #watcher: () => void = () => undefined;
@@ -107,6 +110,7 @@ export class SqliteMetadataStore implements MetadataStore {
         this.#commitCount++;
         this.#snapshot.end();
         if (mustLast) log.committed();
+        this.#isUnsynced = !mustLast;
         this.#checkpoints.committed();
         this.#watcher();
       },
@@ -170,9 +174,12 @@ export class SqliteMetadataStore implements MetadataStore {
     return await this.#withRoom(operation, false, options);
   }
 
-  async durable(): Promise<void> {
+  async durable(what: Seen = 'promised'): Promise<void> {
     // What another process has committed it may not have synced yet, and may never. A sync of the log here covers both.
-    if (this.#foreign?.haveCome() === true) this.#log.committed();
+    if (this.#foreign?.haveCome() === true || (what === 'all' && this.#isUnsynced)) {
+      this.#log.committed();
+      this.#isUnsynced = false;
+    }
     await this.#log.durable();
   }
 
