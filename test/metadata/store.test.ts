@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { all, change, first, type Operation } from '../../src/metadata/operation.ts';
 import { upsertLink } from '../../src/metadata/queries/links.ts';
 import { findRepository, insertRepository } from '../../src/metadata/queries/repositories.ts';
-import { deleteTask, upsertTask } from '../../src/metadata/queries/tasks.ts';
+import { claimTasks, deleteTask, upsertTask } from '../../src/metadata/queries/tasks.ts';
 import { query } from '../../src/metadata/query.ts';
 import type { MetadataStore } from '../../src/metadata/store.ts';
 import { digestOf } from '../../src/oci/digest.ts';
 import { parseRepositoryName, type RepositoryName } from '../../src/oci/names.ts';
-import { forgetStoresBeside, openMetadata } from '../pairs/stores-beside.ts';
+import { forgetStoresBeside, openMetadata, storesBeside } from '../pairs/stores-beside.ts';
 
 const app = repositoryName('team/app');
 const other = repositoryName('team/other');
@@ -175,3 +175,28 @@ describe('the store', () => {
     expect(await store.isReady()).toBe(true);
   });
 });
+
+test.each([
+  ['empty', false],
+  ['full', true],
+])(
+  'whoever claims so many reviews claims no more, and those that are due longest, where the database took the table for %s',
+  async (_, wasFull) => {
+    const numbers = Array.from({ length: 20 }, (_number, number) => `${number}`);
+    const { tables } = storesBeside(directory);
+    const askForReviews = async (): Promise<void> =>
+      await store.write(function* due() {
+        for (const key1 of numbers) yield* change(upsertTask, { kind: 'object', key1, key2: '', dueAt: Number(key1) });
+      });
+    await askForReviews();
+    if (!wasFull) tables.change('delete from task');
+    tables.change('analyze task');
+    if (!wasFull) await askForReviews();
+    const claimed: string[][] = [];
+    for (const limit of [1, 1, 100]) {
+      const rows = await store.write(() => all(claimTasks, { now: 1000, until: 2000, limit }));
+      claimed.push(rows.map(({ key1 }) => key1).toSorted((a, b) => Number(a) - Number(b)));
+    }
+    expect(claimed).toEqual([numbers.slice(0, 1), numbers.slice(1, 2), numbers.slice(2)]);
+  },
+);

@@ -7,7 +7,9 @@ export const postgresDialect: Dialect = {
   isOneOf: (column, list) => sql`${column} = any(${list}::text[])`,
   // Ordered and compared as the columns are.
   rowsOf: (list) => sql`(select listed collate "C" as value from unnest(${list}::text[]) as listed)`,
-  skippingLocked: (rows) => rows.forUpdate().skipLocked(),
+  // Where PostgreSQL believes a table to be all but empty it would run the query for each row again, and lock others each time.
+  skippingLocked: (rows) =>
+    sql`(with unlocked as materialized ${rows.forUpdate().skipLocked()} select * from unlocked)`,
   greatest: (a, b) => sql`greatest(${a}, ${b})`,
   least: (a, b) => sql`least(${a}, ${b})`,
 };
