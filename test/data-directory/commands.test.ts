@@ -15,3 +15,9 @@ test('a directory without a registry is left as it is, and the command says so',
     await rm(directory, { recursive: true });
   }
 });
+
+test('wherry find without a registry says that there is none, and ends with 2', async () => {
+  const { err, code } = await wherry(join(import.meta.dir, 'nowhere'), 'find', '.env');
+  expect(err).toStartWith('wherry: there is no registry in ');
+  expect(code).toBe(2);
+});

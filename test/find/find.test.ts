@@ -278,12 +278,6 @@ describe.each(['a server that runs', 'no server'])('wherry find, with %s,', (kin
   });
 });
 
-test('wherry find without a registry says that there is none, and ends with 2', async () => {
-  const { err, code } = await wherry(join(import.meta.dir, 'nowhere'), 'find', '.env');
-  expect(err).toStartWith('wherry: there is no registry in ');
-  expect(code).toBe(2);
-});
-
 test('wherry find that is interrupted ends the work of the server', async () => {
   await using registry = await ServedRegistry.start();
   await registry.pushBlob(repo, endless);

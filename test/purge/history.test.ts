@@ -13,7 +13,7 @@ test('a purge is remembered for replays of retention, tag by tag and manifest by
   registry.clock.advance(60_000);
   await purge(registry, { digests: [digestOf(bytes)] });
   const rows = registry.rows(
-    `select at, repo, tag, what, digest, was_pushed_at as pushedAt from push_history where what <> 'pushed' order by repo, tag, what`,
+    `select at, repo, tag, what, digest, was_pushed_at as "pushedAt" from push_history where what <> 'pushed' order by repo, tag, what`,
   );
   const at = registry.clock.now();
   const gone = { at, pushedAt };

@@ -143,9 +143,13 @@ function heldBy(registry: ServedRegistry) {
   const led = z.object({ repo: z.string(), name: z.string(), manifest: z.string() });
   return {
     manifests: rows(
-      z.object({ repo: z.string(), digest: z.string(), text: z.string() }),
-      'select repo, digest, cast(bytes as text) as text from manifest',
-    ).map(({ repo, digest, text }) => ({ repo, digest, parts: parsedManifest.parse(JSON.parse(text)) })),
+      z.object({ repo: z.string(), digest: z.string(), bytes: z.instanceof(Uint8Array) }),
+      'select repo, digest, bytes from manifest',
+    ).map(({ repo, digest, bytes }) => ({
+      repo,
+      digest,
+      parts: parsedManifest.parse(JSON.parse(Buffer.from(bytes).toString())),
+    })),
     tags: rows(led, 'select repo, name, manifest from tag'),
     trashedTags: rows(led, 'select repo, name, manifest from tag_trash'),
     links: rows(z.object({ repo: z.string(), digest: z.string() }), 'select repo, digest from link'),

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import * as fc from 'fast-check';
 import { z } from 'zod';
+import { ownPair, pairName } from '../pairs/pair.ts';
 import { randomRuns } from '../pairs/random-runs.ts';
 import { askPlan, nameOf } from './asked-plan.ts';
 import { anyPolicy, anyPush, RandomRegistry } from './random-registry.ts';
@@ -63,10 +64,11 @@ test('what a plan says that each thing frees is exactly what deleting it then fr
         await random.empty();
       },
     ),
-    { numRuns: randomRuns(100) },
+    { numRuns: randomRuns(100, 50) },
   );
   // Else it shows nothing.
+  const least = pairName === ownPair ? 5 : 1;
   for (const name of ['tags', 'manifests', 'waits', 'freed', 'kept', 'compared'] as const) {
-    expect({ name, count: Math.min(seen[name], 5) }).toEqual({ name, count: 5 });
+    expect({ name, count: Math.min(seen[name], least) }).toEqual({ name, count: least });
   }
 }, 240_000);
