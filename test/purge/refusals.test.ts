@@ -4,6 +4,7 @@ import { pushImage } from '../admin/pushed-images.ts';
 import { digestOf, freshBytes, ociManifest } from '../http/content.ts';
 import { expectRefusal } from '../http/refusal.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
+import { until } from '../server/until.ts';
 import { purge, why } from './purging.ts';
 
 setDefaultTimeout(60_000);
@@ -30,6 +31,11 @@ async function refusalsOf(registry: ServedRegistry) {
   return page.parse(await answer.json()).events;
 }
 
+/** They are written after the answers. */
+async function untilWritten(registry: ServedRegistry, count: number): Promise<void> {
+  await until('refusals are written', async () => (await refusalsOf(registry)).length >= count);
+}
+
 test('whoever pushes what was purged stands in the log of events, however it is pushed', async () => {
   await using registry = await ServedRegistry.start();
   const bytes = freshBytes(3000);
@@ -47,6 +53,7 @@ test('whoever pushes what was purged stands in the log of events, however it is 
     await registry.putManifest(repo, 'v1', image.manifest, ociManifest),
   ];
   for (const answer of refused) await expectRefusal(answer, 403, 'DENIED');
+  await untilWritten(registry, refused.length);
   const events = await refusalsOf(registry);
   expect(events.map(({ requestId }) => requestId ?? '').sort()).toEqual(
     refused.map((answer) => answer.headers.get('x-request-id') ?? '').sort(),
@@ -65,6 +72,7 @@ test('who pushes it again and again fills no disk: what is not written one by on
   for (let attempt = 0; attempt < 40; attempt++) {
     await registry.send(`/v2/${repo}/blobs/uploads/?digest=${digestOf(bytes)}`, { method: 'POST', body: bytes });
   }
+  await untilWritten(registry, 10);
   expect(await refusalsOf(registry)).toHaveLength(10);
   await registry.stop();
   const [last] = registry.rows<{ reason: string }>(

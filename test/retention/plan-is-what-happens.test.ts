@@ -4,6 +4,7 @@ import { applyThePlan } from '../../src/http/admin/retention-apply.ts';
 import type { PolicyDefinition } from '../../src/retention/definition.ts';
 import { parsePolicySet } from '../../src/retention/policy-set.ts';
 import { until } from '../server/until.ts';
+import { ownPair, pairName } from '../pairs/pair.ts';
 import { randomRuns } from '../pairs/random-runs.ts';
 import { askPlan, nameOf, type PlannedItem } from './asked-plan.ts';
 import { anyPolicy, anyPush, RandomRegistry, randomSettings } from './random-registry.ts';
@@ -188,6 +189,9 @@ async function apply(items: readonly PlannedItem[], mayPruneLastTag: boolean) {
   return (await Promise.all(answers)).flat();
 }
 
+/** How often each of what a test is about has to have been seen more than. */
+const least = pairName === ownPair ? 5 : 0;
+
 test('applying a plan frees to the byte what it says, and what was used since it was made stays', async () => {
   const seen = { pruned: 0, stays: 0, freed: 0 };
   await fc.assert(
@@ -224,11 +228,11 @@ test('applying a plan frees to the byte what it says, and what was used since it
         await random.empty();
       },
     ),
-    { numRuns: randomRuns(100), endOnFailure: true },
+    { numRuns: randomRuns(100, 50), endOnFailure: true },
   );
   // Else it shows nothing.
   for (const name of ['pruned', 'stays', 'freed'] as const)
-    expect({ name, is: seen[name] > 5 }).toEqual({ name, is: true });
+    expect({ name, is: seen[name] > least }).toEqual({ name, is: true });
 }, 240_000);
 
 test('what a plan says is what then happens by itself, to the byte, also while images are pulled', async () => {
@@ -273,10 +277,10 @@ test('what a plan says is what then happens by itself, to the byte, also while i
         await random.empty();
       },
     ),
-    { numRuns: randomRuns(100), endOnFailure: true },
+    { numRuns: randomRuns(100, 50), endOnFailure: true },
   );
   for (const name of ['pruned', 'freed', 'waits'] as const)
-    expect({ name, is: seen[name] > 5 }).toEqual({ name, is: true });
+    expect({ name, is: seen[name] > least }).toEqual({ name, is: true });
 }, 240_000);
 
 async function servedWith(policies: readonly PolicyDefinition[]): Promise<void> {
