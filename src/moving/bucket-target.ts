@@ -10,6 +10,8 @@ export class BucketTarget implements BlobTarget {
   readonly #bucket: Bucket;
   readonly #prefix: string;
   readonly #store: S3BlobStore;
+  /** What earlier tries have begun and not finished. */
+  #unfinished: Promise<readonly string[]> | undefined;
 
   constructor(settings: S3Settings, store: S3BlobStore) {
     this.#bucket = new Bucket(settings);
@@ -38,7 +40,8 @@ export class BucketTarget implements BlobTarget {
   async keepOnly(shard: string, kept: ReadonlySet<ObjectId>): Promise<void> {
     const prefix = `${this.#prefix}objects/${shard}/`;
     const keys = (await this.#bucket.objectsUnder(prefix, this.#isVersioned)).map(({ key }) => key);
-    for await (const uploads of this.#bucket.uploadsUnder(prefix)) keys.push(...uploads.map(({ key }) => key));
+    this.#unfinished ??= this.#unfinishedKeys();
+    keys.push(...(await this.#unfinished).filter((key) => key.startsWith(prefix)));
     // A piece has the name of its object with something behind it.
     const oids = new Set(keys.map((key) => key.slice(prefix.length).split('.')[0] ?? ''));
     for (const oid of oids) if (isObjectId(oid) && !kept.has(oid)) await this.#store.remove(oid);
@@ -65,6 +68,13 @@ export class BucketTarget implements BlobTarget {
 
   async setGeneration(generation: number): Promise<void> {
     await this.#store.setGeneration(generation);
+  }
+
+  /** Of the whole bucket: some servers list by no prefix that is not a whole key. */
+  async #unfinishedKeys(): Promise<readonly string[]> {
+    const keys: string[] = [];
+    for await (const uploads of this.#bucket.uploadsUnder('')) keys.push(...uploads.map(({ key }) => key));
+    return keys;
   }
 
   get #isVersioned(): boolean {

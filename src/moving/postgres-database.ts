@@ -41,7 +41,9 @@ export class PostgresDatabase implements MovedDatabase {
     return rows.flatMap(({ name, address, pid }) => {
       const known = schemaInName(String(name));
       if (known === undefined || known >= schema) return [];
-      return [`a connection from ${address === null ? 'this machine' : String(address)} (PostgreSQL's process ${pid})`];
+      return [
+        `a connection from ${address === null ? 'this machine' : String(address)} (PostgreSQL's process ${String(pid)})`,
+      ];
     });
   }
 

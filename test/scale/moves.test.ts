@@ -4,9 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { stringify } from 'yaml';
+import { S3BlobStore } from '../../src/blobs/s3/store.ts';
+import { BucketTarget } from '../../src/moving/bucket-target.ts';
 import type { MovedDatabase } from '../../src/moving/database.ts';
 import { PostgresDatabase } from '../../src/moving/postgres-database.ts';
 import { SqliteDatabase } from '../../src/moving/sqlite-database.ts';
+import { digestOf } from '../../src/oci/digest.ts';
 import { pushImage } from '../admin/pushed-images.ts';
 import { freshBytes } from '../http/content.ts';
 import { ServedRegistry, type Settings } from '../http/served-registry.ts';
@@ -190,4 +193,29 @@ test('a registry that a process of an older version serves too is not moved befo
   } finally {
     rmSync(directory, { recursive: true });
   }
+});
+
+test('what is not to stay in a new bucket goes with its versions, its pieces and its unfinished uploads', async () => {
+  const bucket = await minio.newBucket({ isVersioned: true });
+  const store = await S3BlobStore.open(bucket.settings);
+  const target = new BucketTarget(bucket.settings, store);
+  const blobOf = (oid: string, bytes: Uint8Array) => ({
+    oid,
+    digest: digestOf('sha256', bytes),
+    sizeBytes: bytes.byteLength,
+  });
+  const [kept, other, unfinished] = ['0', '1', '2'].map((digit) => `ab${digit.repeat(30)}`);
+  if (kept === undefined || other === undefined || unfinished === undefined) throw new Error('all are there');
+  const bytes = freshBytes(1000);
+  for (const oid of [kept, other, other]) await target.put(blobOf(oid, bytes), new Blob([bytes]).stream());
+  // As a try leaves it that was killed.
+  const writer = await store.append(unfinished, 0, { progress: '', epoch: 1 });
+  const writing = writer.write(freshBytes(6 * 1024 ** 2));
+  if (writing !== undefined) await writing;
+  await writer.close('more');
+  await target.keepOnly('ab', new Set([kept]));
+  const names = (await bucket.keys()).filter((key) => key.includes('/ab/')).map((key) => key.slice(-kept.length));
+  expect(names).toEqual([kept]);
+  expect(await bucket.uploads()).toEqual([]);
+  expect(await target.present('ab')).toEqual(new Set([kept]));
 });
