@@ -17,6 +17,9 @@ export interface BlobStore {
   /** Whether `size` costs next to nothing, so that it may be asked for at each pull. */
   readonly isSizeCheap: boolean;
 
+  /** Whether it may have kept something of what was removed that nobody could tell or reach, such as older versions. */
+  readonly mayKeepRemoved: boolean;
+
   /**
    * For how long something that was written may still come to the store after whoever wrote it has given it up, in ms: so
    * long, an object that was removed may come back. 0 where that cannot be.

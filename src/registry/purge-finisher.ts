@@ -303,7 +303,17 @@ export class PurgeFinisher {
       ...(shredding !== undefined && { shredding }),
       pullsKnown: pullsKnown(days.length === 0 ? undefined : Number(days[0])),
       checks: checks.map(({ where, found }) => ({ where, found: [...found] })),
-      unreached: [...unreachedBy({ responsesCut, isCutAtLeast, oldPages, quarantined, openUploads, lateWritesMs })],
+      unreached: [
+        ...unreachedBy({
+          responsesCut,
+          isCutAtLeast,
+          oldPages,
+          quarantined,
+          openUploads,
+          lateWritesMs,
+          mayKeepRemoved: blobs.mayKeepRemoved,
+        }),
+      ],
     };
     const left = checks.flatMap(({ found }) => found);
     await metadata.write(() => this.#close(id, result, left), { fromReserve: true });

@@ -65,6 +65,8 @@ export interface Reach {
   readonly openUploads: number;
   /** How long a write that has been sent to the blob store may be on its way, in ms. */
   readonly lateWritesMs: number;
+  /** Whether the blob store may have kept older versions of what was removed. */
+  readonly mayKeepRemoved: boolean;
 }
 
 /** @param firstDay the first day of which pulls are remembered, in days since 1970; undefined where none is */
@@ -87,6 +89,7 @@ export function unreachedBy({
   quarantined,
   openUploads,
   lateWritesMs,
+  mayKeepRemoved,
 }: Reach): readonly string[] {
   return [
     'Copies that were pulled before: clients, nodes and build caches keep them. A secret that was pulled has to be revoked.',
@@ -95,6 +98,11 @@ export function unreachedBy({
     'The same content under another digest: packed otherwise, or named by another algorithm than that of the digest.',
     'What the disk itself keeps of blocks that the file system has given back, such as an SSD does.',
     ...ofDatabase(oldPages),
+    ...(mayKeepRemoved
+      ? [
+          'Older versions of the objects, should the bucket keep any: it neither tells (s3:GetBucketVersioning) nor lists them (s3:ListBucketVersions). Allow the registry both, or see to it that there are none.',
+        ]
+      : []),
     ...(responsesCut === 0 && !isCutAtLeast
       ? []
       : ['What had left for clients before their downloads were broken off.']),

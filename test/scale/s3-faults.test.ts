@@ -295,7 +295,7 @@ describe('what a push costs:', () => {
     await upload.sync();
     proxy.takeCounts();
     await store.remove(oid);
-    expect(proxy.takeCounts()).toEqual({ ListMultipartUploads: 1, ListObjects: 1, DeleteObjects: 1 });
+    expect(proxy.takeCounts()).toEqual({ ListMultipartUploads: 1, GetBucket: 1, ListObjects: 1, DeleteObjects: 1 });
   });
 
   test('removals at the same time share requests, and all is gone', async () => {

@@ -31,6 +31,8 @@ export interface S3Server {
 export interface TestBucket {
   readonly name: string;
   readonly settings: S3Settings;
+  /** Has it keep older versions from now on. */
+  keepVersions(): Promise<void>;
   /** All keys, each as often as there are versions of it. */
   keys(): Promise<readonly string[]>;
   /** The key of each unfinished multipart upload. */
@@ -84,11 +86,9 @@ export async function startS3Server(
     async newBucket({ isVersioned = false, isLocked = false } = {}) {
       const name = `bucket-${++buckets}`;
       await client.send(new CreateBucketCommand({ Bucket: name, ObjectLockEnabledForBucket: isLocked }));
-      if (isVersioned) {
-        const enabled = { Bucket: name, VersioningConfiguration: { Status: 'Enabled' as const } };
-        await client.send(new PutBucketVersioningCommand(enabled));
-      }
-      return bucketOf(client, { name, endpoint });
+      const bucket = bucketOf(client, { name, endpoint });
+      if (isVersioned) await bucket.keepVersions();
+      return bucket;
     },
     halt: end,
     async goOn() {
@@ -120,6 +120,10 @@ function bucketOf(
       lateWritesMs: 0,
       redirectMs: undefined,
       redirectEndpoint: undefined,
+    },
+    async keepVersions() {
+      const enabled = { Bucket: name, VersioningConfiguration: { Status: 'Enabled' as const } };
+      await client.send(new PutBucketVersioningCommand(enabled));
     },
     async keys() {
       const keys: string[] = [];

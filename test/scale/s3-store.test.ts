@@ -3,6 +3,7 @@ import { S3BlobStore } from '../../src/blobs/s3/store.ts';
 import { describeBlobStore } from '../blobs/contract.ts';
 import { expectGreatestToStay } from '../blobs/numbers-at-once.ts';
 import { Upload } from '../blobs/upload.ts';
+import { InjectingProxy } from './injecting-proxy.ts';
 import { startMinio } from './minio-server.ts';
 import type { S3Server } from './s3-server.ts';
 import { startVersitygw } from './versitygw-server.ts';
@@ -53,6 +54,38 @@ describe.each([
       expect((await bucket.keys()).length).toBeGreaterThan(2);
       await store.remove(upload.oid);
       expect(await bucket.keys()).toEqual([`${bucket.settings.prefix}wherry`]);
+    });
+
+    test('keeps none either where it began to after the store was opened', async () => {
+      const bucket = await server.newBucket();
+      const store = await S3BlobStore.open(bucket.settings);
+      const upload = new Upload(store, 'ab0123456789abcdef0123456789abcd');
+      await upload.append('a secret', 'final');
+      await upload.sync();
+      await bucket.keepVersions();
+      await store.remove(upload.oid);
+      expect(await bucket.keys()).toEqual([`${bucket.settings.prefix}wherry`]);
+    });
+
+    test.each([
+      ['keeps none either where it does not tell that it keeps any', false],
+      ['may keep some where it lets nobody list them, and that is said', true],
+    ])('%s', async (_name, isListingRefused) => {
+      const bucket = await server.newBucket({ isVersioned: true });
+      await using proxy = new InjectingProxy(server.endpoint);
+      proxy.inject = ({ query }) =>
+        query.has('versioning') || (isListingRefused && query.has('versions'))
+          ? { do: 'answer', status: 403, code: 'AccessDenied' }
+          : undefined;
+      const store = await S3BlobStore.open({ ...bucket.settings, endpoint: proxy.endpoint });
+      expect(store.traits).toBeUndefined();
+      const upload = new Upload(store, 'ab0123456789abcdef0123456789abcd');
+      await upload.append('a secret', 'final');
+      await upload.sync();
+      await store.remove(upload.oid);
+      expect(await store.size(upload.oid)).toBeUndefined();
+      expect(store.mayKeepRemoved).toBe(isListingRefused);
+      expect((await bucket.keys()).length > 1).toBe(isListingRefused);
     });
 
     test('and locks them is told from one that does not', async () => {

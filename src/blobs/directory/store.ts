@@ -38,6 +38,7 @@ const shreddedAtOnceBytes = 1024 * 1024;
 export class DirectoryBlobStore implements BlobStore {
   readonly isSizeCheap = true;
   readonly lateWritesMs = 0;
+  readonly mayKeepRemoved = false;
   readonly #directory: string;
   readonly #root: string;
   readonly #calls: DirectoryCalls;

@@ -467,7 +467,9 @@ export class Bucket {
   /** Undefined where the server does not tell, such as for a lack of rights. */
   async traits(): Promise<BucketTraits | undefined> {
     try {
-      const { Status } = await this.#client.send(new GetBucketVersioningCommand(this.#place));
+      const { Status } = await this.#client.send(new GetBucketVersioningCommand(this.#place), {
+        abortSignal: AbortSignal.timeout(this.#callMs),
+      });
       const isVersioned = Status !== undefined;
       // Objects can be locked only where versions are kept.
       return { isVersioned, isLocked: isVersioned && (await this.#isLocked()) };

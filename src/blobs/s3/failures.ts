@@ -39,6 +39,15 @@ export function translated(error: unknown): Error {
   return new BlobStoreBusyError(`the bucket refuses (${error.name}: ${error.message})`, { cause: error });
 }
 
+/** What servers answer to a call that they do not let the registry make, or do not know. */
+const refusals = new Set([400, 403, 405, 501]);
+
+/** Whether the server has said no, and will say so again. */
+export function isRefused(error: unknown): boolean {
+  if (!(error instanceof BlobStoreBusyError && error.cause instanceof S3ServiceException)) return false;
+  return refusals.has(error.cause.$metadata.httpStatusCode ?? 0);
+}
+
 function wordsOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.message === '' ? error.name : error.message;

@@ -12,8 +12,8 @@ import {
   type WriterClaim,
 } from '../store.ts';
 import type { BucketCalls } from './calls.ts';
-import { Bucket, type BucketTraits, type Patience } from './bucket.ts';
-import { ObjectGoneError, ObjectThereError, UploadGoneError } from './failures.ts';
+import { Bucket, type BucketTraits, type ListedObject, type Patience } from './bucket.ts';
+import { isRefused, ObjectGoneError, ObjectThereError, UploadGoneError } from './failures.ts';
 import { type Progress, progressFor, sizeOf } from './progress.ts';
 import { Reading } from './reading.ts';
 import type { S3Settings } from './settings.ts';
@@ -39,8 +39,9 @@ const firstClaim: WriterClaim = { progress: '', epoch: 1 };
 export class S3BlobStore implements BlobStore {
   readonly isSizeCheap = false;
   readonly lateWritesMs: number;
-  /** What the bucket does with what is removed; undefined where it does not tell. */
-  readonly traits: BucketTraits | undefined;
+  /** As it was told the last time. */
+  #traits: BucketTraits | undefined;
+  #mayKeepRemoved = false;
   readonly #bucket: Bucket;
   readonly #settings: S3Settings;
   /** Whether the server puts an object only where there is none, when it is asked to. */
@@ -55,7 +56,7 @@ export class S3BlobStore implements BlobStore {
     this.#bucket = bucket;
     this.#settings = settings;
     this.lateWritesMs = settings.lateWritesMs;
-    this.traits = traits;
+    this.#traits = traits;
     this.knowsConditions = knowsConditions;
   }
 
@@ -221,9 +222,27 @@ export class S3BlobStore implements BlobStore {
 
   async remove(oid: ObjectId): Promise<void> {
     const key = this.#key(oid);
+    const [uploads, traits] = await Promise.all([this.#bucket.uploadsOf(key), this.#bucket.traits()]);
     // The uploads first: one that is completed meanwhile becomes an object, which is seen then.
-    await this.#abort(key, await this.#bucket.uploadsOf(key));
-    await this.#bucket.remove(await this.#bucket.objectsUnder(key, this.#isVersioned));
+    await this.#abort(key, uploads);
+    await this.#bucket.remove(await this.#allUnder(key, traits));
+  }
+
+  /**
+   * What lies under a prefix, with all its versions.
+   * @param told what the bucket says now: versioning may have been switched on since the store was opened
+   */
+  async #allUnder(prefix: string, told: BucketTraits | undefined): Promise<readonly ListedObject[]> {
+    // What it does not tell just now it has told before.
+    this.#traits = told ?? this.#traits;
+    if (told !== undefined) return await this.#bucket.objectsUnder(prefix, told.isVersioned);
+    try {
+      return await this.#bucket.objectsUnder(prefix, true);
+    } catch (error) {
+      if (!isRefused(error)) throw error;
+      this.#mayKeepRemoved = true;
+      return await this.#bucket.objectsUnder(prefix, false);
+    }
   }
 
   async shred(oid: ObjectId): Promise<Shredded> {
@@ -243,7 +262,8 @@ export class S3BlobStore implements BlobStore {
   }
 
   async removeQuarantined(oid: ObjectId): Promise<void> {
-    await this.#bucket.remove(await this.#bucket.objectsUnder(this.#quarantinedKey(oid), this.#isVersioned));
+    const objects = await this.#allUnder(this.#quarantinedKey(oid), await this.#bucket.traits());
+    await this.#bucket.remove(objects);
   }
 
   async isQuarantined(oid: ObjectId): Promise<boolean> {
@@ -297,6 +317,15 @@ export class S3BlobStore implements BlobStore {
 
   async isReady(): Promise<boolean> {
     return await this.#bucket.isReady();
+  }
+
+  /** What the bucket does with what is removed; undefined where it does not tell. */
+  get traits(): BucketTraits | undefined {
+    return this.#traits;
+  }
+
+  get mayKeepRemoved(): boolean {
+    return this.#mayKeepRemoved;
   }
 
   get #isVersioned(): boolean {
