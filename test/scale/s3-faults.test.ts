@@ -290,7 +290,7 @@ describe('what a push costs:', () => {
     expect(proxy.takeCounts()).toEqual({ GetObject: 1 });
   });
 
-  test('a removal is two lists and one request for all that there is', async () => {
+  test('a removal is a look at what the bucket keeps, two lists, and one request for all that there is', async () => {
     await upload.append('bytes', 'perhaps-final');
     await upload.sync();
     proxy.takeCounts();
