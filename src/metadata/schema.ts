@@ -92,6 +92,8 @@ export interface UploadTable {
   client: string | null;
   /** The process whose writers its bytes are from; NULL where it has none yet. */
   writer: string | null;
+  /** The epoch under which a request has all bytes and verifies them; NULL, or another than the newest, while none does. */
+  closing_epoch: number | null;
 }
 
 /** A blob is visible in a repository. */

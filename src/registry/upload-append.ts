@@ -11,6 +11,7 @@ import {
   advanceUpload,
   becomeOnlyWriter,
   beginUploadEpoch,
+  endClosing,
   findUpload,
   keepUpload,
   touchUpload,
@@ -23,6 +24,7 @@ import type { Incoming } from './room.ts';
 import type { WriterTurn } from './upload-sessions.ts';
 import { removeLateBytes } from './upload-drop.ts';
 import { takeOverUpload } from './upload-takeover.ts';
+import { SiblingBusyError } from './siblings.ts';
 import { awaitVerification, endOtherWriters } from './upload-writers.ts';
 
 /** How often a slow writer tells that it is alive, at most, in ms (R27). */
@@ -120,10 +122,15 @@ export async function inTurn<T extends { readonly outcome: string }>(
   }
   const { siblings, sessions } = registry;
   const isWrittenElsewhere = inOrder.otherWriter !== undefined && inOrder.otherWriter !== sessions.writer;
-  if (isClosing(request) && isWrittenElsewhere && siblings.areAll) await awaitVerification(siblings, request.id);
+  if (isClosing(request) && isWrittenElsewhere) {
+    if (siblings.areAll) await awaitVerification(siblings, request.id);
+    else if (inOrder.closingSeenAt > registry.clock.now() - 3 * keepEveryMs(registry)) {
+      throw new SiblingBusyError('another process of this registry is closing this upload');
+    }
+  }
   const worked = await sessions.takeTurn(
     request.id,
-    async (turn) => await keptAlive(registry, request.id, () => leavingNothing(registry, turn, work)),
+    async (turn) => await keptAlive(registry, request.id, () => leavingNothing(registry, request, turn, work)),
   );
   if (worked !== undefined) return worked;
   // The turn went to a later request. What this one wanted may have been done meanwhile (R30).
@@ -137,6 +144,7 @@ export async function inTurn<T extends { readonly outcome: string }>(
  */
 async function leavingNothing<T extends { readonly outcome: string }>(
   registry: Registry,
+  request: AppendRequest,
   turn: WriterTurn,
   work: (turn: WriterTurn) => Promise<T>,
 ): Promise<T> {
@@ -146,7 +154,23 @@ async function leavingNothing<T extends { readonly outcome: string }>(
     isGood = worked.outcome === 'appended' || worked.outcome === 'created';
     return worked;
   } finally {
-    if (!isGood && turn.oid !== undefined) await removeLateBytes(registry, turn.oid);
+    if (!isGood) {
+      if (isClosing(request)) await giveUpClosing(registry, request.id, turn);
+      if (turn.oid !== undefined) await removeLateBytes(registry, turn.oid);
+    }
+  }
+}
+
+/** Another process may close the session from now on. If that cannot be written down, it may do so a little later. */
+async function giveUpClosing({ metadata, log }: Registry, id: string, { epoch }: WriterTurn): Promise<void> {
+  if (!metadata.isShared || epoch === undefined) return;
+  try {
+    await metadata.writeUnsynced(() => change(endClosing, { id, epoch }));
+  } catch (error) {
+    log.warn(
+      { err: error, upload: id },
+      'other processes could not be told that an upload is not being closed any more',
+    );
   }
 }
 
@@ -234,6 +258,8 @@ interface Claimable {
   readonly algorithm: DigestAlgorithm;
   /** Which process may not have come to the end of its writing; of a claim, where that is another one that has to end. */
   readonly otherWriter: string | undefined;
+  /** When it was last seen that a request closes it; -Infinity where none does. */
+  readonly closingSeenAt: number;
 }
 
 type NotClaimable =
@@ -253,7 +279,8 @@ async function claim(registry: Registry, request: AppendRequest, turn: WriterTur
     const otherWriter = last !== own && registry.siblings.areAll ? last : undefined;
     turn.claimed(epoch, session.oid);
     if (isClosing(request)) turn.verifies();
-    yield* change(beginUploadEpoch, { id: request.id, epoch, writer: otherWriter ?? own, now });
+    const closing = isClosing(request) ? epoch : null;
+    yield* change(beginUploadEpoch, { id: request.id, epoch, writer: otherWriter ?? own, closing, now });
     return { ...session, epoch, otherWriter };
   });
 }
@@ -290,6 +317,7 @@ function* claimable({ id, repo, range }: Pick<AppendRequest, 'id' | 'repo' | 'ra
     offsetBytes: upload.offset_bytes,
     algorithm: upload.algorithm,
     otherWriter: upload.writer ?? undefined,
+    closingSeenAt: upload.closing_epoch === upload.epoch ? upload.touched_at : -Infinity,
   };
 }
 
@@ -396,7 +424,7 @@ async function readNext(
  * Has other processes see that a session is worked on, also while the stores take long: to this one, its turn says so (R27).
  */
 async function keptAlive<T>(registry: Registry, id: string, work: () => Promise<T>): Promise<T> {
-  const { metadata, clock, log, windows } = registry;
+  const { metadata, clock, log } = registry;
   if (!metadata.isShared) return await work();
   const keep = async (): Promise<void> => {
     try {
@@ -405,13 +433,17 @@ async function keptAlive<T>(registry: Registry, id: string, work: () => Promise<
       log.warn({ err: error, upload: id }, 'other processes could not be told that an upload goes on; trying again');
     }
   };
-  const everyMs = Math.max(leastHeartbeatMs, Math.min(heartbeatMs, windows.uploadMs / 4));
-  const timer = setInterval(() => void keep(), everyMs);
+  const timer = setInterval(() => void keep(), keepEveryMs(registry));
   try {
     return await work();
   } finally {
     clearInterval(timer);
   }
+}
+
+/** How often a request at work tells other processes that it is, in ms. */
+function keepEveryMs({ windows }: Registry): number {
+  return Math.max(leastHeartbeatMs, Math.min(heartbeatMs, windows.uploadMs / 4));
 }
 
 /**

@@ -25,6 +25,11 @@ export class WriterTurn {
     this.#oid = oid;
   }
 
+  /** Under which epoch it has claimed the session; undefined where it has not. */
+  get epoch(): number | undefined {
+    return this.#epoch;
+  }
+
   /** What it may have written into; undefined where it has not claimed the session. */
   get oid(): ObjectId | undefined {
     return this.#oid;

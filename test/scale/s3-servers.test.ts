@@ -156,6 +156,49 @@ describe('two servers of one registry', () => {
     expect(await bucket.uploads()).toEqual([]);
   });
 
+  /** Lets the bucket take long to complete the first upload that is to be. */
+  function holdCompletion() {
+    const going = Promise.withResolvers<undefined>();
+    const reached = Promise.withResolvers<undefined>();
+    let isFirst = true;
+    proxy.inject = (request) => {
+      if (!isFirst || operationOf(request) !== 'CompleteMultipartUpload') return undefined;
+      isFirst = false;
+      reached.resolve(undefined);
+      return { do: 'hold', until: going.promise };
+    };
+    return { reached: reached.promise, letGo: () => going.resolve(undefined) };
+  }
+
+  test('do not disturb each other where a closing PUT is repeated while the first is at work (R30)', async () => {
+    const bytes = freshBytes(20 * mebibyte);
+    const session = await open(servers[0]);
+    await patch(servers[0], session, bytes);
+    const { reached, letGo } = holdCompletion();
+    const closing = close(servers[0], session, digestOf(bytes));
+    await reached;
+    const repeated = await servers[1].send(`${session}?digest=${digestOf(bytes)}`, { method: 'PUT' });
+    expect([repeated.status, repeated.headers.get('retry-after')]).toEqual([503, '1']);
+    letGo();
+    expect(await closing).toBe(201);
+    expect(await close(servers[1], session, digestOf(bytes))).toBe(201);
+    expect(await pulled(servers[1], digestOf(bytes))).toBe(digestOf(bytes));
+  }, 60_000);
+
+  test('close what the other has begun to close and was not seen to go on with', async () => {
+    const bytes = freshBytes(20 * mebibyte);
+    const session = await open(servers[0]);
+    await patch(servers[0], session, bytes);
+    const { reached, letGo } = holdCompletion();
+    const closing = close(servers[0], session, digestOf(bytes));
+    await reached;
+    servers[1].clock.advance(600_000);
+    expect(await close(servers[1], session, digestOf(bytes))).toBe(201);
+    letGo();
+    expect([201, 416]).toContain(await closing);
+    expect(await pulled(servers[1], digestOf(bytes))).toBe(digestOf(bytes));
+  }, 60_000);
+
   test('answer 503 while the bucket does not, and go on afterwards where they were', async () => {
     const bytes = freshBytes(14 * mebibyte);
     const session = await open(servers[0]);

@@ -21,6 +21,7 @@ import { severalProcesses } from './0020-several-processes.ts';
 import { progressOfUploads } from './0021-progress-of-uploads.ts';
 import { readOnly } from './0022-read-only.ts';
 import { processes } from './0023-processes.ts';
+import { closingOfUploads } from './0024-closing-of-uploads.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -48,4 +49,5 @@ export const migrations: readonly Migration[] = [
   progressOfUploads,
   readOnly,
   processes,
+  closingOfUploads,
 ];

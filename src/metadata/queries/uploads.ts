@@ -37,15 +37,23 @@ export const findUpload = query<{ id: string; repo: RepositoryName }>()(({ db, p
   db
     .selectFrom('upload')
     .select(['oid', 'state', 'algorithm', 'offset_bytes', 'progress', 'epoch', 'result_digest', 'writer'])
+    .select(['closing_epoch', 'touched_at'])
     .where('id', '=', p('id'))
     .where('repo', '=', p('repo')),
 );
 
 /** A new writer takes the session over: every earlier one has lost it from here on (R31). */
-export const beginUploadEpoch = query<{ id: string; epoch: number; writer: string; now: number }>()(({ db, p }) =>
+export const beginUploadEpoch = query<{
+  id: string;
+  epoch: number;
+  writer: string;
+  /** The same epoch, where it is only to be closed. */
+  closing: number | null;
+  now: number;
+}>()(({ db, p }) =>
   db
     .updateTable('upload')
-    .set({ epoch: p('epoch'), writer: p('writer'), touched_at: p('now') })
+    .set({ epoch: p('epoch'), writer: p('writer'), closing_epoch: p('closing'), touched_at: p('now') })
     .where('id', '=', p('id'))
     .where('state', '=', 'open'),
 );
@@ -58,6 +66,15 @@ export const becomeOnlyWriter = query<{ id: string; epoch: number; writer: strin
     .where('id', '=', p('id'))
     .where('state', '=', 'open')
     .where('epoch', '=', p('epoch')),
+);
+
+/** The writer that was closing a session has not come to its end. */
+export const endClosing = query<{ id: string; epoch: number }>()(({ db, p }) =>
+  db
+    .updateTable('upload')
+    .set({ closing_epoch: null })
+    .where('id', '=', p('id'))
+    .where('closing_epoch', '=', p('epoch')),
 );
 
 /** What a session has so far lies in another object from here on, if it is as it was. */
