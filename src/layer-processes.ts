@@ -1,4 +1,5 @@
 import type { ObjectId } from './blobs/store.ts';
+import type { Places } from './fsck/places.ts';
 import { type LayerReader, type LayerReaders, ReaderEndedError } from './find/layer-reader.ts';
 import type { LookNews, Wanted } from './find/look-into.ts';
 import { lookNews, type LookRequest } from './find/look-lines.ts';
@@ -8,6 +9,9 @@ import { ownProgram } from './own-program.ts';
 /** How much of what a process has said in its end is told. */
 const toldCharacters = 1000;
 
+/** Where the blobs lie: in the directory, or in the bucket if there is one. */
+export type LayerPlaces = Pick<Places, 'dataDirectory' | 'bucket'>;
+
 type Child = Bun.Subprocess<'pipe', 'pipe', 'pipe'>;
 
 /**
@@ -15,18 +19,21 @@ type Child = Bun.Subprocess<'pipe', 'pipe', 'pipe'>;
  * what somebody has put into a layer holds up a request. One at a time.
  */
 export class LayerProcesses implements LayerReaders {
-  readonly #directory: string;
+  readonly #places: LayerPlaces;
   readonly #children = new Set<Child>();
   #atWork: ProcessLayerReader | undefined;
   #isStopped = false;
 
-  constructor(directory: string) {
-    this.#directory = directory;
+  constructor(places: LayerPlaces) {
+    this.#places = places;
   }
 
   begin(wanted: Wanted): LayerReader | undefined {
     if (this.#atWork !== undefined || this.#isStopped) return undefined;
-    const child: Child = Bun.spawn([...ownProgram(), 'look-into', `--data=${this.#directory}`], {
+    const { dataDirectory, bucket } = this.#places;
+    // There is no secret in it: credentials are in the environment, or where that says.
+    const inBucket = bucket === undefined ? [] : [`--bucket=${JSON.stringify(bucket)}`];
+    const child: Child = Bun.spawn([...ownProgram(), 'look-into', `--data=${dataDirectory}`, ...inBucket], {
       stdin: 'pipe',
       stdout: 'pipe',
       stderr: 'pipe',

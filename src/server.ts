@@ -34,8 +34,6 @@ import { AcceptanceWatch } from './acceptance-watch.ts';
 import { placesOf } from './checked-places.ts';
 import { openBytes } from './fsck/places.ts';
 import { OnlineChecks } from './online-checks.ts';
-import { StoreLayerReader } from './find/layer-reader.ts';
-import type { Wanted } from './find/look-into.ts';
 import { LayerProcesses } from './layer-processes.ts';
 import { OnlineRepairs } from './online-repairs.ts';
 import { forgetAllApprovals } from './pruning/forget-approvals.ts';
@@ -276,13 +274,11 @@ async function serve(
     onSettled: () => collectAgain(collecting),
   });
   const checks = new OnlineChecks({ places, clock, make: (repair) => repairs.make(repair) });
-  const layers = new LayerProcesses(directory);
-  // Those processes look into the data directory.
-  const isBucket = config.blobs.kind === 's3';
+  const layers = new LayerProcesses(places);
   const admin = {
     collector: controlOf(collecting),
     checks,
-    layers: isBucket ? { begin: (wanted: Wanted) => new StoreLayerReader(stores.blobs, wanted) } : layers,
+    layers,
     events,
     pruner,
     policies: () => Promise.resolve(policies === undefined ? undefined : ({ ok: true, set: policies } as const)),

@@ -1,5 +1,8 @@
 import { constants, setPriority } from 'node:os';
+import { z } from 'zod';
 import { DirectoryBlobStore } from '../blobs/directory/store.ts';
+import { type S3Settings, s3StorageClasses } from '../blobs/s3/settings.ts';
+import type { BlobStore } from '../blobs/store.ts';
 import { type LayerReader, StoreLayerReader } from '../find/layer-reader.ts';
 import type { LookNews } from '../find/look-into.ts';
 import { lookRequest } from '../find/look-lines.ts';
@@ -11,14 +14,48 @@ import { exitCodes } from './exit-codes.ts';
 export const defineLookInto: CommandDefinition = (command, end) => {
   command
     .requiredOption('--data <directory>', 'the data directory')
-    .action(async ({ data }: { readonly data: string }) => end(await lookForServer(data)));
+    .option('--bucket <settings>', 'where the blobs lie if they do not lie there, in JSON')
+    .action(async (flags: Flags) => end(await lookForServer(flags)));
 };
 
+interface Flags {
+  readonly data: string;
+  readonly bucket?: string;
+}
+
+const text = z.string();
+
+/** What is not set is not in JSON. */
+function unset<T extends z.ZodType>(schema: T) {
+  return schema.nullish().transform((value) => value ?? undefined);
+}
+
+const bucketSettings: z.ZodType<S3Settings> = z.object({
+  bucket: text,
+  prefix: text,
+  endpoint: unset(text),
+  region: unset(text),
+  isPathStyle: z.boolean(),
+  encryption: unset(
+    z.union([z.object({ kind: z.literal('AES256') }), z.object({ kind: z.literal('aws:kms'), key: unset(text) })]),
+  ),
+  storageClass: unset(z.enum(s3StorageClasses)),
+  partBytes: z.number(),
+  redirectMs: unset(z.number()),
+  redirectEndpoint: unset(text),
+});
+
+async function openToRead({ data, bucket }: Flags): Promise<Pick<BlobStore, 'read'>> {
+  if (bucket === undefined) return DirectoryBlobStore.openForReading(data);
+  const { S3BlobStore } = await import('../blobs/s3/store.ts');
+  return await S3BlobStore.open(bucketSettings.parse(JSON.parse(bucket)));
+}
+
 /** Ends with its input. */
-async function lookForServer(directory: string): Promise<number> {
+async function lookForServer(flags: Flags): Promise<number> {
   // Requests come first.
   setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
-  const blobs = DirectoryBlobStore.openForReading(directory);
+  const blobs = await openToRead(flags);
   let reader: LayerReader | undefined;
   let looking: AsyncGenerator<LookNews, void, undefined> | undefined;
   for await (const line of jsonLines(Bun.stdin.stream())) {
