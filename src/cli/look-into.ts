@@ -1,7 +1,6 @@
 import { constants, setPriority } from 'node:os';
-import { z } from 'zod';
 import { DirectoryBlobStore } from '../blobs/directory/store.ts';
-import { type S3Settings, s3StorageClasses } from '../blobs/s3/settings.ts';
+import { s3SettingsInJson } from '../blobs/s3/settings-json.ts';
 import type { BlobStore } from '../blobs/store.ts';
 import { type LayerReader, StoreLayerReader } from '../find/layer-reader.ts';
 import type { LookNews } from '../find/look-into.ts';
@@ -23,32 +22,10 @@ interface Flags {
   readonly bucket?: string;
 }
 
-const text = z.string();
-
-/** What is not set is not in JSON. */
-function unset<T extends z.ZodType>(schema: T) {
-  return schema.nullish().transform((value) => value ?? undefined);
-}
-
-const bucketSettings: z.ZodType<S3Settings> = z.object({
-  bucket: text,
-  prefix: text,
-  endpoint: unset(text),
-  region: unset(text),
-  isPathStyle: z.boolean(),
-  encryption: unset(
-    z.union([z.object({ kind: z.literal('AES256') }), z.object({ kind: z.literal('aws:kms'), key: unset(text) })]),
-  ),
-  storageClass: unset(z.enum(s3StorageClasses)),
-  partBytes: z.number(),
-  redirectMs: unset(z.number()),
-  redirectEndpoint: unset(text),
-});
-
 async function openToRead({ data, bucket }: Flags): Promise<Pick<BlobStore, 'read'>> {
   if (bucket === undefined) return DirectoryBlobStore.openForReading(data);
   const { S3BlobStore } = await import('../blobs/s3/store.ts');
-  return await S3BlobStore.open(bucketSettings.parse(JSON.parse(bucket)));
+  return await S3BlobStore.open(s3SettingsInJson.parse(JSON.parse(bucket)));
 }
 
 /** Ends with its input. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { s3StorageClasses } from '../blobs/s3/settings.ts';
+import { s3SettingsInJson } from '../blobs/s3/settings-json.ts';
 import type { LookOptions } from './fsck.ts';
 
 /**
@@ -17,29 +17,10 @@ function orNothing<T>(schema: z.ZodType<T>) {
 
 const text = orNothing(z.string());
 
-const bucket = z.object({
-  bucket: z.string(),
-  prefix: z.string(),
-  endpoint: text,
-  region: text,
-  isPathStyle: z.boolean(),
-  encryption: orNothing(
-    z.discriminatedUnion('kind', [
-      z.object({ kind: z.literal('AES256') }),
-      z.object({ kind: z.literal('aws:kms'), key: text }),
-    ]),
-  ),
-  storageClass: orNothing(z.enum(s3StorageClasses)),
-  partBytes: z.number(),
-  lateWritesMs: z.number(),
-  redirectMs: orNothing(z.number()),
-  redirectEndpoint: text,
-});
-
 export const lookRequest: z.ZodType<LookRequest> = z.object({
   dataDirectory: z.string(),
   database: text,
-  bucket: orNothing(bucket),
+  bucket: orNothing(s3SettingsInJson),
   now: z.number(),
   rehash: orNothing(z.object({ bytesPerSecond: z.number(), from: text, isTrial: z.boolean() })),
 });
