@@ -242,6 +242,8 @@ export class World implements AsyncDisposable {
    */
   async kill(unfinished: Promise<unknown>): Promise<void> {
     const killed = this.#running;
+    // It may fail before anybody waits for it.
+    const over = unfinished.catch(() => undefined);
     killed.isKilled = true;
     killed.gate.shut();
     this.#generation++;
@@ -252,7 +254,7 @@ export class World implements AsyncDisposable {
     await killed.reader.close();
     // As if the minute had passed after which other processes take up what a killed one had taken for itself.
     if (testedPostgres !== undefined) storesBeside(this.#root).tables.change('update task set claimed_until = 0');
-    this.#ended.push(buried(killed, unfinished));
+    this.#ended.push(buried(killed, over));
     this.#process = await this.#start(directory);
   }
 
@@ -399,7 +401,7 @@ export class World implements AsyncDisposable {
 
 /** Lets a killed process's work come to its end, so that its directory can be removed. */
 async function buried(process: Process, unfinished: Promise<unknown>): Promise<void> {
-  await unfinished.catch(() => undefined);
+  await unfinished;
   await ended(process);
 }
 
