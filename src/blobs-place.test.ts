@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expectBlobsAt, rememberBlobsAt } from './blobs-place.ts';
+import { StartupError } from './startup-error.ts';
 
 const bucket = { kind: 's3', bucket: 'registry', prefix: 'blobs/' } as const;
 const inside = { kind: 'directory' } as const;
@@ -33,4 +34,15 @@ test('a registry whose blobs lie in its directory is not opened with a bucket', 
   mkdirSync(join(directory, 'objects'));
   expectBlobsAt(directory, inside);
   expect(() => expectBlobsAt(directory, bucket)).toThrow('lie in it, and blobs is set to s3://registry/blobs/');
+});
+
+test('what cannot be written down is an error for the operator, and leaves nothing that is read later', () => {
+  const path = join(directory, 'blobs-place');
+  mkdirSync(`${path}.new`);
+  expect(() => rememberBlobsAt(directory, bucket)).toThrow(StartupError);
+  expect(existsSync(path)).toBe(false);
+  writeFileSync(path, '');
+  expectBlobsAt(directory, bucket);
+  rememberBlobsAt(directory, bucket);
+  expect(() => expectBlobsAt(directory, inside)).toThrow('lie in s3://registry/blobs/');
 });

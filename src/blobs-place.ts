@@ -1,9 +1,10 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { S3Settings } from './blobs/s3/settings.ts';
 import type { BlobsPlace } from './config/s3-types.ts';
 import type { Config } from './config/schema.ts';
 import { StartupError } from './startup-error.ts';
+import { startupFailure } from './startup-failures.ts';
 
 /**
  * Sees that a data directory's blobs are looked for where they are: in another place all of them would count as lost, and
@@ -16,7 +17,8 @@ export function expectBlobsAt(directory: string, place: BlobsPlace): void {
   const known = existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined;
   const configured = textOf(place);
   if (known === configured) return;
-  if (known !== undefined) {
+  // It is empty where an earlier version found no room for it.
+  if (known !== undefined && known !== '') {
     throw new StartupError(
       `the blobs of ${directory} lie in ${known}, and blobs is set to ${configured}: set it to that, or remove ${path} once they have been moved`,
     );
@@ -32,7 +34,23 @@ export function expectBlobsAt(directory: string, place: BlobsPlace): void {
 /** Writes down for the next start that they lie in a bucket, once it has been opened. */
 export function rememberBlobsAt(directory: string, place: BlobsPlace): void {
   const path = pathIn(directory);
-  if (place.kind === 's3' && !existsSync(path)) writeFileSync(path, `${textOf(place)}\n`, { mode: 0o640 });
+  if (place.kind === 's3' && !hasText(path)) writePlace(path, place);
+}
+
+function hasText(path: string): boolean {
+  return existsSync(path) && readFileSync(path, 'utf8').trim() !== '';
+}
+
+/** Whole or not at all, also on a disk without room. @throws StartupError where it cannot be */
+function writePlace(path: string, place: BlobsPlace): void {
+  const unfinished = `${path}.new`;
+  try {
+    writeFileSync(unfinished, `${textOf(place)}\n`, { mode: 0o640 });
+    renameSync(unfinished, path);
+  } catch (error) {
+    rmSync(unfinished, { force: true, recursive: true });
+    throw startupFailure(error, { name: path, ifDamaged: 'remove it' });
+  }
 }
 
 /** The bucket in which the blobs lie; undefined where they lie in the data directory. */
@@ -46,7 +64,7 @@ export function bucketOf({ blobs, s3 }: Pick<Config, 'blobs' | 's3'>): S3Setting
 /** The same once they have been moved, wherever it was written down that they are. */
 export function rememberMovedBlobs(directory: string, place: BlobsPlace): void {
   const path = pathIn(directory);
-  if (place.kind === 's3') writeFileSync(path, `${textOf(place)}\n`, { mode: 0o640 });
+  if (place.kind === 's3') writePlace(path, place);
   else rmSync(path, { force: true });
 }
 

@@ -39,7 +39,9 @@ export function translated(error: unknown): unknown {
     return error;
   }
   if (isNetworkError(error)) {
-    return new MetadataBusyError(`the database cannot be reached: ${error.message}`, { cause: error });
+    // Clients are told, whom its address is no business of.
+    const code = 'code' in error && typeof error.code === 'string' ? ` (${error.code})` : '';
+    return new MetadataBusyError(`the database cannot be reached${code}`, { cause: error });
   }
   return error;
 }
