@@ -8,7 +8,7 @@ export const placesSettings = {
     type: directory,
     default: './data',
     description:
-      'The directory that holds everything: the database and the blobs. It is made when it does not exist. A relative ' +
+      'The directory that holds everything: the database and the blobs, where neither lies elsewhere. It is made when it does not exist. A relative ' +
       'path is relative to the working directory, wherever the setting stands. With SQLite, one wherry at a time can use it.',
   }),
   metadata: setting({
