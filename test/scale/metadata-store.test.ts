@@ -231,6 +231,19 @@ describe('a database that goes away', () => {
     }
     await impatient.close();
   });
+
+  test('that stops with its connections open is soon not ready, however long a request may wait for it', async () => {
+    const patient = await PostgresMetadataStore.open(url, { connections: 1, answerTimeoutMs: 3_600_000 });
+    const stopped = (await patient.read(() => first(backend, {})))?.pid ?? 0;
+    process.kill(stopped, 'SIGSTOP');
+    try {
+      expect(await patient.isReady()).toBeFalse();
+      expect(await patient.isReady()).toBeTrue();
+    } finally {
+      process.kill(stopped, 'SIGCONT');
+    }
+    await patient.close();
+  });
 });
 
 describe('what was written without waiting for the disk', () => {

@@ -34,6 +34,8 @@ const defaultStatementTimeoutMs = 30_000;
  * has stopped with all its connections open says nothing.
  */
 const answerGraceMs = 5_000;
+/** How long the answer to whether it is there may take, in ms. */
+const readyMs = 3_000;
 /** How long nothing may come on the connection that listens before it is asked whether the other end is there, in ms. */
 const keepAliveMs = 10_000;
 
@@ -174,7 +176,9 @@ export class PostgresMetadataStore implements MetadataStore {
 
   async isReady(): Promise<boolean> {
     try {
-      await this.#pool.query('select 1');
+      // Whoever asks waits for less long than a request does.
+      const looking = { text: 'select 1', query_timeout: readyMs };
+      await this.#pool.query(looking);
       return true;
     } catch {
       return false;
