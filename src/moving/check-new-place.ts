@@ -15,14 +15,14 @@ const toldLines = 20;
  *
  * @param configFile of which the settings are that are no places
  * @returns what it says, in words
- * @throws StopMoveError where something is lost
+ * @throws StopMoveError where something is lost, or it could not look
  */
 export async function checkNewPlace(
   to: PlaceConfig,
   { configFile, leavesDamaged }: { readonly configFile: string | undefined; readonly leavesDamaged: boolean },
 ): Promise<string> {
   const child = Bun.spawn(
-    [...ownProgram(), 'fsck', '--json', ...(configFile === undefined ? [] : ['--config', configFile])],
+    [...ownProgram(), 'fsck', '--new-place', '--json', ...(configFile === undefined ? [] : ['--config', configFile])],
     {
       env: {
         ...process.env,
@@ -37,7 +37,11 @@ export async function checkNewPlace(
   );
   const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
   const lines = out.trimEnd().split('\n');
-  if (code !== 0 && code !== 1) return `wherry fsck could not look at it: ${err.trim()}`;
+  if (code !== 0 && code !== 1) {
+    throw new StopMoveError(
+      `the new place could not be looked at (${err.trim()}); with --no-fsck it is moved all the same`,
+    );
+  }
   const { counts } = countsLine.parse(JSON.parse(lines.at(-1) ?? ''));
   if (counts.loss > 0 && !leavesDamaged) {
     const told = lines.slice(0, -1).slice(0, toldLines);

@@ -132,6 +132,7 @@ test.each(moves)(
       over.abort();
       await Promise.all([pulling, pushing.stop()]);
       expect({ code, err, out }).toMatchObject({ code: 0 });
+      expect(err).toContain('wherry fsck has found 0 losses');
       expect(failures).toEqual([]);
       expect(pushing.refusals).toEqual(new Set([503]));
       expect((await registry.send('/v2/team/one/blobs/uploads/', { method: 'POST' })).status).toBe(503);
