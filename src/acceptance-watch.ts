@@ -1,11 +1,12 @@
-import { collectAgain, type CollectingParts } from './collecting.ts';
+import { collectAgain, type CollectingParts, pauseOutdated } from './collecting.ts';
 
 /** How often it is looked, in ms. */
 const lookEveryMs = 30_000;
 
 /**
  * Where several processes share a database that is older than the blobs, one of them, or a command, accepts it for all:
- * this has the others collect again.
+ * this has the others collect again. And it has them pause where an older copy is put in the database's place while they
+ * serve.
  */
 export class AcceptanceWatch {
   readonly #parts: CollectingParts;
@@ -17,8 +18,7 @@ export class AcceptanceWatch {
   }
 
   start(): void {
-    const { generation, registry } = this.#parts;
-    if (!generation.isDatabaseOutdated || !registry.metadata.isShared) return;
+    if (!this.#parts.registry.metadata.isShared) return;
     this.#timer = setInterval(() => void this.look(), lookEveryMs);
     this.#timer.unref();
   }
@@ -36,14 +36,17 @@ export class AcceptanceWatch {
 
   async #look(): Promise<void> {
     const { generation, registry } = this.#parts;
-    if (!generation.isDatabaseOutdated) {
-      clearInterval(this.#timer);
-      return;
-    }
     try {
-      if (await generation.isAccepted()) await collectAgain(this.#parts);
+      if (!generation.isDatabaseOutdated) {
+        if (await generation.isOvertaken()) pauseOutdated(this.#parts);
+      } else if (await generation.isAccepted()) {
+        await collectAgain(this.#parts);
+      }
     } catch (error) {
-      registry.log.warn({ err: error }, 'it could not be seen whether the database was accepted; it is tried again');
+      registry.log.warn(
+        { err: error },
+        'it could not be seen whether the database is older than the blobs; it is tried again',
+      );
     }
   }
 }

@@ -25,7 +25,7 @@ export function expectCollector({ metadata, collector }: Pick<Config, 'metadata'
 
 /** Starts a server's collector, unless it is paused or the database is older than the blobs. */
 export async function beginCollecting(parts: CollectingParts): Promise<void> {
-  const { registry, collector, generation, directory, isRun } = parts;
+  const { registry, collector, generation, isRun } = parts;
   const { log } = registry;
   if (!isRun) {
     log.info({ 'collector.run': 'off' }, 'this process does not collect; others have to');
@@ -37,15 +37,20 @@ export async function beginCollecting(parts: CollectingParts): Promise<void> {
     pause(collector, registry);
   }
   if (generation.isDatabaseOutdated) {
-    collector.pause();
-    log.error(
-      { directory },
-      'the database is older than the blobs beside it: nothing is collected until wherry fsck --repair has settled it',
-    );
+    pauseOutdated(parts);
   } else if (paused === undefined) {
     reclaimDead(registry);
   }
   collector.start();
+}
+
+/** Nothing is collected while the database is older than the blobs. */
+export function pauseOutdated({ registry, collector, directory }: CollectingParts): void {
+  collector.pause();
+  registry.log.error(
+    { directory },
+    'the database is older than the blobs beside it: nothing is collected until wherry fsck --repair has settled it',
+  );
 }
 
 /** The database has been accepted as it is. */

@@ -83,7 +83,23 @@ async function putInPlace(config: Config, from: string): Promise<void> {
   if (asidePath !== undefined) console.log(printableLines(`The database that was there is kept as ${asidePath}.`));
 }
 
+/** @throws StartupError where a registry would go on with what it knows of the database that was there before */
+async function expectNobodyServes({ metadata }: Config): Promise<void> {
+  if (metadata.kind !== 'postgres') return;
+  const { connectedProcesses } = await import('../metadata/postgres/connected-processes.ts');
+  const { openFailureText } = await import('../metadata/postgres/open-failure.ts');
+  const connected = await connectedProcesses(metadata.url).catch((error: unknown) => {
+    const message = openFailureText(error, metadata.url);
+    throw message === undefined ? error : new StartupError(message, { cause: error });
+  });
+  if (connected.length === 0) return;
+  throw new StartupError(
+    `processes of the registry are connected to the database, and would go on removing what it held before: stop all of them first (${connected.join(', ')})`,
+  );
+}
+
 async function adaptInPlace(config: Config): Promise<void> {
+  await expectNobodyServes(config);
   const stores = await openStores(config, await createLog({ level: 'error', format: 'auto', stream: process.stderr }));
   try {
     await markBlobsNewer(stores.blobs, stores.metadata);

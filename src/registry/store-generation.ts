@@ -8,6 +8,9 @@ import type { Siblings } from './siblings.ts';
 /** How long files may go under one generation, in ms. What goes within it was condemned before, for longer by default. */
 const moveEveryMs = 60_000;
 
+/** For how long it is believed that the database is not the older one, where others may put another in its place, in ms. */
+const lookEveryMs = 5_000;
+
 /** Files must not go, since the database does not know what they are. */
 export class DatabaseOutdatedError extends Error {
   override readonly name = 'DatabaseOutdatedError';
@@ -31,11 +34,14 @@ export class StoreGeneration {
   readonly #parts: Parts;
   #isDatabaseOutdated: boolean;
   #movedAt: number | undefined;
+  /** When it was looked whether the database is the older one. */
+  #lookedAt: number;
   #moving: Promise<void> | undefined;
 
   private constructor(parts: Parts, isDatabaseOutdated: boolean) {
     this.#parts = parts;
     this.#isDatabaseOutdated = isDatabaseOutdated;
+    this.#lookedAt = parts.clock.now();
     parts.siblings?.hear('settled', () => {
       this.#isDatabaseOutdated = false;
       return Promise.resolve(null);
@@ -47,6 +53,18 @@ export class StoreGeneration {
   }
 
   get isDatabaseOutdated(): boolean {
+    return this.#isDatabaseOutdated;
+  }
+
+  /**
+   * Looks whether the database has become older than the blobs, as where an older copy was put in its place while this process
+   * served. A database that no other process uses cannot.
+   * @returns whether it is older
+   */
+  async isOvertaken(): Promise<boolean> {
+    if (!this.#parts.metadata.isShared) return this.#isDatabaseOutdated;
+    this.#lookedAt = this.#parts.clock.now();
+    this.#isDatabaseOutdated ||= await isOutdated(this.#parts);
     return this.#isDatabaseOutdated;
   }
 
@@ -65,9 +83,11 @@ export class StoreGeneration {
 
   /** Bytes are about to be removed; resolves when they may be. @throws DatabaseOutdatedError */
   async beforeRemoval(): Promise<void> {
+    const { clock } = this.#parts;
+    if (clock.now() - this.#lookedAt >= lookEveryMs) await this.isOvertaken();
     if (this.#isDatabaseOutdated)
       throw new DatabaseOutdatedError('the database is older than the blobs: see wherry fsck');
-    if (this.#movedAt !== undefined && this.#parts.clock.now() - this.#movedAt < moveEveryMs) return;
+    if (this.#movedAt !== undefined && clock.now() - this.#movedAt < moveEveryMs) return;
     this.#moving ??= this.#move().finally(() => {
       this.#moving = undefined;
     });

@@ -1,10 +1,15 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DirectoryBlobStore } from '../../src/blobs/directory/store.ts';
 import { S3BlobStore } from '../../src/blobs/s3/store.ts';
 import { first } from '../../src/metadata/operation.ts';
 import { PostgresMetadataStore } from '../../src/metadata/postgres/store.ts';
 import { knownGeneration } from '../../src/metadata/queries/store.ts';
 import { systemClock } from '../../src/registry/clock.ts';
-import { StoreGeneration } from '../../src/registry/store-generation.ts';
+import { DatabaseOutdatedError, StoreGeneration } from '../../src/registry/store-generation.ts';
+import { ManualClock } from '../server/manual-clock.ts';
 import { type S3Server, startMinio } from './minio-server.ts';
 import { type PostgresServer, startPostgres } from './postgres-server.ts';
 
@@ -41,3 +46,21 @@ test.each([
     await metadata.close();
   },
 );
+
+test('a process that others share the database with sees that an older one has been put in its place, and lets nothing go', async () => {
+  const metadata = await PostgresMetadataStore.open(await postgres.newDatabase());
+  const directory = mkdtempSync(join(tmpdir(), 'wherry-generations-'));
+  try {
+    const blobs = await DirectoryBlobStore.open(directory);
+    const clock = new ManualClock();
+    const generation = await StoreGeneration.open({ metadata, blobs, clock });
+    await generation.beforeRemoval();
+    await blobs.setGeneration(100);
+    clock.advance(5_000);
+    expect(await generation.beforeRemoval().catch((error: unknown) => error)).toBeInstanceOf(DatabaseOutdatedError);
+    expect(generation.isDatabaseOutdated).toBe(true);
+  } finally {
+    await metadata.close();
+    rmSync(directory, { recursive: true });
+  }
+});

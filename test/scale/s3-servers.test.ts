@@ -36,6 +36,7 @@ beforeEach(async () => {
     blobs: `s3://${bucket.name}`,
     's3.endpoint': proxy.endpoint,
     's3.redirect': 'off',
+    's3.lateWrites': '0',
     'windows.condemned': '0',
     'windows.lease': '1h',
   };

@@ -68,6 +68,18 @@ test('one that does not collect says so, and the other collects what it has dele
   await until('the other has collected it', () => objects().length === 0);
 });
 
+test('a copy of the database is not said to be in place while processes go on with what was there before', async () => {
+  const command = [process.execPath, 'src/main.ts', 'restore', '--in-place', '--data', join(directory, 'elsewhere')];
+  const restored = () =>
+    Bun.spawn(command, { env: { ...process.env, WHERRY_METADATA: metadata }, stdout: 'ignore', stderr: 'pipe' });
+  const refused = restored();
+  expect(await refused.exited).toBe(1);
+  expect(await refused.stderr.text()).toContain('stop all of them first (one from 127.0.0.1');
+  await Promise.all([one.stop(), two.stop()]);
+  expect(await restored().exited).toBe(0);
+  [one, two] = [await serve(), await serve()];
+});
+
 /** Of the process that has started last. */
 async function operatorToken(): Promise<string> {
   return (await Bun.file(join(directory, 'admin.token')).text()).trim();
