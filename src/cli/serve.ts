@@ -35,6 +35,12 @@ type ConfiguredDocuments = Pick<
   'policies' | 'quotas' | 'access' | 'groups' | 'issuers'
 >;
 
+/**
+ * How much longer than `http.drain` it takes to end, at most, in ms. What is acknowledged is durable by then; the rest is as if
+ * the process had been killed.
+ */
+const endGraceMs = 5_000;
+
 /** `wherry serve`: runs the registry until it is asked to end. */
 export const defineServe: CommandDefinition = (command, end) => {
   const readFlags = addSettingFlags(command);
@@ -68,9 +74,9 @@ async function serve(flags: ConfigFlags, parent?: ParentChannel): Promise<number
   const worker = parent === undefined ? undefined : await placeOf(config, parent, log);
   // The registry is not loaded for somebody who only asks for the flags, or whose configuration is wrong.
   const { startServer } = await import('../server.ts');
-  let server: RunningServer;
+  let server: RunningServer | undefined;
   try {
-    server = await startServer({
+    const starting = startServer({
       config,
       log,
       policies,
@@ -82,22 +88,37 @@ async function serve(flags: ConfigFlags, parent?: ParentChannel): Promise<number
       configuredRules: rulesOf(loaded),
       worker,
     });
+    // A store that does not answer does not keep it from ending.
+    server = await Promise.race([starting, stop.then(() => undefined)]);
   } catch (error) {
     if (!(error instanceof StartupError)) throw error;
     console.error(`wherry cannot start: ${error.message}`);
     return exitCodes.failure;
   }
+  if (server === undefined) return exitCodes.success;
+  const running = server;
   // Where nothing is read again it ends the process, as ever.
-  if (config.tls.certificate !== undefined) process.on('SIGHUP', () => void server.reloadCertificate());
-  if (configFileOf(flags) !== undefined) process.on('SIGHUP', () => void server.reloadAccess());
+  if (config.tls.certificate !== undefined) process.on('SIGHUP', () => void running.reloadCertificate());
+  if (configFileOf(flags) !== undefined) process.on('SIGHUP', () => void running.reloadAccess());
   if (worker === undefined) announce(server.url, config, log);
-  if (config.audit.file !== undefined) process.on('SIGHUP', () => server.reopenFiles());
+  if (config.audit.file !== undefined) process.on('SIGHUP', () => running.reopenFiles());
   const signal = await stop;
   const tell = worker === undefined ? log.info.bind(log) : log.debug.bind(log);
   tell({ signal, drainMs: config.http.drainMs }, 'stopping: running transfers may finish');
-  await server.stop();
-  tell({}, 'stopped');
+  if (await isThrough(server.stop(), config.http.drainMs + endGraceMs)) tell({}, 'stopped');
+  else log.warn({ signal }, 'a store does not answer: what was under way there is left to the next start');
   return exitCodes.success;
+}
+
+/** Whether something comes to its end within so many ms. */
+async function isThrough(ending: Promise<void>, withinMs: number): Promise<boolean> {
+  const late = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => late.resolve(false), withinMs);
+  try {
+    return await Promise.race([ending.then(() => true), late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 async function beginSupervising(parts: Omit<SuperviseParts, 'announce' | 'isReadAgain'>): Promise<number> {
