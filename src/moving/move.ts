@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { BlobStore } from '../blobs/store.ts';
 import { migrations } from '../metadata/migrations/all.ts';
 import type { Pace } from '../fsck/pace.ts';
@@ -81,7 +82,7 @@ export async function move(parts: Move): Promise<Moved> {
   }
   tell.phase('Changes are refused from here on; pulls go on.');
   const pausedAt = now();
-  await using hold = await Hold.begin(from.changes, `it is being moved to ${to.text}`);
+  await using hold = await Hold.begin(from.changes, 'it is being moved');
   const moved = await from.metadata.snapshot(async () => {
     let damaged: readonly DamagedBlob[] = [];
     if (to.blobs !== undefined) {
@@ -122,11 +123,14 @@ export async function move(parts: Move): Promise<Moved> {
   return { ...moved, pausedMs };
 }
 
-/** Why nothing is to be changed any more where the registry was. */
+/**
+ * Why nothing is to be changed any more where the registry was. Clients are told, whom addresses of stores are no business of:
+ * where blobs were moved to is known again by its hash.
+ */
 function reasonToStay({ text, metadata }: Move['to']): string {
-  return metadata === undefined
-    ? `its blobs were moved: restart it with the new configuration (${text}), then wherry readonly off`
-    : `it was moved to ${text}`;
+  if (metadata !== undefined) return 'it was moved';
+  const move = createHash('sha256').update(text).digest('hex').slice(0, 8);
+  return `its blobs were moved (${move}): it has to be restarted with the new configuration, then wherry readonly off`;
 }
 
 function isMoved(there: StateOfChanges, to: Move['to']): boolean {
