@@ -129,8 +129,8 @@ export async function move(parts: Move): Promise<Moved> {
  */
 function reasonToStay({ text, metadata }: Move['to']): string {
   if (metadata !== undefined) return 'it was moved';
-  const move = createHash('sha256').update(text).digest('hex').slice(0, 8);
-  return `its blobs were moved (${move}): it has to be restarted with the new configuration, then wherry readonly off`;
+  const hash = createHash('sha256').update(text).digest('hex').slice(0, 8);
+  return `its blobs were moved (${hash}): it has to be restarted with the new configuration, then wherry readonly off`;
 }
 
 function isMoved(there: StateOfChanges, to: Move['to']): boolean {

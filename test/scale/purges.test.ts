@@ -101,7 +101,7 @@ test('another process takes a purge over from one that has ended, and nobody doe
   const purged = await purge(servers[0], secret);
   expect(purged.waitsFor).toBeDefined();
   expect(PostgresTables.at(database).rows('select finisher is not null as claimed from purge')).toEqual([
-    { claimed: true },
+    { claimed: 1 },
   ]);
   await servers[0].stop();
   proxy.inject = () => undefined;
