@@ -38,6 +38,7 @@ async function refusalAt(change: (url: URL) => void): Promise<string> {
 test.each<[string, (url: URL) => void, string]>([
   ['that is not there', (url) => (url.pathname = '/missing'), 'create database'],
   ['that does not run', (url) => (url.port = '1'), 'see that it runs'],
+  ['that has no TLS', (url) => (url.search = '?sslmode=verify-full'), 'TLS switched on'],
   ['that does not know the user', (url) => (url.username = 'nobody'), 'mend the user or the password'],
 ])('a database %s keeps it from starting, with what to do, and no password is shown', async (_, change, advice) => {
   const refusal = await refusalAt(change);

@@ -16,6 +16,12 @@ export function shownAddress(address: string): string {
   return `${url.protocol}//${user}${url.host}${url.pathname}`;
 }
 
+/** Codes of OpenSSL for certificates that are not believed, and what pg says of servers that have no TLS. */
+function isAboutTls(error: Error): boolean {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  return code.startsWith('ERR_TLS') || code.includes('CERT') || /\bSSL\b/.test(error.message);
+}
+
 /** Why a database could not be opened, and what to do; undefined where it is not known. */
 export function openFailureText(error: unknown, address: string): string | undefined {
   const where = `the database ${shownAddress(address)}`;
@@ -23,6 +29,9 @@ export function openFailureText(error: unknown, address: string): string | undef
   if (error instanceof MetadataBusyError) {
     const reason = error.cause instanceof Error ? error.cause.message : error.message;
     return `cannot use ${where} (${reason}): see that it runs and can be reached from here, and that metadata names it`;
+  }
+  if (error instanceof Error && isAboutTls(error)) {
+    return `cannot use ${where} over TLS (${error.message}): see that it has TLS switched on, that sslrootcert in metadata names who signed its certificate, and that the host is the certificate's; without sslmode it is asked for none`;
   }
   if (!(error instanceof DatabaseError)) return undefined;
   const { code = '', message } = error;
