@@ -39,7 +39,7 @@ function diskLines({ disk, bounds, state }: Status): readonly Line[] {
   return [
     ['file system', `${bytesText(disk.usedBytes)} used, ${bytesText(disk.freeBytes)} free`],
     ['storage.high', high],
-    ['storage.reserve', `${bytesText(reserveBytes)} have to stay free`],
+    ['storage.reserve', reserveBytes === 0 ? 'off' : `${bytesText(reserveBytes)} have to stay free`],
     ['state', stateText(state, bounds)],
   ];
 }

@@ -1,6 +1,6 @@
 import { formatDuration } from './duration.ts';
 import type { Config } from './schema.ts';
-import { formatStorageBound } from './storage-bound.ts';
+import { formatStorageBound, type StorageBound } from './storage-bound.ts';
 
 /**
  * What does not go together with blobs that lie in a bucket, a line each.
@@ -30,13 +30,15 @@ export function problemsOfBucket(config: Config, isSet: (name: string) => boolea
   return problems;
 }
 
-/** The bounds that hold for blobs in a bucket: a share of the disk says nothing of them. */
+const nothing: StorageBound = { unit: 'bytes', sizeBytes: 0 };
+
+/** The bounds that hold for blobs in a bucket: a share of the disk says nothing of them, nor does what is free there. */
 export function withBucketBounds(config: Config): Config {
   if (config.blobs.kind !== 's3') return config;
   const { high, low } = config.storage;
   const inBytes = high?.unit === 'bytes';
   return {
     ...config,
-    storage: { high: inBytes ? high : undefined, low: inBytes ? low : undefined, reserve: undefined },
+    storage: { high: inBytes ? high : undefined, low: inBytes ? low : undefined, reserve: nothing },
   };
 }

@@ -361,7 +361,7 @@ describe('blobs in a bucket', () => {
 
   test('have no bounds that are shares of the disk', async () => {
     const { storage } = await configOf({ flags: { blobs } });
-    expect(storage).toEqual({ high: undefined, low: undefined, reserve: undefined });
+    expect(storage).toEqual({ high: undefined, low: undefined, reserve: { unit: 'bytes', sizeBytes: 0 } });
     const bytes = await configOf({ flags: { blobs, 'storage.high': '10GiB' } });
     expect(bytes.storage.high).toEqual({ unit: 'bytes', sizeBytes: 10 * 1024 ** 3 });
   });
