@@ -35,13 +35,12 @@ export class StoreGeneration {
   #isDatabaseOutdated: boolean;
   #movedAt: number | undefined;
   /** When it was looked whether the database is the older one. */
-  #lookedAt: number;
+  #lookedAt = -Infinity;
   #moving: Promise<void> | undefined;
 
   private constructor(parts: Parts, isDatabaseOutdated: boolean) {
     this.#parts = parts;
     this.#isDatabaseOutdated = isDatabaseOutdated;
-    this.#lookedAt = parts.clock.now();
     parts.siblings?.hear('settled', () => {
       this.#isDatabaseOutdated = false;
       return Promise.resolve(null);
