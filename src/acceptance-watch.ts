@@ -12,9 +12,12 @@ export class AcceptanceWatch {
   readonly #parts: CollectingParts;
   #timer: Timer | undefined;
   #looking: Promise<void> = Promise.resolve();
+  /** Whether the collector was last told that the database is the older one: a removal may have found that out first. */
+  #isTold: boolean;
 
   constructor(parts: CollectingParts) {
     this.#parts = parts;
+    this.#isTold = parts.generation.isDatabaseOutdated;
   }
 
   start(): void {
@@ -37,11 +40,13 @@ export class AcceptanceWatch {
   async #look(): Promise<void> {
     const { generation, registry } = this.#parts;
     try {
-      if (!generation.isDatabaseOutdated) {
-        if (await generation.isOvertaken()) pauseOutdated(this.#parts);
-      } else if (await generation.isAccepted()) {
-        await collectAgain(this.#parts);
-      }
+      const isOutdated = generation.isDatabaseOutdated
+        ? !(await generation.isAccepted())
+        : await generation.isOvertaken();
+      if (isOutdated === this.#isTold) return;
+      if (isOutdated) pauseOutdated(this.#parts);
+      else await collectAgain(this.#parts);
+      this.#isTold = isOutdated;
     } catch (error) {
       registry.log.warn(
         { err: error },
