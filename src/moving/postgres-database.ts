@@ -1,5 +1,5 @@
 import { Client } from 'pg';
-import { schemaInName } from '../metadata/postgres/application-name.ts';
+import { registryConnection, registryConnections } from '../metadata/postgres/registry-connections.ts';
 import { rowTypes } from '../metadata/postgres/row-types.ts';
 import { numberOf, type MovedDatabase, type Row, type Value } from './database.ts';
 import type { Table } from './tables.ts';
@@ -34,17 +34,10 @@ export class PostgresDatabase implements MovedDatabase {
 
   async olderProcesses(): Promise<readonly string[]> {
     const schema = await this.schemaNumber();
-    const rows = await this.all(
-      `select application_name as name, host(client_addr) as address, pid from pg_stat_activity
-       where datname = current_database() and application_name like 'wherry%' order by pid`,
-    );
-    return rows.flatMap(({ name, address, pid }) => {
-      const known = schemaInName(String(name));
-      if (known === undefined || known >= schema) return [];
-      return [
-        `a connection from ${address === null ? 'this machine' : String(address)} (PostgreSQL's process ${String(pid)})`,
-      ];
-    });
+    const rows = await this.all(registryConnections);
+    return rows
+      .map(({ name, address, pid }) => registryConnection(name, address, pid))
+      .flatMap((one) => (one.schema === undefined || one.schema >= schema ? [] : [one.words]));
   }
 
   async all(sql: string, parameters: readonly Value[] = []): Promise<readonly Row[]> {

@@ -1,10 +1,10 @@
 import { Client } from 'pg';
-import { schemaInName } from './application-name.ts';
+import { registryConnection, registryConnections } from './registry-connections.ts';
 
 /** How long the database may take to be reached, in ms. */
 const connectTimeoutMs = 5_000;
 
-interface Connection {
+interface Row {
   readonly name: string;
   readonly address: string | null;
   readonly pid: number;
@@ -16,13 +16,10 @@ export async function connectedProcesses(url: string): Promise<readonly string[]
   client.on('error', () => undefined);
   await client.connect();
   try {
-    const { rows } = await client.query<Connection>(
-      `select application_name as name, host(client_addr) as address, pid from pg_stat_activity
-       where datname = current_database() and pid <> pg_backend_pid() and application_name like 'wherry%' order by pid`,
-    );
+    const { rows } = await client.query<Row>(registryConnections);
     return rows
-      .filter(({ name }) => schemaInName(name) !== undefined)
-      .map(({ address, pid }) => `one from ${address ?? 'this machine'} (PostgreSQL's process ${pid})`);
+      .map(({ name, address, pid }) => registryConnection(name, address, pid))
+      .flatMap(({ schema, words }) => (schema === undefined ? [] : [words]));
   } finally {
     await client.end();
   }

@@ -1,0 +1,18 @@
+import { schemaInName } from './application-name.ts';
+
+/** Finds the connections that may be of a registry's processes, but for the one that asks. */
+export const registryConnections = `select application_name as name, host(client_addr) as address, pid from pg_stat_activity
+  where datname = current_database() and pid <> pg_backend_pid() and application_name like 'wherry%' order by pid`;
+
+/** One of them, as PostgreSQL gives it. */
+export interface RegistryConnection {
+  /** The newest migration that its process knows, 0 where it does not say; undefined where it is no registry's. */
+  readonly schema: number | undefined;
+  readonly words: string;
+}
+
+/** What a row of them says. */
+export function registryConnection(name: unknown, address: unknown, pid: unknown): RegistryConnection {
+  const from = address === null ? 'this machine' : String(address);
+  return { schema: schemaInName(String(name)), words: `one from ${from} (PostgreSQL's process ${String(pid)})` };
+}
