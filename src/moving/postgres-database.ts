@@ -36,7 +36,9 @@ export class PostgresDatabase implements MovedDatabase {
     const schema = await this.schemaNumber();
     const rows = await this.all(registryConnections);
     return rows
-      .map(({ name, address, pid }) => registryConnection(name, address, pid))
+      .map(({ name, address, pid }) =>
+        registryConnection(String(name), address === null ? null : String(address), Number(pid)),
+      )
       .flatMap((one) => (one.schema === undefined || one.schema >= schema ? [] : [one.words]));
   }
 

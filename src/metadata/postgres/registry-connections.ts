@@ -12,7 +12,7 @@ export interface RegistryConnection {
 }
 
 /** What a row of them says. */
-export function registryConnection(name: unknown, address: unknown, pid: unknown): RegistryConnection {
-  const from = address === null ? 'this machine' : String(address);
-  return { schema: schemaInName(String(name)), words: `one from ${from} (PostgreSQL's process ${String(pid)})` };
+export function registryConnection(name: string, address: string | null, pid: number): RegistryConnection {
+  const words = `one from ${address ?? 'this machine'} (PostgreSQL's process ${pid})`;
+  return { schema: schemaInName(name), words };
 }
