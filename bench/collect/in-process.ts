@@ -1,6 +1,6 @@
 import { loadConfig } from '../../src/config/load.ts';
 import { createLog } from '../../src/log/log.ts';
-import { type RunningServer, startServer } from '../../src/server.ts';
+import { type RunningServer, startServer } from '../../src/server/server.ts';
 import { CountedMetadata } from './counted-metadata.ts';
 
 /** A registry in this process whose collector works when it is told to, with its work counted. */

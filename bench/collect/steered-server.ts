@@ -1,6 +1,6 @@
 // A registry, run as a process of its own, whose collector is paused until SIGUSR2 and pauses again at SIGUSR1.
 // usage: steered-server.ts DATA HOST:PORT
-import { startServer } from '../../src/server.ts';
+import { startServer } from '../../src/server/server.ts';
 import { quietServer } from './in-process.ts';
 
 const [directory = '', listen = ''] = process.argv.slice(2);

@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { directoryCalls } from '../../src/blobs/directory/calls.ts';
 import { databaseCalls } from '../../src/metadata/sqlite/calls.ts';
-import { startServer } from '../../src/server.ts';
+import { startServer } from '../../src/server/server.ts';
 import { type Bar, barTable, isReached } from '../collect/bars.ts';
 import { fillDirectory } from '../collect/filled-directory.ts';
 import { quietServer } from '../collect/in-process.ts';

@@ -1,4 +1,5 @@
-import { openStores, registryOf } from '../../src/stores.ts';
+import { openStores } from '../../src/stores/stores.ts';
+import { registryOf } from '../../src/server/registry-of.ts';
 import type { Registry } from '../../src/registry/registry.ts';
 import { quietServer } from '../collect/in-process.ts';
 

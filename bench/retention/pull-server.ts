@@ -1,7 +1,7 @@
 // A registry, run as a process of its own, that records pulls until SIGUSR1, and again from SIGUSR2 on.
 // usage: pull-server.ts DATA HOST:PORT [USER_AGENT]; the policies ignore pulls by this user agent
 import { parsePolicySet } from '../../src/retention/policy-set.ts';
-import { startServer } from '../../src/server.ts';
+import { startServer } from '../../src/server/server.ts';
 import { quietServer } from '../collect/in-process.ts';
 
 const [directory = '', listen = '', ignored] = process.argv.slice(2);

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { loadConfig } from '../../src/config/load.ts';
 import { createLog } from '../../src/log/log.ts';
-import { startServer } from '../../src/server.ts';
+import { startServer } from '../../src/server/server.ts';
 import { digestOf, freshBytes, imageOf, ociManifest } from '../../test/http/content.ts';
 import { CountedMetadata, type Work } from '../collect/counted-metadata.ts';
 

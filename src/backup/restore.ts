@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { BlobStore } from '../blobs/store.ts';
-import { closeToOthers } from '../closed-to-others.ts';
+import { closeToOthers } from '../stores/closed-to-others.ts';
 import { syncDirectory } from '../metadata/sqlite/calls.ts';
 import { lockDirectory } from '../metadata/sqlite/directory-lock.ts';
 import { SqliteMetadataStore } from '../metadata/sqlite/store.ts';

@@ -6,7 +6,7 @@ import { openRights } from '../access/rights.ts';
 import type { AccessRule } from '../access/rule.ts';
 import { accepted, parseWho } from '../access/who-text.ts';
 import { suggestion } from '../config/nearest.ts';
-import { policyOf } from '../logins.ts';
+import { policyOf } from '../server/logins.ts';
 import { describeRepositoryNameProblem, parseRepositoryName, type RepositoryName } from '../oci/names.ts';
 import { addConfigFlag, type AuthConfig, readAuthConfig } from './auth-config.ts';
 import type { CommandDefinition } from './command-definition.ts';

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { z } from 'zod';
-import { serverIn } from '../admin-access.ts';
-import { expectBlobsAt } from '../blobs-place.ts';
-import { placesOf } from '../checked-places.ts';
+import { serverIn } from '../server/admin-access.ts';
+import { expectBlobsAt } from '../stores/blobs-place.ts';
+import { placesOf } from '../stores/checked-places.ts';
 import { parseByteSize } from '../config/byte-size.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
@@ -156,7 +156,7 @@ async function* byThisProcess(
 
 /** The registry itself is loaded for those only who need it. */
 async function sharedRepairs(config: Config) {
-  const { SharedRepairs } = await import('../shared-repairs.ts');
+  const { SharedRepairs } = await import('../server/shared-repairs.ts');
   return new SharedRepairs(config, await createLog({ level: 'error', format: 'auto', stream: process.stderr }));
 }
 

@@ -18,7 +18,7 @@ import { placeOf, placeText } from '../moving/place.ts';
 import { tablesOfSchema } from '../moving/tables.ts';
 import { printableLines } from '../oci/quote.ts';
 import { StartupError } from '../startup-error.ts';
-import { openBlobsOf } from '../stores.ts';
+import { openBlobsOf } from '../stores/open-blobs.ts';
 import { type AdminClient, openAdmin, RefusedError } from './admin-client.ts';
 import type { CommandDefinition } from './command-definition.ts';
 import { exitCodes } from './exit-codes.ts';

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { ConfiguredAccess } from '../access-adoption.ts';
+import type { ConfiguredAccess } from '../server/access-adoption.ts';
 import type { AccessSource } from '../access/access-watch.ts';
 import type { AccessRules } from '../access/rule.ts';
 import type { ConfiguredRules } from '../audit/rules-in-force.ts';
@@ -13,8 +13,8 @@ import { createLog } from '../log/log.ts';
 import type { Log } from '../log/log.ts';
 import type { QuotaSet } from '../quotas/quota-set.ts';
 import type { PolicySet } from '../retention/policy-set.ts';
-import type { RunningServer } from '../server.ts';
-import type { WorkerPlace } from '../worker-place.ts';
+import type { RunningServer } from '../server/server.ts';
+import type { WorkerPlace } from '../workers/worker-place.ts';
 import { type ParentChannel, parentChannel, WorkerLink } from '../workers/worker-link.ts';
 import type { SuperviseParts } from './supervise.ts';
 import { StartupError } from '../startup-error.ts';
@@ -73,7 +73,7 @@ async function serve(flags: ConfigFlags, parent?: ParentChannel): Promise<number
   if (parent === undefined && config.workers > 1) return await beginSupervising({ config, flags, log, stop });
   const worker = parent === undefined ? undefined : await placeOf(config, parent, log);
   // The registry is not loaded for somebody who only asks for the flags, or whose configuration is wrong.
-  const { startServer } = await import('../server.ts');
+  const { startServer } = await import('../server/server.ts');
   let server: RunningServer | undefined;
   try {
     const starting = startServer({
@@ -137,7 +137,7 @@ async function beginSupervising(parts: Omit<SuperviseParts, 'announce' | 'isRead
 
 /** Takes its part of the data directory, and learns from its supervisor where it belongs. */
 async function placeOf(config: Config, parent: ParentChannel, log: Log): Promise<WorkerPlace> {
-  const { joinDataDirectory } = await import('../stores.ts');
+  const { joinDataDirectory } = await import('../stores/data-directory.ts');
   const lock = config.metadata.kind === 'sqlite' ? joinDataDirectory(config.data) : undefined;
   const link = new WorkerLink(parent, { end: () => process.exit(exitCodes.failure), lock, log });
   return { ...(await link.place()), link };

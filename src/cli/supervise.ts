@@ -2,7 +2,7 @@ import type { Config } from '../config/schema.ts';
 import { flagOf } from '../config/flags.ts';
 import type { Log } from '../log/log.ts';
 import { ownProgram } from '../own-program.ts';
-import { takeDataDirectory } from '../stores.ts';
+import { takeDataDirectory } from '../stores/data-directory.ts';
 import { Supervisor, type WorkerProcess } from '../workers/supervisor.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { ConfigFlags } from './setting-flags.ts';

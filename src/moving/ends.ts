@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { bucketOf, rememberMovedBlobs } from '../blobs-place.ts';
+import { bucketOf, rememberMovedBlobs } from '../stores/blobs-place.ts';
 import { DirectoryBlobStore } from '../blobs/directory/store.ts';
-import { closeToOthers } from '../closed-to-others.ts';
+import { closeToOthers } from '../stores/closed-to-others.ts';
 import { lockDirectory } from '../metadata/sqlite/directory-lock.ts';
 import { SqliteMetadataStore } from '../metadata/sqlite/store.ts';
 import type { BlobTarget } from './blob-target.ts';

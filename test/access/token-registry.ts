@@ -7,7 +7,7 @@ import { IssuerSet } from '../../src/credentials/issuers/issuer-set.ts';
 import { parseAccessRules } from '../../src/access/parse.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { createLog } from '../../src/log/log.ts';
-import { type RunningServer, startServer } from '../../src/server.ts';
+import { type RunningServer, startServer } from '../../src/server/server.ts';
 import { forgetStoresBeside, storesBeside } from '../pairs/stores-beside.ts';
 import type { Tables } from '../pairs/tables.ts';
 import { ManualClock } from '../server/manual-clock.ts';

@@ -3,7 +3,7 @@ import { type BucketCall, type BucketCalls, bucketCalls } from '../../src/blobs/
 import { type HttpCalls, httpCalls } from '../../src/http/server.ts';
 import { type PostgresCalls, postgresCalls } from '../../src/metadata/postgres/calls.ts';
 import { type DatabaseCalls, databaseCalls, type SyncFile } from '../../src/metadata/sqlite/calls.ts';
-import type { Syncs } from '../../src/server.ts';
+import type { Syncs } from '../../src/stores/syncs.ts';
 import { testedBucket, testedPostgres } from '../pairs/pair.ts';
 
 /** `before unlink`, `after commit`: where a test lets the process end or a call fail. */

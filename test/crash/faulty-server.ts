@@ -2,7 +2,7 @@ import { openSync, writeSync } from 'node:fs';
 import { loadConfig } from '../../src/config/load.ts';
 import { createLog } from '../../src/log/log.ts';
 import { parsePolicySet } from '../../src/retention/policy-set.ts';
-import { startServer } from '../../src/server.ts';
+import { startServer } from '../../src/server/server.ts';
 import { testedBucket } from '../pairs/pair.ts';
 import { callsThatReach, type FailurePoint } from './failure-points.ts';
 import { failureAt } from './failures.ts';

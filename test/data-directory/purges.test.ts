@@ -3,7 +3,7 @@ import { expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { directoryCalls } from '../../src/blobs/directory/calls.ts';
-import type { Syncs } from '../../src/stores.ts';
+import type { Syncs } from '../../src/stores/syncs.ts';
 import { digestOf, freshBytes, imageOf } from '../http/content.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
 import { oidsOf, purge, recordOf, shreddedObjects } from '../purge/purge-outcomes.ts';

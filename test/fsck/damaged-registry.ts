@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { loadConfig } from '../../src/config/load.ts';
 import { fsck, type FsckOptions, type Reported } from '../../src/fsck/fsck.ts';
 import { createLog } from '../../src/log/log.ts';
-import { SharedRepairs } from '../../src/shared-repairs.ts';
+import { SharedRepairs } from '../../src/server/shared-repairs.ts';
 import { digestOf, freshBytes, imageOf, indexOf, ociIndex } from '../http/content.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
 import { placesBeside } from '../pairs/checked-places.ts';

@@ -1,4 +1,4 @@
-import type { Syncs } from '../../src/server.ts';
+import type { Syncs } from '../../src/stores/syncs.ts';
 
 export type Synced = 'object' | 'shard' | 'log';
 

@@ -2,7 +2,7 @@ import { promisify } from 'node:util';
 import { fdatasync, fsync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import { expect, test } from 'bun:test';
-import type { Syncs } from '../../src/server.ts';
+import type { Syncs } from '../../src/stores/syncs.ts';
 import { until } from '../server/until.ts';
 import { freshBytes, imageOf } from './content.ts';
 import { ServedRegistry } from './served-registry.ts';

@@ -161,7 +161,7 @@ const everyTable = [
 ];
 
 /**
- * A registry as src/server.ts puts it together, without HTTP: the real stores of the pair under test, a clock that stands
+ * A registry as src/server/server.ts puts it together, without HTTP: the real stores of the pair under test, a clock that stands
  * still, and a collector that works when it is told to. Nothing is synced: no test here cuts the power.
  */
 export class World implements AsyncDisposable {

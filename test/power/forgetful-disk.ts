@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { Syncs } from '../../src/server.ts';
+import type { Syncs } from '../../src/stores/syncs.ts';
 import type { SeededRandom } from '../../src/storm/seeded-random.ts';
 
 /** What a disk writes as a whole, in bytes. */

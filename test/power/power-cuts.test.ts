@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { loadConfig } from '../../src/config/load.ts';
 import { fsck } from '../../src/fsck/fsck.ts';
 import { createLog } from '../../src/log/log.ts';
-import { type RunningServer, startServer } from '../../src/server.ts';
+import { type RunningServer, startServer } from '../../src/server/server.ts';
 import { SeededRandom } from '../../src/storm/seeded-random.ts';
 import { runStorm } from '../../src/storm/storm.ts';
 import { findPort } from '../clients/wherry-process.ts';

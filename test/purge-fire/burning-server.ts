@@ -1,7 +1,7 @@
 import { openSync, writeSync } from 'node:fs';
 import { loadConfig } from '../../src/config/load.ts';
 import { createLog } from '../../src/log/log.ts';
-import { startServer } from '../../src/server.ts';
+import { startServer } from '../../src/server/server.ts';
 import { callsThatReach } from '../crash/failure-points.ts';
 import { PurgeWatch } from './purge-watch.ts';
 

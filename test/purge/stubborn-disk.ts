@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { directoryCalls } from '../../src/blobs/directory/calls.ts';
-import type { Syncs } from '../../src/stores.ts';
+import type { Syncs } from '../../src/stores/syncs.ts';
 
 /** A place for blobs of which a test says which objects cannot be removed. */
 export class StubbornDisk {

@@ -15,7 +15,8 @@ import type { Registry } from '../../src/registry/registry.ts';
 import { changesNow } from '../../src/registry/retire.ts';
 import type { PolicyDefinition } from '../../src/retention/definition.ts';
 import { parsePolicySet } from '../../src/retention/policy-set.ts';
-import { openStores, registryOf, type Stores } from '../../src/stores.ts';
+import { openStores, type Stores } from '../../src/stores/stores.ts';
+import { registryOf } from '../../src/server/registry-of.ts';
 import { imageOf, ociManifest } from '../http/content.ts';
 
 const clock = new ManualClock();

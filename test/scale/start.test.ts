@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLog } from '../../src/log/log.ts';
-import { openStores } from '../../src/stores.ts';
+import { openStores } from '../../src/stores/stores.ts';
 import { StartupError } from '../../src/startup-error.ts';
 import { type PostgresServer, startPostgres } from './postgres-server.ts';
 

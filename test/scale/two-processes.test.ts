@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { Client } from 'pg';
 import { loadConfig } from '../../src/config/load.ts';
 import { createLog } from '../../src/log/log.ts';
-import { type RunningServer, startServer } from '../../src/server.ts';
+import { type RunningServer, startServer } from '../../src/server/server.ts';
 import { digestOf, freshBytes } from '../http/content.ts';
 import { until } from '../server/until.ts';
 import { type PostgresServer, startPostgres } from './postgres-server.ts';

@@ -4,8 +4,8 @@ import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLog } from '../../src/log/log.ts';
-import { openStores } from '../../src/stores.ts';
-import { closeToOthers } from '../../src/closed-to-others.ts';
+import { openStores } from '../../src/stores/stores.ts';
+import { closeToOthers } from '../../src/stores/closed-to-others.ts';
 
 let directory = '';
 

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { serverIn } from '../../src/admin-access.ts';
+import { serverIn } from '../../src/server/admin-access.ts';
 import { explain } from '../../src/http/admin/explain.ts';
 import { retentionStatus } from '../../src/http/admin/retention-control.ts';
 import { storageStatus } from '../../src/http/admin/status.ts';

@@ -1,10 +1,10 @@
-import type { ObjectId } from './blobs/store.ts';
-import type { Places } from './fsck/places.ts';
-import { type LayerReader, type LayerReaders, ReaderEndedError } from './find/layer-reader.ts';
-import type { LookNews, Wanted } from './find/look-into.ts';
-import { lookNews, type LookRequest } from './find/look-lines.ts';
-import { jsonLines } from './json-lines.ts';
-import { ownProgram } from './own-program.ts';
+import type { ObjectId } from '../blobs/store.ts';
+import type { Places } from '../fsck/places.ts';
+import { type LayerReader, type LayerReaders, ReaderEndedError } from '../find/layer-reader.ts';
+import type { LookNews, Wanted } from '../find/look-into.ts';
+import { lookNews, type LookRequest } from '../find/look-lines.ts';
+import { jsonLines } from '../json-lines.ts';
+import { ownProgram } from '../own-program.ts';
 
 /** How much of what a process has said in its end is told. */
 const toldCharacters = 1000;

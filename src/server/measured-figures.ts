@@ -1,13 +1,13 @@
-import type { Reports } from './bounds/report.ts';
-import type { Storage } from './bounds/storage.ts';
-import { storageFigures } from './bounds/storage-figures.ts';
-import type { Collector } from './collector/collector.ts';
-import type { StoreFigures } from './metrics/metrics.ts';
-import type { Pruner } from './pruning/pruner.ts';
-import { dueReviews } from './registry/collector-pause.ts';
-import type { Registry } from './registry/registry.ts';
-import { heldFigures } from './registry/store-figures.ts';
-import type { StoreGeneration } from './registry/store-generation.ts';
+import type { Reports } from '../bounds/report.ts';
+import type { Storage } from '../bounds/storage.ts';
+import { storageFigures } from '../bounds/storage-figures.ts';
+import type { Collector } from '../collector/collector.ts';
+import type { StoreFigures } from '../metrics/metrics.ts';
+import type { Pruner } from '../pruning/pruner.ts';
+import { dueReviews } from '../registry/collector-pause.ts';
+import type { Registry } from '../registry/registry.ts';
+import { heldFigures } from '../registry/store-figures.ts';
+import type { StoreGeneration } from '../registry/store-generation.ts';
 
 export interface MeasuredParts {
   readonly registry: Registry;

@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import type { DiskSpace } from './bounds/levels.ts';
+import type { DiskSpace } from '../bounds/levels.ts';
 
 /** Measures the file system that a directory is on. */
 export async function diskSpace(directory: string): Promise<DiskSpace> {

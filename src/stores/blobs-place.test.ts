@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expectBlobsAt, rememberBlobsAt } from './blobs-place.ts';
-import { StartupError } from './startup-error.ts';
+import { StartupError } from '../startup-error.ts';
 
 const bucket = { kind: 's3', bucket: 'registry', prefix: 'blobs/' } as const;
 const inside = { kind: 'directory' } as const;

@@ -1,21 +1,21 @@
-import { AccessControl, type AccessControlParts } from './access/access-control.ts';
-import type { Action } from './access/action.ts';
-import type { Authenticator } from './access/authenticator.ts';
-import { FailedLogins, loginNews } from './access/failed-logins.ts';
-import { noRules, ruleForEverybody } from './access/parse.ts';
-import { PasswordAuthenticator } from './access/password-authenticator.ts';
-import { PasswordFile } from './access/password-file.ts';
-import { AccessPolicy } from './access/policy.ts';
-import { RememberedLogins } from './access/remembered-logins.ts';
-import type { AccessRules } from './access/rule.ts';
-import type { Config } from './config/schema.ts';
-import type { IssuerSet } from './credentials/issuers/issuer-set.ts';
-import { formatListenAddress, type ListenAddress } from './config/listen-address.ts';
-import type { HostRules } from './http/host-check.ts';
-import type { Log } from './log/log.ts';
-import type { Clock } from './registry/clock.ts';
-import { noSiblings, type Siblings } from './registry/siblings.ts';
-import { StartupError } from './startup-error.ts';
+import { AccessControl, type AccessControlParts } from '../access/access-control.ts';
+import type { Action } from '../access/action.ts';
+import type { Authenticator } from '../access/authenticator.ts';
+import { FailedLogins, loginNews } from '../access/failed-logins.ts';
+import { noRules, ruleForEverybody } from '../access/parse.ts';
+import { PasswordAuthenticator } from '../access/password-authenticator.ts';
+import { PasswordFile } from '../access/password-file.ts';
+import { AccessPolicy } from '../access/policy.ts';
+import { RememberedLogins } from '../access/remembered-logins.ts';
+import type { AccessRules } from '../access/rule.ts';
+import type { Config } from '../config/schema.ts';
+import type { IssuerSet } from '../credentials/issuers/issuer-set.ts';
+import { formatListenAddress, type ListenAddress } from '../config/listen-address.ts';
+import type { HostRules } from '../http/host-check.ts';
+import type { Log } from '../log/log.ts';
+import type { Clock } from '../registry/clock.ts';
+import { noSiblings, type Siblings } from '../registry/siblings.ts';
+import { StartupError } from '../startup-error.ts';
 
 /** Who can log in, and what they may do, as it is configured. */
 export interface Logins {

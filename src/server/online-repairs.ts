@@ -1,16 +1,16 @@
-import { BlobStoreBusyError } from './blobs/store.ts';
-import { adoptionReason } from './fsck/adoption.ts';
-import type { Repair } from './fsck/finding.ts';
-import { isExpected } from './fsck/repairs.ts';
-import type { StoredBytes } from './fsck/stored-bytes.ts';
-import { MetadataBusyError } from './metadata/store.ts';
-import { parseDigest } from './oci/digest.ts';
-import type { QuotaCounter } from './quotas/counter.ts';
-import { adopt } from './registry/adopt.ts';
-import type { Registry } from './registry/registry.ts';
-import { dropAbandoned, reviewAfterAll } from './registry/repair.ts';
-import { recountStored } from './registry/stored.ts';
-import type { StoreGeneration } from './registry/store-generation.ts';
+import { BlobStoreBusyError } from '../blobs/store.ts';
+import { adoptionReason } from '../fsck/adoption.ts';
+import type { Repair } from '../fsck/finding.ts';
+import { isExpected } from '../fsck/repairs.ts';
+import type { StoredBytes } from '../fsck/stored-bytes.ts';
+import { MetadataBusyError } from '../metadata/store.ts';
+import { parseDigest } from '../oci/digest.ts';
+import type { QuotaCounter } from '../quotas/counter.ts';
+import { adopt } from '../registry/adopt.ts';
+import type { Registry } from '../registry/registry.ts';
+import { dropAbandoned, reviewAfterAll } from '../registry/repair.ts';
+import { recountStored } from '../registry/stored.ts';
+import type { StoreGeneration } from '../registry/store-generation.ts';
 
 type RepairedBytes = Pick<StoredBytes, 'remove' | 'abort' | 'sync'>;
 

@@ -1,10 +1,10 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { S3Settings } from './blobs/s3/settings.ts';
-import type { BlobsPlace } from './config/s3-types.ts';
-import type { Config } from './config/schema.ts';
-import { StartupError } from './startup-error.ts';
-import { startupFailure } from './startup-failures.ts';
+import type { S3Settings } from '../blobs/s3/settings.ts';
+import type { BlobsPlace } from '../config/s3-types.ts';
+import type { Config } from '../config/schema.ts';
+import { StartupError } from '../startup-error.ts';
+import { startupFailure } from '../startup-failures.ts';
 
 /**
  * Sees that a data directory's blobs are looked for where they are: in another place all of them would count as lost, and

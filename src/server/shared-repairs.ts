@@ -1,14 +1,15 @@
-import type { Config } from './config/schema.ts';
-import type { Repair } from './fsck/finding.ts';
-import { openBytes } from './fsck/places.ts';
-import { placesOf } from './checked-places.ts';
-import type { Log } from './log/log.ts';
+import type { Config } from '../config/schema.ts';
+import type { Repair } from '../fsck/finding.ts';
+import { openBytes } from '../fsck/places.ts';
+import { placesOf } from '../stores/checked-places.ts';
+import type { Log } from '../log/log.ts';
 import { OnlineRepairs } from './online-repairs.ts';
-import { QuotaCounter } from './quotas/counter.ts';
-import { quotasOf } from './quotas/in-force.ts';
-import { type Clock, systemClock } from './registry/clock.ts';
-import type { Registry } from './registry/registry.ts';
-import { openStores, registryOf, type Stores } from './stores.ts';
+import { QuotaCounter } from '../quotas/counter.ts';
+import { quotasOf } from '../quotas/in-force.ts';
+import { type Clock, systemClock } from '../registry/clock.ts';
+import type { Registry } from '../registry/registry.ts';
+import { openStores, type Stores } from '../stores/stores.ts';
+import { registryOf } from './registry-of.ts';
 
 interface Opened {
   readonly stores: Stores;

@@ -1,5 +1,5 @@
-import type { Registry } from './registry/registry.ts';
-import { endOverdue } from './registry/read-only.ts';
+import type { Registry } from '../registry/registry.ts';
+import { endOverdue } from '../registry/read-only.ts';
 
 /** How often it is looked, in ms. */
 const lookEveryMs = 2000;

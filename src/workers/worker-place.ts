@@ -1,5 +1,5 @@
-import type { Placement } from './workers/messages.ts';
-import type { WorkerLink } from './workers/worker-link.ts';
+import type { Placement } from './messages.ts';
+import type { WorkerLink } from './worker-link.ts';
 
 /** Where a server is one of several processes that serve one registry. */
 export interface WorkerPlace extends Placement {

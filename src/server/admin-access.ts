@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Log } from './log/log.ts';
+import type { Log } from '../log/log.ts';
 
 /**
  * How the operator's programs find the server that runs on a data directory and prove that they may administer it:

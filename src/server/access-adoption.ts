@@ -1,14 +1,14 @@
-import type { AccessControl } from './access/access-control.ts';
-import type { AccessRules } from './access/rule.ts';
-import { ruleChangesText } from './audit/rule-changes.ts';
-import { type ConfiguredRules, type PuttingInForce, putRulesInForce } from './audit/rules-in-force.ts';
-import type { Config } from './config/schema.ts';
-import type { IssuerSet } from './credentials/issuers/issuer-set.ts';
-import type { Log } from './log/log.ts';
+import type { AccessControl } from '../access/access-control.ts';
+import type { AccessRules } from '../access/rule.ts';
+import { ruleChangesText } from '../audit/rule-changes.ts';
+import { type ConfiguredRules, type PuttingInForce, putRulesInForce } from '../audit/rules-in-force.ts';
+import type { Config } from '../config/schema.ts';
+import type { IssuerSet } from '../credentials/issuers/issuer-set.ts';
+import type { Log } from '../log/log.ts';
 import { type Logins, policyOf } from './logins.ts';
-import { MetadataFullError, type MetadataStore } from './metadata/store.ts';
-import { configurationActor } from './registry/actor.ts';
-import type { Clock } from './registry/clock.ts';
+import { MetadataFullError, type MetadataStore } from '../metadata/store.ts';
+import { configurationActor } from '../registry/actor.ts';
+import type { Clock } from '../registry/clock.ts';
 
 /** Who may do what by a configuration, and how it stands there. */
 export interface ConfiguredAccess {

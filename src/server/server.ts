@@ -1,62 +1,62 @@
-import type { IssuerSet } from './credentials/issuers/issuer-set.ts';
+import type { IssuerSet } from '../credentials/issuers/issuer-set.ts';
 import { resolve } from 'node:path';
-import { type AccessSource, AccessWatch } from './access/access-watch.ts';
-import type { PasswordHashes } from './access/htpasswd.ts';
-import type { AccessRules } from './access/rule.ts';
+import { type AccessSource, AccessWatch } from '../access/access-watch.ts';
+import type { PasswordHashes } from '../access/htpasswd.ts';
+import type { AccessRules } from '../access/rule.ts';
 import { AdminAccess } from './admin-access.ts';
 import { accessAdopter, type ConfiguredAccess, rememberRules } from './access-adoption.ts';
-import { AccessDenials } from './audit/access-denials.ts';
-import { PurgeRefusals } from './audit/purge-refusals.ts';
-import { AuditFile, type AuditFileParts } from './audit/audit-file.ts';
-import { EventFeed } from './audit/event-feed.ts';
-import type { ConfiguredRules } from './audit/rules-in-force.ts';
-import { Collector } from './collector/collector.ts';
-import { Pace } from './collector/pace.ts';
+import { AccessDenials } from '../audit/access-denials.ts';
+import { PurgeRefusals } from '../audit/purge-refusals.ts';
+import { AuditFile, type AuditFileParts } from '../audit/audit-file.ts';
+import { EventFeed } from '../audit/event-feed.ts';
+import type { ConfiguredRules } from '../audit/rules-in-force.ts';
+import { Collector } from '../collector/collector.ts';
+import { Pace } from '../collector/pace.ts';
 import { beginCollecting, collectAgain, controlOf, expectCollector, mayCollect } from './collecting.ts';
-import type { DiskSpace } from './bounds/levels.ts';
-import { type OnProgress, Reports, storageReport } from './bounds/report.ts';
-import { pruneNothing, type PruneLeastRecentlyUsed } from './bounds/pruner.ts';
-import { Storage } from './bounds/storage.ts';
-import { UploadRoom } from './bounds/upload-room.ts';
-import type { Config } from './config/schema.ts';
+import type { DiskSpace } from '../bounds/levels.ts';
+import { type OnProgress, Reports, storageReport } from '../bounds/report.ts';
+import { pruneNothing, type PruneLeastRecentlyUsed } from '../bounds/pruner.ts';
+import { Storage } from '../bounds/storage.ts';
+import { UploadRoom } from '../bounds/upload-room.ts';
+import type { Config } from '../config/schema.ts';
 import { diskSpace } from './disk-space.ts';
-import { CertificateWatch } from './http/tls/certificate-watch.ts';
-import { readServerCertificate } from './http/tls/server-certificate.ts';
+import { CertificateWatch } from '../http/tls/certificate-watch.ts';
+import { readServerCertificate } from '../http/tls/server-certificate.ts';
 import { listen } from './listening.ts';
 import { accessControlOf, type Logins, openLogins } from './logins.ts';
-import { immutableKey } from './immutability/in-force.ts';
-import type { ImmutabilitySet } from './immutability/immutability-set.ts';
-import type { Log } from './log/log.ts';
-import { MetadataFullError, type MetadataStore } from './metadata/store.ts';
+import { immutableKey } from '../immutability/in-force.ts';
+import type { ImmutabilitySet } from '../immutability/immutability-set.ts';
+import type { Log } from '../log/log.ts';
+import { MetadataFullError, type MetadataStore } from '../metadata/store.ts';
 import { measuredFigures } from './measured-figures.ts';
-import { Metrics } from './metrics/metrics.ts';
+import { Metrics } from '../metrics/metrics.ts';
 import { AcceptanceWatch } from './acceptance-watch.ts';
-import { placesOf } from './checked-places.ts';
-import { openBytes } from './fsck/places.ts';
+import { placesOf } from '../stores/checked-places.ts';
+import { openBytes } from '../fsck/places.ts';
 import { OnlineChecks } from './online-checks.ts';
 import { LayerProcesses } from './layer-processes.ts';
 import { OnlineRepairs } from './online-repairs.ts';
-import { forgetAllApprovals } from './pruning/forget-approvals.ts';
-import type { PolicyScope } from './pruning/policy-scope.ts';
-import type { Pruner, PrunerParts } from './pruning/pruner.ts';
-import { QuotaCounter } from './quotas/counter.ts';
-import { putInForce } from './quotas/in-force.ts';
-import type { QuotaSet } from './quotas/quota-set.ts';
-import { quotaFigures } from './quotas/usage.ts';
-import { type Clock, systemClock } from './registry/clock.ts';
-import { LoginRefusals } from './registry/login-refusals.ts';
-import type { PullRules } from './registry/puller.ts';
-import type { Registry } from './registry/registry.ts';
-import type { PolicySet } from './retention/policy-set.ts';
+import { forgetAllApprovals } from '../pruning/forget-approvals.ts';
+import type { PolicyScope } from '../pruning/policy-scope.ts';
+import type { Pruner, PrunerParts } from '../pruning/pruner.ts';
+import { QuotaCounter } from '../quotas/counter.ts';
+import { putInForce } from '../quotas/in-force.ts';
+import type { QuotaSet } from '../quotas/quota-set.ts';
+import { quotaFigures } from '../quotas/usage.ts';
+import { type Clock, systemClock } from '../registry/clock.ts';
+import { LoginRefusals } from '../registry/login-refusals.ts';
+import type { PullRules } from '../registry/puller.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { PolicySet } from '../retention/policy-set.ts';
 import { ReadOnlyWatch } from './read-only-watch.ts';
-import { StartupError } from './startup-error.ts';
-import { checkListenHost } from './startup-failures.ts';
+import { StartupError } from '../startup-error.ts';
+import { checkListenHost } from '../startup-failures.ts';
 import { openTokens } from './tokens.ts';
 import { certificateFilesOf } from './tls-settings.ts';
-import { isKeeper, type WorkerPlace } from './worker-place.ts';
-import { openStores, registryOf, type Stores, type Syncs } from './stores.ts';
-
-export type { Syncs } from './stores.ts';
+import { isKeeper, type WorkerPlace } from '../workers/worker-place.ts';
+import { openStores, type Stores } from '../stores/stores.ts';
+import { registryOf } from './registry-of.ts';
+import type { Syncs } from '../stores/syncs.ts';
 
 export interface RunningServer {
   /** Where it listens. */
@@ -377,12 +377,12 @@ const pruningPace = { leastShare: 0.05, mostMs: 5000 };
 
 /** What retention needs is loaded where there are policies only. */
 async function policyScope({ policies }: PolicySet, { retention }: Config): Promise<PolicyScope> {
-  const { PolicyScope: Scope } = await import('./pruning/policy-scope.ts');
+  const { PolicyScope: Scope } = await import('../pruning/policy-scope.ts');
   return new Scope(policies, retention.lookAfterMs);
 }
 
 async function newPruner(parts: PrunerParts): Promise<Pruner> {
-  const { Pruner: One } = await import('./pruning/pruner.ts');
+  const { Pruner: One } = await import('../pruning/pruner.ts');
   return new One(parts);
 }
 

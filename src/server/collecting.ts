@@ -1,10 +1,10 @@
-import type { Collector } from './collector/collector.ts';
-import type { Config } from './config/schema.ts';
-import type { CollectorControl } from './http/admin/endpoint.ts';
-import { collectorPause } from './registry/collector-pause.ts';
-import type { Registry } from './registry/registry.ts';
-import type { StoreGeneration } from './registry/store-generation.ts';
-import { StartupError } from './startup-error.ts';
+import type { Collector } from '../collector/collector.ts';
+import type { Config } from '../config/schema.ts';
+import type { CollectorControl } from '../http/admin/endpoint.ts';
+import { collectorPause } from '../registry/collector-pause.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { StoreGeneration } from '../registry/store-generation.ts';
+import { StartupError } from '../startup-error.ts';
 
 export interface CollectingParts {
   readonly registry: Registry;

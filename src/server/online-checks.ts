@@ -1,18 +1,18 @@
-import type { Repair } from './fsck/finding.ts';
-import type { Places } from './fsck/fsck.ts';
-import { lookLine, type LookLine } from './fsck/look-lines.ts';
-import type { LookRequest } from './fsck/look-request.ts';
-import { RepairRound } from './fsck/repair-round.ts';
+import type { Repair } from '../fsck/finding.ts';
+import type { Places } from '../fsck/fsck.ts';
+import { lookLine, type LookLine } from '../fsck/look-lines.ts';
+import type { LookRequest } from '../fsck/look-request.ts';
+import { RepairRound } from '../fsck/repair-round.ts';
 import {
   CheckEndedError,
   type CheckNews,
   type CheckRequest,
   type Checks,
   type RunningCheck,
-} from './http/admin/checks.ts';
-import { jsonLines } from './json-lines.ts';
-import { ownProgram } from './own-program.ts';
-import type { Clock } from './registry/clock.ts';
+} from '../http/admin/checks.ts';
+import { jsonLines } from '../json-lines.ts';
+import { ownProgram } from '../own-program.ts';
+import type { Clock } from '../registry/clock.ts';
 
 /** How much of what a process has said in its end is told. */
 const toldCharacters = 1000;

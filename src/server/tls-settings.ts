@@ -1,6 +1,6 @@
-import type { Config } from './config/schema.ts';
-import type { CertificateFiles } from './http/tls/server-certificate.ts';
-import { StartupError } from './startup-error.ts';
+import type { Config } from '../config/schema.ts';
+import type { CertificateFiles } from '../http/tls/server-certificate.ts';
+import { StartupError } from '../startup-error.ts';
 
 /**
  * The files of a server that speaks TLS by its configuration; undefined where it does not.
