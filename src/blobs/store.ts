@@ -111,6 +111,12 @@ export interface BlobStore {
    */
   setGeneration(generation: number): Promise<void>;
 
+  /** The ids of the registries that were left here. */
+  registries(): Promise<readonly string[]>;
+
+  /** Leaves the id of a registry with the bytes, durably, as of one that has its blobs here. @throws BlobStoreFullError */
+  leaveRegistry(id: string): Promise<void>;
+
   /** Whether the store answers. */
   isReady(): Promise<boolean>;
 }

@@ -101,7 +101,8 @@ async function expectNobodyServes({ metadata }: Config): Promise<void> {
 
 async function adaptInPlace(config: Config): Promise<void> {
   await expectNobodyServes(config);
-  const stores = await openStores(config, await createLog({ level: 'error', format: 'auto', stream: process.stderr }));
+  const log = await createLog({ level: 'error', format: 'auto', stream: process.stderr });
+  const stores = await openStores(config, log, { isRestoring: true });
   try {
     await markBlobsNewer(stores.blobs, stores.metadata);
     const reason = 'a copy was put in place by other means';

@@ -14,6 +14,8 @@ export interface Checked {
   readonly orphanAgeMs: number;
   /** Whether the database is older than the files, such as one that has been restored (F14). */
   readonly isOutdated: boolean;
+  /** Other registries that keep their bytes in the same place: what no row knows may be theirs. */
+  readonly others: readonly string[];
 }
 
 /** A walk through one kind of thing, each looked at by itself. */

@@ -13,6 +13,7 @@ import { tagsCheck, trashedTagsCheck } from './checks/tags.ts';
 import { tasksCheck } from './checks/tasks.ts';
 import { uploadsCheck } from './checks/uploads.ts';
 import type { Finding, Repair, Reported } from './finding.ts';
+import { otherOwners } from './owners.ts';
 import { Pace } from './pace.ts';
 import { openBytes, openRecords, type Places } from './places.ts';
 import { CannotCheckError, type Records } from './records.ts';
@@ -107,7 +108,10 @@ async function* findings(
 ): AsyncGenerator<Finding, void, undefined> {
   const { dataDirectory, now, orphanAgeMs = defaultOrphanAgeMs, rehash: reading, onProgress } = options;
   const servedSince = isServed ? (options.servedSince ?? (await records.servedSince())) : undefined;
+  // Where one directory has both, they belong together.
+  const isApart = options.database !== undefined || options.bucket !== undefined;
   const checked: Checked = {
+    others: isApart ? await otherOwners(records, bytes) : [],
     records,
     bytes,
     now,

@@ -59,6 +59,9 @@ export interface StoredBytes {
 
   /** By which a database is noticed that is older. */
   generation(): Promise<{ readonly place: string; readonly number: number }>;
+
+  /** The ids of the registries that were left beside the bytes, and what stands before them in their names. */
+  registries(): Promise<{ readonly place: string; readonly ids: readonly string[] }>;
 }
 
 /** Something that lies where objects do. */

@@ -316,6 +316,10 @@ export interface ReadOnlyTable {
 export interface StoreTable {
   id: number;
   generation: number;
+  /** Which registry it is; null until somebody has had to know. */
+  identity: string | null;
+  /** Whether that was left beside the blobs. */
+  identity_left: number;
 }
 
 /** When a repository is looked at again for what its policy would prune. */

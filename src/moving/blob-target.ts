@@ -26,6 +26,8 @@ export interface BlobTarget {
   /** @throws BlobDamagedError where what comes is not the blob: nothing is left of it */
   put(blob: MovedBlob, bytes: AsyncIterable<Uint8Array>): Promise<void>;
   setGeneration(generation: number): Promise<void>;
+  /** @param id of the registry that has its blobs there from here on */
+  leaveRegistry(id: string): Promise<void>;
 }
 
 /** What was read is not what has the digest. */

@@ -70,6 +70,10 @@ export class BucketTarget implements BlobTarget {
     await this.#store.setGeneration(generation);
   }
 
+  async leaveRegistry(id: string): Promise<void> {
+    await this.#store.leaveRegistry(id);
+  }
+
   /** Of the whole bucket: some servers list by no prefix that is not a whole key. */
   async #unfinishedKeys(): Promise<readonly string[]> {
     const keys: string[] = [];

@@ -13,11 +13,15 @@ import { verified } from './verified-bytes.ts';
 export class DirectoryTarget implements BlobTarget {
   readonly #objects: string;
   readonly #moving: string;
-  readonly #store: Pick<DirectoryBlobStore, 'setGeneration'>;
+  readonly #store: Pick<DirectoryBlobStore, 'setGeneration' | 'leaveRegistry'>;
   readonly #syncDirectory: (path: string) => Promise<void>;
 
   /** @param sync makes the names in a directory survive a power cut */
-  constructor(dataDirectory: string, store: Pick<DirectoryBlobStore, 'setGeneration'>, sync = syncDirectory) {
+  constructor(
+    dataDirectory: string,
+    store: Pick<DirectoryBlobStore, 'setGeneration' | 'leaveRegistry'>,
+    sync = syncDirectory,
+  ) {
     this.#objects = join(dataDirectory, 'objects');
     this.#moving = join(dataDirectory, 'moving');
     this.#store = store;
@@ -72,6 +76,10 @@ export class DirectoryTarget implements BlobTarget {
 
   async setGeneration(generation: number): Promise<void> {
     await this.#store.setGeneration(generation);
+  }
+
+  async leaveRegistry(id: string): Promise<void> {
+    await this.#store.leaveRegistry(id);
   }
 }
 

@@ -92,6 +92,9 @@ export async function move(parts: Move): Promise<Moved> {
       damaged = await copyAll(parts, to.blobs, { progress: counting, isLast: true });
       expectNoneDamaged(damaged, parts.leavesDamaged);
       await to.blobs.setGeneration(await generationOf(from.metadata));
+      // One that has none gets it when the new place is opened.
+      const identity = await identityOf(from.metadata);
+      if (identity !== undefined) await to.blobs.leaveRegistry(identity);
     }
     let rows = 0;
     if (to.metadata !== undefined) {
@@ -220,6 +223,12 @@ function expectNoneDamaged(damaged: readonly DamagedBlob[], leavesDamaged: boole
 
 async function generationOf(database: MovedDatabase): Promise<number> {
   return await numberOf(database, 'select generation from store where id = 1');
+}
+
+async function identityOf(database: MovedDatabase): Promise<string | undefined> {
+  const [row] = await database.all('select identity from store where id = 1');
+  const identity = row?.['identity'];
+  return typeof identity === 'string' ? identity : undefined;
 }
 
 async function rowsOf(database: MovedDatabase, { copied }: Tables): Promise<number> {

@@ -8,6 +8,7 @@ import type { BlobStore } from '../blobs/store.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import type { Actor } from './actor.ts';
 import { recordEvent } from './events.ts';
+import { reuniteWithBlobs } from './registry-identity.ts';
 import { type ReadOnlyState, stateOf } from './read-only.ts';
 
 /** What there was in a database when it was copied. */
@@ -50,9 +51,10 @@ export async function adaptRestored(
  * @param restored the database that is put in place
  */
 export async function markBlobsNewer(
-  blobs: Pick<BlobStore, 'generation' | 'setGeneration'>,
+  blobs: Pick<BlobStore, 'generation' | 'setGeneration' | 'registries' | 'leaveRegistry'>,
   restored: MetadataStore,
 ): Promise<void> {
+  await reuniteWithBlobs({ metadata: restored, blobs });
   const known = (await restored.read(() => first(knownGeneration, {})))?.generation ?? 0;
   const ofBlobs = (await blobs.generation()) ?? 0;
   if (ofBlobs <= known) await blobs.setGeneration(known + 1);

@@ -7,6 +7,7 @@ import { type Clock, systemClock } from '../registry/clock.ts';
 import { StoreGeneration } from '../registry/store-generation.ts';
 import type { WorkerPlace } from '../workers/worker-place.ts';
 import { closeToOthers } from './closed-to-others.ts';
+import { blobsText, expectOne } from './expect-one.ts';
 import { prepareDirectory, takeDirectory } from './data-directory.ts';
 import { blobsOf } from './open-blobs.ts';
 import { openPostgres, openSqlite, reserveIn } from './open-database.ts';
@@ -31,6 +32,8 @@ interface OpenOptions {
   readonly syncs?: Syncs | undefined;
   /** Where this is one of several processes that use them. */
   readonly worker?: WorkerPlace | undefined;
+  /** Whether the one may not know the other yet, as where it was put in place from a copy. */
+  readonly isRestoring?: boolean;
 }
 
 /**
@@ -40,11 +43,16 @@ interface OpenOptions {
 export async function openStores(
   { data, metadata: place, postgres, ...blobsConfig }: StoresConfig,
   log: Log,
-  { clock = systemClock, syncs, worker }: OpenOptions = {},
+  { clock = systemClock, syncs, worker, isRestoring = false }: OpenOptions = {},
 ): Promise<Stores> {
   const directory = resolve(data);
   prepareDirectory(directory);
-  const openBlobs = () => blobsOf(directory, blobsConfig, { log, syncs });
+  const isInDirectory = place.kind === 'sqlite' && blobsConfig.blobs?.kind !== 's3';
+  const openBlobs = async (metadata: MetadataStore) => {
+    const blobs = await blobsOf(directory, blobsConfig, { log, syncs });
+    if (!isInDirectory && !isRestoring) await expectOne({ metadata, blobs }, blobsText({ data, ...blobsConfig }), log);
+    return blobs;
+  };
   if (place.kind === 'postgres') {
     return await openShared(directory, place.url, { postgres, log, clock, openBlobs, syncs, worker });
   }
@@ -55,7 +63,7 @@ export async function openStores(
     const metadata = openSqlite(directory, { reserve, log, syncs, worker });
     worker?.link.hear('broken', async (reason) => metadata.breakOff(String(reason)));
     closeToOthers(join(directory, 'wherry.db'));
-    const blobs = await openBlobs();
+    const blobs = await openBlobs(metadata);
     const generation = await StoreGeneration.open({ metadata, blobs, clock, siblings: worker?.link });
     return {
       directory,
@@ -90,13 +98,13 @@ async function openShared(
     readonly postgres: StoresConfig['postgres'];
     readonly log: Log;
     readonly clock: Clock;
-    readonly openBlobs: () => Promise<BlobStore>;
+    readonly openBlobs: (metadata: MetadataStore) => Promise<BlobStore>;
     readonly syncs: Syncs | undefined;
   },
 ): Promise<Stores> {
   const metadata = await openPostgres(url, { postgres, log, syncs });
   try {
-    const blobs = await openBlobs();
+    const blobs = await openBlobs(metadata);
     const generation = await StoreGeneration.open({ metadata, blobs, clock, siblings: worker?.link });
     return { directory, metadata, blobs, reserve: undefined, generation, close: () => metadata.close() };
   } catch (error) {

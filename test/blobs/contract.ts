@@ -252,6 +252,12 @@ export function describeBlobStore(open: () => Promise<TriedStores>): void {
       expect(await store.generation()).toBe(12);
     });
 
+    test('keeps the ids of registries', async () => {
+      expect(await store.registries()).toEqual([]);
+      for (const id of ['one', 'other', 'one']) await store.leaveRegistry(id);
+      expect((await other.registries()).toSorted()).toEqual(['one', 'other']);
+    });
+
     test('is ready', async () => {
       expect(await store.isReady()).toBe(true);
     });

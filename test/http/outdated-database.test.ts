@@ -126,11 +126,11 @@ test('a database that is restored while it is being checked is not accepted by t
   const bytes = await openBytes(places);
   const checked = { records, bytes, now: registry.clock.now(), servedSince: undefined, orphanAgeMs: 0 };
   await registry.objects.setGeneration(7);
-  const [first] = await generationCheck({ ...checked, isOutdated: false }).look('store');
+  const [first] = await generationCheck({ ...checked, isOutdated: false, others: [] }).look('store');
   expect(first?.code).toBe('F14');
   // It was not looked at for what it does not know.
   expect(first?.repair).toBeUndefined();
-  const [second] = await generationCheck({ ...checked, isOutdated: true }).look('store');
+  const [second] = await generationCheck({ ...checked, isOutdated: true, others: [] }).look('store');
   expect(second?.repair).toEqual({ kind: 'settle-generation', generation: 7 });
 });
 

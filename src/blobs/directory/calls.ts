@@ -95,13 +95,8 @@ export async function statIfThere(path: string): Promise<Stats | undefined> {
   }
 }
 
-/** How many files a directory has; none where it is not there. */
-export async function countFiles(path: string): Promise<number> {
-  return (await namesIn(path)).length;
-}
-
-/** None where the directory is not there. */
-async function namesIn(path: string): Promise<readonly string[]> {
+/** What a directory has; nothing where it is not there. */
+export async function namesIn(path: string): Promise<readonly string[]> {
   try {
     return await readdir(path);
   } catch (error) {

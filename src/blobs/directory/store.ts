@@ -9,12 +9,12 @@ import {
 } from '../store.ts';
 import {
   appendOnly,
-  countFiles,
   type DirectoryCalls,
   directoryCalls,
   fileSystemKind,
   isMissing,
   isUsable,
+  namesIn,
   openRemovedFiles,
   readOnly,
   sizeOfOpen,
@@ -212,7 +212,7 @@ export class DirectoryBlobStore implements BlobStore {
   }
 
   async quarantinedCount(): Promise<number> {
-    return await countFiles(this.#quarantine);
+    return (await namesIn(this.#quarantine)).length;
   }
 
   async generation(): Promise<number | undefined> {
@@ -232,6 +232,25 @@ export class DirectoryBlobStore implements BlobStore {
     } catch (error) {
       throw translated(error);
     }
+  }
+
+  async registries(): Promise<readonly string[]> {
+    return await namesIn(this.#registries);
+  }
+
+  async leaveRegistry(id: string): Promise<void> {
+    try {
+      this.#calls.makeDirectory(this.#registries);
+      await this.#calls.writeSynced(join(this.#registries, id), `${id}\n`, 0);
+      for (const path of [this.#registries, this.#directory]) await this.#calls.syncDirectory(path);
+    } catch (error) {
+      throw translated(error);
+    }
+  }
+
+  /** Beside the objects, as what else says something of all of them. */
+  get #registries(): string {
+    return join(this.#directory, 'registries');
   }
 
   /** Where fsck puts what is damaged. */

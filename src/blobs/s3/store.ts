@@ -315,6 +315,15 @@ export class S3BlobStore implements BlobStore {
     }
   }
 
+  async registries(): Promise<readonly string[]> {
+    const listed = await this.#bucket.objectsUnder(this.#registryKey(''), false);
+    return listed.map(({ key }) => key.slice(this.#registryKey('').length));
+  }
+
+  async leaveRegistry(id: string): Promise<void> {
+    await this.#bucket.put(this.#registryKey(id), Buffer.from(`${id}\n`));
+  }
+
   async isReady(): Promise<boolean> {
     return await this.#bucket.isReady();
   }
@@ -334,6 +343,10 @@ export class S3BlobStore implements BlobStore {
 
   get #generationKey(): string {
     return `${this.#settings.prefix}generation`;
+  }
+
+  #registryKey(id: string): string {
+    return `${this.#settings.prefix}registries/${id}`;
   }
 
   /** Where fsck puts what is damaged. */

@@ -19,7 +19,7 @@ type State = 'pending' | 'live' | 'condemned' | 'dead';
  * is about to go with all its pieces. What has no object's name is not Wherry's to remove. Where the database is older,
  * what it does not know was pushed since, or was being pushed then, and it is said what it is.
  */
-export function straysCheck({ records, bytes, now, orphanAgeMs, isOutdated }: Checked): Check<StoredThing> {
+export function straysCheck({ records, bytes, now, orphanAgeMs, isOutdated, others }: Checked): Check<StoredThing> {
   /** What was read last: each is looked at twice. */
   let read: { readonly thing: StoredThing; readonly facts: ThingFacts; readonly identified: Identified } | undefined;
 
@@ -64,6 +64,7 @@ export function straysCheck({ records, bytes, now, orphanAgeMs, isOutdated }: Ch
         const message = 'wherry makes no file of this name here';
         return [{ code: 'F2', severity: 'note', about, message, advice: 'move it elsewhere if it is not needed' }];
       }
+      if (state === undefined && others.length > 0) return [perhapsOthers({ code: 'F2', about }, others)];
       if (isOutdated && !isPiece) return await unknownToOutdated(oid, thing, facts);
       if (now - facts.changedAt < orphanAgeMs) return [];
       const message =
@@ -78,7 +79,14 @@ export function straysCheck({ records, bytes, now, orphanAgeMs, isOutdated }: Ch
 }
 
 /** F12: an upload in a bucket is of an object that still waits for it, or is about to go, or is too young to tell. */
-export function unfinishedCheck({ records, bytes, now, orphanAgeMs, isOutdated }: Checked): Check<UnfinishedUpload> {
+export function unfinishedCheck({
+  records,
+  bytes,
+  now,
+  orphanAgeMs,
+  isOutdated,
+  others,
+}: Checked): Check<UnfinishedUpload> {
   const pages = bytes.uploads();
 
   async function lookAt(upload: UnfinishedUpload): Promise<readonly Finding[]> {
@@ -87,6 +95,7 @@ export function unfinishedCheck({ records, bytes, now, orphanAgeMs, isOutdated }
     const state = oid === undefined ? undefined : await stateOf({ records }, oid);
     if (state !== undefined && !isOver(state)) return [];
     if (!(await bytes.isUnfinished(upload))) return [];
+    if (state === undefined && others.length > 0) return [perhapsOthers({ code: 'F12', about }, others)];
     if (oid === undefined && !isCopy) {
       const message = 'wherry uploads nothing of this name here';
       return [{ code: 'F12', severity: 'note', about, message, advice: 'abort it if it is not needed' }];
@@ -102,6 +111,16 @@ export function unfinishedCheck({ records, bytes, now, orphanAgeMs, isOutdated }
     name: 'unfinished uploads',
     keysAfter: async () => (await pages.next()).value ?? [],
     look: lookAt,
+  };
+}
+
+/** What no row knows where other registries keep theirs too. */
+function perhapsOthers(what: Pick<Finding, 'code' | 'about'>, others: readonly string[]): Finding {
+  return {
+    ...what,
+    severity: 'note',
+    message: `this registry does not know it, and others keep their blobs in the same place (${others.join(', ')})`,
+    advice: 'where one of them is no more, remove registries/<its id> beside the blobs, and run fsck again',
   };
 }
 

@@ -25,7 +25,7 @@ import { syncDirectory } from './synced-directory.ts';
 const shardName = /^[0-9a-f]{2}$/;
 const pieceBytes = 1024 * 1024;
 
-/** Blobs in a data directory: `objects/ab/<oid>`, and beside that `quarantine/<oid>` and `generation`. */
+/** Blobs in a data directory: `objects/ab/<oid>`, and beside that `quarantine/<oid>`, `generation` and `registries/<id>`. */
 export class DirectoryBytes implements StoredBytes {
   readonly #directory: string;
   readonly #root: string;
@@ -157,6 +157,11 @@ export class DirectoryBytes implements StoredBytes {
     } catch {
       return { place, number: 0 };
     }
+  }
+
+  async registries(): Promise<{ readonly place: string; readonly ids: readonly string[] }> {
+    const directory = join(this.#directory, 'registries');
+    return { place: `${directory}/`, ids: existsSync(directory) ? readdirSync(directory) : [] };
   }
 }
 

@@ -17,7 +17,7 @@ const pieceBytes = 8 * 1024 * 1024;
 
 /**
  * Blobs in a bucket: `objects/ab/<oid>` under the prefix, pieces of them with more behind that name, and beside that
- * `quarantine/<oid>` and `generation`. Where the bucket keeps versions, what has any is there.
+ * `quarantine/<oid>`, `generation` and `registries/<id>`. Where the bucket keeps versions, what has any is there.
  */
 export class BucketBytes implements StoredBytes {
   readonly #bucket: Bucket;
@@ -204,6 +204,12 @@ export class BucketBytes implements StoredBytes {
       if (error instanceof BytesGoneError) return { place, number: 0 };
       throw error;
     }
+  }
+
+  async registries(): Promise<{ readonly place: string; readonly ids: readonly string[] }> {
+    const prefix = `${this.#prefix}registries/`;
+    const listed = await asked(() => this.#bucket.objectsUnder(prefix, false));
+    return { place: this.#aboutKey(prefix), ids: listed.map(({ key }) => basename(key)) };
   }
 }
 

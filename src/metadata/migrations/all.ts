@@ -22,6 +22,7 @@ import { progressOfUploads } from './0021-progress-of-uploads.ts';
 import { readOnly } from './0022-read-only.ts';
 import { processes } from './0023-processes.ts';
 import { closingOfUploads } from './0024-closing-of-uploads.ts';
+import { registryIdentity } from './0025-registry-identity.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -50,4 +51,5 @@ export const migrations: readonly Migration[] = [
   readOnly,
   processes,
   closingOfUploads,
+  registryIdentity,
 ];
