@@ -177,10 +177,15 @@ for (let round = 0; round < Number(values.rounds); round++) {
   for (const begin of begun) {
     await using setup = await begin();
     console.error(`round ${round + 1}: ${setup.name}`);
-    const one = await measure(setup);
-    measured.push(one);
-    // Should a later one fail, this is not lost.
-    console.error(row(one, measured).join(' | '));
+    try {
+      const one = await measure(setup);
+      measured.push(one);
+      console.error(row(one, measured).join(' | '));
+    } catch (error) {
+      // What others have been measured to do is not lost by it.
+      console.error(`${setup.name} failed: ${error instanceof Error ? error.message : String(error)}`);
+      process.exitCode = 1;
+    }
   }
   rounds.push(measured);
 }

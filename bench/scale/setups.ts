@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { freePort, ServerProcess } from '../../test/server/server-process.ts';
@@ -31,17 +31,19 @@ export class Backends implements AsyncDisposable {
   constructor(parent: string) {
     mkdirSync(parent, { recursive: true });
     this.directory = mkdtempSync(path.join(parent, 'scale-'));
+    // PostgreSQL runs as another user.
+    chmodSync(this.directory, 0o755);
   }
 
   async postgres(): Promise<PostgresServer> {
-    this.#postgres ??= await startPostgres();
+    this.#postgres ??= await startPostgres(this.directory);
     return this.#postgres;
   }
 
   async minio(): Promise<{ readonly server: S3Server; readonly pids: readonly number[] }> {
     if (this.#minio === undefined) {
       const before = new Set(processTree(process.pid));
-      const server = await startMinio();
+      const server = await startMinio(this.directory);
       this.#minio = { server, pids: processTree(process.pid).filter((pid) => !before.has(pid)) };
     }
     return this.#minio;

@@ -11,20 +11,23 @@ export interface MinioServer extends S3Server {
   unfinishedUploads(): number;
 }
 
-/** Builds MinIO where it is missing, and starts a server. */
-export async function startMinio(): Promise<MinioServer> {
+/** Builds MinIO where it is missing, and starts a server, whose data directory it makes in `parent`. */
+export async function startMinio(parent?: string): Promise<MinioServer> {
   const program = await goTool('minio');
-  const server = await startS3Server((address, directory) => ({
-    command: [program, 'server', '--quiet', `--address=${address}`, '--console-address=127.0.0.1:0', directory],
-    environment: {
-      MINIO_ROOT_USER: credentials.accessKeyId,
-      MINIO_ROOT_PASSWORD: credentials.secretAccessKey,
-      // It asks nobody outside for updates.
-      MINIO_UPDATE: 'off',
-      MINIO_CI_CD: 'on',
-    },
-    readyPath: '/minio/health/ready',
-  }));
+  const server = await startS3Server(
+    (address, directory) => ({
+      command: [program, 'server', '--quiet', `--address=${address}`, '--console-address=127.0.0.1:0', directory],
+      environment: {
+        MINIO_ROOT_USER: credentials.accessKeyId,
+        MINIO_ROOT_PASSWORD: credentials.secretAccessKey,
+        // It asks nobody outside for updates.
+        MINIO_UPDATE: 'off',
+        MINIO_CI_CD: 'on',
+      },
+      readyPath: '/minio/health/ready',
+    }),
+    parent,
+  );
   return {
     ...server,
     unfinishedUploads() {

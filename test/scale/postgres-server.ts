@@ -34,10 +34,13 @@ export interface PostgresServer {
   stop(): Promise<void>;
 }
 
-/** Installs PostgreSQL 15 where it is missing, and starts a server. */
-export async function startPostgres(): Promise<PostgresServer> {
+/**
+ * Installs PostgreSQL 15 where it is missing, and starts a server.
+ * @param parent the directory in which it makes its own, which every user can reach
+ */
+export async function startPostgres(parent = temporary): Promise<PostgresServer> {
   await debianPackages(['postgresql-15']);
-  const directory = mkdtempSync(join(temporary, 'wherry-postgres-'));
+  const directory = mkdtempSync(join(parent, 'wherry-postgres-'));
   const data = join(directory, 'data');
   const isRoot = userInfo().uid === 0;
   const asUser = (command: readonly string[]): [string, ...string[]] =>

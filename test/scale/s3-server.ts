@@ -50,11 +50,12 @@ export interface S3ServerProgram {
 /** Who may use the servers. */
 export const credentials = { accessKeyId: 'wherry', secretAccessKey: 'wherry-secret' };
 
-/** Starts a server on a loopback port, with a data directory of its own that goes with it. */
+/** Starts a server on a loopback port, with a data directory of its own in `parent` that goes with it. */
 export async function startS3Server(
   programOn: (address: string, directory: string) => S3ServerProgram,
+  parent = temporary,
 ): Promise<S3Server> {
-  const directory = mkdtempSync(join(temporary, 'wherry-s3-'));
+  const directory = mkdtempSync(join(parent, 'wherry-s3-'));
   const address = `127.0.0.1:${freePort()}`;
   const endpoint = `http://${address}`;
   const { command, environment, readyPath } = programOn(address, directory);
