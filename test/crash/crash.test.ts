@@ -1,8 +1,7 @@
 import { expect, setDefaultTimeout, test } from 'bun:test';
 import { isJsonObject } from '../../src/oci/json.ts';
-import { SeededRandom } from '../../src/storm/seeded-random.ts';
-import { ownPair, pairName } from '../pairs/pair.ts';
 import { until } from '../server/until.ts';
+import { chosenPlaces, seed } from './chosen-places.ts';
 import { CrashingRegistry, type Fault } from './crashing-registry.ts';
 import { calleeAt, failurePoints, takeOverPoints } from './failure-points.ts';
 import type { Failure } from './failures.ts';
@@ -15,13 +14,8 @@ setDefaultTimeout(45 * 60_000);
 const atOnce = 2;
 /** The calls that are made to fail, where somebody looks for one mistake: a part of their names. */
 const only = process.env['CRASH_ONLY'] ?? '';
-/**
- * In how many places of the workload each kind of fault happens, picked at random: in all of them on this machine's own
- * stores, in some on servers, where each takes longer; `CRASH_PLACES` says otherwise, a number or `all`.
- */
+/** In how many places of the workload each kind of fault happens, where that is not in all. */
 const someOf: Readonly<Record<Fault['kind'], number>> = { kill: 60, full: 20, error: 20, 'lost-answer': 20 };
-const places = process.env['CRASH_PLACES'] ?? (pairName === ownPair ? 'all' : 'some');
-const seed = Number(process.env['CRASH_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
 /** After how many hours everything that was deleted is gone. */
 const hoursUntilEmpty = 6;
 
@@ -133,7 +127,8 @@ test('an upload that a killed process has left goes on in another, which may be 
 
 /** Has a registry fail in each place, or in some, each failure point among them. */
 async function allSurvive(kind: 'kill' | Failure, reached: readonly Reached[]): Promise<void> {
-  const faults = chosen(reached, kind).map(({ point, nth }): Fault => ({ kind, point, nth }));
+  const wanted = reached.filter(({ point }) => point.includes(only));
+  const faults = chosenPlaces(wanted, someOf[kind]).map(({ point, nth }): Fault => ({ kind, point, nth }));
   console.log(`${kind}: ${faults.length} of ${reached.length} places, CRASH_SEED=${seed}`);
   const { messages, reached: hit } = await inTurn(faults);
   // What is written down by itself is not in every run as often: where it came to none of the places of a point, to the first.
@@ -142,22 +137,6 @@ async function allSurvive(kind: 'kill' | Failure, reached: readonly Reached[]): 
   const again = await inTurn(first.map(({ point, nth }) => ({ kind, point, nth })));
   expect([...messages, ...again.messages]).toEqual([]);
   expect(missed.filter((point) => !again.reached.has(point))).toEqual([]);
-}
-
-function chosen(reached: readonly Reached[], kind: Fault['kind']): readonly Reached[] {
-  const wanted = reached.filter(({ point }) => point.includes(only));
-  if (places === 'all') return wanted;
-  const most = places === 'some' ? someOf[kind] : Number(places);
-  const random = new SeededRandom(seed);
-  const mixed = wanted.map((place) => ({ place, at: random.next() })).toSorted((one, other) => one.at - other.at);
-  const seen = new Set<string>();
-  const isFirst = ({ place: { point } }: { readonly place: Reached }): boolean => {
-    const isNew = !seen.has(point);
-    seen.add(point);
-    return isNew;
-  };
-  const [ofEach, others] = [mixed.filter(isFirst), mixed];
-  return [...new Set([...ofEach, ...others].map(({ place }) => place))].slice(0, Math.max(most, ofEach.length));
 }
 
 /** Lets one registry after the other fail, some at once. */
