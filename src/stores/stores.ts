@@ -56,31 +56,17 @@ export async function openStores(
   if (place.kind === 'postgres') {
     return await openShared(directory, place.url, { postgres, log, clock, openBlobs, syncs, worker });
   }
+  await using opened = new AsyncDisposableStack();
   // A worker has its part of it already.
-  const lock = worker === undefined ? takeDirectory(directory) : undefined;
-  try {
-    const reserve = reserveIn(directory, log);
-    const metadata = openSqlite(directory, { reserve, log, syncs, worker });
-    worker?.link.hear('broken', async (reason) => metadata.breakOff(String(reason)));
-    closeToOthers(join(directory, 'wherry.db'));
-    const blobs = await openBlobs(metadata);
-    const generation = await StoreGeneration.open({ metadata, blobs, clock, siblings: worker?.link });
-    return {
-      directory,
-      metadata,
-      blobs,
-      reserve,
-      generation,
-      async close() {
-        await reserve.stop();
-        await metadata.close();
-        lock?.[Symbol.dispose]();
-      },
-    };
-  } catch (error) {
-    lock?.[Symbol.dispose]();
-    throw error;
-  }
+  if (worker === undefined) opened.use(takeDirectory(directory));
+  const reserve = opened.adopt(reserveIn(directory, log), (room) => room.stop());
+  const metadata = opened.adopt(openSqlite(directory, { reserve, log, syncs, worker }), (store) => store.close());
+  worker?.link.hear('broken', async (reason) => metadata.breakOff(String(reason)));
+  closeToOthers(join(directory, 'wherry.db'));
+  const blobs = await openBlobs(metadata);
+  const generation = await StoreGeneration.open({ metadata, blobs, clock, siblings: worker?.link });
+  const closing = opened.move();
+  return { directory, metadata, blobs, reserve, generation, close: () => closing.disposeAsync() };
 }
 
 /** Other processes may be using them too. */
