@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'bun:test';
 import { closeSync, openSync, utimesSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { openRecords } from '../../src/fsck/places.ts';
 import { freshBytes } from '../http/content.ts';
+import { until } from '../server/until.ts';
 import { beside, objectNameOf } from './beside.ts';
 import { day, findings, found, isInBucket, isOnPostgres, repo, withContent } from './damaged-registry.ts';
 
@@ -198,6 +200,9 @@ describe('a leak is found:', () => {
       expect(await found(registry, { servedSince })).toContain(`leak F9 review of link ${repo}@${layer}`);
       expect(await found(registry, { servedSince: registry.clock.now() })).toHaveLength(1);
       await registry.stop();
+      // PostgreSQL knows of the end of a connection a moment later.
+      await using records = await openRecords(registry.stores.places);
+      await until('nobody serves it', async () => (await records.servedSince()) === undefined);
       expect(await found(registry)).toEqual([`leak F9 review of manifest ${repo}@${untagged}`]);
     });
   });

@@ -99,6 +99,13 @@ export class SqliteTables implements Tables {
   }
 }
 
+/**
+ * This process stands still meanwhile, and a transaction of a registry in it that has a row with it: what is counted in one of
+ * several rows may go into another one the next time.
+ */
+const lockTimeout = `set lock_timeout = '1s'`;
+const mostTries = 10;
+
 /** Rows in a database of a PostgreSQL. */
 export class PostgresTables implements Tables {
   readonly url: string;
@@ -131,7 +138,15 @@ export class PostgresTables implements Tables {
 
   change(sql: string, ...parameters: readonly Bound[]): void {
     // Foreign keys are triggers there, which do not fire for replicas; those of the schema do (pairs/template.ts).
-    psql(this.url, 'set session_replication_role = replica', filled(sql, parameters));
+    const statements = ['set session_replication_role = replica', lockTimeout, filled(sql, parameters)];
+    for (let tries = mostTries; ; tries--) {
+      try {
+        psql(this.url, ...statements);
+        return;
+      } catch (error) {
+        if (tries === 1 || !String(error).includes('due to lock timeout')) throw error;
+      }
+    }
   }
 
   names(): string[] {
