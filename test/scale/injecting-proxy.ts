@@ -52,6 +52,10 @@ export class InjectingProxy implements AsyncDisposable {
   injections = 0;
   /** What the server has answered, or will, to each request that was passed on late: a status, 0 where it has not answered. */
   readonly lateAnswers: Promise<number>[] = [];
+  /** What the server has answered to those requests of which the registry was not given the answer. */
+  readonly lostAnswers: { readonly operation: string; readonly status: number }[] = [];
+  /** How many requests their sender has given up and sent again while they were kept. */
+  sentAgain = 0;
   readonly #server: Bun.Server<undefined>;
   readonly #target: string;
 
@@ -97,9 +101,13 @@ export class InjectingProxy implements AsyncDisposable {
     const injected = this.inject(seen);
     if (injected !== undefined) this.injections++;
     if (injected?.do === 'answer') return errorAnswer(injected);
-    if (injected?.do === 'hold') await injected.until;
-    if (injected?.do === 'lose-request') {
+    if (injected?.do === 'hold' || injected?.do === 'lose-request') {
       await injected.until;
+      const isSameAgain = (each: S3Request): boolean =>
+        each !== seen && each.method === method && each.key === key && each.query.toString() === query.toString();
+      if (this.requests.slice(this.requests.indexOf(seen)).some(isSameAgain)) this.sentAgain++;
+    }
+    if (injected?.do === 'lose-request') {
       return new Response(cutAfter(new Uint8Array()));
     }
     if (injected?.do === 'cut-request') {
@@ -119,6 +127,9 @@ export class InjectingProxy implements AsyncDisposable {
       return errorAnswer(injected);
     }
     const passed = await pass();
+    if (injected?.do === 'cut' || injected?.do === 'lose-answer') {
+      this.lostAnswers.push({ operation: operationOf(seen), status: passed.status });
+    }
     switch (injected?.do) {
       case 'lose-answer':
         await passed.body?.cancel();
