@@ -15,6 +15,7 @@ import { openSource, openTarget } from '../moving/ends.ts';
 import { type ChangeSwitch, HoldLostError } from '../moving/hold.ts';
 import { move, type Moved, StopMoveError, type Teller } from '../moving/move.ts';
 import { placeOf, placeText } from '../moving/place.ts';
+import { placeSettings } from '../moving/place-settings.ts';
 import { tablesOfSchema } from '../moving/tables.ts';
 import { printableLines } from '../oci/quote.ts';
 import { StartupError } from '../startup-error.ts';
@@ -76,7 +77,7 @@ async function migrate(flags: MigrateFlags): Promise<number> {
     const place = placeText(placeOf(to));
     console.log(
       flags.json === true
-        ? JSON.stringify({ to: place, tookMs, ...moved })
+        ? JSON.stringify({ to: place, settings: placeSettings(to), tookMs, ...moved })
         : printableLines(movedText(moved, { tookMs, from, to })),
     );
     return exitCodes.success;

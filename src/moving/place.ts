@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { shownAddress } from '../metadata/postgres/open-failure.ts';
 
-/** Where a registry is kept, as an operator knows it; no password is in it. */
+/** Where a registry is kept, as far as that makes it this place; no password is in it. */
 export interface Place {
   readonly metadata: string;
   readonly blobs: string;
@@ -19,6 +19,7 @@ export function placeOf({ data, metadata, blobs, s3 }: PlaceConfig): Place {
   };
 }
 
+/** By these words a move is known again, and a registry that has been moved there: they stay as they are. */
 export function placeText({ metadata, blobs }: Place): string {
   return `metadata: ${metadata}, blobs: ${blobs}`;
 }

@@ -60,7 +60,7 @@ test('a registry moves to another directory while it is pulled from and pushed t
   })();
   const moved = await wherry(registry.dataDirectory, 'migrate', '--to-data', place.data);
   expect(moved).toMatchObject({ code: 0 });
-  expect(moved.out).toContain('change these settings');
+  expect(moved.out).toContain(`\ndata: ${place.data}\nmetadata: sqlite\nblobs: directory\n`);
   expect(moved.err).toContain('wherry fsck has found 0 losses, 0 leaks and 0 notes');
   // It may have been killed before its last word.
   expect(await wherry(registry.dataDirectory, 'migrate', '--to-data', place.data)).toMatchObject({ code: 0 });
