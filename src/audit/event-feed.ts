@@ -1,7 +1,8 @@
-import { all, first } from '../metadata/operation.ts';
-import { eventsAfter, lastEvent } from '../metadata/queries/events.ts';
+import { all } from '../metadata/operation.ts';
+import { eventsAfter } from '../metadata/queries/events.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import type { EventRow } from './event-row.ts';
+import { lastSettledEvent } from './settled-event.ts';
 
 /** Events that are read at once. */
 const readAtOnce = 500;
@@ -37,11 +38,9 @@ export class EventFeed {
     this.#wakeAll();
   }
 
-  /** The number of the last event, which is on the disk; 0 where there is none. */
+  /** The number of the last event of which all before it are there, and on the disk; 0 where there is none. */
   async lastId(): Promise<number> {
-    const id = (await this.#metadata.read(() => first(lastEvent, {})))?.id ?? 0;
-    await this.#metadata.durable('all');
-    return id;
+    return await lastSettledEvent(this.#metadata, true);
   }
 
   /** The next events after one, a batch at most. They are on the disk: no power cut takes back what is told of them. */

@@ -1,9 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
-import { all, first } from '../metadata/operation.ts';
-import { eventsFrom, eventsUntil, lastEvent } from '../metadata/queries/events.ts';
+import { all } from '../metadata/operation.ts';
+import { eventsFrom, eventsUntil } from '../metadata/queries/events.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import { type EventFilter, isAskedFor } from './event-filter.ts';
 import type { EventRow } from './event-row.ts';
+import { lastSettledEvent } from './settled-event.ts';
 
 /** Events that are read at once: no request waits longer for it than for a small transaction. */
 const readAtOnce = 500;
@@ -31,16 +32,14 @@ export interface EventPage {
   readonly events: readonly EventRow[];
   /** Undefined where there is nothing more to be looked at. */
   readonly next: EventPosition | undefined;
-  /** The number of the last event that was there, and on the disk, when this was read; 0 where there is none. */
+  /** The number of an event of which all before it were there, and on the disk, when this was read; 0 where there is none. */
   readonly lastId: number;
 }
 
 /** A page of the log of events, in the order of their time. It may have fewer than asked for and lead to another. */
 export async function eventPage(metadata: MetadataStore, request: EventPageRequest): Promise<EventPage> {
   const { filter, order, since, until, limit } = request;
-  const lastId = (await metadata.read(() => first(lastEvent, {})))?.id ?? 0;
-  // Who follows from there on would miss what gets the same numbers after a power cut.
-  await metadata.durable('all');
+  const lastId = await lastSettledEvent(metadata, request.after === undefined);
   const isForward = order === 'oldest';
   const query = isForward ? eventsFrom : eventsUntil;
   let position = request.after ?? (isForward ? { at: since, id: 0 } : { at: until, id: Number.MAX_SAFE_INTEGER });

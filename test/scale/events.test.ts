@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { EventFeed } from '../../src/audit/event-feed.ts';
+import { eventPage } from '../../src/audit/event-page.ts';
 import type { Operation, Step } from '../../src/metadata/operation.ts';
 import { PostgresMetadataStore } from '../../src/metadata/postgres/store.ts';
 import { startActor } from '../../src/registry/actor.ts';
@@ -65,4 +66,26 @@ test('whoever follows events misses none that is committed after one with a larg
   await writing;
   await look();
   expect(seen).toEqual(['first', 'slow', 'quick']);
+});
+
+test('whoever goes on from where a page has ended misses none that is committed later', async () => {
+  const feed = new EventFeed(one);
+  const everything = { filter: {}, order: 'newest', since: 0, until: 10, limit: 1 } as const;
+  const page = async () => await eventPage(one, { ...everything, after: undefined });
+  await one.write(() => event('before'));
+  const before = await page();
+  expect(before.lastId).toBe(Number(before.events[0]?.id));
+
+  const slow = heldBack('slow');
+  const writing = two.write(slow.operation);
+  await slow.written;
+  await one.write(() => event('quick'));
+  const meanwhile = await page();
+  expect(meanwhile.events[0]?.reason).toBe('quick');
+  expect([meanwhile.lastId, await feed.lastId()]).toEqual([before.lastId, before.lastId]);
+  slow.release();
+  await writing;
+  const missed = await feed.next(meanwhile.lastId);
+  expect(missed.map(({ reason }) => reason)).toEqual(['slow', 'quick']);
+  expect(await feed.lastId()).toBe(Number(missed.at(-1)?.id));
 });

@@ -102,7 +102,10 @@ export const listEvents = endpoint({
   answer: z.object({
     events: z.array(event),
     next: z.string().optional(),
-    /** The number of the last event of all: what comes after it is to be had by following. */
+    /**
+     * Whoever follows after this number misses nothing. With PostgreSQL it may be smaller than that of the last event,
+     * while transactions are under way: then events of the page come again.
+     */
     lastId: z.number().int(),
   }),
   async handle({ registry }, { query: { order, since, until, after, n: limit, ...filter } }) {
