@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { operator } from '../access/identity.ts';
 import { openAccess } from '../access/open-access.ts';
 import { allRights } from '../access/rights.ts';
-import { type ServerAddress, serverIn } from '../server/admin-access.ts';
+import { answersOperator, type ServerAddress, serverIn } from '../server/admin-access.ts';
 import { pruneNothing } from '../bounds/pruner.ts';
 import { storageReport } from '../bounds/report.ts';
 import { Storage } from '../bounds/storage.ts';
@@ -62,9 +62,6 @@ export class RefusedError extends Error {
   override readonly name = 'RefusedError';
 }
 
-/** How long a server may take to say that it is there, in ms. */
-const answersMs = 5000;
-
 type Send = (path: string, init: RequestInit) => Promise<Response>;
 
 /**
@@ -79,7 +76,7 @@ export async function openAdmin(config: Config, policies?: PoliciesDocument): Pr
   if (config.metadata.kind === 'postgres') {
     // Beside servers, this process could do most by itself: but it knows nothing of what they have in memory.
     const server = serverIn(directory);
-    if (server !== undefined && (await knows(server))) return clientOfServer(server);
+    if (server !== undefined && (await answersOperator(server))) return clientOfServer(server);
   }
   let stores: Stores;
   try {
@@ -89,16 +86,6 @@ export async function openAdmin(config: Config, policies?: PoliciesDocument): Pr
     return overHttp(directory);
   }
   return withinProcess(stores, config, policies);
-}
-
-/** Whether it is there, and gives this run's operator an answer: a server that was killed leaves its files behind. */
-async function knows({ origin, token }: ServerAddress): Promise<boolean> {
-  try {
-    const headers = { authorization: `Bearer ${token}` };
-    return (await fetch(`${origin}${adminPrefix}/collector`, { headers, signal: AbortSignal.timeout(answersMs) })).ok;
-  } catch {
-    return false;
-  }
 }
 
 function overHttp(directory: string): AdminClient {

@@ -240,7 +240,7 @@ async function serve(
   metadata.onAnnouncement((topic) => {
     if (topic === 'commit') notice();
   });
-  const adminAccess = new AdminAccess(directory, worker?.operatorToken);
+  const adminAccess = new AdminAccess({ directory, log, token: worker?.operatorToken });
   const refusals = new LoginRefusals({ metadata, clock, log });
   const { passwords } = logins;
   const tokens = openTokens({ config, metadata, clock, log, policy: () => access.policy, passwords, issuers });
@@ -325,7 +325,7 @@ async function serve(
   if (certificateWatch !== undefined) metrics.watchCertificate(() => certificateWatch.secondsLeft());
   certificateWatch?.start();
   if (keeps) {
-    adminAccess.tell(server.adminOrigin, log);
+    adminAccess.tell(server.adminOrigin);
     worker?.link.keeping(server.adminOrigin);
   }
   registry.pulls.start(config.pulls.flushMs);
