@@ -103,6 +103,8 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
   const hosts = new HostCheck(options.hosts);
   const logins = new WhoAsks({ access, clock: registry.clock, proxies, problemOf: failureProblem });
   let brokenBecause: string | undefined;
+  /** Answers to what is refused because the registry is read-only: no failure of the server. */
+  const expectedRefusals = new WeakSet<Response>();
   let lastRequestAt = -Infinity;
 
   const turnstile = new ClientTurnstile(options.clientLimits, () => performance.now());
@@ -304,7 +306,9 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
 
   /** The answer to a request that the machine kept from succeeding. No stack trace ever leaves the process. */
   function failure(call: Pick<Call, 'requestId'>, error: unknown): Response {
-    return refuse(call, failureProblem(call.requestId, error));
+    const response = refuse(call, failureProblem(call.requestId, error));
+    if (machineFailureOf(error)?.kind === 'read-only') expectedRefusals.add(response);
+    return response;
   }
 
   function failureProblem(requestId: string, error: unknown): Problem {
@@ -331,7 +335,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
       user: call.identity === anonymous ? undefined : identityText(call.identity),
       userAgent: call.request.headers.get('user-agent') ?? undefined,
     };
-    if (response.status >= 500) log.error(fields, 'request failed');
+    if (response.status >= 500 && !expectedRefusals.has(response)) log.error(fields, 'request failed');
     else log.info(fields, 'request');
   }
 

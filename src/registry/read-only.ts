@@ -88,11 +88,11 @@ export async function readOnlyState({ metadata }: Pick<Registry, 'metadata'>): P
   return row === undefined ? undefined : stateOf(row);
 }
 
-/** Ends what nobody has renewed in time. @returns whether it was, or is, read-only */
-export async function endOverdue({ metadata, clock }: Parts): Promise<boolean> {
+/** Ends what nobody has renewed in time. @returns why it was, or is, read-only; undefined where it was not */
+export async function endOverdue({ metadata, clock }: Parts): Promise<ReadOnlyState | undefined> {
   const row = await metadata.read(() => first(findReadOnly, {}));
-  if (row === undefined) return false;
-  if (row.until === null || row.until > clock.now()) return true;
+  if (row === undefined) return undefined;
+  if (row.until === null || row.until > clock.now()) return stateOf(row);
   const now = clock.now();
   await metadata.write(function* end(): Operation<void> {
     const there = yield* first(findReadOnly, {});
@@ -105,7 +105,7 @@ export async function endOverdue({ metadata, clock }: Parts): Promise<boolean> {
       reason: `nobody has renewed: ${there.reason}`,
     });
   }, always);
-  return true;
+  return stateOf(row);
 }
 
 /**

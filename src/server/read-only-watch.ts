@@ -1,23 +1,27 @@
 import type { Registry } from '../registry/registry.ts';
-import { endOverdue } from '../registry/read-only.ts';
+import { endOverdue, type ReadOnlyState } from '../registry/read-only.ts';
 
 /** How often it is looked, in ms. */
 const lookEveryMs = 2000;
 
-/** Ends a pause of all changes that nobody renews any more: whoever has set it has died. */
+/** Ends a pause of all changes that nobody renews any more, as whoever has set it has died; and tells of it in the log. */
 export class ReadOnlyWatch {
   readonly #registry: Registry;
+  readonly #tells: boolean;
   #timer: ReturnType<typeof setInterval> | undefined;
   #looking: Promise<void> | undefined;
-  #isOn = false;
+  /** Why nothing could be changed when it was last looked, and whether that was told. */
+  #state: ReadOnlyState | undefined;
 
-  constructor(registry: Registry) {
+  /** @param tells whether it tells of it: of several workers, one does */
+  constructor(registry: Registry, tells: boolean) {
     this.#registry = registry;
+    this.#tells = tells;
   }
 
   /** Whether nothing could be changed when it was last looked. */
   get isOn(): boolean {
-    return this.#isOn;
+    return this.#state !== undefined;
   }
 
   start(): void {
@@ -40,9 +44,24 @@ export class ReadOnlyWatch {
 
   async #look(): Promise<void> {
     try {
-      this.#isOn = await endOverdue(this.#registry);
+      const state = await endOverdue(this.#registry);
+      const was = this.#state;
+      this.#state = state;
+      if (this.#tells && (state?.setAt !== was?.setAt || state?.reason !== was?.reason)) this.#tell(state);
     } catch (error) {
       this.#registry.log.warn({ err: error }, 'it could not be looked whether the registry is read-only; trying again');
     }
+  }
+
+  #tell(state: ReadOnlyState | undefined): void {
+    if (state === undefined) {
+      this.#registry.log.info({}, 'the registry is not read-only any more');
+      return;
+    }
+    const { reason, setBy, movedTo } = state;
+    this.#registry.log.warn(
+      { reason, setBy, ...(movedTo !== undefined && { movedTo }) },
+      'the registry is read-only, so changes are refused and nothing is collected: "wherry readonly" says more',
+    );
   }
 }

@@ -48,6 +48,7 @@ import { LoginRefusals } from '../registry/login-refusals.ts';
 import type { PullRules } from '../registry/puller.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { PolicySet } from '../retention/policy-set.ts';
+import { readOnlyLog } from './read-only-log.ts';
 import { ReadOnlyWatch } from './read-only-watch.ts';
 import { StartupError } from '../startup-error.ts';
 import { checkListenHost } from '../startup-failures.ts';
@@ -115,7 +116,7 @@ export interface ServerParts {
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const { config, access, issuers, clock = systemClock, syncs, worker } = parts;
   const { wrapMetadata = (metadata) => metadata } = parts;
-  const log = worker === undefined ? parts.log : parts.log.child({ worker: worker.index });
+  const log = readOnlyLog(worker === undefined ? parts.log : parts.log.child({ worker: worker.index }));
   const hosts = [config.listen, ...(config.http.plainListen === undefined ? [] : [config.http.plainListen])];
   const checked = await Promise.all(hosts.map(({ host }) => checkListenHost(host)));
   const exposed = hosts.find((_, index) => checked[index]?.isLoopback === false);
@@ -199,7 +200,7 @@ async function serve(
     room,
   });
   const registry: Registry = { ...made, pullRules: wrapPullRules(made.pullRules) };
-  const readOnlyWatch = new ReadOnlyWatch(registry);
+  const readOnlyWatch = new ReadOnlyWatch(registry, keeps);
   const quotaCounter = new QuotaCounter({ metadata, set: quotas, log });
   if (quotas !== undefined) metrics.watchQuotas(() => quotaFigures(metadata, quotas));
   const pace = new Pace({

@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test';
 import { z } from 'zod';
+import { QuotaSet } from '../../src/quotas/quota-set.ts';
 import { isWhole, pushImage } from '../admin/pushed-images.ts';
 import { freshBytes } from './content.ts';
 import { ServedRegistry, type Settings } from './served-registry.ts';
@@ -104,4 +105,25 @@ test('nothing is collected while it is read-only, and all that is due afterwards
   await registry.admin('POST', '/readonly/off', {});
   await registry.collected();
   expect(await registry.objectFiles()).toHaveLength(0);
+});
+
+test('one that is started while it is read-only says so once, and what is refused meanwhile is no error', async () => {
+  await using registry = await ServedRegistry.start(settings);
+  const image = await pushImage(registry, repo, { tags: ['1'] });
+  await registry.admin('POST', '/readonly/on', { reason: 'it is moved' });
+  await registry.stop();
+  const limits = QuotaSet.parse([{ repositories: 'team/**', bytes: { hard: '1GiB' } }]);
+  if (!limits.ok) throw new Error(limits.problems.join('\n'));
+  registry.quotas = limits.set;
+  registry.logged.length = 0;
+  await registry.resume({ ...settings, 'log.level': 'info' });
+  expect((await registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' })).status).toBe(503);
+  expect((await registry.putManifest(repo, '2', image.manifest)).status).toBe(503);
+  // By then it has tried to count what is limited.
+  await registry.stop();
+  const line = z.object({ level: z.string(), msg: z.string(), reason: z.string().optional() });
+  const lines = registry.logged.map((text) => line.parse(JSON.parse(text)));
+  expect(lines.filter(({ level }) => level === 'error')).toEqual([]);
+  expect(lines.filter(({ level }) => level === 'warn')).toMatchObject([{ reason: 'it is moved' }]);
+  expect(lines.filter(({ msg }) => msg === 'request')).toHaveLength(2);
 });
