@@ -32,7 +32,7 @@ import { DirectoryInUseError } from '../stores/data-directory.ts';
 import { openStores, type Stores } from '../stores/stores.ts';
 import { registryOf } from '../server/registry-of.ts';
 import { configuredPolicies } from './configured-policies.ts';
-import { version } from './version.ts';
+import { version } from '../version.ts';
 
 export interface Asked {
   readonly query?: Readonly<Record<string, string | undefined>>;
@@ -122,7 +122,8 @@ async function withinProcess(
   const traffic = { pulled: () => undefined, pushed: () => undefined };
   const quotas = await quotasOf(stores.metadata);
   const immutability = await immutabilityOf(stores.metadata);
-  const parts = { stores, config, clock: systemClock, log, traffic, quotas, immutability };
+  const about = { version, isCollecting: false };
+  const parts = { stores, config, clock: systemClock, log, traffic, quotas, immutability, about };
   const registry = registryOf({ ...parts, retention: anyRetention });
   await endOverdue(registry);
   await registry.purges.resume();

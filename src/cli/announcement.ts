@@ -1,4 +1,4 @@
-import { version } from './version.ts';
+import { version } from '../version.ts';
 
 /** What an operator is told when the registry has started. */
 export interface Announcement {

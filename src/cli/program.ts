@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import type { CommandDefinition } from './command-definition.ts';
 import { exitCodes } from './exit-codes.ts';
-import { version } from './version.ts';
+import { version } from '../version.ts';
 
 /** A command of the command line. Its own file is loaded when it is run, so that no command pays for another. */
 interface CommandEntry {

@@ -21,6 +21,7 @@ function textOf(status: Status): string {
     ['DISK', diskLines(status)],
     ['STORED', storedLines(status)],
     ['TO COME', outlookLines(status)],
+    ['PROCESSES', processLines(status)],
     ['LAST EVENTS', eventLines(status)],
   ];
   const shown = sections.filter(([, lines]) => lines.length > 0);
@@ -118,6 +119,19 @@ function forecastText(one: Status['forecast']['day']): string {
   const rate = `${sign}${bytesText(Math.abs(bytesPerDay))} a day`;
   const full = reserveAt === undefined ? 'never full' : `full ${timeText(reserveAt)}`;
   return `${rate}: ${highAt === undefined ? '' : `over storage.high ${timeText(highAt)}, `}${full}`;
+}
+
+function processLines({ processes }: Status): readonly Line[] {
+  return processes.map(({ name, version, schema, isCollecting, since, lastHeardAt }): Line => {
+    const said = [
+      `version ${version ?? 'unknown'}`,
+      `schema ${schema ?? 'unknown'}`,
+      isCollecting === undefined ? 'collecting unknown' : isCollecting ? 'collects' : 'does not collect',
+      `since ${since === undefined ? 'unknown' : timeText(since)}`,
+      `last heard of ${lastHeardAt === undefined ? 'unknown' : timeText(lastHeardAt)}`,
+    ];
+    return [name, said.join(', ')];
+  });
 }
 
 function eventLines({ events }: Status): readonly Line[] {

@@ -356,6 +356,10 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'a row for each process that serves the registry',
     steps: ['SCAN process'],
   },
+  'processes.aboutAllProcesses': {
+    reason: 'a row for each process that serves the registry',
+    steps: ['SCAN process'],
+  },
   'processes.unconfirmedProcesses': {
     reason: 'a row for each process that serves the registry',
     steps: ['SCAN process'],

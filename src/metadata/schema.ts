@@ -536,6 +536,14 @@ export interface ProcessTable {
   name: string;
   /** Grows as long as it lives. */
   beat: Generated<number>;
+  /** These are NULL of a process of an earlier version, which does not say them. */
+  version: string | null;
+  /** The number of the newest migration that it knows. */
+  schema_number: number | null;
+  is_collecting: 0 | 1 | null;
+  /** Since when it runs, and when it has last shown that it lives, in ms since 1970 by its own clock. */
+  since: number | null;
+  heard_at: number | null;
 }
 
 /** A digest that a purge keeps out until somebody lifts that. */

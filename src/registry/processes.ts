@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Log } from '../log/log.ts';
 import { all, change, first, type Operation } from '../metadata/operation.ts';
+import { migrations } from '../metadata/migrations/all.ts';
 import {
+  aboutAllProcesses,
   deleteProcess,
   deleteSilentProcess,
   findProcess,
@@ -11,6 +13,7 @@ import {
   renewProcess,
 } from '../metadata/queries/processes.ts';
 import type { MetadataStore } from '../metadata/store.ts';
+import { type Clock, systemClock } from './clock.ts';
 import type { Siblings } from './siblings.ts';
 
 /** How often a process shows that it lives, and looks at the others, in ms. */
@@ -19,6 +22,8 @@ const beatMs = 5000;
 const silentMs = 30_000;
 /** After so long without a beat, in ms, a process is taken for gone: longer, so that it knows before. */
 const goneMs = 45_000;
+/** The newest migration that this process knows. */
+const newestSchema = migrations.at(-1)?.number ?? 0;
 /** Who lives is nothing of what a registry that is read-only keeps as it is: it serves pulls, which purges have to know of. */
 const always = { whileReadOnly: true };
 
@@ -29,6 +34,16 @@ export interface ProcessesParts {
   readonly siblings: Pick<Siblings, 'areAll'>;
   /** Milliseconds since some moment, which only go on: real ones, whatever time a registry believes it to be. */
   readonly monotonic?: () => number;
+  /** What is shown of it; it goes by none of this. */
+  readonly about?: AboutProcess | undefined;
+  /** For what is shown of it, too. */
+  readonly clock?: Clock;
+}
+
+/** What a process says of itself, for an operator. */
+export interface AboutProcess {
+  readonly version: string;
+  readonly isCollecting: boolean;
 }
 
 /**
@@ -46,6 +61,10 @@ export class Processes {
   readonly areSeveral: boolean;
   readonly #monotonic: () => number;
   readonly #name = `process ${process.pid} on ${hostname()}`;
+  readonly #about: AboutProcess | undefined;
+  readonly #clock: Clock;
+  /** In ms since 1970. */
+  readonly #since: number;
   /** Of this process's row; undefined as long as it has none. */
   #id: string | undefined;
   /** When it began to show that it lives, the last time that this succeeded. */
@@ -61,11 +80,21 @@ export class Processes {
   #onBeat: () => Promise<void> = async () => {};
   #onSilent: () => Promise<void> = async () => {};
 
-  constructor({ metadata, log, siblings, monotonic = () => performance.now() }: ProcessesParts) {
+  constructor({
+    metadata,
+    log,
+    siblings,
+    monotonic = () => performance.now(),
+    about,
+    clock = systemClock,
+  }: ProcessesParts) {
     this.areSeveral = metadata.isShared && !siblings.areAll;
     this.#metadata = metadata;
     this.#log = log;
     this.#monotonic = monotonic;
+    this.#about = about;
+    this.#clock = clock;
+    this.#since = clock.now();
   }
 
   /** Under what it stands in the table; NULL as long as it does not, or where it is the only one. */
@@ -88,7 +117,7 @@ export class Processes {
     if (!this.areSeveral || this.#id !== undefined) return;
     const id = randomBytes(16).toString('hex');
     this.#shownAt = this.#monotonic();
-    await this.#metadata.write(() => change(insertProcess, { id, name: this.#name }), always);
+    await this.#metadata.write(() => change(insertProcess, this.#row(id)), always);
     this.#id = id;
     this.#timer = setInterval(() => {
       this.beatSoon();
@@ -139,7 +168,8 @@ export class Processes {
 
   async #beat(id: string): Promise<void> {
     const begunAt = this.#monotonic();
-    if ((await this.#metadata.writeUnsynced(() => change(renewProcess, { id }), always)) === 0) this.#wasGone = true;
+    if ((await this.#metadata.writeUnsynced(() => change(renewProcess, { id, now: this.#clock.now() }), always)) === 0)
+      this.#wasGone = true;
     if (this.#wasGone) {
       // What is sent from here on purges must wait for, whatever becomes of the database: on its disk before.
       await this.#metadata.write(() => this.#takePlace(id), always);
@@ -155,7 +185,19 @@ export class Processes {
 
   /** The answer to having done so before may have been lost. */
   *#takePlace(id: string): Operation<void> {
-    if ((yield* first(findProcess, { id })) === undefined) yield* change(insertProcess, { id, name: this.#name });
+    if ((yield* first(findProcess, { id })) === undefined) yield* change(insertProcess, this.#row(id));
+  }
+
+  #row(id: string) {
+    return {
+      id,
+      name: this.#name,
+      version: this.#about?.version ?? null,
+      schema: newestSchema,
+      isCollecting: this.#about?.isCollecting === true ? (1 as const) : (0 as const),
+      since: this.#since,
+      now: this.#clock.now(),
+    };
   }
 
   async #expectToBeGone(): Promise<void> {
@@ -200,4 +242,32 @@ export class Processes {
 /** Whether a process still has its row. */
 export function* isAmongOthers(id: string): Operation<boolean> {
   return (yield* first(findProcess, { id })) !== undefined;
+}
+
+/** One of the processes that share the metadata. What it does not say, as it is of an earlier version, is undefined. */
+export interface SharingProcess {
+  readonly id: string;
+  /** For a person: which one it is, and where. */
+  readonly name: string;
+  readonly version: string | undefined;
+  /** The number of the newest migration that it knows. */
+  readonly schema: number | undefined;
+  readonly isCollecting: boolean | undefined;
+  /** Since when it runs, and when it was last heard of, in ms since 1970 by its own clock. */
+  readonly since: number | undefined;
+  readonly heardAt: number | undefined;
+}
+
+/** The processes that share the metadata; none where one has it for itself. Those that were killed are there for a minute. */
+export async function sharingProcesses(metadata: MetadataStore): Promise<readonly SharingProcess[]> {
+  const rows = await metadata.read(() => all(aboutAllProcesses, {}));
+  return rows.map(({ id, name, version, schema_number: schema, is_collecting, since, heard_at: heardAt }) => ({
+    id,
+    name,
+    version: version ?? undefined,
+    schema: schema ?? undefined,
+    isCollecting: is_collecting === null ? undefined : is_collecting === 1,
+    since: since ?? undefined,
+    heardAt: heardAt ?? undefined,
+  }));
 }

@@ -4,7 +4,7 @@ import { PolicyPullRules } from '../pruning/pull-rules.ts';
 import type { Clock } from '../registry/clock.ts';
 import { randomIds } from '../registry/id-generator.ts';
 import { type Immutability, noImmutability } from '../registry/immutability.ts';
-import { Processes } from '../registry/processes.ts';
+import { type AboutProcess, Processes } from '../registry/processes.ts';
 import { PullRecorder } from '../registry/pull-recorder.ts';
 import { everyGet } from '../registry/puller.ts';
 import { PurgeFinisher } from '../registry/purge-finisher.ts';
@@ -29,6 +29,8 @@ export interface RegistryParts {
   readonly traffic: Traffic;
   /** Other processes that serve the same registry; none where it is not given. */
   readonly siblings?: Siblings | undefined;
+  /** What is shown of this process. */
+  readonly about?: AboutProcess | undefined;
   /** What has to be told of changes; undefined where nothing is pruned by itself. */
   readonly retention?: RetentionScope | undefined;
   /** By which it is decided whose pulls count; undefined where everybody's do. */
@@ -47,6 +49,7 @@ export function registryOf({
   log,
   traffic,
   siblings = noSiblings,
+  about,
   policies,
   quotas = noQuotas,
   immutability = noImmutability,
@@ -94,7 +97,7 @@ export function registryOf({
       siblings,
       pulls,
       immutability,
-      processes: new Processes({ metadata, log, siblings }),
+      processes: new Processes({ metadata, log, siblings, about, clock }),
     }),
     retention,
   };

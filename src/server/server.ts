@@ -54,6 +54,7 @@ import { StartupError } from '../startup-error.ts';
 import { checkListenHost } from '../startup-failures.ts';
 import { openTokens } from './tokens.ts';
 import { certificateFilesOf } from './tls-settings.ts';
+import { version } from '../version.ts';
 import { isKeeper, type WorkerPlace } from '../workers/worker-place.ts';
 import { openStores, type Stores } from '../stores/stores.ts';
 import { registryOf } from './registry-of.ts';
@@ -193,6 +194,7 @@ async function serve(
     log,
     traffic: metrics,
     siblings: worker?.link,
+    about: { version, isCollecting: keeps && config.collector.isRun },
     policies,
     quotas,
     immutability,

@@ -1,10 +1,17 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
+import { writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { createLog } from '../../src/log/log.ts';
 import { change } from '../../src/metadata/operation.ts';
 import { PostgresMetadataStore } from '../../src/metadata/postgres/store.ts';
 import { raiseGeneration } from '../../src/metadata/queries/store.ts';
 import type { Topic } from '../../src/metadata/store.ts';
 import { Processes } from '../../src/registry/processes.ts';
+import { storageStatus } from '../../src/http/admin/status.ts';
+import { migrations } from '../../src/metadata/migrations/all.ts';
+import { version } from '../../src/version.ts';
+import { wherry } from '../admin/wherry.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
 import { until } from '../server/until.ts';
 import { type PostgresServer, startPostgres } from './postgres-server.ts';
@@ -95,6 +102,36 @@ test('while it is read-only, a registry starts, says what it sends none of, and 
   );
   await registry.stop();
   expect(PostgresTables.at(url).rows('select id from process')).toEqual([{ id: 'other' }]);
+}, 30_000);
+
+test('the status shows which processes serve a registry, of which version, and what those of an earlier one do not say', async () => {
+  await using registry = await ServedRegistry.start({ metadata: url, 'collector.run': 'off' });
+  const log = await createLog({ level: 'error', format: 'json', stream: { write: () => undefined } });
+  const about = { version: '9.9.9', isCollecting: true };
+  const other = new Processes({ metadata: two, log, siblings: noSiblings, about, clock: registry.clock });
+  await other.join();
+  // As a version inserts it that knows none of the other columns.
+  PostgresTables.at(url).change(`insert into process (id, name, beat) values ('older', 'process 7 on elsewhere', 3)`);
+  const status = storageStatus.answer.parse(await (await registry.admin('GET', '/status')).json());
+  const name = `process ${process.pid} on ${hostname()}`;
+  const now = new Date(registry.clock.now()).toISOString();
+  const idOf = (of: string) => status.processes.find((shown) => shown.version === of)?.id ?? '';
+  const known = { name, schema: migrations.length, since: now, lastHeardAt: now };
+  expect(status.processes.toSorted((a, b) => (a.version ?? '').localeCompare(b.version ?? ''))).toEqual([
+    { id: 'older', name: 'process 7 on elsewhere' },
+    { ...known, id: idOf(version), version, isCollecting: false },
+    { ...known, id: idOf('9.9.9'), version: '9.9.9', isCollecting: true },
+  ]);
+  const config = join(registry.dataDirectory, 'wherry.yaml');
+  writeFileSync(config, `metadata: ${url}\n`);
+  const printed = await wherry(registry.dataDirectory, 'status', '--config', config);
+  const said = (start: string) => printed.out.split('\n').find((line) => line.trim().startsWith(start));
+  expect(said('process 7 on elsewhere')).toEndWith(
+    '  version unknown, schema unknown, collecting unknown, since unknown, last heard of unknown',
+  );
+  expect(printed.out).toContain(`version 9.9.9, schema ${migrations.length}, collects, since `);
+  await other.leave();
+  expect(PostgresTables.at(url).rows('select id from process')).toHaveLength(2);
 }, 30_000);
 
 describe('a process', () => {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type Forecast, stateOf, type StorageReport } from '../../bounds/report.ts';
+import { sharingProcesses, type SharingProcess } from '../../registry/processes.ts';
 import { endpoint, nothing, time, timeText } from './endpoint.ts';
 
 const bytes = z.number().int();
@@ -54,6 +55,20 @@ const status = z.object({
   /** At most. */
   freed: z.object({ withinHourBytes: bytes, withinDayBytes: bytes, isPartial: z.boolean() }),
   forecast: z.object({ day: forecast.optional(), week: forecast.optional() }),
+  /** Those that share a PostgreSQL database; none with SQLite. What one of an earlier version does not say is left out. */
+  processes: z.array(
+    z.object({
+      id: z.string(),
+      /** Its number, and the name of its machine. */
+      name: z.string(),
+      version: z.string().optional(),
+      /** The number of the newest migration that it knows. */
+      schema: z.number().int().optional(),
+      isCollecting: z.boolean().optional(),
+      since: time.optional(),
+      lastHeardAt: time.optional(),
+    }),
+  ),
   events: z.array(z.object({ at: time, kind: z.string(), reason: z.string().optional(), bytes: bytes.optional() })),
 });
 
@@ -61,7 +76,7 @@ export const storageStatus = endpoint({
   method: 'GET',
   path: '/status',
   action: 'admin',
-  summary: 'How the disk and what is stored stand against their bounds, and what is to come.',
+  summary: 'How the disk and what is stored stand against their bounds, what is to come, and which processes serve.',
   query: nothing,
   body: nothing,
   answer: status,
@@ -69,11 +84,12 @@ export const storageStatus = endpoint({
   async handle(call, _, onProgress) {
     call.allowSlowAnswer();
     const report = await call.admin.storage(onProgress);
-    return { answer: answerOf(report, call.registry.clock.now()) };
+    const processes = await sharingProcesses(call.registry.metadata);
+    return { answer: { ...answerOf(report, call.registry.clock.now()), processes: processes.map(toldProcess) } };
   },
 });
 
-function answerOf(report: StorageReport, now: number): z.input<typeof status> {
+function answerOf(report: StorageReport, now: number): Omit<z.input<typeof status>, 'processes'> {
   const { disk, levels, room, stored, shared, garbage, databaseBytes, trash, outlook } = report;
   const { usedBytes, highBytes, lowBytes, reserveBytes } = levels;
   const { day, week } = report.forecast;
@@ -106,6 +122,14 @@ function answerOf(report: StorageReport, now: number): z.input<typeof status> {
       ...(reason !== null && { reason }),
       ...(howMany !== null && { bytes: howMany }),
     })),
+  };
+}
+
+function toldProcess({ since, heardAt, ...one }: SharingProcess): z.input<typeof status>['processes'][number] {
+  return {
+    ...one,
+    ...(since !== undefined && { since: timeText(since) }),
+    ...(heardAt !== undefined && { lastHeardAt: timeText(heardAt) }),
   };
 }
 

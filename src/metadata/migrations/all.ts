@@ -23,6 +23,7 @@ import { readOnly } from './0022-read-only.ts';
 import { processes } from './0023-processes.ts';
 import { closingOfUploads } from './0024-closing-of-uploads.ts';
 import { registryIdentity } from './0025-registry-identity.ts';
+import { aboutProcesses } from './0026-about-processes.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -52,4 +53,5 @@ export const migrations: readonly Migration[] = [
   processes,
   closingOfUploads,
   registryIdentity,
+  aboutProcesses,
 ];

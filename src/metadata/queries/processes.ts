@@ -2,15 +2,31 @@ import { query } from '../query.ts';
 
 // The processes that serve one registry, and what they tell each other of purges.
 
-export const insertProcess = query<{ id: string; name: string }>()(({ db, p }) =>
-  db.insertInto('process').values({ id: p('id'), name: p('name') }),
+export const insertProcess = query<{
+  id: string;
+  name: string;
+  version: string | null;
+  schema: number;
+  isCollecting: 0 | 1;
+  since: number;
+  now: number;
+}>()(({ db, p }) =>
+  db.insertInto('process').values({
+    id: p('id'),
+    name: p('name'),
+    version: p('version'),
+    schema_number: p('schema'),
+    is_collecting: p('isCollecting'),
+    since: p('since'),
+    heard_at: p('now'),
+  }),
 );
 
 /** Shows that a process lives. */
-export const renewProcess = query<{ id: string }>()(({ db, p }) =>
+export const renewProcess = query<{ id: string; now: number }>()(({ db, p }) =>
   db
     .updateTable('process')
-    .set(({ eb }) => ({ beat: eb('beat', '+', 1) }))
+    .set(({ eb }) => ({ beat: eb('beat', '+', 1), heard_at: p('now') }))
     .where('id', '=', p('id')),
 );
 
@@ -21,6 +37,14 @@ export const findProcess = query<{ id: string }>()(({ db, p }) =>
 /** All processes but one. */
 export const otherProcesses = query<{ id: string }>()(({ db, p }) =>
   db.selectFrom('process').select(['id', 'name', 'beat']).where('id', '<>', p('id')).orderBy('id'),
+);
+
+/** All processes, and what each says of itself. */
+export const aboutAllProcesses = query()(({ db }) =>
+  db
+    .selectFrom('process')
+    .select(['id', 'name', 'version', 'schema_number', 'is_collecting', 'since', 'heard_at'])
+    .orderBy('id'),
 );
 
 /** Takes away the row of a process that has not shown since that it lives. */
