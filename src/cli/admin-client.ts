@@ -69,6 +69,19 @@ type Send = (path: string, init: RequestInit) => Promise<Response>;
  * @throws StartupError where there is no registry to ask
  */
 export async function openAdmin(config: Config, policies?: PoliciesDocument): Promise<AdminClient> {
+  return await byServerOr(config, async () =>
+    withinProcess(await openStores(config, await quietLog()), config, policies),
+  );
+}
+
+/**
+ * Asks the server that runs on a data directory; where none does, something that opens it answers.
+ * @throws StartupError where there is no registry to ask
+ */
+export async function byServerOr<Client>(
+  config: Config,
+  withinThis: () => Promise<Client>,
+): Promise<AdminClient | Client> {
   const directory = resolve(config.data);
   if (config.metadata.kind === 'sqlite' && !existsSync(join(directory, 'wherry.db'))) {
     throw new StartupError(`there is no registry in ${directory}: name its data directory with --data`);
@@ -78,14 +91,12 @@ export async function openAdmin(config: Config, policies?: PoliciesDocument): Pr
     const server = serverIn(directory);
     if (server !== undefined && (await answersOperator(server))) return clientOfServer(server);
   }
-  let stores: Stores;
   try {
-    stores = await openStores(config, await quietLog());
+    return await withinThis();
   } catch (error) {
     if (!(error instanceof DirectoryInUseError)) throw error;
     return overHttp(directory);
   }
-  return withinProcess(stores, config, policies);
 }
 
 function overHttp(directory: string): AdminClient {
@@ -254,6 +265,6 @@ function brokenOff(cause?: unknown): StartupError {
 }
 
 /** Errors only, and not where the command's own output goes. */
-async function quietLog() {
+export async function quietLog() {
   return await createLog({ level: 'error', format: 'auto', stream: process.stderr });
 }

@@ -20,7 +20,7 @@ import { printableJson, printableLines } from '../oci/quote.ts';
 import { StartupError } from '../startup-error.ts';
 import type { CommandDefinition } from './command-definition.ts';
 import { ProgressLine } from './progress-line.ts';
-import { addSettingFlags, type ConfigFlags } from './setting-flags.ts';
+import { addSettingFlags, type ConfigFlags, saysWhere } from './setting-flags.ts';
 
 /** What the process ends with. */
 const exitCodes = { clean: 0, findings: 1, couldNotRun: 2 } as const;
@@ -68,11 +68,6 @@ export const defineFsck: CommandDefinition = (command: Command, end) => {
       end(flags.lookForServer === true ? await lookForServer() : await check(flags, readFlags()));
     });
 };
-
-/** Whether a setting says where metadata or blobs lie. */
-function saysWhere(name: string): boolean {
-  return name === 'data' || name === 'metadata' || name === 'blobs' || name.startsWith('s3.');
-}
 
 type Line = z.output<typeof checkEverything.line>;
 type Told = Exclude<Line, { errors: unknown }>;

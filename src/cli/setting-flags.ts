@@ -57,6 +57,11 @@ Each setting can also be in the environment (${flagOf('windows.lease')} is ${var
   };
 }
 
+/** Whether a setting says where metadata or blobs lie. */
+export function saysWhere(name: string): boolean {
+  return name === 'data' || name === 'metadata' || name === 'blobs' || name.startsWith('s3.');
+}
+
 function optionOf(one: Setting<unknown> | Shorthand): Option {
   const summary = firstSentence(one.description);
   const description = 'default' in one ? `${summary} (default: ${one.default})` : summary;

@@ -14,17 +14,21 @@ import { openPostgres, openSqlite, reserveIn } from './open-database.ts';
 import type { StoresConfig } from './stores-config.ts';
 import type { Syncs } from './syncs.ts';
 
-/** The two stores of a data directory, which no other process can use meanwhile. */
-export interface Stores {
+/** The database of a data directory, which no other process can use meanwhile where it lies there. */
+export interface OpenedMetadata {
   readonly directory: string;
   readonly metadata: MetadataStore;
-  readonly blobs: BlobStore;
   /** Room kept for when the disk is full; undefined where the database is on another. */
   readonly reserve: Reserve | undefined;
+  /** Closes all that was opened, and lets others have the directory. */
+  close(): Promise<void>;
+}
+
+/** The two stores of a data directory. */
+export interface Stores extends OpenedMetadata {
+  readonly blobs: BlobStore;
   /** What ties the one to the other. */
   readonly generation: StoreGeneration;
-  /** Closes them and lets others have the directory. */
-  close(): Promise<void>;
 }
 
 interface OpenOptions {
@@ -41,20 +45,39 @@ interface OpenOptions {
  * @throws StartupError where the operator has to mend something first
  */
 export async function openStores(
-  { data, metadata: place, postgres, ...blobsConfig }: StoresConfig,
+  config: StoresConfig,
   log: Log,
   { clock = systemClock, syncs, worker, isRestoring = false }: OpenOptions = {},
 ): Promise<Stores> {
+  const opened = await openMetadata(config, log, { syncs, worker });
+  const { directory, metadata } = opened;
+  const { data, metadata: place, postgres: _, ...blobsConfig } = config;
+  try {
+    const blobs = await blobsOf(directory, blobsConfig, { log, syncs });
+    const isInDirectory = place.kind === 'sqlite' && blobsConfig.blobs?.kind !== 's3';
+    if (!isInDirectory && !isRestoring) await expectOne({ metadata, blobs }, blobsText({ data, ...blobsConfig }), log);
+    const generation = await StoreGeneration.open({ metadata, blobs, clock, siblings: worker?.link });
+    return { ...opened, blobs, generation };
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}
+
+/**
+ * Opens or creates a data directory's database alone, for what has nothing to do with blobs.
+ * @throws StartupError where the operator has to mend something first
+ */
+export async function openMetadata(
+  { data, metadata: place, postgres }: StoresConfig,
+  log: Log,
+  { syncs, worker }: Pick<OpenOptions, 'syncs' | 'worker'> = {},
+): Promise<OpenedMetadata> {
   const directory = resolve(data);
   prepareDirectory(directory);
-  const isInDirectory = place.kind === 'sqlite' && blobsConfig.blobs?.kind !== 's3';
-  const openBlobs = async (metadata: MetadataStore) => {
-    const blobs = await blobsOf(directory, blobsConfig, { log, syncs });
-    if (!isInDirectory && !isRestoring) await expectOne({ metadata, blobs }, blobsText({ data, ...blobsConfig }), log);
-    return blobs;
-  };
   if (place.kind === 'postgres') {
-    return await openShared(directory, place.url, { postgres, log, clock, openBlobs, syncs, worker });
+    const metadata = await openPostgres(place.url, { postgres, log, syncs });
+    return { directory, metadata, reserve: undefined, close: () => metadata.close() };
   }
   await using opened = new AsyncDisposableStack();
   // A worker has its part of it already.
@@ -63,38 +86,6 @@ export async function openStores(
   const metadata = opened.adopt(openSqlite(directory, { reserve, log, syncs, worker }), (store) => store.close());
   worker?.link.hear('broken', async (reason) => metadata.breakOff(String(reason)));
   closeToOthers(join(directory, 'wherry.db'));
-  const blobs = await openBlobs(metadata);
-  const generation = await StoreGeneration.open({ metadata, blobs, clock, siblings: worker?.link });
   const closing = opened.move();
-  return { directory, metadata, blobs, reserve, generation, close: () => closing.disposeAsync() };
-}
-
-/** Other processes may be using them too. */
-async function openShared(
-  directory: string,
-  url: string,
-  {
-    postgres,
-    log,
-    clock,
-    openBlobs,
-    syncs,
-    worker,
-  }: Pick<OpenOptions, 'worker'> & {
-    readonly postgres: StoresConfig['postgres'];
-    readonly log: Log;
-    readonly clock: Clock;
-    readonly openBlobs: (metadata: MetadataStore) => Promise<BlobStore>;
-    readonly syncs: Syncs | undefined;
-  },
-): Promise<Stores> {
-  const metadata = await openPostgres(url, { postgres, log, syncs });
-  try {
-    const blobs = await openBlobs(metadata);
-    const generation = await StoreGeneration.open({ metadata, blobs, clock, siblings: worker?.link });
-    return { directory, metadata, blobs, reserve: undefined, generation, close: () => metadata.close() };
-  } catch (error) {
-    await metadata.close();
-    throw error;
-  }
+  return { directory, metadata, reserve, close: () => closing.disposeAsync() };
 }

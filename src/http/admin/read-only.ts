@@ -3,10 +3,12 @@ import {
   holdReadOnly,
   makeReadOnly,
   makeWritable,
+  type ReadOnlyRequest,
   readOnlyState,
   type ReadOnlyState,
 } from '../../registry/read-only.ts';
-import { type AdminCall, endpoint, nothing, reasonText, time, timeText } from './endpoint.ts';
+import type { Registry } from '../../registry/registry.ts';
+import { endpoint, nothing, type Outcome, reasonText, time, timeText } from './endpoint.ts';
 
 const state = z.object({
   isReadOnly: z.boolean(),
@@ -32,7 +34,7 @@ export const readOnlyStatus = endpoint({
   query: nothing,
   body: nothing,
   answer: state,
-  handle: async ({ registry }) => ({ answer: shown(await readOnlyState(registry)) }),
+  handle: async ({ registry }) => ({ answer: await shownReadOnly(registry) }),
 });
 
 export const beginReadOnly = endpoint({
@@ -56,8 +58,7 @@ export const beginReadOnly = endpoint({
     if (body.movedTo !== undefined && body.leaseMs !== undefined) {
       return { problem: { code: 'UNSUPPORTED', status: 400, message: 'what was moved stays so: leave out leaseMs' } };
     }
-    const isSet = await makeReadOnly(call.registry, { ...body, token: by, actor: call.actor() });
-    return isSet ? { answer: shown(await readOnlyState(call.registry)) } : await conflict(call);
+    return await switchOn(call.registry, { ...body, token: by, actor: call.actor() });
   },
 });
 
@@ -72,7 +73,7 @@ export const renewTheReadOnly = endpoint({
   answer: state,
   async handle(call, { body }) {
     const isHeld = await holdReadOnly(call.registry, body);
-    return isHeld ? { answer: shown(await readOnlyState(call.registry)) } : await conflict(call);
+    return isHeld ? { answer: await shownReadOnly(call.registry) } : await conflict(call.registry);
   },
 });
 
@@ -90,25 +91,43 @@ export const endReadOnly = endpoint({
   }),
   answer: state,
   async handle(call, { body: { token: by, isForced } }) {
-    const kept = await makeWritable(call.registry, {
-      actor: call.actor(),
-      isForced,
-      ...(by !== undefined && { token: by }),
-    });
-    if (kept === undefined) return { answer: shown(await readOnlyState(call.registry)) };
-    return {
-      problem: {
-        code: 'DENIED',
-        status: 409,
-        message: `this registry has been moved to ${kept.movedTo}, and what is pushed here would not be there: use that one, or say --force if this is the one to go on with`,
-        detail: { movedTo: kept.movedTo },
-      },
-    };
+    return await switchOff(call.registry, { actor: call.actor(), isForced, ...(by !== undefined && { token: by }) });
   },
 });
 
-async function conflict({ registry }: AdminCall) {
-  const there = await readOnlyState(registry);
+/** What it takes to switch it: neither blobs nor a server. */
+type Parts = Pick<Registry, 'metadata' | 'clock'>;
+
+/** What the admin API says of it. */
+export async function shownReadOnly(parts: Parts): Promise<z.input<typeof state>> {
+  return shown(await readOnlyState(parts));
+}
+
+/** Switches it on, and answers as the admin API does. */
+export async function switchOn(parts: Parts, request: ReadOnlyRequest): Promise<Outcome<z.input<typeof state>>> {
+  const isSet = await makeReadOnly(parts, request);
+  return isSet ? { answer: await shownReadOnly(parts) } : await conflict(parts);
+}
+
+/** Switches it off, and answers as the admin API does. */
+export async function switchOff(
+  parts: Parts,
+  request: Parameters<typeof makeWritable>[1],
+): Promise<Outcome<z.input<typeof state>>> {
+  const kept = await makeWritable(parts, request);
+  if (kept === undefined) return { answer: await shownReadOnly(parts) };
+  return {
+    problem: {
+      code: 'DENIED',
+      status: 409,
+      message: `this registry has been moved to ${kept.movedTo}, and what is pushed here would not be there: use that one, or say --force if this is the one to go on with`,
+      detail: { movedTo: kept.movedTo },
+    },
+  };
+}
+
+async function conflict(parts: Parts) {
+  const there = await readOnlyState(parts);
   const message =
     there === undefined
       ? 'the registry is not read-only any more: something may have been changed'
