@@ -42,9 +42,13 @@ function told(state: State): Printed {
   return printed(state, textOf(state));
 }
 
-function textOf({ isReadOnly, reason, setBy, setAt, until, movedTo }: State): string {
+function textOf({ isReadOnly, reason, setBy, setAt, until, movedTo, notHeededBy }: State): string {
   if (!isReadOnly) return 'The registry can be changed.';
   const end = until === undefined ? '' : `\nIt ends by itself at ${timeText(until)} (UTC) unless it is renewed.`;
   const moved = movedTo === undefined ? '' : `\nIt has been moved to ${movedTo}.`;
-  return `The registry is read-only since ${timeText(setAt ?? '')} (UTC), by ${setBy}: ${reason}${end}${moved}`;
+  const unheeded =
+    notHeededBy === undefined
+      ? ''
+      : `\nWarning: processes of an older version do not heed it, and go on changing things until they are restarted with this one: ${notHeededBy.join(', ')}.`;
+  return `The registry is read-only since ${timeText(setAt ?? '')} (UTC), by ${setBy}: ${reason}${end}${moved}${unheeded}`;
 }

@@ -76,6 +76,13 @@ export interface MetadataStore {
    */
   settledEvents(): Promise<number>;
 
+  /**
+   * Processes of earlier versions that are connected to the same database and know no migration as new as the one with this
+   * number, so that they heed nothing that came with it: in words, how many connections come from where. None where nobody
+   * else may be connected.
+   */
+  processesBefore(migration: number): Promise<readonly string[]>;
+
   /** Calls back after transactions that may have put something into the review queue; late at most, or in vain. */
   watch(committed: () => void): void;
 

@@ -32,6 +32,7 @@ import {
 import { countOpenUploads } from '../metadata/queries/uploads.ts';
 import type { PurgePlaceTable } from '../metadata/schema.ts';
 import type { Digest } from '../oci/digest.ts';
+import { processes as processesMigration } from '../metadata/migrations/0023-processes.ts';
 import { type MetadataStore, RegistryReadOnlyError } from '../metadata/store.ts';
 import { purgeActor } from './actor.ts';
 import type { Clock } from './clock.ts';
@@ -312,6 +313,8 @@ export class PurgeFinisher {
           openUploads,
           lateWritesMs,
           mayKeepRemoved: blobs.mayKeepRemoved,
+          // One that has ended meanwhile sends nothing any more.
+          notHeededBy: await metadata.processesBefore(processesMigration.number),
         }),
       ],
     };

@@ -11,6 +11,7 @@ test.each([true, false])(
       oldPages: undefined,
       quarantined: 0,
       openUploads: 0,
+      notHeededBy: [],
     };
     const words = unreachedBy({ ...nothing, mayKeepRemoved }).join('\n');
     expect(words.includes('s3:ListBucketVersions')).toBe(mayKeepRemoved);

@@ -67,6 +67,8 @@ export interface Reach {
   readonly lateWritesMs: number;
   /** Whether the blob store may have kept older versions of what was removed. */
   readonly mayKeepRemoved: boolean;
+  /** Connections of processes of versions that do not know of purges by others, in words. */
+  readonly notHeededBy: readonly string[];
 }
 
 /** @param firstDay the first day of which pulls are remembered, in days since 1970; undefined where none is */
@@ -90,6 +92,7 @@ export function unreachedBy({
   openUploads,
   lateWritesMs,
   mayKeepRemoved,
+  notHeededBy,
 }: Reach): readonly string[] {
   return [
     'Copies that were pulled before: clients, nodes and build caches keep them. A secret that was pulled has to be revoked.',
@@ -106,6 +109,11 @@ export function unreachedBy({
     ...(responsesCut === 0 && !isCutAtLeast
       ? []
       : ['What had left for clients before their downloads were broken off.']),
+    ...(notHeededBy.length === 0
+      ? []
+      : [
+          `What processes of an older version were sending of it, which break nothing off: until they are restarted with this one (${notHeededBy.join(', ')}).`,
+        ]),
     ...(quarantined === 0
       ? []
       : [

@@ -1,3 +1,4 @@
+import { readOnly as readOnlyMigration } from '../metadata/migrations/0022-read-only.ts';
 import { change, first, type Operation } from '../metadata/operation.ts';
 import { deleteReadOnly, findReadOnly, renewReadOnly, upsertReadOnly } from '../metadata/queries/read-only.ts';
 import type { ReadOnlyTable } from '../metadata/schema.ts';
@@ -86,6 +87,11 @@ export async function makeWritable(
 export async function readOnlyState({ metadata }: Pick<Registry, 'metadata'>): Promise<ReadOnlyState | undefined> {
   const row = await metadata.read(() => first(findReadOnly, {}));
   return row === undefined ? undefined : stateOf(row);
+}
+
+/** Processes of versions that do not know of this and go on changing things, in words; none where nobody else may. */
+export async function unheedingOfReadOnly({ metadata }: Pick<Registry, 'metadata'>): Promise<readonly string[]> {
+  return await metadata.processesBefore(readOnlyMigration.number);
 }
 
 /** Ends what nobody has renewed in time. @returns why it was, or is, read-only; undefined where it was not */

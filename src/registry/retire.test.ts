@@ -120,6 +120,7 @@ function justBeforeTheTransaction(happen: () => void): void {
       forgetOldPages: () => metadata.forgetOldPages(),
       isShared: metadata.isShared,
       settledEvents: () => metadata.settledEvents(),
+      processesBefore: (migration) => metadata.processesBefore(migration),
       sizeBytes: () => metadata.sizeBytes(),
       commits: undefined,
       watch: (committed) => metadata.watch(committed),

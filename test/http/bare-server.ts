@@ -195,6 +195,9 @@ class UnwritableStore implements MetadataStore {
   async settledEvents(): Promise<number> {
     return await this.#real.settledEvents();
   }
+  async processesBefore(migration: number): Promise<readonly string[]> {
+    return await this.#real.processesBefore(migration);
+  }
   async sizeBytes(): Promise<number> {
     return await this.#real.sizeBytes();
   }

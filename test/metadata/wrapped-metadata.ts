@@ -44,6 +44,9 @@ export abstract class WrappedMetadata implements MetadataStore {
   async settledEvents(): Promise<number> {
     return await this.#inner.settledEvents();
   }
+  async processesBefore(migration: number): Promise<readonly string[]> {
+    return await this.#inner.processesBefore(migration);
+  }
   async sizeBytes(): Promise<number> {
     return await this.#inner.sizeBytes();
   }

@@ -62,6 +62,9 @@ class CountingStore implements MetadataStore {
   async settledEvents(): Promise<number> {
     return await this.#store.settledEvents();
   }
+  async processesBefore(migration: number): Promise<readonly string[]> {
+    return await this.#store.processesBefore(migration);
+  }
   async sizeBytes(): Promise<number> {
     return await this.#store.sizeBytes();
   }

@@ -72,6 +72,7 @@ async function makePruner(policy: Omit<PolicyDefinition, 'repositories'>): Promi
       forgetOldPages: () => metadata.forgetOldPages(),
       isShared: metadata.isShared,
       settledEvents: () => metadata.settledEvents(),
+      processesBefore: (migration) => metadata.processesBefore(migration),
       sizeBytes: () => metadata.sizeBytes(),
       commits: undefined,
       watch: (committed) => metadata.watch(committed),

@@ -2,6 +2,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { Client } from 'pg';
+import { z } from 'zod';
 import { createLog } from '../../src/log/log.ts';
 import { change } from '../../src/metadata/operation.ts';
 import { PostgresMetadataStore } from '../../src/metadata/postgres/store.ts';
@@ -132,6 +134,35 @@ test('the status shows which processes serve a registry, of which version, and w
   expect(printed.out).toContain(`version 9.9.9, schema ${migrations.length}, collects, since `);
   await other.leave();
   expect(PostgresTables.at(url).rows('select id from process')).toHaveLength(2);
+}, 30_000);
+
+test('a registry says which processes of an older version heed neither that it is read-only nor purges', async () => {
+  await using registry = await ServedRegistry.start({ metadata: url });
+  const digest = await registry.pushBlob('team/app', new Uint8Array(10));
+  const config = join(registry.dataDirectory, 'wherry.yaml');
+  writeFileSync(config, `metadata: ${url}\n`);
+  const readonly = async (...args: readonly string[]) =>
+    await wherry(registry.dataDirectory, 'readonly', ...args, '--config', config);
+  const purge = async () => {
+    const answer = await registry.admin('POST', '/purge', { digests: [digest], reason: 'a secret' });
+    const { unreached } = z.object({ unreached: z.array(z.string()) }).parse(await answer.json());
+    return unreached.filter((sentence) => sentence.includes('older version'));
+  };
+  // These know of both already, though of less than the newest version.
+  const newer = new Client({ connectionString: url, application_name: 'wherry/24' });
+  await newer.connect();
+  expect((await readonly('on')).out).not.toContain('older version');
+  await readonly('off');
+  expect(await purge()).toEqual([]);
+  const older = new Client({ connectionString: url, application_name: 'wherry/21' });
+  await older.connect();
+  const on = await readonly('on');
+  expect(on.code).toBe(0);
+  expect(on.out).toContain('processes of an older version do not heed it');
+  expect(on.out).toContain('1 connection from 127.0.0.1');
+  expect((await readonly('off')).code).toBe(0);
+  expect((await purge()).join('\n')).toContain('(1 connection from 127.0.0.1)');
+  await Promise.all([older.end(), newer.end()]);
 }, 30_000);
 
 describe('a process', () => {

@@ -6,6 +6,7 @@ import {
   type ReadOnlyRequest,
   readOnlyState,
   type ReadOnlyState,
+  unheedingOfReadOnly,
 } from '../../registry/read-only.ts';
 import type { Registry } from '../../registry/registry.ts';
 import { endpoint, nothing, type Outcome, reasonText, time, timeText } from './endpoint.ts';
@@ -19,6 +20,8 @@ const state = z.object({
   until: time.optional(),
   /** Where the registry was moved to: nothing is to be changed here any more. */
   movedTo: z.string().optional(),
+  /** Connections of processes of an earlier version, which go on changing things: they do not know of this. Left out where there are none. */
+  notHeededBy: z.array(z.string()).optional(),
 });
 
 /** By which whoever has set it is known. */
@@ -100,7 +103,9 @@ type Parts = Pick<Registry, 'metadata' | 'clock'>;
 
 /** What the admin API says of it. */
 export async function shownReadOnly(parts: Parts): Promise<z.input<typeof state>> {
-  return shown(await readOnlyState(parts));
+  const there = await readOnlyState(parts);
+  const notHeededBy = there === undefined ? [] : await unheedingOfReadOnly(parts);
+  return { ...shown(there), ...(notHeededBy.length > 0 && { notHeededBy: [...notHeededBy] }) };
 }
 
 /** Switches it on, and answers as the admin API does. */

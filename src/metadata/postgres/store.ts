@@ -18,6 +18,7 @@ import { flushLog } from './flushed-log.ts';
 import { migrate } from './migrate.ts';
 import { DatabaseUnusableError, oldestVersion, shownAddress } from './open-failure.ts';
 import { forgetOldRows } from './old-rows.ts';
+import { processesBefore } from './older-processes.ts';
 import { SettledNumbers } from './settled-numbers.ts';
 import { Turns } from './turns.ts';
 
@@ -153,6 +154,10 @@ export class PostgresMetadataStore implements MetadataStore {
 
   async settledEvents(): Promise<number> {
     return await this.#onConnection((client) => this.#numbers.settled(client));
+  }
+
+  async processesBefore(migration: number): Promise<readonly string[]> {
+    return await this.#onConnection((client) => processesBefore(client, migration));
   }
 
   watch(committed: () => void): void {

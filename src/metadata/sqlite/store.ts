@@ -219,6 +219,11 @@ export class SqliteMetadataStore implements MetadataStore {
     return Number.MAX_SAFE_INTEGER;
   }
 
+  /** Only workers of one version share it. */
+  async processesBefore(): Promise<readonly string[]> {
+    return [];
+  }
+
   /** From now on nothing is promised any more: another process has found that the disk has lost something. */
   breakOff(reason: string): void {
     this.#log.breakOff('the database', new Error(reason));
