@@ -54,7 +54,12 @@ async function switchInDatabase(config: Config): Promise<ReadOnlySwitch> {
     userAgent,
     requestId: undefined,
   });
-  await endOverdue(parts);
+  try {
+    await endOverdue(parts);
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
   return {
     status: async () => readOnlyStatus.answer.parse(await shownReadOnly(parts)),
     on: async (given) => {
