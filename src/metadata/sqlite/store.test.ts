@@ -1,35 +1,22 @@
-import { Database, SQLiteError } from 'bun:sqlite';
+import { Database } from 'bun:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { digestOf } from '../../oci/digest.ts';
-import { parseRepositoryName, type RepositoryName } from '../../oci/names.ts';
-import { migrations } from '../migrations/all.ts';
-import { NewerSchemaError } from '../migrations/newer-schema.ts';
-import { all, change, first, type Operation, type Step } from '../operation.ts';
-import { upsertLink } from '../queries/links.ts';
-import { insertPendingObject, makeObjectLive } from '../queries/objects.ts';
+import { refusalOf } from '../../../test/metadata/refusal.ts';
+import {
+  add,
+  allRepositories,
+  app,
+  namesIn,
+  other,
+  repositoryName,
+  third,
+} from '../../../test/metadata/repositories.ts';
+import { all, change, type Operation, type Step } from '../operation.ts';
 import { deleteEmptyRepository } from '../queries/removals.ts';
-import { findRepository, insertRepository } from '../queries/repositories.ts';
-import { deleteTask, upsertTask } from '../queries/tasks.ts';
-import { query } from '../query.ts';
 import { MetadataBrokenError, MetadataBusyError, MetadataFullError } from '../store.ts';
 import { SqliteMetadataStore } from './store.ts';
-
-const app = repositoryName('team/app');
-const other = repositoryName('team/other');
-const digest = digestOf('sha256', Buffer.from('a layer'));
-
-const allRepositories = query<Record<never, never>>()(({ db }) =>
-  db.selectFrom('repository').select('name').orderBy('name'),
-);
-
-function repositoryName(text: string): RepositoryName {
-  const name = parseRepositoryName(text);
-  if (name === undefined) throw new Error(`${text} is not a repository name`);
-  return name;
-}
 
 let directory: string;
 let store: SqliteMetadataStore;
@@ -43,15 +30,6 @@ afterEach(async () => {
   await store.close();
   rmSync(directory, { recursive: true });
 });
-
-function add(repo: RepositoryName): Operation<number> {
-  return change(insertRepository, { repo, now: 0 });
-}
-
-async function names(): Promise<readonly string[]> {
-  const rows = await store.read(() => all(allRepositories, {}));
-  return rows.map(({ name }) => name);
-}
 
 /** What a connection of its own sees: what is committed. */
 function committedNames(): readonly string[] {
@@ -68,168 +46,6 @@ function committedNames(): readonly string[] {
 async function turns(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
 }
-
-/** What a promise was refused with. */
-async function refusalOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error;
-  }
-  throw new Error('it was not refused');
-}
-
-describe.each(['write', 'writeUnsynced'] as const)('%s', (way) => {
-  test('returns what the operation returns', async () => {
-    const result = await store[way](function* operation(): Operation<{
-      readonly added: number;
-      readonly name: string;
-    }> {
-      const added = yield* add(app);
-      const found = yield* first(findRepository, { repo: app });
-      return { added, name: found?.name ?? 'nothing' };
-    });
-    expect(result).toEqual({ added: 1, name: app });
-  });
-
-  test('is committed when it resolves', async () => {
-    await store[way](() => add(app));
-    expect(committedNames()).toEqual([app]);
-  });
-
-  test('shows nobody what it has not committed', async () => {
-    let seen: readonly string[] = ['not looked'];
-    await store[way](function* operation(): Operation<void> {
-      yield* add(app);
-      seen = committedNames();
-    });
-    expect(seen).toEqual([]);
-    expect(committedNames()).toEqual([app]);
-  });
-
-  test('leaves nothing of an operation that throws, and passes its error on', async () => {
-    const problem = new Error('changed its mind');
-    const refusal = await refusalOf(
-      store[way](function* operation(): Operation<void> {
-        yield* add(app);
-        yield* add(other);
-        throw problem;
-      }),
-    );
-    expect(refusal).toBe(problem);
-    expect(await names()).toEqual([]);
-    expect(await store[way](() => add(app))).toBe(1);
-    expect(committedNames()).toEqual([app]);
-  });
-
-  test('leaves nothing of an operation that a constraint refuses when it commits', async () => {
-    const refusal = await refusalOf(
-      store[way](function* operation(): Operation<void> {
-        yield* add(app);
-        yield* change(upsertLink, { repo: app, digest, leaseUntil: 0, now: 0 });
-      }),
-    );
-    expect(refusal).toBeInstanceOf(SQLiteError);
-    expect(String(refusal)).toContain('FOREIGN KEY constraint failed');
-    expect(committedNames()).toEqual([]);
-    expect(await store[way](() => add(other))).toBe(1);
-  });
-
-  test('ends an operation at a statement that is refused, whatever the operation would do about it', async () => {
-    const refusal = await refusalOf(
-      store[way](function* operation(): Operation<void> {
-        yield* add(other);
-        try {
-          yield* change(insertPendingObject, { oid: 'a' });
-          yield* change(insertPendingObject, { oid: 'a' });
-        } catch {
-          yield* add(app);
-        }
-      }),
-    );
-    expect(String(refusal)).toContain('UNIQUE constraint failed: object.oid');
-    expect(committedNames()).toEqual([]);
-  });
-});
-
-describe('a read', () => {
-  test('sees a write that came before it in the same turn of the event loop, and not one that failed', async () => {
-    expect(await names()).toEqual([]);
-    await store.writeUnsynced(() => add(app));
-    expect(await names()).toEqual([app]);
-    const failed = store.writeUnsynced(function* fails(): Operation<void> {
-      yield* add(other);
-      throw new Error('no');
-    });
-    expect(await failed.catch(() => 'failed')).toBe('failed');
-    expect(await names()).toEqual([app]);
-  });
-
-  test('sees what another process has committed from the next turn of the event loop on', async () => {
-    expect(await names()).toEqual([]);
-    using another = new Database(join(directory, 'wherry.db'));
-    another.run("insert into repository (name, created_at) values ('team/app', 0)");
-    await new Promise(setImmediate);
-    expect(await names()).toEqual([app]);
-  });
-});
-
-describe('an operation', () => {
-  test('is made of others, in one transaction', async () => {
-    function* addBoth(): Operation<number> {
-      return (yield* add(app)) + (yield* add(other));
-    }
-    function* pushLayer(): Operation<string> {
-      const added = yield* addBoth();
-      yield* change(insertPendingObject, { oid: 'file' });
-      const made = yield* change(makeObjectLive, { oid: 'file', digest, size: 7 });
-      const linked = yield* change(upsertLink, { repo: app, digest, leaseUntil: 0, now: 0 });
-      return `${added} ${made} ${linked}`;
-    }
-    expect(await store.write(pushLayer)).toBe('2 1 1');
-    expect(await names()).toEqual([app, other]);
-  });
-
-  test('sees its own changes', async () => {
-    const seen = await store.write(function* operation(): Operation<readonly string[]> {
-      yield* add(other);
-      yield* add(app);
-      return (yield* all(allRepositories, {})).map(({ name }) => name);
-    });
-    expect(seen).toEqual([app, other]);
-  });
-
-  test('is told how many rows each of its changes touched', async () => {
-    const task = { kind: 'link', key1: app, key2: digest } as const;
-    const touched = await store.write(function* operation(): Operation<readonly number[]> {
-      return [
-        yield* add(app),
-        yield* add(app),
-        yield* change(upsertTask, { ...task, dueAt: 1 }),
-        yield* change(upsertTask, { ...task, dueAt: 2 }),
-        yield* change(deleteTask, task),
-        yield* change(deleteTask, task),
-      ];
-    });
-    expect(touched).toEqual([1, 0, 1, 1, 1, 0]);
-  });
-
-  test('is told where there is no row', async () => {
-    expect(await store.read(() => first(findRepository, { repo: app }))).toBeUndefined();
-    expect(await store.read(() => all(allRepositories, {}))).toEqual([]);
-  });
-
-  test('never comes between two statements of another (R43)', async () => {
-    await store.write(() => add(app));
-    /** Reads, and adds one more than it has read. */
-    function* addNext(): Operation<void> {
-      const before = (yield* all(allRepositories, {})).length;
-      yield* add(repositoryName(`team/app${before}`));
-    }
-    await Promise.all(Array.from({ length: 20 }, () => store.write(addNext)));
-    expect((await names()).length).toBe(21);
-  });
-});
 
 describe('operations that come at once', () => {
   /** How many transactions the work took. */
@@ -273,55 +89,9 @@ describe('operations that come at once', () => {
     const seen = store.write(function* look(): Operation<number> {
       return (yield* all(allRepositories, {})).length;
     });
-    expect(await names()).toEqual([]);
+    expect(await namesIn(store)).toEqual([]);
     expect([await adding, await seen]).toEqual([1, 1]);
-    expect(await names()).toEqual([app]);
-  });
-
-  test('are not taken along by one that throws', async () => {
-    const third = repositoryName('team/third');
-    const outcomes = await Promise.allSettled([
-      store.write(() => add(app)),
-      store.write(function* fails(): Operation<void> {
-        yield* add(other);
-        throw new Error('no');
-      }),
-      store.writeUnsynced(() => add(third)),
-    ]);
-    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
-    expect(committedNames()).toEqual([app, third]);
-  });
-
-  test('are not taken along by one that a constraint refuses when all of them are committed', async () => {
-    const third = repositoryName('team/third');
-    const outcomes = await Promise.allSettled([
-      store.write(() => add(app)),
-      store.write(function* linksNothing(): Operation<void> {
-        yield* add(other);
-        yield* change(upsertLink, { repo: other, digest, leaseUntil: 0, now: 0 });
-      }),
-      store.write(() => add(third)),
-    ]);
-    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
-    expect(committedNames()).toEqual([app, third]);
-  });
-
-  test('are each told what came of the run that was committed', async () => {
-    /** Adds a repository, unless there is one already. */
-    function* addFirst(): Operation<string> {
-      if ((yield* all(allRepositories, {})).length > 0) return 'not the first';
-      yield* add(app);
-      return 'the first';
-    }
-    const outcomes = await Promise.allSettled([
-      store.write(function* linksNothing(): Operation<void> {
-        yield* add(other);
-        yield* change(upsertLink, { repo: other, digest, leaseUntil: 0, now: 0 });
-      }),
-      store.write(addFirst),
-    ]);
-    expect(outcomes[1]).toEqual({ status: 'fulfilled', value: 'the first' });
-    expect(committedNames()).toEqual([app]);
+    expect(await namesIn(store)).toEqual([app]);
   });
 });
 
@@ -345,7 +115,7 @@ describe('what was written without waiting for the disk', () => {
     await store.durable('all');
     expect(syncs).toBe(1);
     await store.writeUnsynced(() => add(other));
-    await store.write(() => add(repositoryName('team/third')));
+    await store.write(() => add(third));
     expect(syncs).toBe(2);
     await store.durable('all');
     expect(syncs).toBe(2);
@@ -445,14 +215,6 @@ describe('a full disk', () => {
 });
 
 describe('the store', () => {
-  test('finds everything again when it is opened again', async () => {
-    await store.write(() => add(app));
-    await store.writeUnsynced(() => add(other));
-    await store.close();
-    store = SqliteMetadataStore.open(directory);
-    expect(await names()).toEqual([app, other]);
-  });
-
   test('finds everything that was committed when a process ended without closing it', async () => {
     await store.write(() => add(app));
     await store.writeUnsynced(() => add(other));
@@ -462,7 +224,7 @@ describe('the store', () => {
     for (const file of ['wherry.db', 'wherry.db-wal']) copyFileSync(join(directory, file), join(left, file));
     const next = SqliteMetadataStore.open(left);
     try {
-      expect((await next.read(() => all(allRepositories, {}))).map(({ name }) => name)).toEqual([app, other]);
+      expect(await namesIn(next)).toEqual([app, other]);
       expect(await next.write(() => add(app))).toBe(0);
     } finally {
       await next.close();
@@ -483,7 +245,7 @@ describe('the store', () => {
     const before = store.write(() => add(app));
     const closing = store.close();
     const after = refusalOf(store.write(() => add(other)));
-    expect(await names()).toEqual([app]);
+    expect(await namesIn(store)).toEqual([app]);
     await closing;
     const late = refusalOf(store.writeUnsynced(() => add(other)));
     await turns();
@@ -491,26 +253,6 @@ describe('the store', () => {
     expect(await after).toBeInstanceOf(MetadataBusyError);
     expect(await late).toBeInstanceOf(MetadataBusyError);
     expect(committedNames()).toEqual([app]);
-  });
-
-  test('is ready until it is closed', async () => {
-    expect(await store.isReady()).toBe(true);
-    await store.close();
-    expect(await store.isReady()).toBe(false);
-    store = SqliteMetadataStore.open(directory);
-    expect(await store.isReady()).toBe(true);
-  });
-
-  test('refuses a database of a newer version and leaves it to that one', async () => {
-    await store.write(() => add(app));
-    await store.close();
-    const path = join(directory, 'wherry.db');
-    using newer = new Database(path);
-    newer.run('pragma user_version = 999');
-    expect(() => SqliteMetadataStore.open(directory)).toThrow(NewerSchemaError);
-    newer.run(`pragma user_version = ${migrations.length}`);
-    store = SqliteMetadataStore.open(directory);
-    expect(await names()).toEqual([app]);
   });
 
   test('refuses a file that is not a database', async () => {

@@ -1,37 +1,21 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
 import { sql } from 'kysely';
 import { Client } from 'pg';
-import { digestOf } from '../../src/oci/digest.ts';
-import { parseRepositoryName, type RepositoryName } from '../../src/oci/names.ts';
 import { migrations } from '../../src/metadata/migrations/all.ts';
-import { NewerSchemaError } from '../../src/metadata/migrations/newer-schema.ts';
 import { all, change, first, type Operation, type Step } from '../../src/metadata/operation.ts';
 import { forgetOldRows } from '../../src/metadata/postgres/old-rows.ts';
 import { PostgresMetadataStore } from '../../src/metadata/postgres/store.ts';
-import { upsertLink } from '../../src/metadata/queries/links.ts';
-import { findRepository, insertRepository } from '../../src/metadata/queries/repositories.ts';
 import { upsertTask } from '../../src/metadata/queries/tasks.ts';
 import { query } from '../../src/metadata/query.ts';
 import { MetadataBusyError } from '../../src/metadata/store.ts';
+import { refusalOf } from '../metadata/refusal.ts';
+import { add, allRepositories, app, namesIn, other, third } from '../metadata/repositories.ts';
 import { type PostgresServer, startPostgres } from './postgres-server.ts';
 
-const app = repositoryName('team/app');
-const other = repositoryName('team/other');
-const digest = digestOf('sha256', Buffer.from('a layer'));
-
-const allRepositories = query<Record<never, never>>()(({ db }) =>
-  db.selectFrom('repository').select('name').orderBy('name'),
-);
 const backend = query<Record<never, never>>()(({ db }) => db.selectNoFrom(sql<number>`pg_backend_pid()`.as('pid')));
 const countTasks = query<Record<never, never>>()(({ db }) =>
   db.selectFrom('task').select(({ fn }) => fn.countAll<number>().as('count')),
 );
-
-function repositoryName(text: string): RepositoryName {
-  const name = parseRepositoryName(text);
-  if (name === undefined) throw new Error(`${text} is not a repository name`);
-  return name;
-}
 
 let server: PostgresServer;
 let url: string;
@@ -54,15 +38,6 @@ afterEach(async () => {
   await store.close();
 });
 
-function add(repo: RepositoryName): Operation<number> {
-  return change(insertRepository, { repo, now: 0 });
-}
-
-async function names(): Promise<readonly string[]> {
-  const rows = await store.read(() => all(allRepositories, {}));
-  return rows.map(({ name }) => name);
-}
-
 /** Adds as many tasks as there are: two that run side by side would add too few. */
 function* doubled(name: string): Operation<void> {
   const found = yield* first(countTasks, {});
@@ -71,54 +46,13 @@ function* doubled(name: string): Operation<void> {
   }
 }
 
-async function refusalOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error;
-  }
-  throw new Error('it was not refused');
-}
-
 describe('a write', () => {
-  test('returns what the operation returns, which sees its own changes', async () => {
-    const found = await store.write(function* operation() {
-      yield* add(app);
-      return yield* first(findRepository, { repo: app });
-    });
-    expect(found).toBeDefined();
-    expect(await names()).toEqual([app]);
-  });
-
-  test('leaves nothing of an operation that throws, and passes its error on', async () => {
-    const failing = store.write(function* operation() {
-      yield* add(app);
-      throw new Error('no');
-    });
-    expect(await refusalOf(failing)).toEqual(new Error('no'));
-    expect(await names()).toEqual([]);
-  });
-
-  test('leaves nothing of an operation that a constraint refuses when it commits', async () => {
-    const failing = store.write(function* operation() {
-      yield* add(app);
-      yield* change(upsertLink, { repo: app, digest, leaseUntil: 1, now: 0 });
-    });
-    expect(String(await refusalOf(failing))).toContain('link');
-    expect(await names()).toEqual([]);
-  });
-
   test('comes out as if it had run before or after every other, in however many processes (R43, R44)', async () => {
     const processes = await Promise.all([1, 2, 3].map(() => PostgresMetadataStore.open(url)));
     await store.write(() => change(upsertTask, { kind: 'object', key1: 'first', key2: '', dueAt: 1 }));
     await Promise.all(processes.flatMap((one, index) => [0, 1].map((n) => one.write(() => doubled(`${index}.${n}`)))));
     expect(await store.read(() => first(countTasks, {}))).toEqual({ count: 64 });
     await Promise.all(processes.map((one) => one.close()));
-  });
-
-  test('that nobody waits for the disk of is seen by all at once', async () => {
-    await store.writeUnsynced(() => add(app));
-    expect(await names()).toEqual([app]);
   });
 });
 
@@ -145,7 +79,7 @@ describe('a read', () => {
     await store.write(() => add(app));
     release.resolve();
     expect(await reading).toEqual([[], []]);
-    expect(await names()).toEqual([app]);
+    expect(await namesIn(store)).toEqual([app]);
   });
 
   test('gives numbers as numbers, conditions as 0 and 1, and bytes as bytes', async () => {
@@ -166,12 +100,6 @@ describe('a read', () => {
       bytes: Uint8Array.of(0, 255),
     });
   });
-
-  test('orders texts by their bytes, as SQLite does', async () => {
-    const repos = ['a-b', 'a/b', 'a.b', 'a0', 'a', 'a_b'].map(repositoryName);
-    for (const repo of repos) await store.write(() => add(repo));
-    expect(await names()).toEqual(repos.toSorted());
-  });
 });
 
 describe('the schema', () => {
@@ -185,14 +113,6 @@ describe('the schema', () => {
     await client.end();
     expect(rows.map(({ number }) => Number(number))).toEqual(migrations.map(({ number }) => number));
   });
-
-  test('of a newer version is left to that one', async () => {
-    const client = new Client({ connectionString: url });
-    await client.connect();
-    await client.query(`insert into schema_migration (number, name) values (9999, 'later')`);
-    await client.end();
-    expect(await refusalOf(PostgresMetadataStore.open(url))).toBeInstanceOf(NewerSchemaError);
-  });
 });
 
 describe('a database that goes away', () => {
@@ -205,15 +125,15 @@ describe('a database that goes away', () => {
     await server.goOn();
     expect(await store.isReady()).toBeTrue();
     await store.write(() => add(other));
-    expect(await names()).toEqual([app, other]);
+    expect(await namesIn(store)).toEqual([app, other]);
   });
 
   test('that was restarted meanwhile refuses nothing that comes after', async () => {
     await Promise.all([app, other].map((repo) => store.write(() => add(repo))));
     await server.restart();
-    expect(await names()).toEqual([app, other]);
-    await store.write(() => add(repositoryName('a/third')));
-    expect(await names()).toHaveLength(3);
+    expect(await namesIn(store)).toEqual([app, other]);
+    await store.write(() => add(third));
+    expect(await namesIn(store)).toHaveLength(3);
   });
 
   test('that stops with its connections open is said to be busy, and is asked on another connection from then on', async () => {
