@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
-import net from 'node:net';
 import path from 'node:path';
+import { freePort } from '../test/server/free-port.ts';
 import { HttpConnection } from './load/http-connection.ts';
 import type { PeerAdapter } from './peers/adapter.ts';
 import { processTree } from './process-tree.ts';
@@ -22,21 +22,6 @@ export interface RunningRegistry extends AsyncDisposable {
   readonly pid: number;
   /** From the start of the process to the first 200 of `GET /v2/`. */
   readonly firstAnswerMs: number;
-}
-
-/** A loopback port that was free a moment ago. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => {
-        if (address === null || typeof address === 'string') reject(new Error('no port was given'));
-        else resolve(address.port);
-      });
-    });
-  });
 }
 
 /** One attempt at `GET /v2/`; false while nobody listens. */
@@ -108,7 +93,7 @@ export async function startRegistry(contender: Contender, workDirectory: string)
   const configDirectory = path.join(site, 'config');
   await mkdir(dataDirectory, { recursive: true });
   await mkdir(configDirectory);
-  const port = await freePort();
+  const port = freePort();
   const launch = await adapter.prepare({ program, port, dataDirectory, configDirectory });
   const outputPath = path.join(site, 'output.log');
   const { PATH = '', HOME = '', TMPDIR } = process.env;

@@ -1,6 +1,7 @@
 import { Database } from 'bun:sqlite';
 import { join } from 'node:path';
-import { freePort, ServerProcess } from '../../test/server/server-process.ts';
+import { freePort } from '../../test/server/free-port.ts';
+import { ServerProcess } from '../../test/server/server-process.ts';
 import { countReleased } from './filled-directory.ts';
 import { outputOf } from '../command.ts';
 import { type SteadyReport, steadyReport } from '../load/steady-report.ts';
@@ -25,7 +26,7 @@ export interface Disturbance {
  * @throws where it had nothing left to collect before the end
  */
 export async function measureDisturbance(directory: string, rounds: number, seconds: number): Promise<Disturbance> {
-  const port = await freePort();
+  const port = freePort();
   const command: [string, ...string[]] = [process.execPath, steeredServer, directory, `127.0.0.1:${port}`];
   await using server = await ServerProcess.start(port, join(directory, 'log'), { command });
   const run = async (name: string): Promise<SteadyReport> => {

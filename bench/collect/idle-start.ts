@@ -1,11 +1,12 @@
 import { join } from 'node:path';
-import { freePort, ServerProcess } from '../../test/server/server-process.ts';
+import { freePort } from '../../test/server/free-port.ts';
+import { ServerProcess } from '../../test/server/server-process.ts';
 
 const main = join(import.meta.dir, '..', '..', 'src', 'main.ts');
 
 /** How long it takes from the start of the process until it is ready, on a data directory whose review queue is idle. */
 export async function measureStart(directory: string): Promise<number> {
-  const port = await freePort();
+  const port = freePort();
   const listen = `127.0.0.1:${port}`;
   const startedAt = performance.now();
   const server = await ServerProcess.start(port, join(directory, 'log'), {

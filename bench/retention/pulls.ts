@@ -1,7 +1,8 @@
 import { Database } from 'bun:sqlite';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { freePort, ServerProcess } from '../../test/server/server-process.ts';
+import { freePort } from '../../test/server/free-port.ts';
+import { ServerProcess } from '../../test/server/server-process.ts';
 import type { Bar } from '../collect/bars.ts';
 import { outputOf } from '../command.ts';
 import { readWrkReport } from '../generated-load.ts';
@@ -66,7 +67,7 @@ async function measure(
 ): Promise<Bar> {
   const script = join(directory, 'targets.lua');
   await writeFile(script, wrkScript(targets));
-  const port = await freePort();
+  const port = freePort();
   await using server = await ServerProcess.start(port, join(directory, 'log'), {
     command: [
       process.execPath,

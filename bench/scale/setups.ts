@@ -1,7 +1,8 @@
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { freePort, ServerProcess } from '../../test/server/server-process.ts';
+import { freePort } from '../../test/server/free-port.ts';
+import { ServerProcess } from '../../test/server/server-process.ts';
 import { type S3Server, startMinio } from '../../test/scale/minio-server.ts';
 import { type PostgresServer, startPostgres } from '../../test/scale/postgres-server.ts';
 import { processTree } from '../process-tree.ts';
@@ -59,7 +60,7 @@ export class Backends implements AsyncDisposable {
 /** `wherry serve --workers N` on SQLite and a directory. */
 export async function workersSetup({ directory }: Backends, processes: number): Promise<Setup> {
   const data = mkdtempSync(path.join(directory, 'workers-'));
-  const port = await freePort();
+  const port = freePort();
   const flags = [
     '--data',
     data,
@@ -94,7 +95,7 @@ export async function clusterSetup(backends: Backends, processes: number): Promi
   const servers: ServerProcess[] = [];
   const hosts: string[] = [];
   for (let index = 0; index < processes; index++) {
-    const port = await freePort();
+    const port = freePort();
     const data = mkdtempSync(path.join(directory, 'cluster-'));
     const places = ['--metadata', metadata, '--blobs', `s3://${bucket.name}/blobs`, '--s3-endpoint', s3.endpoint];
     const flags = ['--data', data, '--listen', `127.0.0.1:${port}`, '--log-level', 'error', ...places];
@@ -122,7 +123,7 @@ export async function distributionSetup(backends: Backends, program: string): Pr
   const { directory } = backends;
   const { server: s3, pids: writerPids } = await backends.minio();
   const bucket = await s3.newBucket();
-  const port = await freePort();
+  const port = freePort();
   const configFile = path.join(directory, 'distribution.yml');
   const { AWS_ACCESS_KEY_ID: accesskey, AWS_SECRET_ACCESS_KEY: secretkey } = s3.environment;
   const config = {

@@ -7,7 +7,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { z } from 'zod';
-import { freePort, ServerProcess } from '../../test/server/server-process.ts';
+import { freePort } from '../../test/server/free-port.ts';
+import { ServerProcess } from '../../test/server/server-process.ts';
 import { pathOf } from '../../test/tls/certificates/certificates.ts';
 import { outputOf } from '../command.ts';
 import { median } from '../figures.ts';
@@ -97,7 +98,7 @@ interface Served extends AsyncDisposable {
 }
 
 async function serve(name: string, listening: 'both' | 'plain', flags: readonly string[]): Promise<Served> {
-  const [port, plainPort] = [await freePort(), await freePort()];
+  const [port, plainPort] = [freePort(), freePort()];
   const places =
     listening === 'both'
       ? ['--listen', `127.0.0.1:${port}`, '--http-plain-listen', `127.0.0.1:${plainPort}`]

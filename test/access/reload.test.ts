@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { AccessWatch } from '../../src/access/access-watch.ts';
 import { createLog } from '../../src/log/log.ts';
 import { forgetStoresBeside, type StoresBeside, storesBeside } from '../pairs/stores-beside.ts';
-import { freePort, ServerProcess } from '../server/server-process.ts';
+import { freePort } from '../server/free-port.ts';
+import { ServerProcess } from '../server/server-process.ts';
 import { until } from '../server/until.ts';
 import { basic, passwordLines, passwordOf } from './guarded-registry.ts';
 
@@ -42,7 +43,7 @@ describe('a registry that runs', () => {
   async function start(access: string): Promise<void> {
     await writeFile(join(directory, 'htpasswd'), await passwordLines(['alice']));
     await configure(access);
-    const port = await freePort();
+    const port = freePort();
     const command = [process.execPath, 'src/main.ts', 'serve', '--config', join(directory, 'wherry.yaml')] as const;
     server = await ServerProcess.start(port, join(directory, 'log'), {
       command: [...command, '--listen', `127.0.0.1:${port}`],
@@ -118,7 +119,7 @@ test.each([
 ])('whether anybody has to log in at all is for the start to say: %p, then %p', async (before, after, status) => {
   const directory = await mkdtemp(join(tmpdir(), 'wherry-reload-'));
   const file = join(directory, 'wherry.yaml');
-  const port = await freePort();
+  const port = freePort();
   const settings = `listen: 127.0.0.1:${port}\ndata: ${join(directory, 'data')}\n`;
   await writeFile(file, settings + before);
   await using server = await ServerProcess.start(port, join(directory, 'log'), {

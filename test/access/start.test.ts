@@ -2,7 +2,8 @@ import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, ServerProcess } from '../server/server-process.ts';
+import { freePort } from '../server/free-port.ts';
+import { ServerProcess } from '../server/server-process.ts';
 import { pathOf } from '../tls/certificates/certificates.ts';
 import { passwordLines } from './guarded-registry.ts';
 
@@ -55,7 +56,7 @@ test('so does one whose plain port alone can be reached, and it names that', asy
 test.each(['--anonymous', '--auth-anonymous=pull', '--auth-anonymous=all'])(
   'it starts with %s, as somebody has said so',
   async (flag) => {
-    const port = await freePort();
+    const port = freePort();
     const args = ['--listen', `0.0.0.0:${port}`, flag];
     await using server = await ServerProcess.start(port, join(directory, 'log'), { command: command(...args) });
     // Whoever may not would be asked to log in.
@@ -65,7 +66,7 @@ test.each(['--anonymous', '--auth-anonymous=pull', '--auth-anonymous=all'])(
 );
 
 test('it starts where users can log in', async () => {
-  const port = await freePort();
+  const port = freePort();
   const file = join(directory, 'htpasswd');
   await writeFile(file, await passwordLines(['alice']));
   const args = ['--listen', `0.0.0.0:${port}`, '--auth-htpasswd', file];

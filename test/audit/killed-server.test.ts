@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { digestOf, freshBytes } from '../http/content.ts';
 import { forgetStoresBeside, storesBeside } from '../pairs/stores-beside.ts';
-import { freePort, ServerProcess } from '../server/server-process.ts';
+import { freePort } from '../server/free-port.ts';
+import { ServerProcess } from '../server/server-process.ts';
 
 const main = join(import.meta.dir, '..', '..', 'src', 'main.ts');
 const line = z.object({ id: z.number() });
@@ -19,7 +20,7 @@ test('a server that is killed again and again while it is pushed to writes every
     const file = join(directory, 'audit.jsonl');
     const { environment, tables } = storesBeside(data);
     const start = async () => {
-      const port = await freePort();
+      const port = freePort();
       const command = ['serve', `--data=${data}`, `--listen=127.0.0.1:${port}`, `--audit-file=${file}`];
       return await ServerProcess.start(port, join(directory, 'log'), {
         command: [process.execPath, main, ...command],

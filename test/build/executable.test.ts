@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import packageJson from '../../package.json' with { type: 'json' };
 import { outputOf } from '../install/command.ts';
-import { freePort, ServerProcess } from '../server/server-process.ts';
+import { freePort } from '../server/free-port.ts';
+import { ServerProcess } from '../server/server-process.ts';
 import { until } from '../server/until.ts';
 
 const projectDirectory = path.join(import.meta.dir, '..', '..');
@@ -87,7 +88,7 @@ test(
 );
 
 async function startServer(): Promise<ServerProcess> {
-  const port = await freePort();
+  const port = freePort();
   const data = path.join(directory, 'data');
   return await ServerProcess.start(port, path.join(directory, 'server.log'), {
     command: [executable, 'serve', '--listen', `127.0.0.1:${port}`, '--data', data],

@@ -3,7 +3,8 @@ import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf, freshBytes, imageOf, ociManifest } from '../http/content.ts';
-import { freePort, ServerProcess } from '../server/server-process.ts';
+import { freePort } from '../server/free-port.ts';
+import { ServerProcess } from '../server/server-process.ts';
 import { until } from '../server/until.ts';
 import { SmallDisk } from './small-disk.ts';
 
@@ -34,7 +35,7 @@ class Registry implements AsyncDisposable {
   }
 
   static async start(disk: SmallDisk): Promise<Registry> {
-    const port = await freePort();
+    const port = freePort();
     // Without bounds: what is to be seen here is a disk that gets full all the same.
     const unbounded = ['--storage-high', 'off', '--storage-reserve', '0B'];
     const serve = ['serve', '--listen', `127.0.0.1:${port}`, '--data', join(disk.directory, 'data'), ...unbounded];

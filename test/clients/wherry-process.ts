@@ -1,6 +1,7 @@
 import { openSync, closeSync, mkdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { freePort } from '../server/free-port.ts';
 
 const projectDirectory = join(import.meta.dir, '..', '..');
 /** Without WHERRY_… variables, by which whoever runs the tests may have configured a registry of their own. */
@@ -30,7 +31,7 @@ export class WherryProcess {
    */
   constructor(directory: string, flags: readonly string[] = []) {
     this.#flags = flags;
-    this.host = `127.0.0.1:${findPort()}`;
+    this.host = `127.0.0.1:${freePort()}`;
     this.origin = `http://${this.host}`;
     this.dataDirectory = join(directory, 'data');
     this.#logFile = join(directory, 'wherry.log');
@@ -104,21 +105,4 @@ export class WherryProcess {
       return false;
     }
   }
-}
-
-/**
- * A free port below the range from which the kernel takes clients' ports. From within the range, a client that dials
- * while the registry is down could be given that very port, and end up connected to itself.
- */
-export function findPort(): number {
-  for (let attempt = 0; attempt < 200; attempt += 1) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    try {
-      Bun.listen({ hostname: '127.0.0.1', port, socket: { data: () => undefined } }).stop();
-      return port;
-    } catch {
-      // Somebody listens there: try another one.
-    }
-  }
-  throw new Error('no free port between 20000 and 32000');
 }

@@ -7,7 +7,8 @@ import { parseArgs } from 'node:util';
 import { passwordLines, passwordOf } from '../access/guarded-registry.ts';
 import { goTool } from '../install/go-tools.ts';
 import { forgetStoresBeside, storesBeside } from '../pairs/stores-beside.ts';
-import { freePort, ServerProcess } from '../server/server-process.ts';
+import { freePort } from '../server/free-port.ts';
+import { ServerProcess } from '../server/server-process.ts';
 import { pathOf } from '../tls/certificates/certificates.ts';
 import { runSuite, type SpecVersion } from './suite.ts';
 import type { SuiteReport } from './suite-report.ts';
@@ -68,9 +69,9 @@ async function guardedConfiguration(directory: string): Promise<string> {
 async function runAgainstWherry(variant: Variant, program: string): Promise<SuiteReport> {
   const directory = await mkdtemp(path.join(tmpdir(), 'wherry-conformance-'));
   try {
-    const port = await freePort();
+    const port = freePort();
     const plain = `127.0.0.1:${port}`;
-    const address = variant.tls === true ? `localhost:${await freePort()}` : plain;
+    const address = variant.tls === true ? `localhost:${freePort()}` : plain;
     const flags = ['--listen', address, '--data', path.join(directory, 'data')];
     if (variant.tls === true) {
       flags.push('--tls-certificate', pathOf('first.crt'), '--tls-key', pathOf('first.key'));

@@ -6,7 +6,8 @@ import { CannotCheckError } from '../../src/fsck/records.ts';
 import { testedPostgres } from '../pairs/pair.ts';
 import { PostgresReader, SqliteReader } from '../pairs/reader.ts';
 import { forgetStoresBeside, storesBeside } from '../pairs/stores-beside.ts';
-import { freePort, ServerProcess } from '../server/server-process.ts';
+import { freePort } from '../server/free-port.ts';
+import { ServerProcess } from '../server/server-process.ts';
 import { until } from '../server/until.ts';
 import type { Failure } from './failures.ts';
 
@@ -64,7 +65,7 @@ export class CrashingRegistry implements AsyncDisposable {
   async start(fault?: Fault): Promise<boolean> {
     if (this.#wasStarted) this.#minutePasses();
     this.#wasStarted = true;
-    const port = await freePort();
+    const port = freePort();
     const environment = {
       ...this.#stores.environment,
       CRASH_DATA: this.data,

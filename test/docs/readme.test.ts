@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import packageJson from '../../package.json' with { type: 'json' };
 import { settings } from '../../src/config/settings.ts';
-import { freePort, ServerProcess } from '../server/server-process.ts';
+import { freePort } from '../server/free-port.ts';
+import { ServerProcess } from '../server/server-process.ts';
 import { projectDirectory, readDocument, readDocuments } from './documents.ts';
 
 /** The clients of the examples that cannot be run here, and what makes each of them speak HTTP without TLS. */
@@ -80,7 +81,7 @@ test('README says truly what has to be there, where the registry listens and whe
 
 /** A registry whose data directory is `data`, in the directory where the examples are pasted. */
 async function serve(data: string): Promise<ServerProcess> {
-  const port = await freePort();
+  const port = freePort();
   const args = ['serve', '--listen', `127.0.0.1:${port}`, '--data', join(directory, data)];
   return await ServerProcess.start(port, join(directory, 'log'), {
     command: [process.execPath, join(projectDirectory, 'src', 'main.ts'), ...args],

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf, freshBytes, imageOf, ociManifest } from '../http/content.ts';
 import { forgetStoresBeside, storesBeside } from '../pairs/stores-beside.ts';
-import { freePort, ServerProcess } from '../server/server-process.ts';
+import { freePort } from '../server/free-port.ts';
+import { ServerProcess } from '../server/server-process.ts';
 import { beside, objectNameOf } from './beside.ts';
 import { isInBucket, isOnPostgres } from './damaged-registry.ts';
 
@@ -24,7 +25,7 @@ afterEach(() => {
 });
 
 async function serve(): Promise<ServerProcess> {
-  const port = await freePort();
+  const port = freePort();
   return await ServerProcess.start(port, join(directory, 'log'), {
     command: [process.execPath, 'src/main.ts', 'serve', '--listen', `127.0.0.1:${port}`, '--data', data],
     environment: storesBeside(data).environment,

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { basic, passwordLines, passwordOf } from '../access/guarded-registry.ts';
 import { type PushedImage, pushImage, pushIndex } from '../admin/pushed-images.ts';
 import { digestOf, ociManifest } from '../http/content.ts';
-import { freePort, ServerProcess } from '../server/server-process.ts';
+import { freePort } from '../server/free-port.ts';
+import { ServerProcess } from '../server/server-process.ts';
 
 /** Who has to log in, and what else it goes by. */
 const rules = `
@@ -49,7 +50,7 @@ export class FuzzedRegistry implements AsyncDisposable {
     const directory = await mkdtemp(join(tmpdir(), 'wherry-fuzzed-'));
     await writeFile(join(directory, 'wherry.yaml'), isGuarded ? rules + policies : policies);
     await writeFile(join(directory, 'htpasswd'), await passwordLines(['alice']));
-    const port = await freePort();
+    const port = freePort();
     const server = await ServerProcess.start(port, join(directory, 'log'), {
       command: [
         process.execPath,

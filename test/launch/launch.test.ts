@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { freePort, ServerProcess } from '../server/server-process.ts';
+import { freePort } from '../server/free-port.ts';
+import { ServerProcess } from '../server/server-process.ts';
 
 const projectDirectory = path.join(import.meta.dir, '..', '..');
 const testWithinMs = 60_000;
@@ -19,7 +20,7 @@ afterEach(async () => {
 });
 
 async function startWith(...command: [string, ...string[]]): Promise<ServerProcess> {
-  const port = await freePort();
+  const port = freePort();
   const args = ['serve', '--listen', `127.0.0.1:${port}`, '--data', path.join(directory, 'data')];
   return await ServerProcess.start(port, path.join(directory, 'server.log'), { command: [...command, ...args] });
 }

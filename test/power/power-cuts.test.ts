@@ -8,7 +8,7 @@ import { createLog } from '../../src/log/log.ts';
 import { type RunningServer, startServer } from '../../src/server/server.ts';
 import { SeededRandom } from '../../src/storm/seeded-random.ts';
 import { runStorm } from '../../src/storm/storm.ts';
-import { findPort } from '../clients/wherry-process.ts';
+import { freePort } from '../server/free-port.ts';
 import { ForgetfulDisk, type Moment } from './forgetful-disk.ts';
 
 const seconds = Number(process.env['POWER_SECONDS'] ?? 15);
@@ -104,7 +104,7 @@ test(
   async () => {
     console.log(`power cuts: seed ${seed} (POWER_SEED), ${seconds} s (POWER_SECONDS)`);
     const random = new SeededRandom(seed);
-    await using registry = new PoweredRegistry(findPort(), random.fork());
+    await using registry = new PoweredRegistry(freePort(), random.fork());
     await registry.start();
     const storm = runStorm({
       doors: [{ origin: registry.origin, authorization: undefined }],

@@ -2,7 +2,8 @@ import { Database } from 'bun:sqlite';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, ServerProcess } from '../server/server-process.ts';
+import { freePort } from '../server/free-port.ts';
+import { ServerProcess } from '../server/server-process.ts';
 
 /** The process ends when a purge comes to a failure point for the nth time. */
 export interface Fault {
@@ -22,7 +23,7 @@ export class BurningRegistry implements AsyncDisposable {
   }
 
   static async start(fault?: Fault): Promise<BurningRegistry> {
-    const registry = new BurningRegistry(await freePort());
+    const registry = new BurningRegistry(freePort());
     try {
       await registry.resume(fault);
       return registry;

@@ -9,7 +9,7 @@ import { outputOf } from '../install/command.ts';
 import { debianPackages } from '../install/debian.ts';
 import { ServerProcess } from '../server/server-process.ts';
 import { until } from '../server/until.ts';
-import { freePort } from './free-port.ts';
+import { freePort } from '../server/free-port.ts';
 import { type PostgresServer, startPostgres } from './postgres-server.ts';
 import type { S3Server } from './s3-server.ts';
 import { startVersitygw } from './versitygw-server.ts';

@@ -5,6 +5,7 @@ import { Client } from 'pg';
 import { debianPackages } from '../install/debian.ts';
 import { outputOf } from '../install/command.ts';
 import { temporary } from '../pairs/temporary.ts';
+import { freePort } from '../server/free-port.ts';
 
 /** Where Debian puts the programs of PostgreSQL 15. */
 export const postgresPrograms = '/usr/lib/postgresql/15/bin';
@@ -117,13 +118,4 @@ async function answering(port: number, server: Bun.Subprocess): Promise<void> {
     }
   }
   throw new Error(`PostgreSQL ended with ${server.exitCode}`);
-}
-
-function freePort(): number {
-  const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data: () => undefined } });
-  try {
-    return listener.port;
-  } finally {
-    listener.stop(true);
-  }
 }

@@ -6,7 +6,7 @@ import { migrations } from '../../src/metadata/migrations/all.ts';
 import { PostgresTables } from '../pairs/tables.ts';
 import { ServerProcess } from '../server/server-process.ts';
 import { until } from '../server/until.ts';
-import { freePort } from './free-port.ts';
+import { freePort } from '../server/free-port.ts';
 import { type PostgresServer, startPostgres } from './postgres-server.ts';
 import { previousVersion, type Version } from './previous-version.ts';
 

@@ -9,7 +9,7 @@ import {
 } from '@aws-sdk/client-s3';
 import type { S3Settings } from '../../src/blobs/s3/settings.ts';
 import { temporary } from '../pairs/temporary.ts';
-import { freePort } from './free-port.ts';
+import { freePort } from '../server/free-port.ts';
 
 /** An S3 server on a loopback port, with a data directory of its own. */
 export interface S3Server {

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findPort } from '../clients/wherry-process.ts';
+import { freePort } from '../server/free-port.ts';
 import { ServerProcess } from '../server/server-process.ts';
 import { squeezed } from '../storm/squeezed-registry.ts';
 
@@ -35,7 +35,7 @@ export class SeveralProcesses implements AsyncDisposable {
       const dataDirectory = join(this.directory, `data-${index}`);
       mkdirSync(dataDirectory);
       const logFile = join(this.directory, `log-${index}`);
-      return { port: findPort(), dataDirectory, logFile, server: undefined };
+      return { port: freePort(), dataDirectory, logFile, server: undefined };
     });
     this.origins = this.#places.map(({ port }) => `http://127.0.0.1:${port}`);
   }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { digestOf, freshBytes } from '../http/content.ts';
 import { ServerProcess } from '../server/server-process.ts';
 import { until } from '../server/until.ts';
-import { freePort } from './free-port.ts';
+import { freePort } from '../server/free-port.ts';
 import { InjectingProxy, operationOf } from './injecting-proxy.ts';
 import { type S3Server, startMinio } from './minio-server.ts';
 

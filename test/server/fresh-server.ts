@@ -1,7 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, ServerProcess } from './server-process.ts';
+import { freePort } from './free-port.ts';
+import { ServerProcess } from './server-process.ts';
 
 /** A server in a process of its own on an empty data directory, which goes with it. */
 export class FreshServer implements AsyncDisposable {
@@ -19,7 +20,7 @@ export class FreshServer implements AsyncDisposable {
   /** @param flags of `wherry serve`, beside where it listens and keeps its data */
   static async start(...flags: readonly string[]): Promise<FreshServer> {
     const directory = await mkdtemp(join(tmpdir(), 'wherry-fresh-'));
-    const port = await freePort();
+    const port = freePort();
     const where = ['--listen', `127.0.0.1:${port}`, '--data', join(directory, 'data')];
     try {
       const server = await ServerProcess.start(port, join(directory, 'log'), {

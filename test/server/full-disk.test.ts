@@ -3,7 +3,8 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf, freshBytes, imageOf, ociManifest } from '../http/content.ts';
-import { freePort, ServerProcess } from './server-process.ts';
+import { freePort } from './free-port.ts';
+import { ServerProcess } from './server-process.ts';
 
 setDefaultTimeout(60_000);
 
@@ -26,7 +27,7 @@ afterEach(async () => {
  * 1 KiB: what a full disk does, for one file. Its log has to fit, too.
  */
 async function serve(largestFileKib: number | 'unlimited'): Promise<ServerProcess> {
-  const port = await freePort();
+  const port = freePort();
   const command = `exec "$0" src/main.ts serve --listen 127.0.0.1:${port} --data "$1"`;
   return await ServerProcess.start(port, join(directory, `log-${++starts}`), {
     command: [

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf, freshBytes } from '../http/content.ts';
 import { RawRequest } from './raw-request.ts';
-import { freePort, ServerProcess } from './server-process.ts';
+import { freePort } from './free-port.ts';
+import { ServerProcess } from './server-process.ts';
 import { until } from './until.ts';
 
 setDefaultTimeout(60_000);
@@ -15,7 +16,7 @@ test('an upload killed with -9 in the middle of a chunk can be closed at once, w
   const directory = await mkdtemp(join(tmpdir(), 'wherry-killed-'));
   try {
     const data = join(directory, 'data');
-    const port = await freePort();
+    const port = freePort();
     const serve = async (): Promise<ServerProcess> =>
       await ServerProcess.start(port, join(directory, 'log'), {
         command: [process.execPath, 'src/main.ts', 'serve', '--listen', `127.0.0.1:${port}`, '--data', data],

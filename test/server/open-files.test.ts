@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf, freshBytes } from '../http/content.ts';
 import { RawRequest } from './raw-request.ts';
-import { freePort, ServerProcess } from './server-process.ts';
+import { freePort } from './free-port.ts';
+import { ServerProcess } from './server-process.ts';
 
 setDefaultTimeout(60_000);
 
@@ -15,7 +16,7 @@ const clients = 32;
 test('a registry that can open no more files says so with 503, and goes on when some are closed', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'wherry-files-'));
   try {
-    const port = await freePort();
+    const port = freePort();
     const serve = `exec "$0" src/main.ts serve --listen 127.0.0.1:${port} --data "$1"`;
     await using server = await ServerProcess.start(port, join(directory, 'log'), {
       command: ['bash', '-c', `ulimit -n ${descriptors}; ${serve}`, process.execPath, join(directory, 'data')],

@@ -1,6 +1,5 @@
 import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 
 const readyWithinMs = 20_000;
 const endsWithinMs = 20_000;
@@ -111,19 +110,4 @@ export class ServerProcess implements AsyncDisposable {
     const log = await readFile(this.#logFile, 'utf8');
     return log.split('\n').slice(-40).join('\n');
   }
-}
-
-/** A loopback port that nobody listens on right now. */
-export async function freePort(): Promise<number> {
-  return await new Promise<number>((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => {
-        if (address === null || typeof address === 'string') reject(new Error('no port was given'));
-        else resolve(address.port);
-      });
-    });
-  });
 }

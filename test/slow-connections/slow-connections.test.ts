@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { jsonLines } from '../../src/json-lines.ts';
 import { digestOf, freshBytes } from '../http/content.ts';
-import { freePort, ServerProcess } from '../server/server-process.ts';
+import { freePort } from '../server/free-port.ts';
+import { ServerProcess } from '../server/server-process.ts';
 import { pathOf } from '../tls/certificates/certificates.ts';
 import { ask } from '../tls/tls-client.ts';
 
@@ -41,7 +42,7 @@ async function memoryMb(pid: number, line: 'VmRSS' | 'VmHWM'): Promise<number> {
 
 test('10,000 connections that get nowhere keep nobody from pulling, and are closed in time', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'wherry-slow-'));
-  const [plainPort, tlsPort] = [await freePort(), await freePort()];
+  const [plainPort, tlsPort] = [freePort(), freePort()];
   const tlsOrigin = `https://127.0.0.1:${tlsPort}`;
   await using server = await ServerProcess.start(plainPort, join(directory, 'log'), {
     command: withManyFiles(

@@ -6,7 +6,8 @@ import { serverIn } from '../../src/server/admin-access.ts';
 import { explain } from '../../src/http/admin/explain.ts';
 import { retentionStatus } from '../../src/http/admin/retention-control.ts';
 import { storageStatus } from '../../src/http/admin/status.ts';
-import { freePort, ServerProcess } from '../server/server-process.ts';
+import { freePort } from '../server/free-port.ts';
+import { ServerProcess } from '../server/server-process.ts';
 import type { SoakDisk } from './soak-disk.ts';
 
 const tagList = z.object({ tags: z.array(z.string()) });
@@ -45,7 +46,7 @@ export class SoakRegistry implements AsyncDisposable {
     disk: SoakDisk,
     { name, logs, settings, policies }: SoakSettings,
   ): Promise<SoakRegistry> {
-    const port = await freePort();
+    const port = freePort();
     const data = join(disk.directory, name);
     const config = join(logs, `${name}.yaml`);
     await Bun.write(config, policies ?? '');

@@ -2,7 +2,7 @@ import { Database } from 'bun:sqlite';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findPort } from '../clients/wherry-process.ts';
+import { freePort } from '../server/free-port.ts';
 import { ServerProcess } from '../server/server-process.ts';
 
 const main = join(import.meta.dir, '..', '..', 'src', 'main.ts');
@@ -31,7 +31,7 @@ export class SqueezedRegistry implements AsyncDisposable {
   private constructor(directory: string, windows: Readonly<Record<string, string>>) {
     this.directory = directory;
     this.dataDirectory = join(directory, 'data');
-    this.#port = Number(process.env['STORM_PORT'] ?? findPort());
+    this.#port = Number(process.env['STORM_PORT'] ?? freePort());
     this.origin = `http://127.0.0.1:${this.#port}`;
     this.origins = [this.origin];
     this.#windows = { ...squeezed, ...windows };

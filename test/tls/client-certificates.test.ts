@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf, freshBytes } from '../http/content.ts';
 import { ServedRegistry, type Settings } from '../http/served-registry.ts';
-import { freePort, ServerProcess } from '../server/server-process.ts';
+import { freePort } from '../server/free-port.ts';
+import { ServerProcess } from '../server/server-process.ts';
 import { until } from '../server/until.ts';
 import { pairOf, pathOf } from './certificates/certificates.ts';
 import { ask, TlsClient } from './tls-client.ts';
@@ -143,7 +144,7 @@ describe('access rules', () => {
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'wherry-certificates-'));
-    const [port, plainPort] = [await freePort(), await freePort()];
+    const [port, plainPort] = [freePort(), freePort()];
     origin = `https://127.0.0.1:${port}`;
     await writeFile(
       join(directory, 'wherry.yaml'),

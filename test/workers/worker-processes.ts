@@ -2,7 +2,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { processTree } from '../../bench/process-tree.ts';
-import { freePort, ServerProcess } from '../server/server-process.ts';
+import { freePort } from '../server/free-port.ts';
+import { ServerProcess } from '../server/server-process.ts';
 
 export const main = join(import.meta.dir, '..', '..', 'src', 'main.ts');
 
@@ -34,7 +35,7 @@ export class WorkerProcesses implements AsyncDisposable {
   }
 
   static async start(count: number): Promise<WorkerProcesses> {
-    const processes = new WorkerProcesses(await mkdtemp(join(tmpdir(), 'wherry-workers-')), await freePort(), count);
+    const processes = new WorkerProcesses(await mkdtemp(join(tmpdir(), 'wherry-workers-')), freePort(), count);
     try {
       await processes.resume();
       return processes;
