@@ -1,6 +1,6 @@
-import { loadConfig } from '../../src/config/load.ts';
-import { createLog } from '../../src/log/log.ts';
 import { type RunningServer, startServer } from '../../src/server/server.ts';
+import { configFrom } from '../../test/server/config-from.ts';
+import { logOfErrors } from '../../test/server/quiet-server.ts';
 import { CountedMetadata } from './counted-metadata.ts';
 
 /** A registry in this process whose collector works when it is told to, with its work counted. */
@@ -10,7 +10,12 @@ export interface CountedRegistry extends AsyncDisposable {
 }
 
 /** All windows are over at once, so that a delete is followed by all that it leads to. */
-const noWindows = { lease: '0', trash: '0', condemned: '0', neverTagged: '0' };
+const noWindows = {
+  'windows.lease': '0',
+  'windows.trash': '0',
+  'windows.condemned': '0',
+  'windows.neverTagged': '0',
+};
 
 /** Serves a data directory on a port of its own. @param settings what is not as usual, such as where the metadata is */
 export async function serveCounted(
@@ -39,15 +44,6 @@ export async function serveCounted(
 
 /** What a server is started with that logs nothing but errors. */
 export async function quietServer(directory: string, listen: string, settings: Readonly<Record<string, string>> = {}) {
-  const windows = Object.entries(noWindows).map(([name, value]): [string, string] => [`windows.${name}`, value]);
-  const flags = new Map([
-    ...windows,
-    ['data', directory],
-    ['listen', listen],
-    ['log.level', 'error'],
-    ...Object.entries(settings),
-  ]);
-  const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
-  if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
-  return { config: loaded.config, log: await createLog({ level: 'error', format: 'json' }) };
+  const config = await configFrom({ ...noWindows, data: directory, listen, 'log.level': 'error', ...settings });
+  return { config, log: await logOfErrors() };
 }

@@ -1,10 +1,10 @@
 import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { loadConfig } from '../../src/config/load.ts';
 import { createLog } from '../../src/log/log.ts';
 import { startServer } from '../../src/server/server.ts';
 import { digestOf, freshBytes, imageOf, ociManifest } from '../../test/http/content.ts';
+import { configFrom } from '../../test/server/config-from.ts';
 import { CountedMetadata, type Work } from '../collect/counted-metadata.ts';
 
 /** What one request does in the database: the operations are the same on both. */
@@ -15,18 +15,9 @@ export interface RequestWork extends Pick<Work, 'statements' | 'writes'> {
 /** Counts the statements of the requests that an image is pushed and pulled with. */
 export async function statementsPerRequest(parent: string): Promise<readonly RequestWork[]> {
   const data = mkdtempSync(path.join(parent, 'statements-'));
-  const loaded = await loadConfig({
-    flags: new Map([
-      ['data', data],
-      ['listen', '127.0.0.1:0'],
-    ]),
-    env: {},
-    readFile: () => '',
-  });
-  if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
   let counted: CountedMetadata | undefined;
   const server = await startServer({
-    config: loaded.config,
+    config: await configFrom({ data, listen: '127.0.0.1:0' }),
     log: await createLog({ level: 'error', format: 'json' }),
     wrapMetadata(metadata) {
       counted = new CountedMetadata(metadata);

@@ -3,8 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { indexOf, imageOf, ociIndex, ociManifest, digestOf as sha256 } from '../../test/http/content.ts';
+import { configFrom } from '../../test/server/config-from.ts';
 import { ManualClock } from '../../test/server/manual-clock.ts';
-import { loadConfig } from '../config/load.ts';
 import { createLog } from '../log/log.ts';
 import { first } from '../metadata/operation.ts';
 import { manifestTimes } from '../metadata/queries/holds.ts';
@@ -31,14 +31,11 @@ let registry: Registry;
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'wherry-retire-'));
-  const flags = new Map([['manifests.sparse', 'allow'] as const]);
-  const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
-  if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
   const log = await createLog({ level: 'error', format: 'json', stream: { write: () => undefined } });
   stores = await openStores({ data: directory, metadata: { kind: 'sqlite' } }, log, { clock });
   registry = registryOf({
     stores,
-    config: loaded.config,
+    config: await configFrom({ 'manifests.sparse': 'allow' }),
     clock,
     log,
     traffic: { pulled: () => undefined, pushed: () => undefined },

@@ -1,15 +1,15 @@
 import { Database } from 'bun:sqlite';
 import { expect } from 'bun:test';
 import { join } from 'node:path';
-import { loadConfig } from '../../src/config/load.ts';
 import { fsck, type FsckOptions, type Reported } from '../../src/fsck/fsck.ts';
-import { createLog } from '../../src/log/log.ts';
 import { SharedRepairs } from '../../src/server/shared-repairs.ts';
 import { digestOf, freshBytes, imageOf, indexOf, ociIndex } from '../http/content.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
 import { placesBeside } from '../pairs/checked-places.ts';
 import { testedBucket, testedPostgres } from '../pairs/pair.ts';
 import type { Bound } from '../pairs/tables.ts';
+import { configFrom } from '../server/config-from.ts';
+import { logOfErrors } from '../server/quiet-server.ts';
 
 export const repo = 'team/app';
 export const day = 24 * 3_600_000;
@@ -52,11 +52,12 @@ async function sharedRepairs(
   { keepAdoptedMs }: Partial<FsckOptions>,
 ): Promise<SharedRepairs | undefined> {
   if (testedPostgres === undefined) return undefined;
-  const flags = new Map(Object.entries({ data: dataDirectory, ...stores.settings }));
-  if (keepAdoptedMs !== undefined) flags.set('windows.adopted', `${keepAdoptedMs}ms`);
-  const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
-  if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
-  return new SharedRepairs(loaded.config, await createLog({ level: 'error', format: 'json' }), clock);
+  const config = await configFrom({
+    data: dataDirectory,
+    ...stores.settings,
+    ...(keepAdoptedMs !== undefined && { 'windows.adopted': `${keepAdoptedMs}ms` }),
+  });
+  return new SharedRepairs(config, await logOfErrors(), clock);
 }
 
 export const isInBucket = testedBucket !== undefined;

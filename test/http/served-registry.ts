@@ -5,7 +5,6 @@ import type { AccessRules } from '../../src/access/rule.ts';
 import type { ConfiguredRules } from '../../src/audit/rules-in-force.ts';
 import type { DiskSpace } from '../../src/bounds/levels.ts';
 import { pruneNothing, type PruneLeastRecentlyUsed } from '../../src/bounds/pruner.ts';
-import { loadConfig } from '../../src/config/load.ts';
 import { ImmutabilitySet } from '../../src/immutability/immutability-set.ts';
 import { createLog } from '../../src/log/log.ts';
 import type { MetadataStore } from '../../src/metadata/store.ts';
@@ -14,6 +13,7 @@ import type { PolicySet } from '../../src/retention/policy-set.ts';
 import { QuotaSet } from '../../src/quotas/quota-set.ts';
 import { type RunningServer, startServer } from '../../src/server/server.ts';
 import type { Syncs } from '../../src/stores/syncs.ts';
+import { configFrom } from '../server/config-from.ts';
 import { ManualClock } from '../server/manual-clock.ts';
 import { authority } from '../tls/certificates/certificates.ts';
 import type { Objects } from '../pairs/objects.ts';
@@ -75,26 +75,22 @@ export class ServedRegistry implements AsyncDisposable {
 
   /** Serves the same data again, on another port. */
   async resume(settings: Settings = {}): Promise<void> {
-    const flags = new Map(
-      Object.entries({
-        data: this.dataDirectory,
-        listen: '127.0.0.1:0',
-        'http.drain': '1s',
-        'log.level': 'warn',
-        // A test waits for what is collected; no others wait for their answers.
-        'collector.share': '100',
-        ...this.#storesSettings(settings),
-        ...settings,
-      }),
-    );
-    const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
-    if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
+    const config = await configFrom({
+      data: this.dataDirectory,
+      listen: '127.0.0.1:0',
+      'http.drain': '1s',
+      'log.level': 'warn',
+      // A test waits for what is collected; no others wait for their answers.
+      'collector.share': '100',
+      ...this.#storesSettings(settings),
+      ...settings,
+    });
     const stream = { write: (line: string) => void this.logged.push(line) };
-    const log = await createLog({ level: loaded.config.log.level, format: 'json', stream });
+    const log = await createLog({ level: config.log.level, format: 'json', stream });
     const { clock, policies, quotas, access, wrapMetadata, immutability, configuredRules } = this;
     const syncs = this.#syncs === undefined ? {} : { syncs: this.#syncs };
     this.#server = await startServer({
-      config: loaded.config,
+      config,
       log,
       policies,
       quotas,

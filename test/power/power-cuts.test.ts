@@ -2,12 +2,12 @@ import { expect, test } from 'bun:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadConfig } from '../../src/config/load.ts';
 import { fsck } from '../../src/fsck/fsck.ts';
 import { createLog } from '../../src/log/log.ts';
 import { type RunningServer, startServer } from '../../src/server/server.ts';
 import { SeededRandom } from '../../src/storm/seeded-random.ts';
 import { runStorm } from '../../src/storm/storm.ts';
+import { configFrom } from '../server/config-from.ts';
 import { freePort } from '../server/free-port.ts';
 import { ForgetfulDisk, type Moment } from './forgetful-disk.ts';
 
@@ -58,11 +58,9 @@ class PoweredRegistry implements AsyncDisposable {
   async start(): Promise<void> {
     const { directory } = this;
     this.#disk = new ForgetfulDisk(directory, this.#random);
-    const flags = new Map(Object.entries({ ...squeezed, data: directory, listen: `127.0.0.1:${this.#port}` }));
-    const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
-    if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
+    const config = await configFrom({ ...squeezed, data: directory, listen: `127.0.0.1:${this.#port}` });
     const log = await createLog({ level: 'error', format: 'json', stream: { write: () => true } });
-    this.#server = await startServer({ config: loaded.config, log, syncs: this.#disk.syncs });
+    this.#server = await startServer({ config, log, syncs: this.#disk.syncs });
   }
 
   /**

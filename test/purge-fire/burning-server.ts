@@ -1,8 +1,8 @@
 import { openSync, writeSync } from 'node:fs';
-import { loadConfig } from '../../src/config/load.ts';
 import { createLog } from '../../src/log/log.ts';
 import { startServer } from '../../src/server/server.ts';
 import { callsThatReach } from '../crash/failure-points.ts';
+import { configFrom } from '../server/config-from.ts';
 import { PurgeWatch } from './purge-watch.ts';
 
 /**
@@ -41,10 +41,8 @@ const settings = {
   'http.drain': '1s',
   'log.level': 'warn',
 };
-const loaded = await loadConfig({ flags: new Map(Object.entries(settings)), env: {}, readFile: () => '' });
-if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
 const server = await startServer({
-  config: loaded.config,
+  config: await configFrom(settings),
   log: await createLog({ level: 'warn', format: 'json' }),
   syncs: callsThatReach(reach),
   wrapMetadata(inner) {

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { until } from '../server/until.ts';
 import { ManualClock } from '../server/manual-clock.ts';
-import { loadConfig } from '../../src/config/load.ts';
 import { createLog } from '../../src/log/log.ts';
 import { parseRepositoryName, parseTagName } from '../../src/oci/names.ts';
 import { PolicyScope } from '../../src/pruning/policy-scope.ts';
@@ -18,6 +17,7 @@ import { parsePolicySet } from '../../src/retention/policy-set.ts';
 import { openStores, type Stores } from '../../src/stores/stores.ts';
 import { registryOf } from '../../src/server/registry-of.ts';
 import { imageOf, ociManifest } from '../http/content.ts';
+import { configFrom } from '../server/config-from.ts';
 
 const clock = new ManualClock();
 const logged: string[] = [];
@@ -46,15 +46,14 @@ afterEach(async () => {
 
 /** A pruner that is not started, by a policy for all repositories. */
 async function makePruner(policy: Omit<PolicyDefinition, 'repositories'>): Promise<void> {
-  const flags = new Map([['manifests.sparse', 'allow'] as const]);
-  const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
+  const config = await configFrom({ 'manifests.sparse': 'allow' });
   const parsed = parsePolicySet([{ repositories: '**', ...policy }]);
-  if (!loaded.ok || !parsed.ok) throw new Error('both are right');
+  if (!parsed.ok) throw new Error(parsed.problems.join('\n'));
   const log = await createLog({ level: 'error', format: 'json', stream: { write: (line) => void logged.push(line) } });
   stores = await openStores({ data: directory, metadata: { kind: 'sqlite' } }, log, { clock });
   const scope = new PolicyScope(parsed.set.policies, 1000);
   const traffic = { pulled: () => undefined, pushed: () => undefined };
-  const made = registryOf({ stores, config: loaded.config, clock, log, traffic, retention: scope });
+  const made = registryOf({ stores, config, clock, log, traffic, retention: scope });
   const { metadata } = made;
   registry = {
     ...made,
@@ -86,7 +85,7 @@ async function makePruner(policy: Omit<PolicyDefinition, 'repositories'>): Promi
     registry,
     set: parsed.set,
     scope,
-    settings: loaded.config.retention,
+    settings: config.retention,
     isHeld: () => false,
     restMs: () => {
       inBetween();

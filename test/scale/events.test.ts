@@ -1,26 +1,26 @@
-import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { EventFeed } from '../../src/audit/event-feed.ts';
 import { eventPage } from '../../src/audit/event-page.ts';
 import type { Operation, Step } from '../../src/metadata/operation.ts';
 import { PostgresMetadataStore } from '../../src/metadata/postgres/store.ts';
 import { startActor } from '../../src/registry/actor.ts';
 import { recordEvent } from '../../src/registry/events.ts';
-import { type PostgresServer, startPostgres } from './postgres-server.ts';
+import { startPostgres } from './postgres-server.ts';
+import { StorageServers } from './storage-servers.ts';
 
-let postgres: PostgresServer;
+const storage = new StorageServers({ postgres: startPostgres });
+
 let one: PostgresMetadataStore;
 let two: PostgresMetadataStore;
 
-beforeAll(async () => {
-  postgres = await startPostgres();
-  const url = await postgres.newDatabase();
+beforeEach(async () => {
+  const url = await storage.postgres.newDatabase();
   one = await PostgresMetadataStore.open(url);
   two = await PostgresMetadataStore.open(url);
-}, 120_000);
+});
 
-afterAll(async () => {
+afterEach(async () => {
   await Promise.all([one.close(), two.close()]);
-  await postgres.stop();
 });
 
 function event(reason: string): Operation<void> {

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { PutObjectRetentionCommand, S3Client } from '@aws-sdk/client-s3';
 import { Bucket } from '../../src/blobs/s3/bucket.ts';
 import { S3BlobStore } from '../../src/blobs/s3/store.ts';
@@ -8,32 +8,25 @@ import { BucketBytes } from '../../src/fsck/s3/bytes.ts';
 import { digestOf, freshBytes } from '../http/content.ts';
 import { ServedRegistry, type Settings } from '../http/served-registry.ts';
 import { type S3Server, startMinio } from './minio-server.ts';
+import { StorageServers } from './storage-servers.ts';
+
+const storage = new StorageServers({ s3: startMinio });
 
 const mebibyte = 1024 * 1024;
 const repo = 'team/app';
 
-let server: S3Server;
 let bucket: Bucket;
 let settings: S3Settings;
 let registry: ServedRegistry;
 
-beforeAll(async () => {
-  server = await startMinio();
-  Object.assign(process.env, server.environment);
-}, 600_000);
-
-afterAll(async () => {
-  await server.stop();
-});
-
 async function start(options: Parameters<S3Server['newBucket']>[0] = {}): Promise<void> {
-  ({ settings } = await server.newBucket(options));
+  ({ settings } = await storage.s3.newBucket(options));
   bucket = new Bucket(settings);
   registry = await ServedRegistry.start(registrySettings());
 }
 
 function registrySettings(): Settings {
-  return { blobs: `s3://${settings.bucket}/${settings.prefix}`, 's3.endpoint': server.endpoint };
+  return { blobs: `s3://${settings.bucket}/${settings.prefix}`, 's3.endpoint': storage.s3.endpoint };
 }
 
 beforeEach(() => start());
@@ -165,7 +158,7 @@ test('a bucket that locks objects serves no damaged one, and keeps what was to b
   const stray = keyOf('ab'.repeat(16));
   await bucket.put(stray, Buffer.from('one'));
   await bucket.put(keyOf(oid), freshBytes());
-  const client = new S3Client({ endpoint: server.endpoint, region: 'us-east-1', forcePathStyle: true });
+  const client = new S3Client({ endpoint: storage.s3.endpoint, region: 'us-east-1', forcePathStyle: true });
   const RetainUntilDate = new Date(Date.now() + 86_400_000);
   const Retention = { Mode: 'COMPLIANCE', RetainUntilDate } as const;
   for (const Key of [stray, keyOf(oid)]) {

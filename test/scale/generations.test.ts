@@ -1,7 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { expect, test } from 'bun:test';
 import { DirectoryBlobStore } from '../../src/blobs/directory/store.ts';
 import { S3BlobStore } from '../../src/blobs/s3/store.ts';
 import { first } from '../../src/metadata/operation.ts';
@@ -10,20 +7,12 @@ import { knownGeneration } from '../../src/metadata/queries/store.ts';
 import { systemClock } from '../../src/registry/clock.ts';
 import { DatabaseOutdatedError, StoreGeneration } from '../../src/registry/store-generation.ts';
 import { ManualClock } from '../server/manual-clock.ts';
-import { type S3Server, startMinio } from './minio-server.ts';
-import { type PostgresServer, startPostgres } from './postgres-server.ts';
+import { TemporaryDirectory } from '../server/temporary-directory.ts';
+import { startMinio } from './minio-server.ts';
+import { startPostgres } from './postgres-server.ts';
+import { StorageServers } from './storage-servers.ts';
 
-let s3: S3Server;
-let postgres: PostgresServer;
-
-beforeAll(async () => {
-  [s3, postgres] = await Promise.all([startMinio(), startPostgres()]);
-  Object.assign(process.env, s3.environment);
-}, 600_000);
-
-afterAll(async () => {
-  await Promise.all([s3.stop(), postgres.stop()]);
-});
+const storage = new StorageServers({ postgres: startPostgres, s3: startMinio });
 
 test.each([
   ['knows', undefined],
@@ -31,8 +20,8 @@ test.each([
 ])(
   'processes that begin to remove at once leave the generation at the greatest that the database has, where the bucket %s conditions',
   async (_, knowsConditions) => {
-    const { settings } = await s3.newBucket();
-    const metadata = await PostgresMetadataStore.open(await postgres.newDatabase());
+    const { settings } = await storage.s3.newBucket();
+    const metadata = await PostgresMetadataStore.open(await storage.postgres.newDatabase());
     const processes = await Promise.all(
       Array.from({ length: 12 }, async () => {
         const blobs = await S3BlobStore.open(settings, { knowsConditions });
@@ -48,10 +37,10 @@ test.each([
 );
 
 test('a process that others share the database with sees that an older one has been put in its place, and lets nothing go', async () => {
-  const metadata = await PostgresMetadataStore.open(await postgres.newDatabase());
-  const directory = mkdtempSync(join(tmpdir(), 'wherry-generations-'));
+  const metadata = await PostgresMetadataStore.open(await storage.postgres.newDatabase());
+  using directory = new TemporaryDirectory('generations');
   try {
-    const blobs = await DirectoryBlobStore.open(directory);
+    const blobs = await DirectoryBlobStore.open(directory.path);
     const clock = new ManualClock();
     const generation = await StoreGeneration.open({ metadata, blobs, clock });
     await generation.beforeRemoval();
@@ -61,6 +50,5 @@ test('a process that others share the database with sees that an older one has b
     expect(generation.isDatabaseOutdated).toBe(true);
   } finally {
     await metadata.close();
-    rmSync(directory, { recursive: true });
   }
 });

@@ -1,61 +1,38 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'bun:test';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { variableOf } from '../../src/config/environment.ts';
-import { loadConfig } from '../../src/config/load.ts';
 import { fsck } from '../../src/fsck/fsck.ts';
 import { ownProgram } from '../../src/own-program.ts';
-import { createLog } from '../../src/log/log.ts';
-import { type RunningServer, startServer } from '../../src/server/server.ts';
+import type { RunningServer } from '../../src/server/server.ts';
 import { SharedRepairs } from '../../src/server/shared-repairs.ts';
 import { StartupError } from '../../src/startup-error.ts';
 import { placesOf } from '../../src/stores/checked-places.ts';
 import { digestOf } from '../http/content.ts';
-import { type S3Server, startMinio } from './minio-server.ts';
-import { type PostgresServer, startPostgres } from './postgres-server.ts';
+import { configFrom } from '../server/config-from.ts';
+import { logOfErrors, startQuietServer } from '../server/quiet-server.ts';
+import { TemporaryDirectory } from '../server/temporary-directory.ts';
+import { startMinio } from './minio-server.ts';
+import { startPostgres } from './postgres-server.ts';
+import { StorageServers } from './storage-servers.ts';
 
-let postgres: PostgresServer;
-let s3: S3Server;
-let directory: string;
+const storage = new StorageServers({ postgres: startPostgres, s3: startMinio });
 
-beforeAll(async () => {
-  [postgres, s3] = await Promise.all([startPostgres(), startMinio()]);
-  Object.assign(process.env, s3.environment);
-}, 600_000);
-
-afterAll(async () => {
-  await Promise.all([postgres.stop(), s3.stop()]);
-});
+let directory: TemporaryDirectory;
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'wherry-identity-'));
+  directory = new TemporaryDirectory('identity');
 });
 
 afterEach(() => {
-  rmSync(directory, { recursive: true });
+  directory[Symbol.dispose]();
 });
 
 type Settings = Readonly<Record<string, string>>;
 
-async function configOf(settings: Settings) {
-  const flags = new Map(Object.entries({ listen: '127.0.0.1:0', ...settings }));
-  const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
-  if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
-  return loaded.config;
-}
-
-async function start(settings: Settings): Promise<RunningServer> {
-  return await startServer({
-    config: await configOf(settings),
-    log: await createLog({ level: 'error', format: 'json' }),
-  });
-}
-
 /** What is said instead of starting. */
 async function refusalOf(settings: Settings): Promise<string> {
   try {
-    await (await start(settings)).stop();
+    await (await startQuietServer(settings)).stop();
   } catch (error) {
     if (error instanceof StartupError) return error.message;
     throw error;
@@ -72,7 +49,7 @@ async function push(server: RunningServer, content: string): Promise<string> {
 }
 
 async function serve<T>(settings: Settings, whileRunning: (server: RunningServer) => Promise<T>): Promise<T> {
-  const server = await start(settings);
+  const server = await startQuietServer(settings);
   try {
     return await whileRunning(server);
   } finally {
@@ -82,8 +59,8 @@ async function serve<T>(settings: Settings, whileRunning: (server: RunningServer
 
 /** What fsck finds when it repairs, two days from now. */
 async function repaired(settings: Settings): Promise<readonly string[]> {
-  const config = await configOf(settings);
-  await using repairs = new SharedRepairs(config, await createLog({ level: 'error', format: 'json' }));
+  const config = await configFrom(settings);
+  await using repairs = new SharedRepairs(config, await logOfErrors());
   const now = Date.now() + 48 * 3_600_000;
   const found = await Array.fromAsync(fsck({ ...placesOf(config), now, repair: (repair) => repairs.make(repair) }));
   return found.map(({ severity, code, isRepaired }) => `${severity} ${code}${isRepaired ? ' repaired' : ''}`);
@@ -97,24 +74,24 @@ async function problemOf(failing: Promise<unknown>): Promise<string> {
 }
 
 test('a directory that has none of the registry’s blobs is not served, nor checked', async () => {
-  const settings = { metadata: await postgres.newDatabase(), data: join(directory, 'one') };
+  const settings = { metadata: await storage.postgres.newDatabase(), data: join(directory.path, 'one') };
   await serve(settings, (server) => push(server, 'a layer'));
-  const elsewhere = { ...settings, data: join(directory, 'other') };
-  await serve({ ...elsewhere, metadata: await postgres.newDatabase() }, async () => undefined);
+  const elsewhere = { ...settings, data: join(directory.path, 'other') };
+  await serve({ ...elsewhere, metadata: await storage.postgres.newDatabase() }, async () => undefined);
   expect(await refusalOf(elsewhere)).toContain('are not in');
   expect(await problemOf(repaired(elsewhere))).toContain('blobs of this registry are elsewhere');
   expect(await refusalOf(settings)).toBe('it started');
 });
 
 test('a bucket that has none of them is not served, nor checked', async () => {
-  const [own, other] = [await s3.newBucket(), await s3.newBucket()];
+  const [own, other] = [await storage.s3.newBucket(), await storage.s3.newBucket()];
   const inBucket = ({ name }: { readonly name: string }, data: string) => ({
     metadata,
     blobs: `s3://${name}`,
-    's3.endpoint': s3.endpoint,
-    data: join(directory, data),
+    's3.endpoint': storage.s3.endpoint,
+    data: join(directory.path, data),
   });
-  const metadata = await postgres.newDatabase();
+  const metadata = await storage.postgres.newDatabase();
   await serve(inBucket(own, 'one'), (server) => push(server, 'a layer'));
   expect(await refusalOf(inBucket(other, 'two'))).toContain('those of no registry are');
   expect(await problemOf(repaired(inBucket(other, 'three')))).toContain('blobs of this registry are elsewhere');
@@ -122,15 +99,15 @@ test('a bucket that has none of them is not served, nor checked', async () => {
 });
 
 test('an empty database becomes that of blobs whose own is lost, and adopts them', async () => {
-  const { name } = await s3.newBucket();
+  const { name } = await storage.s3.newBucket();
   const settings = {
-    metadata: await postgres.newDatabase(),
+    metadata: await storage.postgres.newDatabase(),
     blobs: `s3://${name}`,
-    's3.endpoint': s3.endpoint,
-    data: join(directory, 'one'),
+    's3.endpoint': storage.s3.endpoint,
+    data: join(directory.path, 'one'),
   };
   await serve(settings, (server) => push(server, 'a layer'));
-  const empty = { ...settings, metadata: await postgres.newDatabase() };
+  const empty = { ...settings, metadata: await storage.postgres.newDatabase() };
   const environment = Object.fromEntries(Object.entries(empty).map(([key, value]) => [variableOf(key), value]));
   const restoring = Bun.spawn([...ownProgram(), 'restore', '--in-place'], { env: { ...process.env, ...environment } });
   expect(await restoring.exited).toBe(0);
@@ -139,12 +116,12 @@ test('an empty database becomes that of blobs whose own is lost, and adopts them
 });
 
 test('what a registry keeps in the same bucket as another one is not taken away by the repairs of that', async () => {
-  const { name } = await s3.newBucket();
+  const { name } = await storage.s3.newBucket();
   const of = async (data: string) => ({
-    metadata: await postgres.newDatabase(),
+    metadata: await storage.postgres.newDatabase(),
     blobs: `s3://${name}`,
-    's3.endpoint': s3.endpoint,
-    data: join(directory, data),
+    's3.endpoint': storage.s3.endpoint,
+    data: join(directory.path, data),
   });
   const [one, other] = [await of('one'), await of('other')];
   const digest = await serve(one, (server) => push(server, 'a layer'));

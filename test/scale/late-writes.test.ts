@@ -1,15 +1,17 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'bun:test';
+import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { z } from 'zod';
 import { digestOf, freshBytes } from '../http/content.ts';
 import { ServedRegistry, type Settings } from '../http/served-registry.ts';
 import { InjectingProxy, operationOf } from './injecting-proxy.ts';
-import { type S3Server, startMinio, type TestBucket } from './minio-server.ts';
+import { startMinio, type TestBucket } from './minio-server.ts';
+import { StorageServers } from './storage-servers.ts';
+
+const storage = new StorageServers({ s3: startMinio });
 
 const mebibyte = 1024 * 1024;
 const minuteMs = 60_000;
 const repo = 'team/app';
 
-let s3: S3Server;
 let bucket: TestBucket;
 let proxy: InjectingProxy;
 let settings: Settings;
@@ -17,18 +19,9 @@ let registry: ServedRegistry;
 /** What the proxy keeps back until `deliver`. */
 let held: PromiseWithResolvers<void>;
 
-beforeAll(async () => {
-  s3 = await startMinio();
-  Object.assign(process.env, s3.environment);
-}, 600_000);
-
-afterAll(async () => {
-  await s3.stop();
-});
-
 beforeEach(async () => {
-  bucket = await s3.newBucket();
-  proxy = new InjectingProxy(s3.endpoint);
+  bucket = await storage.s3.newBucket();
+  proxy = new InjectingProxy(storage.s3.endpoint);
   held = Promise.withResolvers();
   settings = {
     blobs: `s3://${bucket.name}`,

@@ -1,9 +1,12 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'bun:test';
+import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { Client } from 'pg';
 import type { Migration } from '../../src/metadata/migrations/migration.ts';
 import { NewerSchemaError } from '../../src/metadata/migrations/newer-schema.ts';
 import { migrate } from '../../src/metadata/postgres/migrate.ts';
-import { type PostgresServer, startPostgres } from './postgres-server.ts';
+import { startPostgres } from './postgres-server.ts';
+import { StorageServers } from './storage-servers.ts';
+
+const storage = new StorageServers({ postgres: startPostgres });
 
 const first: Migration = { number: 1, name: 'first', statements: () => ['create table one (a text)'] };
 
@@ -13,20 +16,11 @@ function adding(number: number, understoodSince: number): Migration {
   return { number, name: `adds c${number}`, understoodSince, statements };
 }
 
-let postgres: PostgresServer;
 let url: string;
 let migrating: Client;
 
-beforeAll(async () => {
-  postgres = await startPostgres();
-}, 120_000);
-
-afterAll(async () => {
-  await postgres.stop();
-});
-
 beforeEach(async () => {
-  url = await postgres.newDatabase();
+  url = await storage.postgres.newDatabase();
   migrating = await connected();
 });
 

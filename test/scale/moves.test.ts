@@ -1,6 +1,5 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { expect, setDefaultTimeout, test } from 'bun:test';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { stringify } from 'yaml';
@@ -15,22 +14,14 @@ import { freshBytes } from '../http/content.ts';
 import { ServedRegistry, type Settings } from '../http/served-registry.ts';
 import { expectFurnished, furnish, rowsOf } from '../moving/furnished-registry.ts';
 import { Pushing } from '../moving/pushing.ts';
-import { type S3Server, startMinio } from './minio-server.ts';
-import { type PostgresServer, startPostgres } from './postgres-server.ts';
+import { TemporaryDirectory } from '../server/temporary-directory.ts';
+import { startMinio } from './minio-server.ts';
+import { startPostgres } from './postgres-server.ts';
+import { StorageServers } from './storage-servers.ts';
+
+const storage = new StorageServers({ postgres: startPostgres, s3: startMinio });
 
 setDefaultTimeout(180_000);
-
-let postgres: PostgresServer;
-let minio: S3Server;
-
-beforeAll(async () => {
-  [postgres, minio] = await Promise.all([startPostgres(), startMinio()]);
-  Object.assign(process.env, minio.environment);
-}, 900_000);
-
-afterAll(async () => {
-  await Promise.all([postgres.stop(), minio.stop()]);
-});
 
 type Metadata = 'SQLite' | 'PostgreSQL';
 type Blobs = 'directory' | 'S3';
@@ -38,12 +29,12 @@ type Pair = readonly [Metadata, Blobs];
 
 /** Settings for a pair of stores that are empty, with a data directory. */
 async function placeOf([metadata, blobs]: Pair): Promise<Settings> {
-  const bucket = blobs === 'S3' ? await minio.newBucket() : undefined;
+  const bucket = blobs === 'S3' ? await storage.s3.newBucket() : undefined;
   return {
-    metadata: metadata === 'SQLite' ? 'sqlite' : await postgres.newDatabase(),
+    metadata: metadata === 'SQLite' ? 'sqlite' : await storage.postgres.newDatabase(),
     ...(bucket === undefined
       ? { blobs: 'directory' }
-      : { blobs: `s3://${bucket.name}/${bucket.settings.prefix}`, 's3.endpoint': minio.endpoint }),
+      : { blobs: `s3://${bucket.name}/${bucket.settings.prefix}`, 's3.endpoint': storage.s3.endpoint }),
   };
 }
 
@@ -79,7 +70,7 @@ const moves = pairs.flatMap((from) => pairs.filter((to) => to !== from).map((to)
 test.each(moves)(
   'a registry moves from $from to $to while it serves, is killed meanwhile, and all of it is there',
   async ({ from, to }) => {
-    const directory = mkdtempSync(join(tmpdir(), 'wherry-moves-'));
+    using directory = new TemporaryDirectory('moves');
     const [before, after] = [await placeOf(from), await placeOf(to)];
     const isMetadataMoved = from[0] !== to[0];
     const areBlobsMoved = from[1] !== to[1];
@@ -99,8 +90,8 @@ test.each(moves)(
     try {
       await registry.limit([{ repositories: 'team/**', bytes: { hard: '1GiB' } }], before);
       const furniture = await furnish(registry);
-      const old = configFile(directory, 'old', { ...before, data: registry.dataDirectory });
-      const next = configFile(directory, 'next', { ...target, data: registry.dataDirectory });
+      const old = configFile(directory.path, 'old', { ...before, data: registry.dataDirectory });
+      const next = configFile(directory.path, 'next', { ...target, data: registry.dataDirectory });
       for (let blobs = 0; blobs < 8; blobs++) await registry.pushBlob('team/many', freshBytes(100_000));
 
       const over = new AbortController();
@@ -166,38 +157,33 @@ test.each(moves)(
     } finally {
       await pushing?.stop();
       await registry[Symbol.asyncDispose]();
-      rmSync(directory, { recursive: true });
     }
   },
 );
 
 test('a registry that a process of an older version serves too is not moved before that one has ended', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'wherry-moves-'));
+  using directory = new TemporaryDirectory('moves');
   const before = await placeOf(['PostgreSQL', 'directory']);
   await using registry = await ServedRegistry.start(before);
-  try {
-    const old = configFile(directory, 'old', { ...before, data: registry.dataDirectory });
-    const next = configFile(directory, 'next', {
-      metadata: 'sqlite',
-      blobs: 'directory',
-      data: join(directory, 'next'),
-    });
-    // As versions name themselves that do not say which schema they know.
-    const older = new Client({ connectionString: before['metadata'], application_name: 'wherry' });
-    await older.connect();
-    const stopped = migrate(old, next);
-    expect(await stopped.exited).toBe(1);
-    expect(await stopped.stderr.text()).toContain('processes of an older version serve the registry');
-    await pushImage(registry, 'app', { tags: ['1'] });
-    await older.end();
-    expect(await migrate(old, next).exited).toBe(0);
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
+  const old = configFile(directory.path, 'old', { ...before, data: registry.dataDirectory });
+  const next = configFile(directory.path, 'next', {
+    metadata: 'sqlite',
+    blobs: 'directory',
+    data: join(directory.path, 'next'),
+  });
+  // As versions name themselves that do not say which schema they know.
+  const older = new Client({ connectionString: before['metadata'], application_name: 'wherry' });
+  await older.connect();
+  const stopped = migrate(old, next);
+  expect(await stopped.exited).toBe(1);
+  expect(await stopped.stderr.text()).toContain('processes of an older version serve the registry');
+  await pushImage(registry, 'app', { tags: ['1'] });
+  await older.end();
+  expect(await migrate(old, next).exited).toBe(0);
 });
 
 test('what is not to stay in a new bucket goes with its versions, its pieces and its unfinished uploads', async () => {
-  const bucket = await minio.newBucket({ isVersioned: true });
+  const bucket = await storage.s3.newBucket({ isVersioned: true });
   const store = await S3BlobStore.open(bucket.settings);
   const target = new BucketTarget(bucket.settings, store);
   const blobOf = (oid: string, bytes: Uint8Array) => ({

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { sql } from 'kysely';
 import { Client } from 'pg';
 import { migrations } from '../../src/metadata/migrations/all.ts';
@@ -10,27 +10,21 @@ import { query } from '../../src/metadata/query.ts';
 import { MetadataBusyError } from '../../src/metadata/store.ts';
 import { refusalOf } from '../metadata/refusal.ts';
 import { add, allRepositories, app, namesIn, other, third } from '../metadata/repositories.ts';
-import { type PostgresServer, startPostgres } from './postgres-server.ts';
+import { startPostgres } from './postgres-server.ts';
+import { StorageServers } from './storage-servers.ts';
+
+const storage = new StorageServers({ postgres: startPostgres });
 
 const backend = query<Record<never, never>>()(({ db }) => db.selectNoFrom(sql<number>`pg_backend_pid()`.as('pid')));
 const countTasks = query<Record<never, never>>()(({ db }) =>
   db.selectFrom('task').select(({ fn }) => fn.countAll<number>().as('count')),
 );
 
-let server: PostgresServer;
 let url: string;
 let store: PostgresMetadataStore;
 
-beforeAll(async () => {
-  server = await startPostgres();
-}, 120_000);
-
-afterAll(async () => {
-  await server.stop();
-});
-
 beforeEach(async () => {
-  url = await server.newDatabase();
+  url = await storage.postgres.newDatabase();
   store = await PostgresMetadataStore.open(url);
 });
 
@@ -104,7 +98,7 @@ describe('a read', () => {
 
 describe('the schema', () => {
   test('is made once by processes that start at once', async () => {
-    const fresh = await server.newDatabase();
+    const fresh = await storage.postgres.newDatabase();
     const started = await Promise.all(Array.from({ length: 10 }, () => PostgresMetadataStore.open(fresh)));
     await Promise.all(started.map((one) => one.close()));
     const client = new Client({ connectionString: fresh });
@@ -118,11 +112,11 @@ describe('the schema', () => {
 describe('a database that goes away', () => {
   test('is said to be busy and not ready, and is found again by itself', async () => {
     await store.write(() => add(app));
-    await server.halt();
+    await storage.postgres.halt();
     expect(await store.isReady()).toBeFalse();
     expect(await refusalOf(store.write(() => add(other)))).toBeInstanceOf(MetadataBusyError);
     expect(await refusalOf(store.read(() => all(allRepositories, {})))).toBeInstanceOf(MetadataBusyError);
-    await server.goOn();
+    await storage.postgres.goOn();
     expect(await store.isReady()).toBeTrue();
     await store.write(() => add(other));
     expect(await namesIn(store)).toEqual([app, other]);
@@ -130,7 +124,7 @@ describe('a database that goes away', () => {
 
   test('that was restarted meanwhile refuses nothing that comes after', async () => {
     await Promise.all([app, other].map((repo) => store.write(() => add(repo))));
-    await server.restart();
+    await storage.postgres.restart();
     expect(await namesIn(store)).toEqual([app, other]);
     await store.write(() => add(third));
     expect(await namesIn(store)).toHaveLength(3);

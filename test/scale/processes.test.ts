@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -16,25 +16,19 @@ import { version } from '../../src/version.ts';
 import { wherry } from '../admin/wherry.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
 import { until } from '../server/until.ts';
-import { type PostgresServer, startPostgres } from './postgres-server.ts';
+import { startPostgres } from './postgres-server.ts';
+import { StorageServers } from './storage-servers.ts';
 import { noSiblings } from '../../src/registry/siblings.ts';
 import { PostgresTables } from '../pairs/tables.ts';
 
-let postgres: PostgresServer;
+const storage = new StorageServers({ postgres: startPostgres });
+
 let url: string;
 let one: PostgresMetadataStore;
 let two: PostgresMetadataStore;
 
-beforeAll(async () => {
-  postgres = await startPostgres();
-}, 120_000);
-
-afterAll(async () => {
-  await postgres.stop();
-});
-
 beforeEach(async () => {
-  url = await postgres.newDatabase();
+  url = await storage.postgres.newDatabase();
   one = await PostgresMetadataStore.open(url);
   two = await PostgresMetadataStore.open(url);
 });
@@ -214,7 +208,7 @@ describe('a process', () => {
 
   test('that cannot show for long that it lives breaks off what it sends, before the others take it for gone', async () => {
     await beat();
-    await postgres.halt();
+    await storage.postgres.halt();
     try {
       nowMs += 29_000;
       process.beatSoon();
@@ -224,7 +218,7 @@ describe('a process', () => {
       process.beatSoon();
       await until('it breaks off', () => silences === 1);
     } finally {
-      await postgres.goOn();
+      await storage.postgres.goOn();
     }
     await beat();
     expect(silences).toBe(1);

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'bun:test';
+import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { z } from 'zod';
 import { jsonLines } from '../../src/json-lines.ts';
 import { digestOf, freshBytes, imageOf } from '../http/content.ts';
@@ -7,8 +7,11 @@ import { PostgresTables } from '../pairs/tables.ts';
 import { SlowDownload } from '../purge-fire/slow-download.ts';
 import { until } from '../server/until.ts';
 import { InjectingProxy, operationOf } from './injecting-proxy.ts';
-import { type S3Server, startMinio } from './minio-server.ts';
-import { type PostgresServer, startPostgres } from './postgres-server.ts';
+import { startMinio } from './minio-server.ts';
+import { startPostgres } from './postgres-server.ts';
+import { StorageServers } from './storage-servers.ts';
+
+const storage = new StorageServers({ postgres: startPostgres, s3: startMinio });
 
 const mebibyte = 1024 * 1024;
 const repo = 'team/app';
@@ -22,26 +25,15 @@ const record = z.object({
   isCutAtLeast: z.boolean().optional(),
 });
 
-let s3: S3Server;
-let postgres: PostgresServer;
 let proxy: InjectingProxy;
 let database: string;
 let settings: Settings;
 let servers: readonly [ServedRegistry, ServedRegistry];
 
-beforeAll(async () => {
-  [s3, postgres] = await Promise.all([startMinio(), startPostgres()]);
-  Object.assign(process.env, s3.environment);
-}, 600_000);
-
-afterAll(async () => {
-  await Promise.all([s3.stop(), postgres.stop()]);
-});
-
 beforeEach(async () => {
-  const bucket = await s3.newBucket();
-  proxy = new InjectingProxy(s3.endpoint);
-  database = await postgres.newDatabase();
+  const bucket = await storage.s3.newBucket();
+  proxy = new InjectingProxy(storage.s3.endpoint);
+  database = await storage.postgres.newDatabase();
   settings = { metadata: database, blobs: `s3://${bucket.name}`, 's3.endpoint': proxy.endpoint };
   servers = [await ServedRegistry.start(settings), await ServedRegistry.start(settings)];
 });

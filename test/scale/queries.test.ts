@@ -3,24 +3,24 @@ import { Client } from 'pg';
 import { everyQuery } from '../../src/metadata/every-query.ts';
 import { migrate } from '../../src/metadata/postgres/migrate.ts';
 import { dialects } from '../../src/metadata/query.ts';
-import { type PostgresServer, startPostgres } from './postgres-server.ts';
+import { startPostgres } from './postgres-server.ts';
+import { StorageServers } from './storage-servers.ts';
 
-let server: PostgresServer;
-let client: Client;
-
-beforeAll(async () => {
-  server = await startPostgres();
-  client = new Client({ connectionString: await server.newDatabase() });
-  await client.connect();
-  await migrate(client);
-}, 120_000);
-
-afterAll(async () => {
-  await client.end();
-  await server.stop();
-});
+const storage = new StorageServers({ postgres: startPostgres });
 
 describe('PostgreSQL understands', () => {
+  let client: Client;
+
+  beforeAll(async () => {
+    client = new Client({ connectionString: await storage.postgres.newDatabase() });
+    await client.connect();
+    await migrate(client);
+  });
+
+  afterAll(async () => {
+    await client.end();
+  });
+
   for (const [index, query] of everyQuery.entries()) {
     test(query.name, async () => {
       const { sql } = query.compiled(dialects.postgres);

@@ -1,41 +1,38 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { migrations } from '../../src/metadata/migrations/all.ts';
 import { PostgresTables } from '../pairs/tables.ts';
 import { ServerProcess } from '../server/server-process.ts';
 import { until } from '../server/until.ts';
 import { freePort } from '../server/free-port.ts';
-import { type PostgresServer, startPostgres } from './postgres-server.ts';
+import { TemporaryDirectory } from '../server/temporary-directory.ts';
+import { startPostgres } from './postgres-server.ts';
 import { previousVersion, type Version } from './previous-version.ts';
+import { StorageServers } from './storage-servers.ts';
 
 const main = join(import.meta.dir, '..', '..', 'src', 'main.ts');
 const newest = migrations.at(-1)?.number;
 
-let directory: string;
-let postgres: PostgresServer;
+const storage = new StorageServers({ postgres: startPostgres });
 let previous: Version;
 
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'wherry-upgrade-'));
-  [postgres, previous] = await Promise.all([startPostgres(), previousVersion()]);
+  previous = await previousVersion();
 }, 300_000);
 
-afterAll(async () => {
-  await postgres.stop();
+afterAll(() => {
   previous[Symbol.dispose]();
-  rmSync(directory, { recursive: true });
 });
 
 test('the version before the newest migration serves, and starts again, while a process of this one migrates: nothing is lost, and nobody is refused', async () => {
-  const metadata = await postgres.newDatabase();
+  using directory = new TemporaryDirectory('upgrade');
+  const metadata = await storage.postgres.newDatabase();
   const tables = PostgresTables.at(metadata);
   const schema = () => tables.rows<{ number: number }>('select max(number) as number from schema_migration')[0]?.number;
   const [oldPort, newPort] = [freePort(), freePort()];
   const start = (program: readonly [string, ...string[]], port: number, name: string) =>
-    ServerProcess.start(port, join(directory, `${name}.log`), {
-      command: [...program, 'serve', '--data', join(directory, 'data'), '--listen', `127.0.0.1:${port}`],
+    ServerProcess.start(port, join(directory.path, `${name}.log`), {
+      command: [...program, 'serve', '--data', join(directory.path, 'data'), '--listen', `127.0.0.1:${port}`],
       environment: { WHERRY_METADATA: metadata, WHERRY_WINDOWS_LEASE: '2s', WHERRY_WINDOWS_TRASH: '100ms' },
     });
   const old = await start(previous.command, oldPort, 'old');
@@ -64,6 +61,6 @@ test('the version before the newest migration serves, and starts again, while a 
   console.log(report);
   expect(code).toBe(0);
   expect(await again.stop()).toBe(0);
-  const log = await Bun.file(join(directory, 'old.log')).text();
+  const log = await Bun.file(join(directory.path, 'old.log')).text();
   expect(log).not.toMatch(/"level":"(error|fatal)"/);
 }, 120_000);

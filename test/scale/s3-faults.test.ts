@@ -1,17 +1,19 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { createHash, randomBytes } from 'node:crypto';
 import { S3BlobStore } from '../../src/blobs/s3/store.ts';
 import { BlobMissingError, BlobStoreBusyError, ClaimLostError } from '../../src/blobs/store.ts';
 import { Upload } from '../blobs/upload.ts';
 import { type Injected, InjectingProxy, operationOf } from './injecting-proxy.ts';
-import { type S3Server, startMinio, type TestBucket } from './minio-server.ts';
+import { startMinio, type TestBucket } from './minio-server.ts';
+import { StorageServers } from './storage-servers.ts';
+
+const storage = new StorageServers({ s3: startMinio });
 
 const mebibyte = 1024 * 1024;
 const oid = 'ab0123456789abcdef0123456789abcd';
 const marker = 'of-wherry/wherry';
 const key = `of-wherry/objects/ab/${oid}`;
 
-let server: S3Server;
 let bucket: TestBucket;
 let proxy: InjectingProxy;
 /** Behind the proxy, and beside it. */
@@ -19,18 +21,9 @@ let store: S3BlobStore;
 let other: S3BlobStore;
 let upload: Upload;
 
-beforeAll(async () => {
-  server = await startMinio();
-  Object.assign(process.env, server.environment);
-}, 600_000);
-
-afterAll(async () => {
-  await server.stop();
-});
-
 beforeEach(async () => {
-  bucket = await server.newBucket();
-  proxy = new InjectingProxy(server.endpoint);
+  bucket = await storage.s3.newBucket();
+  proxy = new InjectingProxy(storage.s3.endpoint);
   store = await S3BlobStore.open({ ...bucket.settings, endpoint: proxy.endpoint });
   other = await S3BlobStore.open(bucket.settings);
   upload = new Upload(store, oid);

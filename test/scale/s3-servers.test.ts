@@ -1,36 +1,28 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { digestOf, freshBytes, imageOf } from '../http/content.ts';
 import { ServedRegistry, type Settings } from '../http/served-registry.ts';
 import { until } from '../server/until.ts';
 import { InjectingProxy, operationOf } from './injecting-proxy.ts';
-import { type S3Server, startMinio, type TestBucket } from './minio-server.ts';
-import { type PostgresServer, startPostgres } from './postgres-server.ts';
+import { startMinio, type TestBucket } from './minio-server.ts';
+import { startPostgres } from './postgres-server.ts';
+import { StorageServers } from './storage-servers.ts';
 import { PostgresTables } from '../pairs/tables.ts';
+
+const storage = new StorageServers({ postgres: startPostgres, s3: startMinio });
 
 const mebibyte = 1024 * 1024;
 const repo = 'team/app';
 
-let s3: S3Server;
-let postgres: PostgresServer;
 let bucket: TestBucket;
 let proxy: InjectingProxy;
 let settings: Settings;
 let database: string;
 let servers: readonly [ServedRegistry, ServedRegistry];
 
-beforeAll(async () => {
-  [s3, postgres] = await Promise.all([startMinio(), startPostgres()]);
-  Object.assign(process.env, s3.environment);
-}, 600_000);
-
-afterAll(async () => {
-  await Promise.all([s3.stop(), postgres.stop()]);
-});
-
 beforeEach(async () => {
-  bucket = await s3.newBucket();
-  proxy = new InjectingProxy(s3.endpoint);
-  database = await postgres.newDatabase();
+  bucket = await storage.s3.newBucket();
+  proxy = new InjectingProxy(storage.s3.endpoint);
+  database = await storage.postgres.newDatabase();
   settings = {
     metadata: database,
     blobs: `s3://${bucket.name}`,
@@ -319,12 +311,12 @@ describe('pulls that are sent to the bucket', () => {
 
   test('get URLs of where clients reach the bucket', async () => {
     await servers[0].stop();
-    const elsewhere = { 's3.redirect': 'on', 'windows.condemned': '10m', 's3.redirectEndpoint': s3.endpoint };
+    const elsewhere = { 's3.redirect': 'on', 'windows.condemned': '10m', 's3.redirectEndpoint': storage.s3.endpoint };
     await servers[0].resume({ ...settings, ...elsewhere });
     const bytes = freshBytes(1000);
     const path = `/v2/${repo}/blobs/${await servers[0].pushBlob(repo, bytes)}`;
     const url = (await servers[0].send(path, { redirect: 'manual' })).headers.get('location') ?? '';
-    expect(new URL(url).origin).toBe(s3.endpoint);
+    expect(new URL(url).origin).toBe(storage.s3.endpoint);
     expect(await (await fetch(url)).bytes()).toEqual(bytes);
   });
 });

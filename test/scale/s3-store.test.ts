@@ -1,27 +1,18 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { S3BlobStore } from '../../src/blobs/s3/store.ts';
 import { describeBlobStore } from '../blobs/contract.ts';
 import { expectGreatestToStay } from '../blobs/numbers-at-once.ts';
 import { Upload } from '../blobs/upload.ts';
 import { InjectingProxy } from './injecting-proxy.ts';
 import { startMinio } from './minio-server.ts';
-import type { S3Server } from './s3-server.ts';
+import { StorageServers } from './storage-servers.ts';
 import { startVersitygw } from './versitygw-server.ts';
 
 describe.each([
   ['MinIO', startMinio],
   ['versitygw', startVersitygw],
 ])('%s', (_server, start) => {
-  let server: S3Server;
-
-  beforeAll(async () => {
-    server = await start();
-    Object.assign(process.env, server.environment);
-  }, 600_000);
-
-  afterAll(async () => {
-    await server.stop();
-  });
+  const storage = new StorageServers({ s3: start });
 
   describe.each([
     ['in a bucket,', { isVersioned: false, knowsConditions: true }],
@@ -29,20 +20,20 @@ describe.each([
     ['in a bucket of a server that knows no conditions,', { isVersioned: false, knowsConditions: false }],
   ])('%s', (_, { isVersioned, knowsConditions }) => {
     describeBlobStore(async () => {
-      const { settings } = await server.newBucket({ isVersioned });
+      const { settings } = await storage.s3.newBucket({ isVersioned });
       const open = () => S3BlobStore.open(settings, { knowsConditions: knowsConditions ? undefined : false });
       return { store: await open(), other: await open() };
     });
   });
 
   test('the greatest number stays of those that several processes set at once', async () => {
-    const { settings } = await server.newBucket();
+    const { settings } = await storage.s3.newBucket();
     await expectGreatestToStay(await S3BlobStore.open(settings), await S3BlobStore.open(settings));
   });
 
   describe('a bucket that keeps versions', () => {
     test('keeps none of an object that is removed', async () => {
-      const bucket = await server.newBucket({ isVersioned: true });
+      const bucket = await storage.s3.newBucket({ isVersioned: true });
       const store = await S3BlobStore.open(bucket.settings);
       expect(store.traits).toEqual({ isVersioned: true, isLocked: false });
       const upload = new Upload(store, 'ab0123456789abcdef0123456789abcd');
@@ -57,7 +48,7 @@ describe.each([
     });
 
     test('keeps none either where it began to after the store was opened', async () => {
-      const bucket = await server.newBucket();
+      const bucket = await storage.s3.newBucket();
       const store = await S3BlobStore.open(bucket.settings);
       const upload = new Upload(store, 'ab0123456789abcdef0123456789abcd');
       await upload.append('a secret', 'final');
@@ -71,8 +62,8 @@ describe.each([
       ['keeps none either where it does not tell that it keeps any', false],
       ['may keep some where it lets nobody list them, and that is said', true],
     ])('%s', async (_name, isListingRefused) => {
-      const bucket = await server.newBucket({ isVersioned: true });
-      await using proxy = new InjectingProxy(server.endpoint);
+      const bucket = await storage.s3.newBucket({ isVersioned: true });
+      await using proxy = new InjectingProxy(storage.s3.endpoint);
       proxy.inject = ({ query }) =>
         query.has('versioning') || (isListingRefused && query.has('versions'))
           ? { do: 'answer', status: 403, code: 'AccessDenied' }
@@ -89,7 +80,7 @@ describe.each([
     });
 
     test('and locks them is told from one that does not', async () => {
-      const { settings } = await server.newBucket({ isLocked: true });
+      const { settings } = await storage.s3.newBucket({ isLocked: true });
       expect((await S3BlobStore.open(settings)).traits).toEqual({ isVersioned: true, isLocked: true });
     });
   });

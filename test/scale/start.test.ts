@@ -1,32 +1,23 @@
-import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createLog } from '../../src/log/log.ts';
+import { expect, test } from 'bun:test';
 import { openStores } from '../../src/stores/stores.ts';
 import { StartupError } from '../../src/startup-error.ts';
-import { type PostgresServer, startPostgres } from './postgres-server.ts';
+import { logOfErrors } from '../server/quiet-server.ts';
+import { TemporaryDirectory } from '../server/temporary-directory.ts';
+import { startPostgres } from './postgres-server.ts';
+import { StorageServers } from './storage-servers.ts';
 
-let postgres: PostgresServer;
-let directory: string;
-
-beforeAll(async () => {
-  postgres = await startPostgres();
-  directory = mkdtempSync(join(tmpdir(), 'wherry-start-'));
-}, 120_000);
-
-afterAll(async () => {
-  await postgres.stop();
-  rmSync(directory, { recursive: true });
-});
+const storage = new StorageServers({ postgres: startPostgres });
 
 async function refusalAt(change: (url: URL) => void): Promise<string> {
-  const url = new URL(await postgres.newDatabase());
+  const url = new URL(await storage.postgres.newDatabase());
   url.password = 'not-to-be-shown';
   change(url);
-  const log = await createLog({ level: 'error', format: 'json' });
+  using directory = new TemporaryDirectory('start');
   try {
-    const stores = await openStores({ data: directory, metadata: { kind: 'postgres', url: url.href } }, log);
+    const stores = await openStores(
+      { data: directory.path, metadata: { kind: 'postgres', url: url.href } },
+      await logOfErrors(),
+    );
     await stores.close();
   } catch (error) {
     if (error instanceof StartupError) return error.message;

@@ -1,37 +1,30 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'bun:test';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { digestOf, freshBytes } from '../http/content.ts';
 import { ServerProcess } from '../server/server-process.ts';
+import { TemporaryDirectory } from '../server/temporary-directory.ts';
 import { until } from '../server/until.ts';
 import { freePort } from '../server/free-port.ts';
 import { InjectingProxy, operationOf } from './injecting-proxy.ts';
-import { type S3Server, startMinio } from './minio-server.ts';
+import { startMinio } from './minio-server.ts';
+import { StorageServers } from './storage-servers.ts';
+
+const storage = new StorageServers({ s3: startMinio });
 
 const main = join(import.meta.dir, '..', '..', 'src', 'main.ts');
 
-let s3: S3Server;
 let proxy: InjectingProxy;
-let directory: string;
+let directory: TemporaryDirectory;
 let command: readonly [string, ...string[]];
 let port: number;
 
-beforeAll(async () => {
-  s3 = await startMinio();
-}, 600_000);
-
-afterAll(async () => {
-  await s3.stop();
-});
-
 beforeEach(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'wherry-stop-'));
-  proxy = new InjectingProxy(s3.endpoint);
+  directory = new TemporaryDirectory('stop');
+  proxy = new InjectingProxy(storage.s3.endpoint);
   port = freePort();
-  const { name } = await s3.newBucket();
+  const { name } = await storage.s3.newBucket();
   const settings = {
-    data: join(directory, 'data'),
+    data: join(directory.path, 'data'),
     listen: `127.0.0.1:${port}`,
     blobs: `s3://${name}`,
     's3-endpoint': proxy.endpoint,
@@ -45,13 +38,13 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await proxy[Symbol.asyncDispose]();
-  rmSync(directory, { recursive: true });
+  directory[Symbol.dispose]();
 });
 
 test('a server ends though the bucket does not answer what the collector has asked it for', async () => {
-  await using server = await ServerProcess.start(port, join(directory, 'log'), {
+  await using server = await ServerProcess.start(port, join(directory.path, 'log'), {
     command,
-    environment: s3.environment,
+    environment: storage.s3.environment,
   });
   const asked = Promise.withResolvers<undefined>();
   const never = Promise.withResolvers<undefined>();
@@ -80,7 +73,7 @@ test('a server ends though the bucket does not answer while it starts', async ()
     return { do: 'hold', until: never.promise };
   };
   const server = Bun.spawn([...command], {
-    env: { ...process.env, ...s3.environment },
+    env: { ...process.env, ...storage.s3.environment },
     stdin: 'ignore',
     stdout: 'ignore',
     stderr: 'ignore',

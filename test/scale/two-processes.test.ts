@@ -1,61 +1,50 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Client } from 'pg';
-import { loadConfig } from '../../src/config/load.ts';
-import { createLog } from '../../src/log/log.ts';
-import { type RunningServer, startServer } from '../../src/server/server.ts';
+import type { RunningServer } from '../../src/server/server.ts';
 import { digestOf, freshBytes } from '../http/content.ts';
+import { startQuietServer } from '../server/quiet-server.ts';
+import { TemporaryDirectory } from '../server/temporary-directory.ts';
 import { until } from '../server/until.ts';
-import { type PostgresServer, startPostgres } from './postgres-server.ts';
+import { startPostgres } from './postgres-server.ts';
+import { StorageServers } from './storage-servers.ts';
 
-let postgres: PostgresServer;
-let directory: string;
+const storage = new StorageServers({ postgres: startPostgres });
+
+let directory: TemporaryDirectory;
 let metadata: string;
 let one: RunningServer;
 let two: RunningServer;
 
-beforeAll(async () => {
-  postgres = await startPostgres();
-}, 120_000);
-
-afterAll(async () => {
-  await postgres.stop();
-});
-
 beforeEach(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'wherry-two-'));
-  metadata = await postgres.newDatabase();
+  directory = new TemporaryDirectory('two');
+  metadata = await storage.postgres.newDatabase();
   one = await serve();
   two = await serve();
 });
 
 afterEach(async () => {
   await Promise.all([one.stop(), two.stop()]);
-  rmSync(directory, { recursive: true });
+  directory[Symbol.dispose]();
 });
 
 /** A server as one of several that share a database and a directory of blobs. */
-async function serve(...settings: readonly [string, string][]): Promise<RunningServer> {
-  const flags = new Map([
+async function serve(settings: Readonly<Record<string, string>> = {}): Promise<RunningServer> {
+  return await startQuietServer({
+    data: directory.path,
+    metadata,
+    'windows.condemned': '0',
+    'windows.lease': '0',
+    'windows.trash': '0',
+    'windows.neverTagged': '0',
     ...settings,
-    ['data', directory],
-    ['listen', '127.0.0.1:0'],
-    ['metadata', metadata],
-    ['windows.condemned', '0'],
-    ['windows.lease', '0'],
-    ['windows.trash', '0'],
-    ['windows.neverTagged', '0'],
-  ]);
-  const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
-  if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
-  return await startServer({ config: loaded.config, log: await createLog({ level: 'error', format: 'json' }) });
+  });
 }
 
 test('one that does not collect says so, and the other collects what it has deleted', async () => {
   await two.stop();
-  two = await serve(['collector.run', 'off']);
+  two = await serve({ 'collector.run': 'off' });
   const pushed = await send(two, `/v2/app/blobs/uploads/?digest=${digestOf('gone soon')}`, {
     method: 'POST',
     body: 'gone soon',
@@ -69,7 +58,14 @@ test('one that does not collect says so, and the other collects what it has dele
 });
 
 test('a copy of the database is not said to be in place while processes go on with what was there before', async () => {
-  const command = [process.execPath, 'src/main.ts', 'restore', '--in-place', '--data', join(directory, 'elsewhere')];
+  const command = [
+    process.execPath,
+    'src/main.ts',
+    'restore',
+    '--in-place',
+    '--data',
+    join(directory.path, 'elsewhere'),
+  ];
   const restored = () =>
     Bun.spawn(command, { env: { ...process.env, WHERRY_METADATA: metadata }, stdout: 'ignore', stderr: 'pipe' });
   const refused = restored();
@@ -82,7 +78,7 @@ test('a copy of the database is not said to be in place while processes go on wi
 
 /** Of the process that has started last. */
 async function operatorToken(): Promise<string> {
-  return (await Bun.file(join(directory, 'admin.token')).text()).trim();
+  return (await Bun.file(join(directory.path, 'admin.token')).text()).trim();
 }
 
 async function send(server: RunningServer, path: string, init: RequestInit = {}): Promise<Response> {
@@ -119,7 +115,7 @@ async function epochOf(session: string): Promise<number | undefined> {
 }
 
 function objects(): readonly string[] {
-  return readdirSync(join(directory, 'objects'), { recursive: true, encoding: 'utf8' }).filter((path) =>
+  return readdirSync(join(directory.path, 'objects'), { recursive: true, encoding: 'utf8' }).filter((path) =>
     path.includes('/'),
   );
 }

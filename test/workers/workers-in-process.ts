@@ -1,7 +1,6 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadConfig } from '../../src/config/load.ts';
 import { createLog, type Log } from '../../src/log/log.ts';
 import type { Clock } from '../../src/registry/clock.ts';
 import { type RunningServer, startServer } from '../../src/server/server.ts';
@@ -9,6 +8,7 @@ import type { Syncs } from '../../src/stores/syncs.ts';
 import type { SupervisorMessage, WorkerMessage } from '../../src/workers/messages.ts';
 import { Supervisor, type WorkerProcess } from '../../src/workers/supervisor.ts';
 import { type ParentChannel, WorkerLink } from '../../src/workers/worker-link.ts';
+import { configFrom } from '../server/config-from.ts';
 
 /** What a test has of each worker. */
 interface Worker {
@@ -103,14 +103,15 @@ export class WorkersInProcess implements AsyncDisposable {
 
   async #serve(index: number, link: WorkerLink, log: Log): Promise<void> {
     const place = await link.place();
-    const flags = new Map(
-      Object.entries({ data: this.directory, listen: '127.0.0.1:0', 'http.drain': '1s', ...this.#settings }),
-    );
-    const loaded = await loadConfig({ flags, env: {}, readFile: () => '' });
-    if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
+    const config = await configFrom({
+      data: this.directory,
+      listen: '127.0.0.1:0',
+      'http.drain': '1s',
+      ...this.#settings,
+    });
     const syncs = this.#syncsOf(index);
     const server = await startServer({
-      config: loaded.config,
+      config,
       log,
       worker: { ...place, ports: [], isFirst: true, link },
       ...(syncs !== undefined && { syncs }),
