@@ -1,26 +1,6 @@
-import type { Database, Statement } from 'bun:sqlite';
+import type { Database } from 'bun:sqlite';
 import { MetadataBusyError } from '../store.ts';
-
-/** An operation that shares a transaction with others. */
-export interface Member {
-  /** Whether somebody will be told that it is done. */
-  readonly mustLast: boolean;
-  /** Runs its statements from the first to the last; called again where the transaction has to begin anew. */
-  run(): void;
-  /** Its transaction is committed. */
-  committed(): void;
-  failed(error: unknown): void;
-}
-
-/** What a group commit needs to know of the log's syncs, and what it tells. */
-export interface Syncs {
-  /** Carries a commit out. */
-  commit(run: () => void): void;
-  /** The sync under way. */
-  readonly running: Promise<void> | undefined;
-  /** Called after each commit, before anybody else learns of it; `mustLast`: somebody will wait for its sync. */
-  onCommit(mustLast: boolean): void;
-}
+import { type Member, memberOf, SharedTransaction, type Syncs } from './shared-transaction.ts';
 
 /**
  * Runs operations in shared transactions, one after the other, each from its first statement to its last without letting
@@ -33,39 +13,23 @@ export interface Syncs {
  * itself is refused, each operation gets a transaction of its own.
  */
 export class GroupCommit {
-  readonly #writer: Database;
+  readonly #transaction: SharedTransaction;
   readonly #syncs: Syncs;
-  readonly #begin: Statement<unknown, []>;
-  readonly #commit: Statement<unknown, []>;
-  readonly #rollback: Statement<unknown, []>;
   /** Those whose statements have run in the open transaction; none is open where there are none. */
   #members: Member[] = [];
   #ending: ReturnType<typeof setImmediate> | undefined;
   #isClosed = false;
 
   constructor(writer: Database, syncs: Syncs) {
-    this.#writer = writer;
+    this.#transaction = new SharedTransaction(writer, syncs);
     this.#syncs = syncs;
-    this.#begin = writer.query<unknown, []>('begin immediate');
-    this.#commit = writer.query<unknown, []>('commit');
-    this.#rollback = writer.query<unknown, []>('rollback');
   }
 
   /** Runs an operation at once; resolves with its result when it is committed. */
   async run<T>(operation: () => T, mustLast: boolean): Promise<T> {
-    const outcome = Promise.withResolvers<T>();
-    let result: { readonly value: T } | undefined;
-    this.#join({
-      mustLast,
-      run() {
-        result = { value: operation() };
-      },
-      committed() {
-        if (result !== undefined) outcome.resolve(result.value);
-      },
-      failed: outcome.reject,
-    });
-    return await outcome.promise;
+    const { member, outcome } = memberOf(operation, mustLast);
+    this.#join(member);
+    return await outcome;
   }
 
   /** Commits what has run; does nothing where nothing has. */
@@ -75,17 +39,7 @@ export class GroupCommit {
     const members = this.#members;
     this.#members = [];
     if (members.length === 0) return;
-    try {
-      this.#syncs.commit(() => void this.#commit.run());
-    } catch (error) {
-      this.#undo();
-      const [only] = members;
-      if (members.length === 1) only?.failed(error);
-      else for (const member of members) this.#alone(member);
-      return;
-    }
-    this.#syncs.onCommit(members.some((member) => member.mustLast));
-    for (const member of members) member.committed();
+    for (const member of this.#transaction.settle(members)) this.#alone(member);
   }
 
   /** Commits what has run, and refuses what comes after: requests that are cut off may go on for a while. */
@@ -108,10 +62,10 @@ export class GroupCommit {
   #join(member: Member): void {
     if (this.#isClosed) return member.failed(new MetadataBusyError('the registry is stopping'));
     try {
-      if (this.#members.length === 0) this.#begin.run();
+      if (this.#members.length === 0) this.#transaction.begin();
       member.run();
     } catch (error) {
-      this.#undo();
+      this.#transaction.undo();
       member.failed(error);
       const others = this.#members;
       this.#members = [];
@@ -125,10 +79,5 @@ export class GroupCommit {
   #alone(member: Member): void {
     this.#join(member);
     this.flush();
-  }
-
-  /** A full disk may already have rolled the transaction back. */
-  #undo(): void {
-    if (this.#writer.inTransaction) this.#rollback.run();
   }
 }

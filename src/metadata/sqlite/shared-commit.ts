@@ -1,15 +1,14 @@
-import type { Database, Statement } from 'bun:sqlite';
+import type { Database } from 'bun:sqlite';
 import { MetadataBusyError } from '../store.ts';
 import { isBusy } from './busy.ts';
-import type { Member, Syncs } from './group-commit.ts';
+import { type Member, memberOf, SharedTransaction, type Syncs } from './shared-transaction.ts';
 
 /** How soon it is tried again to begin while another process writes, in ms; a transaction takes a fraction of that. */
 const againMs = 1;
 /** How long an operation waits for other processes at most, in ms. */
 const busyLimitMs = 5000;
 
-interface Waiting {
-  readonly member: Member;
+interface Waiting extends Member {
   readonly since: number;
 }
 
@@ -23,11 +22,8 @@ interface Waiting {
  * itself is refused, each operation gets a transaction of its own.
  */
 export class SharedCommit {
-  readonly #writer: Database;
+  readonly #transaction: SharedTransaction;
   readonly #syncs: Syncs;
-  readonly #begin: Statement<unknown, []>;
-  readonly #commit: Statement<unknown, []>;
-  readonly #rollback: Statement<unknown, []>;
   #waiting: Waiting[] = [];
   #isScheduled = false;
   #isClosed = false;
@@ -36,31 +32,17 @@ export class SharedCommit {
 
   /** @param writer one that waits for nobody (`busy_timeout` 0) */
   constructor(writer: Database, syncs: Syncs) {
-    this.#writer = writer;
+    this.#transaction = new SharedTransaction(writer, syncs);
     this.#syncs = syncs;
-    this.#begin = writer.query<unknown, []>('begin immediate');
-    this.#commit = writer.query<unknown, []>('commit');
-    this.#rollback = writer.query<unknown, []>('rollback');
   }
 
   /** Runs an operation soon; resolves with its result when it is committed. */
   async run<T>(operation: () => T, mustLast: boolean): Promise<T> {
     if (this.#isClosed) throw new MetadataBusyError('the registry is stopping');
-    const outcome = Promise.withResolvers<T>();
-    let result: { readonly value: T } | undefined;
-    const member: Member = {
-      mustLast,
-      run() {
-        result = { value: operation() };
-      },
-      committed() {
-        if (result !== undefined) outcome.resolve(result.value);
-      },
-      failed: outcome.reject,
-    };
-    this.#waiting.push({ member, since: performance.now() });
+    const { member, outcome } = memberOf(operation, mustLast);
+    this.#waiting.push({ ...member, since: performance.now() });
     this.#schedule();
-    return await outcome.promise;
+    return await outcome;
   }
 
   /** Runs and commits what waits, where no other process writes now. */
@@ -75,7 +57,7 @@ export class SharedCommit {
   /** Keeps all others, and this process's own operations, from writing; @returns undefined where another one writes */
   hold(): Disposable | undefined {
     if (!this.#tryBegin()) return undefined;
-    return { [Symbol.dispose]: () => void this.#commit.run() };
+    return { [Symbol.dispose]: () => this.#transaction.end() };
   }
 
   /** Refuses what comes after; resolves when what has come is committed, or has failed. */
@@ -112,51 +94,37 @@ export class SharedCommit {
       try {
         if (!this.#tryBegin()) return this.#putBack(members);
       } catch (error) {
-        for (const { member } of members) member.failed(error);
+        for (const member of members) member.failed(error);
         return;
       }
       const failed = this.#runEach(members);
       if (failed === undefined) {
-        this.#commitAll(members);
+        for (const member of this.#transaction.settle(members)) this.#runAll([member]);
         return;
       }
-      members = members.filter((waiting) => waiting !== failed);
+      members = members.filter((member) => member !== failed);
     }
   }
 
   /** @returns whose operation has failed; the transaction is over then */
   #runEach(members: readonly Waiting[]): Waiting | undefined {
-    for (const waiting of members) {
+    for (const member of members) {
       try {
-        waiting.member.run();
+        member.run();
       } catch (error) {
-        this.#undo();
-        waiting.member.failed(error);
-        return waiting;
+        this.#transaction.undo();
+        member.failed(error);
+        return member;
       }
     }
     return undefined;
   }
 
-  #commitAll(members: readonly Waiting[]): void {
-    try {
-      this.#syncs.commit(() => void this.#commit.run());
-    } catch (error) {
-      this.#undo();
-      const [only] = members;
-      if (members.length === 1) only?.member.failed(error);
-      else for (const waiting of members) this.#runAll([waiting]);
-      return;
-    }
-    this.#syncs.onCommit(members.some(({ member }) => member.mustLast));
-    for (const { member } of members) member.committed();
-  }
-
   /** @returns false where another process writes, or this one holds all back */
   #tryBegin(): boolean {
-    if (this.#writer.inTransaction) return false;
+    if (this.#transaction.isOpen) return false;
     try {
-      this.#begin.run();
+      this.#transaction.begin();
       return true;
     } catch (error) {
       if (isBusy(error)) return false;
@@ -166,16 +134,11 @@ export class SharedCommit {
 
   #putBack(members: readonly Waiting[]): void {
     const now = performance.now();
-    const stillWaiting = members.filter(({ member, since }) => {
-      if (now - since < busyLimitMs) return true;
+    const stillWaiting = members.filter((member) => {
+      if (now - member.since < busyLimitMs) return true;
       member.failed(new MetadataBusyError('the database is locked by another process'));
       return false;
     });
     this.#waiting = [...stillWaiting, ...this.#waiting];
-  }
-
-  /** A full disk may already have rolled the transaction back. */
-  #undo(): void {
-    if (this.#writer.inTransaction) this.#rollback.run();
   }
 }

@@ -16,11 +16,12 @@ import { checkpoint, emptyLog } from './checkpoint.ts';
 import { CommitSync } from './commit-sync.ts';
 import { SqliteConnection } from './connection.ts';
 import { dataVersion, ForeignCommits } from './foreign-commits.ts';
-import { GroupCommit, type Syncs } from './group-commit.ts';
+import { GroupCommit } from './group-commit.ts';
 import { unlessReadOnly } from '../read-only.ts';
 import { migrate } from './migrate.ts';
 import type { Reserve } from './reserve.ts';
 import { SharedCommit } from './shared-commit.ts';
+import type { Syncs } from './shared-transaction.ts';
 import { Snapshot } from './snapshot.ts';
 
 /** How long a statement waits for another process's transaction, in ms. */
