@@ -10,8 +10,8 @@ import { debianPackages } from '../install/debian.ts';
 import { ServerProcess } from '../server/server-process.ts';
 import { until } from '../server/until.ts';
 import { freePort } from '../server/free-port.ts';
-import { type PostgresServer, startPostgres } from './postgres-server.ts';
-import type { S3Server } from './s3-server.ts';
+import { startPostgres } from './postgres-server.ts';
+import { StorageServers } from './storage-servers.ts';
 import { startVersitygw } from './versitygw-server.ts';
 
 const project = join(import.meta.dir, '..', '..');
@@ -19,10 +19,10 @@ const deploy = join(project, 'deploy');
 const numbers = [1, 2, 3] as const;
 const password = 'a password for this test';
 
+const storage = new StorageServers({ postgres: startPostgres, s3: startVersitygw });
+
 let directory: string;
 let executable: string;
-let postgres: PostgresServer;
-let s3: S3Server;
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'wherry-deploy-'));
@@ -30,12 +30,10 @@ beforeAll(async () => {
   chmodSync(directory, 0o755);
   executable = join(directory, 'wherry');
   await debianPackages(['haproxy', 'docker-compose']);
-  [postgres, s3] = await Promise.all([startPostgres(), startVersitygw()]);
   await outputOf(['node', join(project, 'scripts', 'build.mjs'), executable]);
 }, 600_000);
 
-afterAll(async () => {
-  await Promise.all([postgres.stop(), s3.stop()]);
+afterAll(() => {
   rmSync(directory, { recursive: true });
 });
 
@@ -63,6 +61,7 @@ test('nothing acknowledged is lost through the proxy, one process killed and ano
   const htpasswd = join(directory, 'htpasswd');
   const hashing = Bun.spawn([executable, 'auth', 'hash', 'alice'], { stdin: Buffer.from(`${password}\n`) });
   writeFileSync(htpasswd, await hashing.stdout.text());
+  const { postgres, s3 } = storage;
   const { name } = await s3.newBucket();
   const metadata = await postgres.newDatabase();
   const ports = new Map(numbers.map((number) => [number, freePort()]));

@@ -11,7 +11,10 @@ import { Watch } from './invariants/watch.ts';
 import { startMinio } from './minio-server.ts';
 import { startPostgres } from './postgres-server.ts';
 import { SeveralProcesses } from './several-processes.ts';
+import { StorageServers } from './storage-servers.ts';
 import { PostgresTables } from '../pairs/tables.ts';
+
+const storage = new StorageServers({ postgres: startPostgres, s3: startMinio });
 
 const seconds = Number(process.env['FAULTS_SECONDS'] ?? 40);
 const seed = Number(process.env['FAULTS_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
@@ -40,10 +43,8 @@ async function terminateSome(database: string, random: SeededRandom, isOver: () 
 test('whatever goes wrong between two processes and their bucket and database, clients get a clean answer, and each of the invariants holds', async () => {
   console.log(`faults: seed ${seed} (FAULTS_SEED), ${seconds} s (FAULTS_SECONDS)`);
   const random = new SeededRandom(seed);
-  const [postgres, s3] = await Promise.all([startPostgres(), startMinio()]);
+  const { postgres, s3 } = storage;
   await using stack = new AsyncDisposableStack();
-  stack.defer(() => postgres.stop());
-  stack.defer(() => s3.stop());
   const bucket = await s3.newBucket();
   const database = await postgres.newDatabase();
   const proxy = stack.use(new InjectingProxy(s3.endpoint));

@@ -9,6 +9,9 @@ import { brokenRowsIn, heldKeys, unfinishedIn } from './held-by-the-registry.ts'
 import { startMinio } from './minio-server.ts';
 import { startPostgres } from './postgres-server.ts';
 import { SeveralProcesses } from './several-processes.ts';
+import { StorageServers } from './storage-servers.ts';
+
+const storage = new StorageServers({ postgres: startPostgres, s3: startMinio });
 
 const seconds = Number(process.env['STORM_SECONDS'] ?? 60);
 const seed = Number(process.env['STORM_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
@@ -22,10 +25,8 @@ setDefaultTimeout(seconds * 1000 * 2 + 600_000);
 
 test('four processes on PostgreSQL and a bucket, two of which collect, are killed with -9, and both servers restarted, while requests are sprayed over them: nothing acknowledged is lost, and the bucket has what is held and nothing else', async () => {
   console.log(`storm: seed ${seed} (STORM_SEED), ${seconds} s (STORM_SECONDS)`);
-  const [postgres, s3] = await Promise.all([startPostgres(), startMinio()]);
+  const { postgres, s3 } = storage;
   await using stack = new AsyncDisposableStack();
-  stack.defer(() => postgres.stop());
-  stack.defer(() => s3.stop());
   const bucket = await s3.newBucket();
   const database = await postgres.newDatabase();
   const flags = {
@@ -63,7 +64,6 @@ test('four processes on PostgreSQL and a bucket, two of which collect, are kille
         throw new Error(`left: ${unfinishedIn(database).join(', ')}`, { cause: error });
       },
     );
-  Object.assign(process.env, s3.environment);
   const places = ['--metadata', database, ...Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value])];
   const expectInOrder = async (): Promise<void> => {
     expect(await findingsIn(join(registry.directory, 'data-0'), '--rehash', ...places)).toEqual([]);
