@@ -28,3 +28,8 @@ export function brokenRowsIn(database: string): readonly string[] {
     return rows.map((row) => `${invariant}: ${words}: ${JSON.stringify(row)}`);
   });
 }
+
+/** Those keys of a registry's bucket that have bytes of blobs, and not what says whose bucket it is and how old. */
+export function keysOfBlobs(keys: readonly string[]): readonly string[] {
+  return keys.filter((key) => key !== 'wherry' && key !== 'generation' && !key.startsWith('registries/'));
+}
