@@ -15,20 +15,12 @@ import { admitLink } from './quota-usage.ts';
 import type { OverQuota, Quota, QuotaWarning } from './quotas.ts';
 import type { Registry } from './registry.ts';
 import { reviewLink, reviewObject } from './review.ts';
-import {
-  append,
-  type AppendOutcome,
-  type AppendRequest,
-  type Chunk,
-  giveBack,
-  holdsClaim,
-  inTurn,
-  lost,
-  shrink,
-  type UploadClaim,
-} from './upload-append.ts';
+import { append, type AppendOutcome, giveBack } from './upload-append.ts';
+import { holdsClaim, lost, shrink, type UploadClaim } from './upload-claim.ts';
 import { dropUpload, markDropped, stillClaimed } from './upload-drop.ts';
+import type { AppendRequest, Chunk } from './upload-request.ts';
 import type { WriterTurn } from './upload-sessions.ts';
+import { inTurn } from './upload-turn.ts';
 
 export interface CloseRequest extends Chunk {
   readonly repo: RepositoryName;

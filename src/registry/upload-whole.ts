@@ -3,7 +3,7 @@ import type { RepositoryName } from '../oci/names.ts';
 import type { Actor } from './actor.ts';
 import { purgedDigest } from './purged.ts';
 import type { Registry } from './registry.ts';
-import type { Chunk } from './upload-append.ts';
+import type { Chunk } from './upload-request.ts';
 import { type CloseOutcome, closeUpload } from './upload-close.ts';
 import { openUpload } from './upload-open.ts';
 import { cancelUpload } from './upload-status.ts';

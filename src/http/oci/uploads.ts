@@ -1,10 +1,11 @@
 import { type Digest, type DigestAlgorithm, isDigestAlgorithm, parseDigest } from '../../oci/digest.ts';
 import { parseRepositoryName, type RepositoryName } from '../../oci/names.ts';
 import { mountBlob } from '../../registry/mount.ts';
-import { appendToUpload, type Chunk } from '../../registry/upload-append.ts';
+import { appendToUpload } from '../../registry/upload-append.ts';
 import { type CloseOutcome, closeUpload } from '../../registry/upload-close.ts';
 import { admitUpload } from '../../registry/quota-admission.ts';
 import { openCountedUpload, openUpload } from '../../registry/upload-open.ts';
+import type { Chunk } from '../../registry/upload-request.ts';
 import { cancelUpload, uploadStatus } from '../../registry/upload-status.ts';
 import type { QuotaWarning } from '../../registry/quotas.ts';
 import { pushWholeBlob } from '../../registry/upload-whole.ts';
