@@ -1,7 +1,19 @@
-import { collectAgain, type CollectingParts, pauseOutdated } from './collecting.ts';
+import type { Log } from '../log/log.ts';
+import type { StoreGeneration } from '../registry/store-generation.ts';
+import { type Every, everyByTimer } from './every.ts';
 
 /** How often it is looked, in ms. */
 const lookEveryMs = 30_000;
+
+export interface AcceptanceWatchParts {
+  readonly generation: Pick<StoreGeneration, 'isDatabaseOutdated' | 'isOvertaken' | 'isAccepted'>;
+  readonly log: Pick<Log, 'warn'>;
+  /** The database has turned out to be the older one: nothing may be collected. */
+  readonly onOutdated: () => void;
+  /** It was accepted as it is, here or elsewhere. */
+  readonly onAccepted: () => Promise<void>;
+  readonly every?: Every;
+}
 
 /**
  * Where several processes share a database that is older than the blobs, one of them, or a command, accepts it for all:
@@ -9,49 +21,46 @@ const lookEveryMs = 30_000;
  * serve.
  */
 export class AcceptanceWatch {
-  readonly #parts: CollectingParts;
-  #timer: Timer | undefined;
+  readonly #parts: AcceptanceWatchParts;
+  #looks: Disposable | undefined;
   #looking: Promise<void> = Promise.resolve();
-  /** Whether the collector was last told that the database is the older one: a removal may have found that out first. */
+  /** Whether it was last told that the database is the older one: a removal may have found that out first. */
   #isTold: boolean;
 
-  constructor(parts: CollectingParts) {
+  constructor(parts: AcceptanceWatchParts) {
     this.#parts = parts;
     this.#isTold = parts.generation.isDatabaseOutdated;
   }
 
+  /** To be called where other processes share the database: nobody else can put another in its place. */
   start(): void {
-    if (!this.#parts.registry.metadata.isShared) return;
-    this.#timer = setInterval(() => void this.look(), lookEveryMs);
-    this.#timer.unref();
+    const { every = everyByTimer } = this.#parts;
+    this.#looks = every(lookEveryMs, async () => await this.#lookInTurn());
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#looks?.[Symbol.dispose]();
     await this.#looking;
   }
 
   /** One look at a time. */
-  async look(): Promise<void> {
+  async #lookInTurn(): Promise<void> {
     this.#looking = this.#looking.then(() => this.#look());
     await this.#looking;
   }
 
   async #look(): Promise<void> {
-    const { generation, registry } = this.#parts;
+    const { generation, log, onOutdated, onAccepted } = this.#parts;
     try {
       const isOutdated = generation.isDatabaseOutdated
         ? !(await generation.isAccepted())
         : await generation.isOvertaken();
       if (isOutdated === this.#isTold) return;
-      if (isOutdated) pauseOutdated(this.#parts);
-      else await collectAgain(this.#parts);
+      if (isOutdated) onOutdated();
+      else await onAccepted();
       this.#isTold = isOutdated;
     } catch (error) {
-      registry.log.warn(
-        { err: error },
-        'it could not be seen whether the database is older than the blobs; it is tried again',
-      );
+      log.warn({ err: error }, 'it could not be seen whether the database is older than the blobs; it is tried again');
     }
   }
 }

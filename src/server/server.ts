@@ -12,7 +12,7 @@ import { EventFeed } from '../audit/event-feed.ts';
 import type { ConfiguredRules } from '../audit/rules-in-force.ts';
 import { Collector } from '../collector/collector.ts';
 import { Pace } from '../collector/pace.ts';
-import { beginCollecting, collectAgain, controlOf, expectCollector, mayCollect } from './collecting.ts';
+import { beginCollecting, collectAgain, controlOf, expectCollector, mayCollect, pauseOutdated } from './collecting.ts';
 import type { DiskSpace } from '../bounds/levels.ts';
 import { type OnProgress, Reports, storageReport } from '../bounds/report.ts';
 import { pruneNothing, type PruneLeastRecentlyUsed } from '../bounds/pruner.ts';
@@ -334,11 +334,16 @@ async function serve(
   registry.pulls.start(config.pulls.flushMs);
   readOnlyWatch.start();
   storage.start();
-  const acceptanceWatch = new AcceptanceWatch(collecting);
+  const acceptanceWatch = new AcceptanceWatch({
+    generation,
+    log,
+    onOutdated: () => pauseOutdated(collecting),
+    onAccepted: async () => await collectAgain(collecting),
+  });
   if (keeps) {
     reserve?.start();
     await beginCollecting(collecting);
-    acceptanceWatch.start();
+    if (metadata.isShared) acceptanceWatch.start();
     pruner?.start();
     quotaCounter.start();
   }
