@@ -1,4 +1,5 @@
 import type { AccessControl } from '../access/access-control.ts';
+import { type AccessSource, AccessWatch } from '../access/access-watch.ts';
 import type { AccessRules } from '../access/rule.ts';
 import { ruleChangesText } from '../audit/rule-changes.ts';
 import { type ConfiguredRules, type PuttingInForce, putRulesInForce } from '../audit/rules-in-force.ts';
@@ -33,7 +34,7 @@ export async function rememberRules(
   }
 }
 
-export interface AccessAdopterParts {
+interface AccessAdopterParts {
   readonly config: Config;
   readonly access: AccessControl;
   readonly logins: Logins;
@@ -47,7 +48,7 @@ export interface AccessAdopterParts {
 }
 
 /** What has other access rules decide while the server runs. What is open to everybody stays as it was at the start. */
-export function accessAdopter(parts: AccessAdopterParts): (read: ConfiguredAccess) => Promise<string | undefined> {
+function accessAdopter(parts: AccessAdopterParts): (read: ConfiguredAccess) => Promise<string | undefined> {
   const { config, access, logins, issuers, metadata, clock, log, startRules } = parts;
   let inForce = parts.rules;
   return async ({ rules, configured }) => {
@@ -68,4 +69,15 @@ export function accessAdopter(parts: AccessAdopterParts): (read: ConfiguredAcces
     await rememberRules(metadata, inForce, putting, log);
     return undefined;
   };
+}
+
+/** Has other access rules decide from now on when they change where they stand; undefined where they stand in no file. */
+export function watchAccess(
+  source: AccessSource<ConfiguredAccess> | undefined,
+  parts: AccessAdopterParts,
+): AccessWatch<ConfiguredAccess> | undefined {
+  if (source === undefined) return undefined;
+  const watch = new AccessWatch({ source, log: parts.log, adopt: accessAdopter(parts) });
+  watch.start();
+  return watch;
 }

@@ -1,13 +1,10 @@
 import type { IssuerSet } from '../credentials/issuers/issuer-set.ts';
-import { resolve } from 'node:path';
-import { type AccessSource, AccessWatch } from '../access/access-watch.ts';
-import type { PasswordHashes } from '../access/htpasswd.ts';
+import type { AccessSource } from '../access/access-watch.ts';
 import type { AccessRules } from '../access/rule.ts';
 import { AdminAccess } from './admin-access.ts';
-import { accessAdopter, type ConfiguredAccess, rememberRules } from './access-adoption.ts';
+import { type ConfiguredAccess, rememberRules, watchAccess } from './access-adoption.ts';
 import { AccessDenials } from '../audit/access-denials.ts';
 import { PurgeRefusals } from '../audit/purge-refusals.ts';
-import { AuditFile, type AuditFileParts } from '../audit/audit-file.ts';
 import { EventFeed } from '../audit/event-feed.ts';
 import type { ConfiguredRules } from '../audit/rules-in-force.ts';
 import { Collector } from '../collector/collector.ts';
@@ -20,27 +17,27 @@ import { Storage } from '../bounds/storage.ts';
 import { UploadRoom } from '../bounds/upload-room.ts';
 import type { Config } from '../config/schema.ts';
 import { diskSpace } from './disk-space.ts';
-import { CertificateWatch } from '../http/tls/certificate-watch.ts';
-import { readServerCertificate } from '../http/tls/server-certificate.ts';
 import { listen } from './listening.ts';
 import { accessControlOf, type Logins, openLogins } from './logins.ts';
 import { immutableKey } from '../immutability/in-force.ts';
 import type { ImmutabilitySet } from '../immutability/immutability-set.ts';
 import type { Log } from '../log/log.ts';
-import { MetadataFullError, type MetadataStore } from '../metadata/store.ts';
+import type { MetadataStore } from '../metadata/store.ts';
 import { measuredFigures } from './measured-figures.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { AcceptanceWatch } from './acceptance-watch.ts';
+import { openAuditFile } from './audit-file.ts';
+import { openCertificate, watchCertificate } from './certificates.ts';
+import { exposedAddresses, plainAddress } from './exposure.ts';
+import { putQuotasInForce } from './quotas-in-force.ts';
+import { openPruner, openRetention } from './retention.ts';
 import { placesOf } from '../stores/checked-places.ts';
 import { openBytes } from '../fsck/places.ts';
 import { OnlineChecks } from './online-checks.ts';
 import { LayerProcesses } from './layer-processes.ts';
 import { OnlineRepairs } from './online-repairs.ts';
-import { forgetAllApprovals } from '../pruning/forget-approvals.ts';
-import type { PolicyScope } from '../pruning/policy-scope.ts';
-import type { Pruner, PrunerParts } from '../pruning/pruner.ts';
+import type { Pruner } from '../pruning/pruner.ts';
 import { QuotaCounter } from '../quotas/counter.ts';
-import { putInForce } from '../quotas/in-force.ts';
 import type { QuotaSet } from '../quotas/quota-set.ts';
 import { quotaFigures } from '../quotas/usage.ts';
 import { type Clock, systemClock } from '../registry/clock.ts';
@@ -50,10 +47,7 @@ import type { Registry } from '../registry/registry.ts';
 import type { PolicySet } from '../retention/policy-set.ts';
 import { readOnlyLog } from './read-only-log.ts';
 import { ReadOnlyWatch } from './read-only-watch.ts';
-import { StartupError } from '../startup-error.ts';
-import { checkListenHost } from '../startup-failures.ts';
-import { openTokens } from './tokens.ts';
-import { certificateFilesOf } from './tls-settings.ts';
+import { followUsers, openTokens } from './tokens.ts';
 import { version } from '../version.ts';
 import { isKeeper, type WorkerPlace } from '../workers/worker-place.ts';
 import { openStores, type Stores } from '../stores/stores.ts';
@@ -118,15 +112,13 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const { config, access, issuers, clock = systemClock, syncs, worker } = parts;
   const { wrapMetadata = (metadata) => metadata } = parts;
   const log = readOnlyLog(worker === undefined ? parts.log : parts.log.child({ worker: worker.index }));
-  const hosts = [config.listen, ...(config.http.plainListen === undefined ? [] : [config.http.plainListen])];
-  const checked = await Promise.all(hosts.map(({ host }) => checkListenHost(host)));
-  const exposed = hosts.find((_, index) => checked[index]?.isLoopback === false);
+  const addresses = await exposedAddresses(config);
+  const [exposed] = addresses;
   const logins = await openLogins({ config, log, clock, rules: access, issuers, exposed, siblings: worker?.link });
-  const plain = certificateFilesOf(config) === undefined ? config.listen : config.http.plainListen;
-  const isPlainExposed = hosts.some((host, index) => host === plain && checked[index]?.isLoopback === false);
-  if (isPlainExposed && isKeeper(worker) && !logins.isOpen && config.http.trustedProxies.length === 0) {
+  const plain = plainAddress(config, addresses);
+  if (plain !== undefined && isKeeper(worker) && !logins.isOpen && config.http.trustedProxies.length === 0) {
     log.warn(
-      { address: `${plain?.host}:${plain?.port}` },
+      { address: `${plain.host}:${plain.port}` },
       'passwords and tokens come here unencrypted: set tls.certificate and tls.key, or have a proxy end TLS and name it in http.trustedProxies',
     );
   }
@@ -162,8 +154,7 @@ async function serve(
   }: ServerParts & { readonly clock: Clock },
 ): Promise<RunningServer> {
   const { directory, generation, metadata, reserve } = stores;
-  const files = certificateFilesOf(config);
-  const certificate = files === undefined ? undefined : await readServerCertificate(files);
+  const opened = await openCertificate(config);
   const keeps = isKeeper(worker);
   const metrics = new Metrics(
     () => measuredFigures({ registry, storage, reports, generation, collector, pruner }),
@@ -171,7 +162,7 @@ async function serve(
   );
   const events = new EventFeed(metadata);
   const auditFile = await openAuditFile({ path: keeps ? config.audit.file : undefined, metadata, feed: events, log });
-  await limit(metadata, quotas);
+  await putQuotasInForce(metadata, quotas);
   const settings = immutability?.settings;
   const rules: readonly ConfiguredRules[] = [
     ...configuredRules,
@@ -179,8 +170,7 @@ async function serve(
     { name: immutableKey, value: settings, ...(settings !== undefined && { settings }) },
   ];
   await rememberRules(metadata, rules, { now: clock.now() }, log);
-  if (policies === undefined) await forgetAllApprovals(metadata);
-  const retention = policies === undefined ? undefined : await policyScope(policies, config);
+  const retention = await openRetention(metadata, policies, config);
   const room = new UploadRoom({
     reserve: config.storage.reserve,
     measure: async () => (config.blobs.kind === 'directory' ? await measureDisk(directory) : undefined),
@@ -198,7 +188,7 @@ async function serve(
     policies,
     quotas,
     immutability,
-    retention,
+    retention: retention?.scope,
     room,
   });
   const registry: Registry = { ...made, pullRules: wrapPullRules(made.pullRules) };
@@ -222,18 +212,13 @@ async function serve(
     prune: prune ?? ((neededBytes) => pruner?.makeRoom(neededBytes) ?? pruneNothing(neededBytes)),
   });
   const reports = new Reports(registry, storage);
-  const pruner =
-    policies === undefined || retention === undefined
-      ? undefined
-      : await newPruner({
-          registry,
-          set: policies,
-          scope: retention,
-          settings: config.retention,
-          isHeld: () => collector.isPaused || readOnlyWatch.isOn,
-          restMs: (tookMs) => pace.restMs({ reviews: 1, tookMs, waitedMs: 0, ...pruningPace }),
-          counts: metrics,
-        });
+  const pruner = await openPruner(retention, {
+    registry,
+    settings: config.retention,
+    isHeld: () => collector.isPaused || readOnlyWatch.isOn,
+    pace,
+    counts: metrics,
+  });
   const notice = (): void => {
     collector.notice();
     pruner?.notice();
@@ -247,17 +232,9 @@ async function serve(
   const refusals = new LoginRefusals({ metadata, clock, log });
   const { passwords } = logins;
   const tokens = openTokens({ config, metadata, clock, log, policy: () => access.policy, passwords, issuers });
-  await endLogins(passwords?.current);
-  passwords?.watch(endLogins);
+  await followUsers(tokens, passwords, log);
   const denials = new AccessDenials({ metadata, clock, log });
   const purgeRefusals = new PurgeRefusals({ metadata, clock, log });
-  async function endLogins(users: PasswordHashes | undefined): Promise<void> {
-    try {
-      await tokens.endLoginsOfGone(users);
-    } catch (error) {
-      log.warn({ err: error }, 'the logins of users who are not there any more could not be ended');
-    }
-  }
   const access = accessControlOf(logins, {
     // Where everything is open, there is nothing to log in for.
     authenticators: logins.isOpen ? [] : tokens.authenticators,
@@ -302,31 +279,25 @@ async function serve(
     onKeptOut: purgeRefusals.record.bind(purgeRefusals),
     tokens: access.isOpen ? undefined : tokens.service,
     answer: syncs?.answer,
-    certificate,
+    certificate: opened?.certificate,
     checkedHosts: logins.checkedHosts,
     worker,
   });
-  const accessWatch =
-    accessSource === undefined
-      ? undefined
-      : new AccessWatch({
-          source: accessSource,
-          log,
-          adopt: accessAdopter({ config, access, logins, issuers, metadata, clock, log, rules, startRules }),
-        });
-  accessWatch?.start();
-  const certificateWatch =
-    files === undefined || certificate === undefined
-      ? undefined
-      : new CertificateWatch({
-          files,
-          certificate,
-          log,
-          now: () => Date.now(),
-          exchange: (other) => server.exchangeCertificate(other),
-        });
-  if (certificateWatch !== undefined) metrics.watchCertificate(() => certificateWatch.secondsLeft());
-  certificateWatch?.start();
+  const accessWatch = watchAccess(accessSource, {
+    config,
+    access,
+    logins,
+    issuers,
+    metadata,
+    clock,
+    log,
+    rules,
+    startRules,
+  });
+  const certificateWatch = watchCertificate(opened, metrics, {
+    log,
+    exchange: server.exchangeCertificate.bind(server),
+  });
   if (keeps) {
     adminAccess.tell(server.adminOrigin);
     worker?.link.keeping(server.adminOrigin);
@@ -378,50 +349,4 @@ async function serve(
       await stores.close();
     },
   };
-}
-
-/** A look at a repository takes long: it rests for long after one, but is to come through all of them within the hour. */
-const pruningPace = { leastShare: 0.05, mostMs: 5000 };
-
-/** What retention needs is loaded where there are policies only. */
-async function policyScope({ policies }: PolicySet, { retention }: Config): Promise<PolicyScope> {
-  const { PolicyScope: Scope } = await import('../pruning/policy-scope.ts');
-  return new Scope(policies, retention.lookAfterMs);
-}
-
-async function newPruner(parts: PrunerParts): Promise<Pruner> {
-  const { Pruner: One } = await import('../pruning/pruner.ts');
-  return new One(parts);
-}
-
-/** @throws StartupError where it cannot be written */
-async function openAuditFile({
-  path,
-  ...parts
-}: Omit<AuditFileParts, 'path'> & { readonly path: string | undefined }): Promise<AuditFile | undefined> {
-  if (path === undefined) return undefined;
-  try {
-    return await AuditFile.open({ ...parts, path: resolve(path) });
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new StartupError(
-      `cannot write the audit file ${path} (${reason}): choose another with --audit-file, or see that this user may write it`,
-      { cause: error },
-    );
-  }
-}
-
-/** @throws StartupError where there is no room to write down that quotas have changed */
-async function limit(metadata: MetadataStore, quotas: QuotaSet | undefined): Promise<void> {
-  try {
-    await putInForce(metadata, quotas);
-  } catch (error) {
-    if (!(error instanceof MetadataFullError)) throw error;
-    throw new StartupError(
-      'the disk is full, and the quotas are others than before: make room, or leave them as they were',
-      {
-        cause: error,
-      },
-    );
-  }
 }

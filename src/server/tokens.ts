@@ -86,3 +86,20 @@ export function openTokens(parts: TokenParts): Tokens {
     endLoginsOfGone: end,
   };
 }
+
+/** Ends the logins of users who are not there any more, now and whenever the users change. Where that fails, it is logged. */
+export async function followUsers(
+  tokens: Pick<Tokens, 'endLoginsOfGone'>,
+  passwords: PasswordFile | undefined,
+  log: Log,
+): Promise<void> {
+  const end = async (users: PasswordHashes | undefined): Promise<void> => {
+    try {
+      await tokens.endLoginsOfGone(users);
+    } catch (error) {
+      log.warn({ err: error }, 'the logins of users who are not there any more could not be ended');
+    }
+  };
+  await end(passwords?.current);
+  passwords?.watch(end);
+}
