@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'bun:test';
 import { createHash, randomBytes } from 'node:crypto';
 import { BlobMissingError, type BlobStore, type ObjectId, type WriterEnd } from '../../src/blobs/store.ts';
+import { refusalOf } from '../pairs/refusal.ts';
 import { Upload } from './upload.ts';
 
 const mebibyte = 1024 * 1024;
@@ -39,15 +40,6 @@ export function describeBlobStore(open: () => Promise<TriedStores>): void {
     await upload.append(bytes, 'perhaps-final');
     await upload.sync();
     return upload.oid;
-  }
-
-  async function refusalOf(promise: Promise<unknown>): Promise<unknown> {
-    try {
-      await promise;
-    } catch (error) {
-      return error;
-    }
-    throw new Error('it was not refused');
   }
 
   describe('an upload', () => {

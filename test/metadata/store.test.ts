@@ -11,8 +11,8 @@ import { claimTasks, deleteTask, upsertTask } from '../../src/metadata/queries/t
 import type { MetadataStore } from '../../src/metadata/store.ts';
 import { digestOf } from '../../src/oci/digest.ts';
 import type { RepositoryName } from '../../src/oci/names.ts';
+import { refusalOf } from '../pairs/refusal.ts';
 import { forgetStoresBeside, openMetadata, storesBeside } from '../pairs/stores-beside.ts';
-import { refusalOf } from './refusal.ts';
 import { add, allRepositories, app, namesIn, other, repositoryName, third } from './repositories.ts';
 
 const digest = digestOf('sha256', Buffer.from('a layer'));

@@ -8,7 +8,7 @@ import { PostgresMetadataStore } from '../../src/metadata/postgres/store.ts';
 import { upsertTask } from '../../src/metadata/queries/tasks.ts';
 import { query } from '../../src/metadata/query.ts';
 import { MetadataBusyError } from '../../src/metadata/store.ts';
-import { refusalOf } from '../metadata/refusal.ts';
+import { refusalOf } from '../pairs/refusal.ts';
 import { add, allRepositories, app, namesIn, other, third } from '../metadata/repositories.ts';
 import { startPostgres } from './postgres-server.ts';
 import { StorageServers } from './storage-servers.ts';

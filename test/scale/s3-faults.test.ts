@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { S3BlobStore } from '../../src/blobs/s3/store.ts';
 import { BlobMissingError, BlobStoreBusyError, ClaimLostError } from '../../src/blobs/store.ts';
 import { Upload } from '../blobs/upload.ts';
+import { refusalOf } from '../pairs/refusal.ts';
 import { type Injected, InjectingProxy, operationOf } from './injecting-proxy.ts';
 import { startMinio, type TestBucket } from './minio-server.ts';
 import { StorageServers } from './storage-servers.ts';
@@ -33,15 +34,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await proxy[Symbol.asyncDispose]();
 });
-
-async function refusalOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error;
-  }
-  throw new Error('it was not refused');
-}
 
 /** Expects the object to have these bytes, and nothing else to be in the bucket. */
 async function expectOnly(bytes: Uint8Array): Promise<void> {

@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { refusalOf } from '../../../test/pairs/refusal.ts';
 import { BlobMissingError, BlobStoreFullError, type BlobWriter } from '../store.ts';
 import { directoryCalls } from './calls.ts';
 import { DirectoryBlobStore } from './store.ts';
@@ -48,16 +49,6 @@ async function append(object: string, offsetBytes: number, ...chunks: readonly (
 
 async function contentOf(object: string): Promise<string> {
   return await store.read(object).text();
-}
-
-/** What a promise was refused with. */
-async function refusalOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error;
-  }
-  throw new Error('it was not refused');
 }
 
 /** What this process has open. */

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { refusalOf } from '../../../test/metadata/refusal.ts';
+import { refusalOf } from '../../../test/pairs/refusal.ts';
 import {
   add,
   allRepositories,
