@@ -5,6 +5,7 @@ import { fsck } from '../../src/fsck/fsck.ts';
 import { CannotCheckError } from '../../src/fsck/records.ts';
 import { testedPostgres } from '../pairs/pair.ts';
 import { PostgresReader, SqliteReader } from '../pairs/reader.ts';
+import { forgetKilledProcess } from '../pairs/killed-process.ts';
 import { forgetStoresBeside, storesBeside } from '../pairs/stores-beside.ts';
 import { freePort } from '../server/free-port.ts';
 import { ServerProcess } from '../server/server-process.ts';
@@ -63,7 +64,7 @@ export class CrashingRegistry implements AsyncDisposable {
 
   /** @returns whether it is ready; false where it has ended before it was */
   async start(fault?: Fault): Promise<boolean> {
-    if (this.#wasStarted) this.#minutePasses();
+    if (this.#wasStarted) forgetKilledProcess(this.#stores.tables);
     this.#wasStarted = true;
     const port = freePort();
     const environment = {
@@ -129,13 +130,6 @@ export class CrashingRegistry implements AsyncDisposable {
     await until('the hour has passed', () => hoursSeen() > before || server.hasEnded);
     this.#hours++;
     await this.settled();
-  }
-
-  /** Has what a killed process had claimed be free, as it is when others have not heard of it for a minute. */
-  #minutePasses(): void {
-    if (testedPostgres === undefined) return;
-    this.#freeClaims();
-    this.#stores.tables.change('update purge set finisher = null; delete from purge_confirmation; delete from process');
   }
 
   #freeClaims(): void {

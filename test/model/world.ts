@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { DirectoryObjects } from '../pairs/objects.ts';
 import { testedBucket, testedPostgres } from '../pairs/pair.ts';
 import { PostgresReader, type Reader, SqliteReader } from '../pairs/reader.ts';
+import { forgetKilledProcess } from '../pairs/killed-process.ts';
 import { forgetStoresBeside, storesBeside } from '../pairs/stores-beside.ts';
 import { temporary } from '../pairs/temporary.ts';
 import { ManualClock } from '../server/manual-clock.ts';
@@ -252,8 +253,7 @@ export class World implements AsyncDisposable {
     cpSync(killed.directory, directory, { recursive: true, filter: (path) => !path.endsWith('-shm') });
     await killed.gate.quiet();
     await killed.reader.close();
-    // As if the minute had passed after which other processes take up what a killed one had taken for itself.
-    if (testedPostgres !== undefined) storesBeside(this.#root).tables.change('update task set claimed_until = 0');
+    forgetKilledProcess(storesBeside(this.#root).tables);
     this.#ended.push(buried(killed, over));
     this.#process = await this.#start(directory);
   }
