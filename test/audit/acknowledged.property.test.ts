@@ -69,7 +69,7 @@ test('whatever is acknowledged has its events, with who asked for it in which re
         for (const { kind } of rows) seen.add(kind);
       }
     }),
-    { numRuns: randomRuns(60) },
+    { numRuns: randomRuns(60, 60) },
   );
   // Otherwise the test has shown little.
   expect(seen.size).toBeGreaterThanOrEqual(10);

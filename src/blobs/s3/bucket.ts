@@ -20,6 +20,7 @@ import {
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { FetchHttpHandler } from '@smithy/fetch-http-handler';
 import { BlobStoreBusyError, type ByteRange } from '../store.ts';
+import { fetchWithin } from './aborted-fetch.ts';
 import { type BucketCall, type BucketCalls, bucketCalls } from './calls.ts';
 import { ObjectGoneError, translated } from './failures.ts';
 import { type Kept, Removals } from './removals.ts';
@@ -131,7 +132,7 @@ export class Bucket {
       // The signature covers the SHA-256 of what is sent, which servers compare; older ones know no other checksum.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
-      requestHandler: new FetchHttpHandler({ requestTimeout: patience.attemptMs }),
+      requestHandler: new FetchHttpHandler({ customFetch: fetchWithin(patience.attemptMs) }),
     });
     this.#signer =
       redirectEndpoint === undefined ? this.#client : new S3Client({ ...place, endpoint: redirectEndpoint });
