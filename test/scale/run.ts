@@ -5,7 +5,7 @@ import { bucketVariable, nameOfPair, postgresVariable, templateDatabase } from '
 import { makeTemplate } from '../pairs/template.ts';
 import { type S3Server, startMinio } from './minio-server.ts';
 import { type PostgresServer, startPostgres } from './postgres-server.ts';
-import { Sum } from './sum.ts';
+import { type Program, Sum } from './sum.ts';
 
 interface Pair {
   readonly postgres: boolean;
@@ -38,6 +38,9 @@ const suites = [
   'test/backup/adoption.test.ts',
 ];
 
+/** One program of tests seldom keeps more than one core busy, beside the servers. */
+const atOnce = 2;
+
 const names = process.argv.slice(2);
 const asked = names.filter((name) => name in pairs);
 const tests = names.filter((name) => !(name in pairs));
@@ -52,19 +55,22 @@ try {
   const environments = new Map(
     await Promise.all(chosen.map(async (name) => [name, await environmentOf(pairs[name], server, s3)] as const)),
   );
-  const onEach = async (what: string, command: readonly [string, ...string[]]): Promise<void> => {
-    for (const [name, environment] of environments) {
+  const onEach = (what: string, command: readonly [string, ...string[]]): readonly Program[] =>
+    [...environments].map(([name, environment]) => {
       const { postgres: isShared = false, bucket = false } = pairs[name] ?? {};
-      await sum.run(`${what} on ${nameOfPair({ postgres: isShared, bucket })}`, command, environment);
-    }
-  };
+      return { name: `${what} on ${nameOfPair({ postgres: isShared, bucket })}`, command, environment };
+    });
   if (tests.length > 0) {
-    await onEach(tests.join(' '), bunTest(tests));
+    for (const { name, command, environment } of onEach(tests.join(' '), bunTest(tests)))
+      await sum.run(name, command, environment);
   } else {
-    await onEach('random schedules', bunTest(['test/model/schedules.test.ts']));
-    await onEach('conformance', [process.execPath, 'test/conformance/run.ts', '--some']);
-    await onEach('the registry', bunTest(suites));
-    await onEach('crashes', bunTest(['test/crash']));
+    const programs = [
+      ...onEach('random schedules', bunTest(['test/model/schedules.test.ts'])),
+      ...onEach('conformance', [process.execPath, 'test/conformance/run.ts', '--some']),
+      ...onEach('the registry', bunTest(suites)),
+      ...onEach('crashes', bunTest(['test/crash'])),
+    ];
+    await sum.runSeveral(programs, atOnce);
   }
 } finally {
   await Promise.all([postgres.stop(), s3.stop()]);

@@ -1,3 +1,10 @@
+/** What says of its tests how many there were. */
+export interface Program {
+  readonly name: string;
+  readonly command: readonly [string, ...string[]];
+  readonly environment: Readonly<Record<string, string>>;
+}
+
 /** How many tests there were in several runs of programs that each say so at their end. */
 export class Sum {
   #passed = 0;
@@ -10,21 +17,39 @@ export class Sum {
     environment: Readonly<Record<string, string>> = {},
   ): Promise<void> {
     console.log(`\n=== ${name}`);
+    await this.#run(name, command, environment, (text) => process.stdout.write(text));
+  }
+
+  /** Runs several, some at the same time, and shows what each has printed once it has ended. */
+  async runSeveral(programs: readonly Program[], atOnce: number): Promise<void> {
+    const waiting = [...programs];
+    const work = async (): Promise<void> => {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        const printed: string[] = [];
+        await this.#run(next.name, next.command, next.environment, (text) => printed.push(text));
+        console.log(`\n=== ${next.name}\n${printed.join('')}`);
+      }
+    };
+    await Promise.all(Array.from({ length: atOnce }, work));
+  }
+
+  async #run(
+    name: string,
+    command: readonly [string, ...string[]],
+    environment: Readonly<Record<string, string>>,
+    show: (text: string) => void,
+  ): Promise<void> {
     const startedAtMs = performance.now();
     const child = Bun.spawn([...command], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...environment },
     });
-    const [out, err, code] = await Promise.all([
-      shown(child.stdout, process.stdout),
-      shown(child.stderr, process.stderr),
-      child.exited,
-    ]);
+    const [out, err, code] = await Promise.all([textOf(child.stdout, show), textOf(child.stderr, show), child.exited]);
     const { passed, failed } = counted(`${out}\n${err}`, code);
     this.#passed += passed;
     this.#failed += failed;
     const seconds = Math.round((performance.now() - startedAtMs) / 1000);
-    console.log(`=== ${name}: ${passed} passed, ${failed} failed in ${seconds} s`);
+    show(`=== ${name}: ${passed} passed, ${failed} failed in ${seconds} s\n`);
   }
 
   get failed(): number {
@@ -51,13 +76,13 @@ export function counted(text: string, code: number): { readonly passed: number; 
   return { passed, failed: failed === 0 && (code !== 0 || passed === 0) ? 1 : failed };
 }
 
-async function shown(stream: ReadableStream<Uint8Array>, to: NodeJS.WriteStream): Promise<string> {
+async function textOf(stream: ReadableStream<Uint8Array>, show: (text: string) => void): Promise<string> {
   const decoder = new TextDecoder();
   let text = '';
   for await (const chunk of stream) {
     const piece = decoder.decode(chunk, { stream: true });
     text += piece;
-    to.write(piece);
+    show(piece);
   }
   return text;
 }
