@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { passwordLines, passwordOf } from '../access/guarded-registry.ts';
 import { goTool } from '../install/go-tools.ts';
 import { forgetStoresBeside, storesBeside } from '../pairs/stores-beside.ts';
+import { ownPair, pairName } from '../pairs/pair.ts';
 import { freePort } from '../server/free-port.ts';
 import { ServerProcess } from '../server/server-process.ts';
 import { pathOf } from '../tls/certificates/certificates.ts';
@@ -39,7 +40,8 @@ const onOtherPairs: ReadonlySet<string> = new Set(['1.1', 'dev sparse']);
 const projectDirectory = path.join(import.meta.dir, '..', '..');
 
 function resultsDirectory(variant: Variant): string {
-  return path.join(projectDirectory, '.cache', 'conformance', variant.name.replaceAll(' ', '-'));
+  const name = pairName === ownPair ? variant.name : `${variant.name} on ${pairName}`;
+  return path.join(projectDirectory, '.cache', 'conformance', name.replaceAll(' ', '-'));
 }
 
 async function runAgainst(variant: Variant, registry: string, program: string): Promise<SuiteReport> {
