@@ -83,13 +83,16 @@ export async function byServerOr<Client>(
   withinThis: () => Promise<Client>,
 ): Promise<AdminClient | Client> {
   const directory = resolve(config.data);
-  if (config.metadata.kind === 'sqlite' && !existsSync(join(directory, 'wherry.db'))) {
-    throw new StartupError(`there is no registry in ${directory}: name its data directory with --data`);
-  }
-  if (config.metadata.kind === 'postgres') {
+  const isElsewhere = config.metadata.kind === 'sqlite' && !existsSync(join(directory, 'wherry.db'));
+  if (config.metadata.kind === 'postgres' || isElsewhere) {
     // Beside servers, this process could do most by itself: but it knows nothing of what they have in memory.
     const server = serverIn(directory);
     if (server !== undefined && (await answersOperator(server))) return clientOfServer(server);
+  }
+  if (isElsewhere) {
+    throw new StartupError(
+      `there is no registry in ${directory}: name its data directory with --data, or where its metadata is in PostgreSQL the configuration (--config, or WHERRY_METADATA)`,
+    );
   }
   try {
     return await withinThis();

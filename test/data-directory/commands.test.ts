@@ -9,7 +9,9 @@ test('a directory without a registry is left as it is, and the command says so',
   try {
     const { out, err, code } = await wherry(directory, 'trash', 'list');
     expect([out, code]).toEqual(['', 1]);
-    expect(err).toBe(`wherry: there is no registry in ${directory}: name its data directory with --data\n`);
+    expect(err).toBe(
+      `wherry: there is no registry in ${directory}: name its data directory with --data, or where its metadata is in PostgreSQL the configuration (--config, or WHERRY_METADATA)\n`,
+    );
     expect(Array.from(new Bun.Glob('*').scanSync(directory))).toEqual([]);
   } finally {
     await rm(directory, { recursive: true });

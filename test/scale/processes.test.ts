@@ -126,6 +126,8 @@ test('the status shows which processes serve a registry, of which version, and w
     '  version unknown, schema unknown, collecting unknown, since unknown, last heard of unknown',
   );
   expect(printed.out).toContain(`version 9.9.9, schema ${migrations.length}, collects, since `);
+  // A server of the data directory knows where the metadata is.
+  expect((await wherry(registry.dataDirectory, 'status')).out).toContain('version 9.9.9');
   await other.leave();
   expect(PostgresTables.at(url).rows('select id from process')).toHaveLength(2);
 }, 30_000);
