@@ -133,6 +133,11 @@ export interface Shredded {
   readonly words: string;
 }
 
+/** Which of the names beside blobs are ids of registries: others put files everywhere. */
+export function registriesAmong(names: readonly string[]): readonly string[] {
+  return names.filter((name) => /^[0-9a-f]{32}$/.test(name));
+}
+
 /** Bytes that can be read once. */
 export interface BlobBytes {
   stream(): ReadableStream<Uint8Array>;

@@ -5,7 +5,9 @@ import { createLog } from '../log/log.ts';
 import { printableLines } from '../oci/quote.ts';
 import { requestActor } from '../registry/actor.ts';
 import { type AdaptedDatabase, adaptRestored, markBlobsNewer } from '../registry/after-restore.ts';
+import { BlobsElsewhereError } from '../registry/registry-identity.ts';
 import { StartupError } from '../startup-error.ts';
+import { blobsText, elsewhereText } from '../stores/expect-one.ts';
 import { openBlobsOf } from '../stores/open-blobs.ts';
 import { openStores } from '../stores/stores.ts';
 import { userAgent } from './admin-client.ts';
@@ -51,6 +53,10 @@ async function restoreTo(flags: RestoreFlags): Promise<number> {
     if (flags.from === undefined) await adaptInPlace(config);
     else await putInPlace(config, flags.from);
   } catch (error) {
+    if (error instanceof BlobsElsewhereError) {
+      console.error(printableLines(`wherry: nothing was restored: ${elsewhereText(error, blobsText(config))}`));
+      return exitCodes.failure;
+    }
     const isExpected = error instanceof NotRestoredError || error instanceof StartupError;
     if (!isExpected && !(error instanceof Error && 'code' in error)) throw error;
     console.error(printableLines(`wherry: nothing was restored: ${error.message}`));

@@ -18,6 +18,6 @@ export async function otherOwners(records: Records, bytes: StoredBytes): Promise
   if (identity === undefined || row?.isLeft !== 1 || ids.includes(identity)) return ids.filter((id) => id !== identity);
   throw new CannotCheckError(
     `the blobs of this registry are elsewhere: there is no ${place}${identity}, which it leaves beside them; set metadata, blobs and data ` +
-      'to what belongs together, or, where its blobs have been copied there, make an empty file of that name',
+      'to what belongs together; docs/backup.md ("Blobs of another registry") says more',
   );
 }

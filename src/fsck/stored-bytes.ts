@@ -104,5 +104,5 @@ export class BytesGoneError extends Error {
   override readonly name = 'BytesGoneError';
 }
 
-/** The name of an object: 32 digits. */
+/** The name of an object, and the id of a registry: 32 digits. */
 export const objectName = /^[0-9a-f]{32}$/;

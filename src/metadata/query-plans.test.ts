@@ -316,6 +316,10 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'a page of the objects, in the order of the key',
     steps: ['SEARCH object USING PRIMARY KEY (oid>?)'],
   },
+  'objects.objectsAfter': {
+    reason: 'reads the beginning of the table, up to a limit',
+    steps: ['SEARCH object USING PRIMARY KEY (oid>?)'],
+  },
   'outlook.reviewsDueBy': {
     reason: 'a page of the queue, in the order of its index',
     steps: ['SEARCH task USING COVERING INDEX task_due ((due_at,kind,key1,key2)>(?,?,?,?) AND due_at<?)'],

@@ -49,9 +49,10 @@ export async function adaptRestored(
  * what the database does not know. Before the database is put in place, so that no crash can leave it out.
  *
  * @param restored the database that is put in place
+ * @throws BlobsElsewhereError where the blobs are those of another registry
  */
 export async function markBlobsNewer(
-  blobs: Pick<BlobStore, 'generation' | 'setGeneration' | 'registries' | 'leaveRegistry'>,
+  blobs: Pick<BlobStore, 'generation' | 'setGeneration' | 'registries' | 'leaveRegistry' | 'size'>,
   restored: MetadataStore,
 ): Promise<void> {
   await reuniteWithBlobs({ metadata: restored, blobs });

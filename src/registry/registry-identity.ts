@@ -1,27 +1,30 @@
 import type { BlobStore } from '../blobs/store.ts';
-import { change, first, type Operation } from '../metadata/operation.ts';
-import { chooseIdentity, knownIdentity, leaveIdentity } from '../metadata/queries/store.ts';
+import { all, change, first, type Operation } from '../metadata/operation.ts';
+import { objectsAfter } from '../metadata/queries/objects.ts';
+import { chooseIdentity, knownGeneration, knownIdentity, leaveIdentity } from '../metadata/queries/store.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 
 interface Parts {
   readonly metadata: MetadataStore;
-  readonly blobs: Pick<BlobStore, 'registries' | 'leaveRegistry'>;
+  readonly blobs: Pick<BlobStore, 'registries' | 'leaveRegistry' | 'size' | 'generation'>;
 }
 
 /** What is written here is no change of what the registry holds. */
 const always = { whileReadOnly: true, fromReserve: true };
 
+/** How often it is looked whether another process, which has chosen the id, has left it beside the blobs. */
+const looks = 50;
+
 /** The blobs of the registry are not where they are looked for. */
 export class BlobsElsewhereError extends Error {
   override readonly name = 'BlobsElsewhereError';
-
-  /** The registry whose blobs are missed. */
-  readonly registry: string;
+  /** The registry whose blobs are missed; undefined where it has no id yet. */
+  readonly registry: string | undefined;
   /** Those whose blobs are there. */
   readonly others: readonly string[];
 
-  constructor(registry: string, others: readonly string[]) {
-    super(`the blobs of registry ${registry} are not here`);
+  constructor(registry: string | undefined, others: readonly string[]) {
+    super(`the blobs of the registry${registry === undefined ? '' : ` ${registry}`} are not here`);
     this.registry = registry;
     this.others = others;
   }
@@ -32,43 +35,74 @@ export class BlobsElsewhereError extends Error {
  * left beside the blobs. In the database first, so whatever is found after a crash is found to be right or done again.
  *
  * @param newId an id for a registry that has none
+ * @param pause lets some time pass between two looks
  * @returns the other registries that have their blobs in the same place
- * @throws BlobsElsewhereError where the id was left beside blobs, and is not here
+ * @throws BlobsElsewhereError where the id was left beside blobs, and is not here; or where none was left yet, and what the
+ *   database knows is not here
  */
 export async function expectOwnBlobs(
   { metadata, blobs }: Parts,
   newId: () => string,
+  pause: () => Promise<void>,
 ): Promise<{ readonly others: readonly string[] }> {
-  const known = await metadata.read(() => first(knownIdentity, {}));
+  let known = await metadata.read(() => first(knownIdentity, {}));
+  if (known?.isLeft !== 1) {
+    await expectSomeBlobs({ metadata, blobs });
+    const own = newId();
+    const chosen = known?.identity ?? (await choose(metadata, own));
+    // One process leaves it, in its own place: the others must find it in theirs.
+    if (chosen !== own) known = await seenLeft(metadata, pause);
+    if (known?.isLeft !== 1) {
+      await blobs.leaveRegistry(chosen);
+      await metadata.write(() => change(leaveIdentity, {}), always);
+      return { others: (await blobs.registries()).filter((id) => id !== chosen) };
+    }
+  }
   // After that: what is marked as left there is there.
   const there = await blobs.registries();
-  const identity = known?.identity ?? (await choose(metadata, newId()));
+  const identity = known.identity ?? '';
   const others = there.filter((id) => id !== identity);
-  if (known?.isLeft === 1) {
-    if (!there.includes(identity)) throw new BlobsElsewhereError(identity, others);
-    return { others };
-  }
-  await leave({ metadata, blobs }, identity);
+  if (!there.includes(identity)) throw new BlobsElsewhereError(identity, others);
   return { others };
 }
 
 /**
  * A copy of a database was put in place beside the blobs that were its own: they may have come from a copy too, without the
- * id, or the database from before it had one.
+ * id. One that has none gets it when it is opened, as any other.
+ *
+ * @throws BlobsElsewhereError where the blobs are those of others
  */
 export async function reuniteWithBlobs({ metadata, blobs }: Parts): Promise<void> {
   const known = await metadata.read(() => first(knownIdentity, {}));
+  if (known?.identity === null || known?.identity === undefined) return;
+  const { identity } = known;
   const there = await blobs.registries();
-  const only = there.length === 1 ? there[0] : undefined;
-  const identity = known?.identity ?? only;
-  // It is given one as any other, where it needs one.
-  if (identity === undefined) return;
-  await leave({ metadata, blobs }, await choose(metadata, identity));
-}
-
-async function leave({ metadata, blobs }: Parts, identity: string): Promise<void> {
+  if (there.length > 0 && !there.includes(identity)) throw new BlobsElsewhereError(identity, there);
   await blobs.leaveRegistry(identity);
   await metadata.write(() => change(leaveIdentity, {}), always);
+}
+
+/** Waits for another process to leave the id, which may have died before it did. @returns undefined where it has not */
+async function seenLeft(metadata: MetadataStore, pause: () => Promise<void>) {
+  for (let look = 0; look < looks; look++) {
+    await pause();
+    const known = await metadata.read(() => first(knownIdentity, {}));
+    if (known?.isLeft === 1) return known;
+  }
+  return undefined;
+}
+
+/**
+ * Before an id is left for the first time: a database that has been in use before there were ids knows some blobs. A copy that was
+ * put in place may know none of those that are there.
+ */
+async function expectSomeBlobs({ metadata, blobs }: Parts): Promise<void> {
+  const generation = (await metadata.read(() => first(knownGeneration, {})))?.generation ?? 0;
+  if (((await blobs.generation()) ?? 0) > generation) return;
+  const some = await metadata.read(() => all(objectsAfter, { after: '', limit: 20 }));
+  const known = some.filter(({ state }) => state === 'live');
+  for (const { oid } of known) if ((await blobs.size(oid)) !== undefined) return;
+  if (known.length > 0) throw new BlobsElsewhereError(undefined, await blobs.registries());
 }
 
 async function choose(metadata: MetadataStore, identity: string): Promise<string> {

@@ -246,8 +246,9 @@ export function describeBlobStore(open: () => Promise<TriedStores>): void {
 
     test('keeps the ids of registries', async () => {
       expect(await store.registries()).toEqual([]);
-      for (const id of ['one', 'other', 'one']) await store.leaveRegistry(id);
-      expect((await other.registries()).toSorted()).toEqual(['one', 'other']);
+      const [one, two] = ['1'.repeat(32), '2'.repeat(32)];
+      for (const id of [one, two, one]) await store.leaveRegistry(id);
+      expect((await other.registries()).toSorted()).toEqual([one, two]);
     });
 
     test('is ready', async () => {

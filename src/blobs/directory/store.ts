@@ -6,6 +6,7 @@ import {
   type ByteRange,
   type ObjectId,
   type Shredded,
+  registriesAmong,
 } from '../store.ts';
 import {
   appendOnly,
@@ -235,7 +236,7 @@ export class DirectoryBlobStore implements BlobStore {
   }
 
   async registries(): Promise<readonly string[]> {
-    return await namesIn(this.#registries);
+    return registriesAmong(await namesIn(this.#registries));
   }
 
   async leaveRegistry(id: string): Promise<void> {

@@ -10,6 +10,7 @@ import {
   type ObjectId,
   type Shredded,
   type WriterClaim,
+  registriesAmong,
 } from '../store.ts';
 import type { BucketCalls } from './calls.ts';
 import { Bucket, type BucketTraits, type ListedObject, type Patience } from './bucket.ts';
@@ -317,7 +318,7 @@ export class S3BlobStore implements BlobStore {
 
   async registries(): Promise<readonly string[]> {
     const listed = await this.#bucket.objectsUnder(this.#registryKey(''), false);
-    return listed.map(({ key }) => key.slice(this.#registryKey('').length));
+    return registriesAmong(listed.map(({ key }) => key.slice(this.#registryKey('').length)));
   }
 
   async leaveRegistry(id: string): Promise<void> {

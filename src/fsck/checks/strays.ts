@@ -64,7 +64,8 @@ export function straysCheck({ records, bytes, now, orphanAgeMs, isOutdated, othe
         const message = 'wherry makes no file of this name here';
         return [{ code: 'F2', severity: 'note', about, message, advice: 'move it elsewhere if it is not needed' }];
       }
-      if (state === undefined && others.length > 0) return [perhapsOthers({ code: 'F2', about }, others)];
+      if (state === undefined && others.length > 0)
+        return [perhapsOthers({ code: 'F2', about }, { others, isOutdated })];
       if (isOutdated && !isPiece) return await unknownToOutdated(oid, thing, facts);
       if (now - facts.changedAt < orphanAgeMs) return [];
       const message =
@@ -95,7 +96,8 @@ export function unfinishedCheck({
     const state = oid === undefined ? undefined : await stateOf({ records }, oid);
     if (state !== undefined && !isOver(state)) return [];
     if (!(await bytes.isUnfinished(upload))) return [];
-    if (state === undefined && others.length > 0) return [perhapsOthers({ code: 'F12', about }, others)];
+    if (state === undefined && others.length > 0)
+      return [perhapsOthers({ code: 'F12', about }, { others, isOutdated })];
     if (oid === undefined && !isCopy) {
       const message = 'wherry uploads nothing of this name here';
       return [{ code: 'F12', severity: 'note', about, message, advice: 'abort it if it is not needed' }];
@@ -114,13 +116,21 @@ export function unfinishedCheck({
   };
 }
 
-/** What no row knows where other registries keep theirs too. */
-function perhapsOthers(what: Pick<Finding, 'code' | 'about'>, others: readonly string[]): Finding {
+/**
+ * What no row knows where other registries keep theirs too: it is neither removed nor adopted. Where the database is older, it
+ * is not accepted either, as what it does not know may be its own.
+ */
+function perhapsOthers(
+  what: Pick<Finding, 'code' | 'about'>,
+  { others, isOutdated }: Pick<Checked, 'others' | 'isOutdated'>,
+): Finding {
   return {
     ...what,
-    severity: 'note',
-    message: `this registry does not know it, and others keep their blobs in the same place (${others.join(', ')})`,
-    advice: 'where one of them is no more, remove registries/<its id> beside the blobs, and run fsck again',
+    severity: isOutdated ? 'leak' : 'note',
+    message: `this registry does not know it, and others have their blobs in the same place (${others.join(', ')})`,
+    advice:
+      'it is left alone; docs/backup.md ("Blobs of another registry") says what to do where one of them is no more',
+    ...(isOutdated ? { isToBeAdopted: true as const } : {}),
   };
 }
 

@@ -161,7 +161,10 @@ export class DirectoryBytes implements StoredBytes {
 
   async registries(): Promise<{ readonly place: string; readonly ids: readonly string[] }> {
     const directory = join(this.#directory, 'registries');
-    return { place: `${directory}/`, ids: existsSync(directory) ? readdirSync(directory) : [] };
+    return {
+      place: `${directory}/`,
+      ids: (existsSync(directory) ? readdirSync(directory) : []).filter((name) => objectName.test(name)),
+    };
   }
 }
 

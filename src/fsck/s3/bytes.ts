@@ -209,7 +209,10 @@ export class BucketBytes implements StoredBytes {
   async registries(): Promise<{ readonly place: string; readonly ids: readonly string[] }> {
     const prefix = `${this.#prefix}registries/`;
     const listed = await asked(() => this.#bucket.objectsUnder(prefix, false));
-    return { place: this.#aboutKey(prefix), ids: listed.map(({ key }) => basename(key)) };
+    return {
+      place: this.#aboutKey(prefix),
+      ids: listed.map(({ key }) => basename(key)).filter((name) => objectName.test(name)),
+    };
   }
 }
 

@@ -140,3 +140,8 @@ export const insertKnownObject = query<{ oid: string; digest: Digest; size: numb
   ({ db, p }) =>
     db.insertInto('object').values({ oid: p('oid'), digest: p('digest'), size_bytes: p('size'), state: p('state') }),
 );
+
+/** Some objects, in the order of their ids. */
+export const objectsAfter = query<{ after: string; limit: number }>()(({ db, p }) =>
+  db.selectFrom('object').select(['oid', 'state']).where('oid', '>', p('after')).orderBy('oid').limit(p('limit')),
+);
