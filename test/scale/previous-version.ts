@@ -15,12 +15,15 @@ export interface Version extends Disposable {
   readonly schema: number;
 }
 
+/** How many migrations before the newest one: as many as a release has brought, where that is what is tried. */
+const back = Number(process.env['ROLLING_BACK'] ?? 1);
+
 /**
- * The version before the newest migration, out of the project's history.
+ * The version before the newest migration, out of the project's history; before so many with `ROLLING_BACK`.
  * @throws where the history is not there, as in a shallow clone
  */
 export async function previousVersion(): Promise<Version> {
-  const newest = (await migrationsOf(project)).at(-1);
+  const newest = (await migrationsOf(project)).at(-back);
   if (newest === undefined) throw new Error('there is no migration');
   const added = ['log', '-1', '--format=%H', '--diff-filter=A', '--', `${migrationsIn}/${newest}`];
   const commit = (await git(...added)).trim();
