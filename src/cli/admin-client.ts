@@ -17,6 +17,8 @@ import { diskSpace } from '../server/disk-space.ts';
 import { noRedirects } from '../http/redirects.ts';
 import { StoreLayerReader } from '../find/layer-reader.ts';
 import type { AdminCall, Endpoint, LinesEndpoint } from '../http/admin/endpoint.ts';
+import { openRecords } from '../fsck/places.ts';
+import { CannotCheckError } from '../fsck/records.ts';
 import { linesMediaType, type Progress, progress } from '../http/admin/lines.ts';
 import { adminPrefix, answerAdmin } from '../http/admin/routes.ts';
 import { jsonLines } from '../json-lines.ts';
@@ -28,6 +30,7 @@ import { requestActor } from '../registry/actor.ts';
 import { systemClock } from '../registry/clock.ts';
 import { anyRetention } from '../registry/retention-review.ts';
 import { StartupError } from '../startup-error.ts';
+import { placesOf } from '../stores/checked-places.ts';
 import { DirectoryInUseError } from '../stores/data-directory.ts';
 import { openStores, type Stores } from '../stores/stores.ts';
 import { registryOf } from '../server/registry-of.ts';
@@ -94,11 +97,21 @@ export async function byServerOr<Client>(
       `there is no registry in ${directory}: name its data directory with --data, or where its metadata is in PostgreSQL the configuration (--config, or WHERRY_METADATA)`,
     );
   }
+  if (config.metadata.kind === 'postgres') await expectRegistry(config);
   try {
     return await withinThis();
   } catch (error) {
     if (!(error instanceof DirectoryInUseError)) throw error;
     return overHttp(directory);
+  }
+}
+
+/** A command makes no registry, and brings none up to date. @throws StartupError where it would have to */
+async function expectRegistry(config: Config): Promise<void> {
+  try {
+    await using _records = await openRecords(placesOf(config));
+  } catch (error) {
+    throw error instanceof CannotCheckError ? new StartupError(error.message, { cause: error }) : error;
   }
 }
 

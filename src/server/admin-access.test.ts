@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
@@ -20,7 +20,13 @@ afterEach(() => {
 
 function started(token: string): AdminAccess {
   const log = pino({ enabled: false });
-  const access = new AdminAccess({ directory, log, token, answers: async (server) => running.has(server.token) });
+  const access = new AdminAccess({
+    directory,
+    log,
+    token,
+    ownProcess: token,
+    isRunning: (process) => running.has(process),
+  });
   running.add(token);
   access.tell(`http://127.0.0.1/${token}`);
   return access;
@@ -40,27 +46,51 @@ test('a server that stops leaves the files of another one that runs on its data 
   expect(serverIn(directory)).toBeUndefined();
 });
 
-test('a server that still runs puts its own files back once the one that was started later has stopped', async () => {
+test('a server that still runs puts its own files back once the one that was started later has stopped', () => {
   const first = started('first');
   const second = started('second');
-  await first.look();
+  first.look();
   expect(serverIn(directory)?.token).toBe('second');
   stop(second);
-  await second.look();
+  second.look();
   expect(serverIn(directory)).toBeUndefined();
-  await first.look();
+  first.look();
   expect(serverIn(directory)?.token).toBe('first');
   stop(first);
 });
 
-test('a server that was killed is not found any more where another one runs on its data directory', async () => {
+test('a server that was killed is not found any more where another one runs on its data directory', () => {
   const first = started('first');
   const second = started('second');
   running.delete('second');
-  await first.look();
-  expect(serverIn(directory)?.token).toBe('first');
-  // It would not have been killed at all, but was too busy to answer.
-  await second.look();
+  first.look();
   expect(serverIn(directory)?.token).toBe('first');
   [first, second].forEach(stop);
+});
+
+test('whether a process of another machine runs cannot be seen: its files stay until it removes them', () => {
+  const log = pino({ enabled: false });
+  const here = new AdminAccess({ directory, log, token: 'here' });
+  here.tell('http://127.0.0.1:1');
+  const elsewhere = new AdminAccess({ directory, log, token: 'elsewhere', ownProcess: '1 another-machine' });
+  elsewhere.tell('http://127.0.0.1:2');
+  here.look();
+  expect(serverIn(directory)).toEqual({ origin: 'http://127.0.0.1:2', token: 'elsewhere' });
+  elsewhere.withdraw();
+  here.look();
+  expect(serverIn(directory)?.token).toBe('here');
+  here.withdraw();
+});
+
+test('a process that has ended on this machine is seen to have', () => {
+  const log = pino({ enabled: false });
+  const here = new AdminAccess({ directory, log, token: 'here' });
+  here.tell('http://127.0.0.1:1');
+  const name = readFileSync(join(directory, 'server.process'), 'utf8').trim();
+  const { pid } = Bun.spawnSync(['true']);
+  const gone = new AdminAccess({ directory, log, token: 'gone', ownProcess: name.replace(/^\d+/, String(pid)) });
+  gone.tell('http://127.0.0.1:2');
+  here.look();
+  expect(serverIn(directory)?.token).toBe('here');
+  [gone, here].forEach((access) => access.withdraw());
 });

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Log } from '../log/log.ts';
 
@@ -8,19 +9,21 @@ const lookEveryMs = 5000;
 
 /**
  * How the operator's programs find the server that runs on a data directory and prove that they may administer it:
- * `server.url` says where it listens, `admin.token`, which only its user can read, is the password of this run.
+ * `server.url` says where it listens, `admin.token`, which only its user can read, is the password of this run, and
+ * `server.process` which process it is.
  *
  * With PostgreSQL several may share a data directory. The files are then of the one that has written them last, and once it
- * has ended, or answers no more, one of the others puts its own there.
+ * has ended, one of the others puts its own there. Of a process of another machine, or container, that cannot be seen: its
+ * files stay until it removes them.
  */
 export class AdminAccess {
   readonly token: string;
   readonly #directory: string;
   readonly #log: Log;
-  readonly #answers: (server: ServerAddress) => Promise<boolean>;
+  readonly #process: string;
+  readonly #isRunning: (process: string) => boolean;
   #own: ServerAddress | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
-  #looking: Promise<void> | undefined;
   /** Whether the last try to write the files has failed, so that it is told once. */
   #hasFailed = false;
 
@@ -28,12 +31,14 @@ export class AdminAccess {
     directory,
     log,
     token = randomBytes(32).toString('base64url'),
-    answers = answersOperator,
+    ownProcess = nameOfThisProcess(),
+    isRunning = isProcessRunning,
   }: AdminAccessParts) {
     this.token = token;
     this.#directory = directory;
     this.#log = log;
-    this.#answers = answers;
+    this.#process = ownProcess;
+    this.#isRunning = isRunning;
   }
 
   /**
@@ -43,51 +48,46 @@ export class AdminAccess {
   tell(origin: string): void {
     this.#own = { origin: reachable(origin), token: this.token };
     this.#write(this.#own);
-    this.#timer = setInterval(() => void this.look(), lookEveryMs);
+    this.#timer = setInterval(() => this.look(), lookEveryMs);
     this.#timer.unref();
   }
 
-  /** Puts its own files there where none that runs can be found by those that there are; resolves when it has looked. */
-  async look(): Promise<void> {
-    this.#looking ??= this.#look().finally(() => {
-      this.#looking = undefined;
-    });
-    await this.#looking;
+  /** Puts its own files there where none of a process that runs are. */
+  look(): void {
+    // Withdrawn meanwhile, or never told.
+    if (this.#own === undefined) return;
+    const there = serverIn(this.#directory);
+    const isOwn = there?.token === this.token;
+    if (isOwn ? there.origin === this.#own.origin : there !== undefined && this.#isOtherRunning()) return;
+    this.#write(this.#own);
   }
 
   /** Takes the files away, unless another server has put its own there. */
   withdraw(): void {
     clearInterval(this.#timer);
     this.#own = undefined;
-    if (!this.#isTokenOwn()) return;
-    rmSync(urlPath(this.#directory), { force: true });
-    rmSync(tokenPath(this.#directory), { force: true });
+    if (textIn(tokenPath(this.#directory)) !== this.token) return;
+    for (const pathIn of [urlPath, tokenPath, processPath]) rmSync(pathIn(this.#directory), { force: true });
   }
 
-  async #look(): Promise<void> {
-    const there = serverIn(this.#directory);
-    if (there !== undefined) {
-      const isOwn = there.token === this.token && there.origin === this.#own?.origin;
-      if (isOwn || (await this.#answers(there))) return;
-    }
-    // Withdrawn meanwhile, or never told.
-    if (this.#own !== undefined) this.#write(this.#own);
+  /** One of an earlier version does not say which process it is. */
+  #isOtherRunning(): boolean {
+    const process = textIn(processPath(this.#directory));
+    return process === undefined || this.#isRunning(process);
   }
 
-  #isTokenOwn(): boolean {
-    try {
-      return readFileSync(tokenPath(this.#directory), 'utf8').trim() === this.token;
-    } catch {
-      return false;
-    }
-  }
-
+  /** Each aside and then in place, so that nobody reads half of one; anew, so that none has the rights of an older file. */
   #write({ origin, token }: ServerAddress): void {
     try {
-      // Made anew, so that it never has the rights of an older file.
-      rmSync(tokenPath(this.#directory), { force: true });
-      writeFileSync(tokenPath(this.#directory), `${token}\n`, { mode: 0o600, flag: 'wx' });
-      writeFileSync(urlPath(this.#directory), `${origin}\n`);
+      for (const [path, text] of [
+        [tokenPath(this.#directory), token],
+        [processPath(this.#directory), this.#process],
+        [urlPath(this.#directory), origin],
+      ] as const) {
+        const aside = `${path}.${randomBytes(4).toString('hex')}`;
+        writeFileSync(aside, `${text}\n`, { mode: path === tokenPath(this.#directory) ? 0o600 : 0o644, flag: 'wx' });
+        renameSync(aside, path);
+      }
       this.#hasFailed = false;
     } catch (error) {
       if (!this.#hasFailed)
@@ -101,8 +101,9 @@ export interface AdminAccessParts {
   readonly directory: string;
   readonly log: Log;
   readonly token?: string | undefined;
-  /** Whether another server is there, and believes its token. */
-  readonly answers?: (server: ServerAddress) => Promise<boolean>;
+  /** Which process this is, and whether one runs, by what its file says; true where that cannot be seen from here. */
+  readonly ownProcess?: string;
+  readonly isRunning?: (process: string) => boolean;
 }
 
 export interface ServerAddress {
@@ -112,14 +113,8 @@ export interface ServerAddress {
 
 /** What a running server has left in its data directory; undefined where it has not, or where this user may not read it. */
 export function serverIn(directory: string): ServerAddress | undefined {
-  try {
-    return {
-      origin: readFileSync(urlPath(directory), 'utf8').trim(),
-      token: readFileSync(tokenPath(directory), 'utf8').trim(),
-    };
-  } catch {
-    return undefined;
-  }
+  const [origin, token] = [textIn(urlPath(directory)), textIn(tokenPath(directory))];
+  return origin === undefined || token === undefined ? undefined : { origin, token };
 }
 
 /** How long a server may take to say that it is there, in ms. */
@@ -133,6 +128,39 @@ export async function answersOperator({ origin, token }: ServerAddress): Promise
   } catch {
     return false;
   }
+}
+
+/** The process, and the machine or container in which its number means something. */
+function nameOfThisProcess(): string {
+  return `${process.pid} ${thisHost()}`;
+}
+
+function isProcessRunning(name: string): boolean {
+  const [, pid, host] = /^(\d+) (.+)$/.exec(name) ?? [];
+  if (pid === undefined || host !== thisHost()) return true;
+  try {
+    process.kill(Number(pid), 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
+
+/** Another one after each start of the machine, where the system says so. */
+function thisHost(): string {
+  return `${hostname()} ${textIn('/proc/sys/kernel/random/boot_id') ?? ''}`.trim();
+}
+
+function textIn(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+function processPath(directory: string): string {
+  return join(directory, 'server.process');
 }
 
 function urlPath(directory: string): string {

@@ -1,6 +1,10 @@
 import { expect, test } from 'bun:test';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { openStores } from '../../src/stores/stores.ts';
 import { StartupError } from '../../src/startup-error.ts';
+import { wherry } from '../admin/wherry.ts';
+import { PostgresTables } from '../pairs/tables.ts';
 import { logOfErrors } from '../server/quiet-server.ts';
 import { TemporaryDirectory } from '../server/temporary-directory.ts';
 import { startPostgres } from './postgres-server.ts';
@@ -40,3 +44,17 @@ test.each<[string, (url: URL) => void, string]>([
 test('a database that is there is used', async () => {
   expect(await refusalAt(() => undefined)).toBe('it started');
 });
+
+test.each([['readonly', 'on', '--reason', 'a typo'], ['status']])(
+  'a command makes no registry in a database that has none: %p',
+  async (...args) => {
+    using directory = new TemporaryDirectory('start');
+    const url = await storage.postgres.newDatabase();
+    const config = join(directory.path, 'wherry.yaml');
+    writeFileSync(config, `metadata: ${url}\n`);
+    const { err, code } = await wherry(join(directory.path, 'data'), ...args, '--config', config);
+    expect(code).not.toBe(0);
+    expect(err).toContain('there is no registry in the database');
+    expect(PostgresTables.at(url).names()).toEqual([]);
+  },
+);
