@@ -45,9 +45,9 @@ test('a database that is there is used', async () => {
   expect(await refusalAt(() => undefined)).toBe('it started');
 });
 
-test.each([['readonly', 'on', '--reason', 'a typo'], ['status']])(
-  'a command makes no registry in a database that has none: %p',
-  async (...args) => {
+test.each([{ args: ['readonly', 'on', '--reason', 'a typo'] }, { args: ['status'] }])(
+  'a command makes no registry in a database that has none: $args',
+  async ({ args }) => {
     using directory = new TemporaryDirectory('start');
     const url = await storage.postgres.newDatabase();
     const config = join(directory.path, 'wherry.yaml');
