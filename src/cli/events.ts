@@ -6,6 +6,7 @@ import { adminCommand, type Given } from './admin-command.ts';
 import type { AdminClient } from './admin-client.ts';
 import type { CommandDefinition } from './command-definition.ts';
 import type { Printed } from './printed.ts';
+import { PrintedEvents } from './printed-events.ts';
 import { bytesText, Table, timeText } from './table.ts';
 
 type Answer = z.output<typeof listEvents.answer>;
@@ -79,19 +80,24 @@ class Events implements Printed {
   async *#batches(): AsyncGenerator<readonly Event[]> {
     const range = { since: this.#since, until: this.#until };
     const pages = this.#newest === undefined ? this.#from(range) : this.#newestOf(range, this.#newest);
-    let lastId = 0;
-    for await (const page of pages) {
-      // What has come since the first page comes by following.
-      lastId = lastId === 0 ? page.lastId : lastId;
-      const before = lastId;
-      yield this.#isFollowing ? page.events.filter(({ id }) => id <= before) : page.events;
+    const printed = new PrintedEvents();
+    for await (const { lastId, events, shown = events } of pages) {
+      printed.add({ lastId, events });
+      yield shown;
     }
     if (!this.#isFollowing) return;
-    const query = { ...this.#filter, after: String(lastId) };
-    for await (const line of this.#admin.listen(followEvents, { query })) if ('event' in line) yield [line.event];
+    const query = { ...this.#filter, after: printed.after?.toString() };
+    for await (const line of this.#admin.listen(followEvents, { query })) {
+      if ('event' in line && printed.isNew(line.event) && this.#isInTime(line.event)) yield [line.event];
+    }
   }
 
-  async *#from(range: Range): AsyncGenerator<Answer> {
+  /** Following may begin at older events. */
+  #isInTime({ at }: Event): boolean {
+    return this.#since === undefined || Date.parse(at) >= Date.parse(this.#since);
+  }
+
+  async *#from(range: Range): AsyncGenerator<Page> {
     for (let after: string | undefined; ;) {
       const query = { ...this.#filter, ...range, after, n: String(pageLength) };
       const page = await this.#admin.ask(listEvents, { query });
@@ -101,20 +107,26 @@ class Events implements Printed {
     }
   }
 
-  async *#newestOf(range: Range, count: number): AsyncGenerator<Answer> {
+  async *#newestOf(range: Range, count: number): AsyncGenerator<Page> {
     const events: Event[] = [];
-    let lastId = 0;
+    let lastId: number | undefined;
     for (let after: string | undefined; ;) {
       const n = String(Math.max(1, Math.min(pageLength, count - events.length)));
       const query = { ...this.#filter, ...range, order: 'newest', after, n };
       const page = await this.#admin.ask(listEvents, { query });
-      lastId = lastId === 0 ? page.lastId : lastId;
+      lastId ??= page.lastId;
       events.push(...page.events);
       after = page.next;
       if (after === undefined || events.length >= count) break;
     }
-    yield { events: events.slice(0, count).toReversed(), lastId };
+    yield { events: events.toReversed(), shown: events.slice(0, count).toReversed(), lastId: lastId ?? 0 };
   }
+}
+
+interface Page extends Pick<Answer, 'lastId'> {
+  readonly events: readonly Event[];
+  /** Those of them that are asked for; all where it is left out. */
+  readonly shown?: readonly Event[];
 }
 
 interface Range {

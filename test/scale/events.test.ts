@@ -1,20 +1,27 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
+import { Client } from 'pg';
+import { z } from 'zod';
 import { EventFeed } from '../../src/audit/event-feed.ts';
 import { eventPage } from '../../src/audit/event-page.ts';
 import type { Operation, Step } from '../../src/metadata/operation.ts';
 import { PostgresMetadataStore } from '../../src/metadata/postgres/store.ts';
 import { startActor } from '../../src/registry/actor.ts';
 import { recordEvent } from '../../src/registry/events.ts';
+import { jsonLines } from '../../src/json-lines.ts';
+import { ownProgram } from '../../src/own-program.ts';
+import { startQuietServer } from '../server/quiet-server.ts';
+import { TemporaryDirectory } from '../server/temporary-directory.ts';
 import { startPostgres } from './postgres-server.ts';
 import { StorageServers } from './storage-servers.ts';
 
 const storage = new StorageServers({ postgres: startPostgres });
 
+let url: string;
 let one: PostgresMetadataStore;
 let two: PostgresMetadataStore;
 
 beforeEach(async () => {
-  const url = await storage.postgres.newDatabase();
+  url = await storage.postgres.newDatabase();
   one = await PostgresMetadataStore.open(url);
   two = await PostgresMetadataStore.open(url);
 });
@@ -23,8 +30,8 @@ afterEach(async () => {
   await Promise.all([one.close(), two.close()]);
 });
 
-function event(reason: string): Operation<void> {
-  return recordEvent({ at: 1, kind: 'collector.paused', actor: startActor, reason });
+function event(reason: string, at = 1): Operation<void> {
+  return recordEvent({ at, kind: 'collector.paused', actor: startActor, reason });
 }
 
 /** An operation that has written its event, and is not over before it is told to be. */
@@ -88,4 +95,34 @@ test('whoever goes on from where a page has ended misses none that is committed 
   const missed = await feed.next(meanwhile.lastId);
   expect(missed.map(({ reason }) => reason)).toEqual(['slow', 'quick']);
   expect(await feed.lastId()).toBe(Number(missed.at(-1)?.id));
+});
+
+test('events are followed from the page on that was printed, also of a server that was started during a long transaction', async () => {
+  using directory = new TemporaryDirectory('events');
+  for (const reason of ['old', 'new', 'newest']) await one.write(() => event(reason, Date.now()));
+  const long = new Client({ connectionString: url });
+  await long.connect();
+  await long.query('begin');
+  await long.query('select pg_current_xact_id()');
+  const server = await startQuietServer({ data: directory.path, metadata: url, listen: '127.0.0.1:0' });
+  const flags = ['--data', directory.path, '--kind', 'collector.', '-n', '2', '--json'];
+  const environment = { ...process.env, WHERRY_METADATA: url };
+  const child = Bun.spawn([...ownProgram(), 'events', '--follow', ...flags], { env: environment });
+  try {
+    const reasons: (string | undefined)[] = [];
+    for await (const line of jsonLines(child.stdout)) {
+      reasons.push(z.object({ reason: z.string().optional() }).parse(line).reason);
+      if (reasons.length === 2) {
+        await long.query('commit');
+        await two.write(() => event('later', Date.now()));
+      }
+      if (reasons.includes('later')) break;
+    }
+    expect(reasons).toEqual(['new', 'newest', 'later']);
+  } finally {
+    child.kill();
+    await child.exited;
+    await server.stop();
+    await long.end();
+  }
 });
