@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { configFileVariable, variableOf } from '../config/environment.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
+import type { ConfigFlags as SettingFlags } from './setting-flags.ts';
 
 export interface ConfigFlags {
   readonly data?: string;
@@ -18,9 +19,14 @@ export function takesConfig(command: Command): Command {
 
 /** The configuration that a command was given; undefined where it makes no sense, which has been said then. */
 export async function givenConfig({ data, config }: ConfigFlags): Promise<Config | undefined> {
+  return await configBy({ configFile: config, values: new Map(data === undefined ? [] : [['data', data]]) });
+}
+
+/** The same for a command that takes flags for settings. */
+export async function configBy({ configFile, values }: SettingFlags): Promise<Config | undefined> {
   const loaded = await loadConfig({
-    configFile: config,
-    flags: new Map(data === undefined ? [] : [['data', data]]),
+    configFile,
+    flags: values,
     env: process.env,
     readFile: (path) => readFile(path, 'utf8'),
   });

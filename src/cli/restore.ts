@@ -13,17 +13,19 @@ import { openStores } from '../stores/stores.ts';
 import { userAgent } from './admin-client.ts';
 import type { CommandDefinition } from './command-definition.ts';
 import { exitCodes } from './exit-codes.ts';
-import { type ConfigFlags, givenConfig, takesConfig } from './given-config.ts';
+import { configBy } from './given-config.ts';
+import { addSettingFlags, type ConfigFlags, saysWhere } from './setting-flags.ts';
 import { timeText } from './table.ts';
 
-interface RestoreFlags extends ConfigFlags {
+interface RestoreFlags {
   readonly from?: string;
   readonly inPlace?: boolean;
 }
 
 /** `wherry restore`: puts an older copy of the database in place, beside the blobs as they are. */
 export const defineRestore: CommandDefinition = (command, end) => {
-  takesConfig(command)
+  const readFlags = addSettingFlags(command, saysWhere);
+  command
     .option('--from <file>', 'what wherry backup has made')
     .option(
       '--in-place',
@@ -33,11 +35,11 @@ export const defineRestore: CommandDefinition = (command, end) => {
       'after',
       '\nWhile no registry runs. Afterwards, wherry fsck --repair adopts what the database does not know: docs/backup.md.',
     )
-    .action(async (flags: RestoreFlags) => end(await restoreTo(flags)));
+    .action(async (flags: RestoreFlags) => end(await restoreTo(flags, readFlags())));
 };
 
-async function restoreTo(flags: RestoreFlags): Promise<number> {
-  const config = await givenConfig(flags);
+async function restoreTo(flags: RestoreFlags, settings: ConfigFlags): Promise<number> {
+  const config = await configBy(settings);
   if (config === undefined) return exitCodes.usage;
   if ((flags.from === undefined) === (flags.inPlace !== true)) {
     console.error('wherry: say either --from FILE, or --in-place where the database has been restored by other means');
@@ -64,7 +66,7 @@ async function restoreTo(flags: RestoreFlags): Promise<number> {
   }
   console.log(
     'The blobs are marked as newer: nothing is removed until wherry fsck --repair has adopted what the database does not know.\n' +
-      'Run that next, with the same --config or --data, and start the registry then.',
+      'Run that next, with the same --config or flags, and start the registry then.',
   );
   return exitCodes.success;
 }

@@ -65,9 +65,10 @@ test('a copy of the database is not said to be in place while processes go on wi
     '--in-place',
     '--data',
     join(directory.path, 'elsewhere'),
+    '--metadata',
+    metadata,
   ];
-  const restored = () =>
-    Bun.spawn(command, { env: { ...process.env, WHERRY_METADATA: metadata }, stdout: 'ignore', stderr: 'pipe' });
+  const restored = () => Bun.spawn(command, { stdout: 'ignore', stderr: 'pipe' });
   const refused = restored();
   expect(await refused.exited).toBe(1);
   expect(await refused.stderr.text()).toContain('stop all of them first (one from 127.0.0.1');
