@@ -47,6 +47,19 @@ const places = {
     's3.endpoint': 'http://127.0.0.1:9000',
     's3.pathStyle': 'off',
   },
+  'a bucket with settings of its own': {
+    data: '/srv/wherry',
+    blobs: 's3://registry',
+    's3.encryption': 'aws:kms:arn:aws:kms:eu-central-1:1:key/one',
+    's3.storageClass': 'STANDARD_IA',
+    's3.partSize': '16MiB',
+    's3.lateWrites': '30m',
+    's3.redirect': 'on',
+    's3.redirectLife': '5m',
+    's3.redirectEndpoint': 'https://s3.example',
+    's3.redirectRepositories': 'public/**,shared/*',
+    's3.redirectNetworks': '10.0.0.0/8,192.168.0.0/16',
+  },
 };
 
 test.each(Object.entries(places))('what is printed of %s is a configuration file that has it', async (_, flags) => {
@@ -54,6 +67,11 @@ test.each(Object.entries(places))('what is printed of %s is a configuration file
   const { printed } = settingsIn(movedText(moved, { tookMs: 0, from: old, to: next }));
   const there = await placeOf({}, printed);
   expect(there).toMatchObject({ data: next.data, metadata: next.metadata, blobs: next.blobs, s3: next.s3 });
+});
+
+test('of the settings of a bucket none is printed that is as it is by default', async () => {
+  const next = await placeOf({ data: '/srv/wherry', blobs: 's3://registry', 's3.region': 'eu-central-1' });
+  expect(placeSettings(next).s3).toEqual({ endpoint: 'aws', region: 'eu-central-1', pathStyle: 'off' });
 });
 
 test('no password of the database is printed, and it is said where it has to be put', async () => {

@@ -1,4 +1,8 @@
 import { resolve } from 'node:path';
+import { formatByteSize } from '../config/byte-size.ts';
+import { formatDuration } from '../config/duration.ts';
+import type { Encryption } from '../config/s3-types.ts';
+import { type Setting, settings } from '../config/settings.ts';
 import type { PlaceConfig } from './place.ts';
 
 /** Settings of a configuration file that say where a registry is kept; no password is in them. */
@@ -7,7 +11,7 @@ export interface PlaceSettings {
   readonly metadata: string;
   readonly blobs: string;
   /** Left out where the blobs lie in no bucket. */
-  readonly s3?: { readonly endpoint: string; readonly region: string; readonly pathStyle: 'on' | 'off' };
+  readonly s3?: Readonly<Record<string, string>>;
 }
 
 /** The settings with which a registry is served from a place. */
@@ -16,14 +20,40 @@ export function placeSettings({ data, metadata, blobs, s3 }: PlaceConfig): Place
     data: resolve(data),
     metadata: metadata.kind === 'postgres' ? withoutPassword(metadata.url).address : 'sqlite',
     blobs: blobs.kind === 's3' ? `s3://${blobs.bucket}/${blobs.prefix}` : 'directory',
-    ...(blobs.kind === 's3' && {
-      s3: {
-        endpoint: s3.endpoint ?? 'aws',
-        region: s3.region ?? 'auto',
-        pathStyle: s3.isPathStyle ? ('on' as const) : ('off' as const),
-      },
-    }),
+    ...(blobs.kind === 's3' && { s3: bucketSettings(s3) }),
   };
+}
+
+/** Where the bucket is, and whatever else of it is not as it would be by default. */
+function bucketSettings(s3: PlaceConfig['s3']): Readonly<Record<string, string>> {
+  const others: readonly (readonly [Setting<unknown>, string])[] = [
+    [settings.s3Encryption, encryptionText(s3.encryption)],
+    [settings.s3StorageClass, s3.storageClass ?? 'bucket'],
+    [settings.s3PartSize, formatByteSize(s3.partBytes)],
+    [settings.s3LateWrites, formatDuration(s3.lateWritesMs)],
+    [settings.s3Redirect, s3.isRedirecting ? 'on' : 'off'],
+    [settings.s3RedirectLife, formatDuration(s3.redirectLifeMs)],
+    [settings.s3RedirectEndpoint, s3.redirectEndpoint ?? 'same'],
+    [settings.s3RedirectRepositories, isEach(s3.redirectRepositories) ? 'all' : s3.redirectRepositories.join(',')],
+    [settings.s3RedirectNetworks, s3.redirectNetworks?.join(',') ?? 'any'],
+  ];
+  const changed = others.filter(([one, text]) => text !== one.default);
+  return {
+    endpoint: s3.endpoint ?? 'aws',
+    region: s3.region ?? 'auto',
+    pathStyle: s3.isPathStyle ? 'on' : 'off',
+    ...Object.fromEntries(changed.map(([{ name }, text]) => [name.replace('s3.', ''), text])),
+  };
+}
+
+function encryptionText(encryption: Encryption | undefined): string {
+  if (encryption === undefined) return 'bucket';
+  if (encryption.kind === 'AES256' || encryption.key === undefined) return encryption.kind;
+  return `${encryption.kind}:${encryption.key}`;
+}
+
+function isEach(globs: readonly string[]): boolean {
+  return globs.length === 1 && globs[0] === '**';
 }
 
 /** Whether a password belongs to them that they do not have. */
