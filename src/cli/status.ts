@@ -126,7 +126,7 @@ function processLines({ processes }: Status): readonly Line[] {
     const said = [
       `version ${version ?? 'unknown'}`,
       `schema ${schema ?? 'unknown'}`,
-      isCollecting === undefined ? 'collecting unknown' : isCollecting ? 'collects' : 'does not collect',
+      isCollecting === undefined ? 'collecting unknown' : isCollecting ? 'may collect' : 'does not collect',
       `since ${since === undefined ? 'unknown' : timeText(since)}`,
       `last heard of ${lastHeardAt === undefined ? 'unknown' : timeText(lastHeardAt)}`,
     ];

@@ -125,7 +125,7 @@ test('the status shows which processes serve a registry, of which version, and w
   expect(said('process 7 on elsewhere')).toEndWith(
     '  version unknown, schema unknown, collecting unknown, since unknown, last heard of unknown',
   );
-  expect(printed.out).toContain(`version 9.9.9, schema ${migrations.length}, collects, since `);
+  expect(printed.out).toContain(`version 9.9.9, schema ${migrations.length}, may collect, since `);
   // A server of the data directory knows where the metadata is.
   expect((await wherry(registry.dataDirectory, 'status')).out).toContain('version 9.9.9');
   await other.leave();

@@ -64,7 +64,9 @@ const status = z.object({
       version: z.string().optional(),
       /** The number of the newest migration that it knows. */
       schema: z.number().int().optional(),
+      /** Whether it is configured to collect (`collector.run`); it does not while the collector is paused. */
       isCollecting: z.boolean().optional(),
+      /** Both by its own clock. */
       since: time.optional(),
       lastHeardAt: time.optional(),
     }),
