@@ -25,7 +25,9 @@ export interface RestoreRequest {
   /** A file that `wherry backup` has made, or another copy of a database. */
   readonly from: string;
   /** Opens the blobs that it is put beside. */
-  readonly openBlobs: () => Promise<Pick<BlobStore, 'generation' | 'setGeneration' | 'registries' | 'leaveRegistry' | 'size'>>;
+  readonly openBlobs: () => Promise<
+    Pick<BlobStore, 'generation' | 'setGeneration' | 'registries' | 'leaveRegistry' | 'size'>
+  >;
   readonly actor: Actor;
   /** In ms since 1970. */
   readonly now: number;
