@@ -1,5 +1,5 @@
-import { all } from '../metadata/operation.ts';
-import { eventsAfter } from '../metadata/queries/events.ts';
+import { all, first } from '../metadata/operation.ts';
+import { eventsAfter, lastEvent } from '../metadata/queries/events.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import type { EventRow } from './event-row.ts';
 import { lastSettledEvent } from './settled-event.ts';
@@ -8,6 +8,11 @@ import { lastSettledEvent } from './settled-event.ts';
 const readAtOnce = 500;
 /** Between two looks, in ms, so that following costs the same however much happens. */
 const lookEveryMs = 100;
+
+interface FollowOptions {
+  readonly heartbeatMs: number;
+  readonly signal?: AbortSignal;
+}
 
 /**
  * Tells of events once they are committed and on the disk. Nothing is kept for those who follow: each reads on from where
@@ -57,7 +62,7 @@ export class EventFeed {
    */
   async *follow(
     after: number,
-    { heartbeatMs, signal }: { readonly heartbeatMs: number; readonly signal?: AbortSignal },
+    { heartbeatMs, signal }: FollowOptions,
   ): AsyncGenerator<readonly EventRow[], void, undefined> {
     const end = (): void => this.#wakeAll();
     signal?.addEventListener('abort', end);
@@ -76,6 +81,30 @@ export class EventFeed {
       }
     } finally {
       signal?.removeEventListener('abort', end);
+    }
+  }
+
+  /**
+   * The same of what is committed once this has resolved. A process that has just started may know of no event, as long as
+   * some transaction goes on, that all before it are there: then it begins a batch before the newest one, and leaves out
+   * what is there already.
+   */
+  async followNew(options: FollowOptions): Promise<AsyncGenerator<readonly EventRow[], void, undefined>> {
+    const settled = await this.lastId();
+    const newest = (await this.#metadata.read(() => first(lastEvent, {})))?.id ?? 0;
+    const after = Math.max(settled, newest - readAtOnce);
+    const rows = await this.#metadata.read(() => all(eventsAfter, { id: after, upTo: newest, limit: readAtOnce }));
+    return this.#followWithout(new Set(rows.map(({ id }) => id)), after, options);
+  }
+
+  async *#followWithout(
+    old: Set<number>,
+    after: number,
+    options: FollowOptions,
+  ): AsyncGenerator<readonly EventRow[], void, undefined> {
+    for await (const batch of this.follow(after, options)) {
+      const fresh = batch.filter(({ id }) => !old.delete(id));
+      if (fresh.length > 0 || batch.length === 0) yield fresh;
     }
   }
 

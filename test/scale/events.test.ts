@@ -97,6 +97,30 @@ test('whoever goes on from where a page has ended misses none that is committed 
   expect(await feed.lastId()).toBe(Number(missed.at(-1)?.id));
 });
 
+test('a process that has been started during a long transaction tells of what happens from now on, and of nothing before', async () => {
+  await one.write(() => event('before'));
+  const slow = heldBack('slow');
+  const writing = two.write(slow.operation);
+  await slow.written;
+  await one.write(() => event('quick'));
+  const started = await PostgresMetadataStore.open(url);
+  try {
+    const feed = new EventFeed(started);
+    const batches = await feed.followNew({ heartbeatMs: 20 });
+    slow.release();
+    await writing;
+    await one.write(() => event('after'));
+    const reasons: (string | null)[] = [];
+    for await (const rows of batches) {
+      reasons.push(...rows.map(({ reason }) => reason));
+      if (reasons.includes('after')) break;
+    }
+    expect(reasons).toEqual(['slow', 'after']);
+  } finally {
+    await started.close();
+  }
+});
+
 test('events are followed from the page on that was printed, also of a server that was started during a long transaction', async () => {
   using directory = new TemporaryDirectory('events');
   for (const reason of ['old', 'new', 'newest']) await one.write(() => event(reason, Date.now()));

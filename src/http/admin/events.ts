@@ -166,11 +166,12 @@ async function* followed(
   { after, filter, signal }: { after: number | undefined; filter: EventFilter; signal: AbortSignal },
   timeNow: () => string,
 ): AsyncGenerator<z.input<typeof line>, void, undefined> {
-  const from = after ?? (await feed.lastId());
+  const options = { heartbeatMs, signal };
+  const batches = after === undefined ? await feed.followNew(options) : feed.follow(after, options);
   // Shows that it has begun.
   yield { heartbeat: timeNow() };
   let lastLineAt = performance.now();
-  for await (const rows of feed.follow(from, { heartbeatMs, signal })) {
+  for await (const rows of batches) {
     const asked = rows.filter((row) => isAskedFor(row, filter));
     for (const row of asked) yield { event: shownEvent(row) };
     // There may be many events of which none is asked for.
