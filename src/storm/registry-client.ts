@@ -75,6 +75,9 @@ export class RegistryClient {
     try {
       const response = await fetch(url, {
         method,
+        // Where a connection that was kept breaks before the answer, the runtime sends the request again by itself: of a
+        // delete that a killed registry had carried out, only the second answer would be seen, a 404.
+        keepalive: !(this.#allowDown && method === 'DELETE'),
         headers: {
           ...parts.headers,
           ...(door.authorization === undefined ? {} : { authorization: door.authorization }),
