@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
@@ -23,6 +23,7 @@ function started(token: string): AdminAccess {
   const access = new AdminAccess({
     directory,
     log,
+    isShared: true,
     token,
     ownProcess: token,
     isRunning: (process) => running.has(process),
@@ -70,9 +71,15 @@ test('a server that was killed is not found any more where another one runs on i
 
 test('whether a process of another machine runs cannot be seen: its files stay until it removes them', () => {
   const log = pino({ enabled: false });
-  const here = new AdminAccess({ directory, log, token: 'here' });
+  const here = new AdminAccess({ directory, log, isShared: true, token: 'here' });
   here.tell('http://127.0.0.1:1');
-  const elsewhere = new AdminAccess({ directory, log, token: 'elsewhere', ownProcess: '1 another-machine' });
+  const elsewhere = new AdminAccess({
+    directory,
+    log,
+    isShared: true,
+    token: 'elsewhere',
+    ownProcess: '1 another-machine',
+  });
   elsewhere.tell('http://127.0.0.1:2');
   here.look();
   expect(serverIn(directory)).toEqual({ origin: 'http://127.0.0.1:2', token: 'elsewhere' });
@@ -84,13 +91,27 @@ test('whether a process of another machine runs cannot be seen: its files stay u
 
 test('a process that has ended on this machine is seen to have', () => {
   const log = pino({ enabled: false });
-  const here = new AdminAccess({ directory, log, token: 'here' });
+  const here = new AdminAccess({ directory, log, isShared: true, token: 'here' });
   here.tell('http://127.0.0.1:1');
   const name = readFileSync(join(directory, 'server.process'), 'utf8').trim();
   const { pid } = Bun.spawnSync(['true']);
-  const gone = new AdminAccess({ directory, log, token: 'gone', ownProcess: name.replace(/^\d+/, String(pid)) });
+  const gone = new AdminAccess({
+    directory,
+    log,
+    isShared: true,
+    token: 'gone',
+    ownProcess: name.replace(/^\d+/, String(pid)),
+  });
   gone.tell('http://127.0.0.1:2');
   here.look();
   expect(serverIn(directory)?.token).toBe('here');
   [gone, here].forEach((access) => access.withdraw());
+});
+
+test('a server that has its data directory to itself says no more than where it is, and its token', () => {
+  const alone = new AdminAccess({ directory, log: pino({ enabled: false }), isShared: false });
+  alone.tell('http://127.0.0.1:1');
+  expect(readdirSync(directory).toSorted()).toEqual(['admin.token', 'server.url']);
+  alone.withdraw();
+  expect(readdirSync(directory)).toEqual([]);
 });

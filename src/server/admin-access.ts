@@ -9,10 +9,9 @@ const lookEveryMs = 5000;
 
 /**
  * How the operator's programs find the server that runs on a data directory and prove that they may administer it:
- * `server.url` says where it listens, `admin.token`, which only its user can read, is the password of this run, and
- * `server.process` which process it is.
+ * `server.url` says where it listens, and `admin.token`, which only its user can read, is the password of this run.
  *
- * With PostgreSQL several may share a data directory. The files are then of the one that has written them last, and once it
+ * With PostgreSQL several may share a data directory, so `server.process` says which process it is. The files are then of the one that has written them last, and once it
  * has ended, one of the others puts its own there. Of a process of another machine, or container, that cannot be seen: its
  * files stay until it removes them.
  */
@@ -20,6 +19,7 @@ export class AdminAccess {
   readonly token: string;
   readonly #directory: string;
   readonly #log: Log;
+  readonly #isShared: boolean;
   readonly #process: string;
   readonly #isRunning: (process: string) => boolean;
   #own: ServerAddress | undefined;
@@ -30,6 +30,7 @@ export class AdminAccess {
   constructor({
     directory,
     log,
+    isShared,
     token = randomBytes(32).toString('base64url'),
     ownProcess = nameOfThisProcess(),
     isRunning = isProcessRunning,
@@ -37,6 +38,7 @@ export class AdminAccess {
     this.token = token;
     this.#directory = directory;
     this.#log = log;
+    this.#isShared = isShared;
     this.#process = ownProcess;
     this.#isRunning = isRunning;
   }
@@ -48,6 +50,7 @@ export class AdminAccess {
   tell(origin: string): void {
     this.#own = { origin: reachable(origin), token: this.token };
     this.#write(this.#own);
+    if (!this.#isShared) return;
     this.#timer = setInterval(() => this.look(), lookEveryMs);
     this.#timer.unref();
   }
@@ -81,7 +84,7 @@ export class AdminAccess {
     try {
       for (const [path, text] of [
         [tokenPath(this.#directory), token],
-        [processPath(this.#directory), this.#process],
+        ...(this.#isShared ? ([[processPath(this.#directory), this.#process]] as const) : []),
         [urlPath(this.#directory), origin],
       ] as const) {
         const aside = `${path}.${randomBytes(4).toString('hex')}`;
@@ -100,6 +103,8 @@ export class AdminAccess {
 export interface AdminAccessParts {
   readonly directory: string;
   readonly log: Log;
+  /** Whether other servers may be running on the data directory. */
+  readonly isShared: boolean;
   readonly token?: string | undefined;
   /** Which process this is, and whether one runs, by what its file says; true where that cannot be seen from here. */
   readonly ownProcess?: string;

@@ -228,7 +228,12 @@ async function serve(
   metadata.onAnnouncement((topic) => {
     if (topic === 'commit') notice();
   });
-  const adminAccess = new AdminAccess({ directory, log, token: worker?.operatorToken });
+  const adminAccess = new AdminAccess({
+    directory,
+    log,
+    isShared: config.metadata.kind === 'postgres',
+    token: worker?.operatorToken,
+  });
   const refusals = new LoginRefusals({ metadata, clock, log });
   const { passwords } = logins;
   const tokens = openTokens({ config, metadata, clock, log, policy: () => access.policy, passwords, issuers });

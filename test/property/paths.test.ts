@@ -153,7 +153,7 @@ test('whatever stands in a request for a path, it is answered as HTTP has it, an
 test('and what was written for it has names that the registry has made', async () => {
   const names = await readdir(join(directory, 'data'), { recursive: true });
   const own =
-    /^(wherry\.db(-wal|-shm)?|lock\.(db|pid)(-\w+)?|admin\.token|server\.url|reserve|objects(\/[0-9a-f]{2})?(\/[0-9a-f-]+)?)$/;
+    /^(wherry\.db(-wal|-shm)?|lock\.(db|pid)(-\w+)?|admin\.token|server\.(url|process)|registries(\/[0-9a-f]{32})?|reserve|objects(\/[0-9a-f]{2})?(\/[0-9a-f-]+)?)$/;
   expect(names.filter((name) => !own.test(name))).toEqual([]);
   for (const name of names) {
     const path = join(directory, 'data', name);
