@@ -175,7 +175,7 @@ async function survives(fault: Fault, again: readonly Fault[] = []): Promise<boo
   try {
     expect(await registry.findings()).toEqual([]);
     for (const next of again) {
-      if (await registry.start(next)) await until(`it ends ${next.point}`, () => registry.hasEnded());
+      if (await registry.start(next)) await registry.endsAt(next.point);
       expect(await registry.findings()).toEqual([]);
     }
     await goesOn(registry, workload);

@@ -10,6 +10,7 @@ import { forgetStoresBeside, storesBeside } from '../pairs/stores-beside.ts';
 import { freePort } from '../server/free-port.ts';
 import { ServerProcess } from '../server/server-process.ts';
 import { until } from '../server/until.ts';
+import type { FailurePoint } from './failure-points.ts';
 import type { Failure } from './failures.ts';
 
 const hourMs = 3_600_000;
@@ -118,6 +119,17 @@ export class CrashingRegistry implements AsyncDisposable {
       await until('the process that does not answer ends', () => this.#server?.hasEnded !== false);
       return true;
     }
+  }
+
+  /** Resolves when it has ended at a failure point. */
+  async endsAt(point: FailurePoint): Promise<void> {
+    if (testedPostgres !== undefined) {
+      const deadline = performance.now() + claimedMs;
+      await until(`it ends ${point}`, async () => performance.now() > deadline || (await this.hasEnded()));
+      // The server may have committed a claim of the process before after that was forgotten.
+      if (!(await this.hasEnded())) this.#freeClaims();
+    }
+    await until(`it ends ${point}`, () => this.hasEnded());
   }
 
   /** Moves its clock on by an hour; resolves when nothing is due any more, or it cannot go on. */
