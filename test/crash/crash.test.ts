@@ -15,7 +15,7 @@ const atOnce = 2;
 /** The calls that are made to fail, where somebody looks for one mistake: a part of their names. */
 const only = process.env['CRASH_ONLY'] ?? '';
 /** In how many places of the workload each kind of fault happens, where that is not in all. */
-const someOf: Readonly<Record<Fault['kind'], number>> = { kill: 60, full: 20, error: 20, 'lost-answer': 20 };
+const someOf: Readonly<Record<Fault['kind'], number>> = { kill: 40, full: 12, error: 12, 'lost-answer': 12 };
 /** After how many hours everything that was deleted is gone. */
 const hoursUntilEmpty = 6;
 

@@ -12,7 +12,7 @@ setDefaultTimeout(15 * 60_000);
 /** How many registries are killed at the same time. */
 const atOnce = 2;
 /** In how many places it is killed, where that is not in all. */
-const some = 30;
+const some = 20;
 const repo = 'team/app';
 const reason = 'a key was in it';
 
