@@ -16,6 +16,8 @@ const atOnce = 2;
 const only = process.env['CRASH_ONLY'] ?? '';
 /** In how many places of the workload each kind of fault happens, where that is not in all. */
 const someOf: Readonly<Record<Fault['kind'], number>> = { kill: 40, full: 12, error: 12, 'lost-answer': 12 };
+/** How often a chain of kills is tried until each has come. */
+const mostTries = 5;
 /** After how many hours everything that was deleted is gone. */
 const hoursUntilEmpty = 6;
 
@@ -100,7 +102,11 @@ test('killed again and again while it takes up what a kill has left, it gets the
   const again = [...points, 'before syncLog']
     .filter((point) => failurePoints.includes(point))
     .map((point): Fault => ({ kind: 'kill', point, nth: 1 }));
-  expect(await survives({ kind: 'kill', point: first.point, nth: first.nth }, again)).toBe(true);
+  // Whether something is left to be removed depends on what exactly the first kill has met, which is not the same in every run.
+  let isReached = false;
+  for (let tries = 0; tries < mostTries && !isReached; tries++)
+    isReached = await survives({ kind: 'kill', point: first.point, nth: first.nth }, again);
+  expect(isReached).toBe(true);
 });
 
 test('an upload that a killed process has left goes on in another, which may be killed at that as well', async () => {
@@ -163,19 +169,19 @@ async function inTurn(
 
 /**
  * @param again what ends it, one after the other, when it is started again
- * @returns whether the fault has happened @throws where something is lost or leaks because of it
+ * @returns whether the faults have happened @throws where something is lost or leaks because of it
  */
 async function survives(fault: Fault, again: readonly Fault[] = []): Promise<boolean> {
   await using registry = new CrashingRegistry();
   const workload = new Workload(registry, fault.kind !== 'kill');
   const isReady = await registry.start(fault);
   if (isReady) await workload.run();
-  const reached = registry.reached().filter((point) => point === fault.point).length >= fault.nth;
+  let reached = registry.reached().filter((point) => point === fault.point).length >= fault.nth;
   if (isReady && !(await registry.hasEnded())) await registry.isKilledAsItStops();
   try {
     expect(await registry.findings()).toEqual([]);
     for (const next of again) {
-      if (await registry.start(next)) await registry.endsAt(next.point);
+      if (await registry.start(next)) reached = (await registry.endsSoon()) && reached;
       expect(await registry.findings()).toEqual([]);
     }
     await goesOn(registry, workload);

@@ -10,7 +10,6 @@ import { forgetStoresBeside, storesBeside } from '../pairs/stores-beside.ts';
 import { freePort } from '../server/free-port.ts';
 import { ServerProcess } from '../server/server-process.ts';
 import { until } from '../server/until.ts';
-import type { FailurePoint } from './failure-points.ts';
 import type { Failure } from './failures.ts';
 
 const hourMs = 3_600_000;
@@ -121,15 +120,21 @@ export class CrashingRegistry implements AsyncDisposable {
     }
   }
 
-  /** Resolves when it has ended at a failure point. */
-  async endsAt(point: FailurePoint): Promise<void> {
+  /** @returns whether it has ended by itself soon, as at a failure point; where it has not, it is killed where it is */
+  async endsSoon(): Promise<boolean> {
+    const endsWithin = async (ms: number): Promise<boolean> => {
+      const deadline = performance.now() + ms;
+      await until('it ends, or goes on', async () => performance.now() > deadline || (await this.hasEnded()), 2 * ms);
+      return await this.hasEnded();
+    };
+    if (await endsWithin(claimedMs)) return true;
     if (testedPostgres !== undefined) {
-      const deadline = performance.now() + claimedMs;
-      await until(`it ends ${point}`, async () => performance.now() > deadline || (await this.hasEnded()));
       // The server may have committed a claim of the process before after that was forgotten.
-      if (!(await this.hasEnded())) this.#freeClaims();
+      this.#freeClaims();
+      if (await endsWithin(claimedMs)) return true;
     }
-    await until(`it ends ${point}`, () => this.hasEnded());
+    await this.#server?.kill();
+    return false;
   }
 
   /** Moves its clock on by an hour; resolves when nothing is due any more, or it cannot go on. */
