@@ -9,7 +9,8 @@ import {
 import type { MetadataStore } from '../metadata/store.ts';
 import { isAmongOthers, type Processes } from './processes.ts';
 import type { PurgeErasure } from './purge-erasure.ts';
-import { evenReadOnly, PurgeWaitsError } from './purge-waits.ts';
+import { evenReadOnly } from './even-read-only.ts';
+import { PurgeWaitsError } from './purge-waits.ts';
 
 /** How long a request waits for other processes to break off what they send, in ms; and how often it is looked meanwhile. */
 const confirmation = { withinMs: 5000, lookMs: 500 };

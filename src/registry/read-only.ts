@@ -4,6 +4,7 @@ import { deleteReadOnly, findReadOnly, renewReadOnly, upsertReadOnly } from '../
 import type { ReadOnlyTable } from '../metadata/schema.ts';
 import { RegistryReadOnlyError } from '../metadata/store.ts';
 import { type Actor, switchActor } from './actor.ts';
+import { evenReadOnly } from './even-read-only.ts';
 import { recordEvent } from './events.ts';
 import type { Registry } from './registry.ts';
 
@@ -33,9 +34,6 @@ export interface ReadOnlyRequest {
 
 type Parts = Pick<Registry, 'metadata' | 'clock'>;
 
-/** Even these are written while nothing else may be. */
-const always = { fromReserve: true, whileReadOnly: true };
-
 /**
  * Lets nothing be changed from here on, also over restarts: every transaction that has not begun to change something is
  * refused. What was acknowledged before is seen by every read after it.
@@ -55,7 +53,7 @@ export async function makeReadOnly({ metadata, clock }: Parts, request: ReadOnly
     yield* change(upsertReadOnly, { reason, setBy: actor.text, now, token, until, movedTo: movedTo ?? null });
     yield* recordEvent({ at: now, kind: 'readonly.on', actor, reason });
     return true;
-  }, always);
+  }, evenReadOnly);
 }
 
 /** @returns false where it has ended meanwhile: something may have been changed */
@@ -64,7 +62,7 @@ export async function holdReadOnly(
   { token, leaseMs }: { readonly token: string; readonly leaseMs: number },
 ): Promise<boolean> {
   const until = clock.now() + leaseMs;
-  return (await metadata.writeUnsynced(() => change(renewReadOnly, { token, until }), always)) > 0;
+  return (await metadata.writeUnsynced(() => change(renewReadOnly, { token, until }), evenReadOnly)) > 0;
 }
 
 /** Lets it be changed again; does nothing where it may be. @returns why it still may not be: it was moved elsewhere */
@@ -80,7 +78,7 @@ export async function makeWritable(
     yield* change(deleteReadOnly, {});
     yield* recordEvent({ at: now, kind: 'readonly.off', actor, reason: `it was read-only: ${there.reason}` });
     return undefined;
-  }, always);
+  }, evenReadOnly);
 }
 
 /** Undefined where it may be changed. */
@@ -110,7 +108,7 @@ export async function endOverdue({ metadata, clock }: Parts): Promise<ReadOnlySt
       actor: switchActor,
       reason: `nobody has renewed: ${there.reason}`,
     });
-  }, always);
+  }, evenReadOnly);
   return stateOf(row);
 }
 

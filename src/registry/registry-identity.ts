@@ -3,14 +3,12 @@ import { all, change, first, type Operation } from '../metadata/operation.ts';
 import { objectsAfter } from '../metadata/queries/objects.ts';
 import { chooseIdentity, knownGeneration, knownIdentity, leaveIdentity } from '../metadata/queries/store.ts';
 import type { MetadataStore } from '../metadata/store.ts';
+import { evenReadOnly } from './even-read-only.ts';
 
 interface Parts {
   readonly metadata: MetadataStore;
   readonly blobs: Pick<BlobStore, 'registries' | 'leaveRegistry' | 'size' | 'generation'>;
 }
-
-/** What is written here is no change of what the registry holds. */
-const always = { whileReadOnly: true, fromReserve: true };
 
 /** How often it is looked whether another process, which has chosen the id, has left it beside the blobs. */
 const looks = 50;
@@ -53,8 +51,7 @@ export async function expectOwnBlobs(
     // One process leaves it, in its own place: the others must find it in theirs.
     if (chosen !== own) known = await seenLeft(metadata, pause);
     if (known?.isLeft !== 1) {
-      await blobs.leaveRegistry(chosen);
-      await metadata.write(() => change(leaveIdentity, {}), always);
+      await leave({ metadata, blobs }, chosen);
       return { others: (await blobs.registries()).filter((id) => id !== chosen) };
     }
   }
@@ -78,8 +75,13 @@ export async function reuniteWithBlobs({ metadata, blobs }: Parts): Promise<void
   const { identity } = known;
   const there = await blobs.registries();
   if (there.length > 0 && !there.includes(identity)) throw new BlobsElsewhereError(identity, there);
+  await leave({ metadata, blobs }, identity);
+}
+
+/** The mark in the database last: whoever finds it finds the id beside the blobs. */
+async function leave({ metadata, blobs }: Parts, identity: string): Promise<void> {
   await blobs.leaveRegistry(identity);
-  await metadata.write(() => change(leaveIdentity, {}), always);
+  await metadata.write(() => change(leaveIdentity, {}), evenReadOnly);
 }
 
 /** Waits for another process to leave the id, which may have died before it did. @returns undefined where it has not */
@@ -109,5 +111,5 @@ async function choose(metadata: MetadataStore, identity: string): Promise<string
   return await metadata.write(function* chosen(): Operation<string> {
     const row = yield* first(chooseIdentity, { identity });
     return row?.identity ?? identity;
-  }, always);
+  }, evenReadOnly);
 }

@@ -11,9 +11,9 @@ const lookEveryMs = 5000;
  * How the operator's programs find the server that runs on a data directory and prove that they may administer it:
  * `server.url` says where it listens, and `admin.token`, which only its user can read, is the password of this run.
  *
- * With PostgreSQL several may share a data directory, so `server.process` says which process it is. The files are then of the one that has written them last, and once it
- * has ended, one of the others puts its own there. Of a process of another machine, or container, that cannot be seen: its
- * files stay until it removes them.
+ * With PostgreSQL several may share a data directory, so `server.process` says which process it is. The files are then of the
+ * one that has written them last, and once it has ended, one of the others puts its own there. Of a process of another
+ * machine, or container, that cannot be seen: its files stay until it removes them.
  */
 export class AdminAccess {
   readonly token: string;

@@ -6,6 +6,7 @@ import { variableOf } from '../../src/config/environment.ts';
 import type { Places } from '../../src/fsck/places.ts';
 import { SqliteMetadataStore, type SqliteParts } from '../../src/metadata/sqlite/store.ts';
 import type { MetadataStore } from '../../src/metadata/store.ts';
+import { bucketSettingsAt } from './bucket-settings.ts';
 import { BucketObjects, DirectoryObjects, type Objects } from './objects.ts';
 import { type TestedBucket, testedBucket, testedPostgres } from './pair.ts';
 import { PostgresTables, SqliteTables, type Tables } from './tables.ts';
@@ -83,19 +84,7 @@ export async function openBlobs(directory: string): Promise<BlobStore> {
 
 /** How a registry of a data directory keeps its blobs in a bucket, apart from all others. */
 export function bucketSettings(directory: string, { endpoint, bucket }: TestedBucket): S3Settings {
-  return {
-    bucket,
-    prefix: prefixOf(directory),
-    endpoint,
-    region: 'us-east-1',
-    isPathStyle: true,
-    encryption: undefined,
-    storageClass: undefined,
-    partBytes: 8 * 1024 * 1024,
-    lateWritesMs: 0,
-    redirectMs: undefined,
-    redirectEndpoint: undefined,
-  };
+  return bucketSettingsAt({ bucket, prefix: prefixOf(directory), endpoint });
 }
 
 /** Forgets the rows of a data directory that is removed. */

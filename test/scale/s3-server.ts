@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import { bucketSettingsAt } from '../pairs/bucket-settings.ts';
 import { join } from 'node:path';
 import {
   CreateBucketCommand,
@@ -109,19 +110,7 @@ function bucketOf(
 ): TestBucket {
   return {
     name,
-    settings: {
-      bucket: name,
-      prefix: 'of-wherry/',
-      endpoint,
-      region: 'us-east-1',
-      isPathStyle: true,
-      encryption: undefined,
-      storageClass: undefined,
-      partBytes: 8 * 1024 * 1024,
-      lateWritesMs: 0,
-      redirectMs: undefined,
-      redirectEndpoint: undefined,
-    },
+    settings: bucketSettingsAt({ bucket: name, prefix: 'of-wherry/', endpoint }),
     async keepVersions() {
       const enabled = { Bucket: name, VersioningConfiguration: { Status: 'Enabled' as const } };
       await client.send(new PutBucketVersioningCommand(enabled));

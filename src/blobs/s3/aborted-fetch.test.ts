@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from 'bun:test';
 import { createServer, type Server } from 'node:http';
+import { bucketSettingsAt } from '../../../test/pairs/bucket-settings.ts';
 import { Bucket } from './bucket.ts';
 import { fetchWithin, type Later } from './aborted-fetch.ts';
 
@@ -69,19 +70,7 @@ test('a call of a bucket is tried again on a connection of its own, and the one 
     if (++count === 1) request.on('close', closed.resolve);
     else response.writeHead(200).end();
   });
-  const settings = {
-    bucket: 'wherry',
-    prefix: '',
-    endpoint: await listening(),
-    region: 'us-east-1',
-    isPathStyle: true,
-    encryption: undefined,
-    storageClass: undefined,
-    partBytes: 8 * 1024 * 1024,
-    lateWritesMs: 0,
-    redirectMs: undefined,
-    redirectEndpoint: undefined,
-  };
+  const settings = bucketSettingsAt({ bucket: 'wherry', prefix: '', endpoint: await listening() });
   process.env['AWS_ACCESS_KEY_ID'] ??= 'nobody';
   process.env['AWS_SECRET_ACCESS_KEY'] ??= 'nothing';
   await new Bucket(settings, { attemptMs: 100, callMs: 5000 }).put('key', Buffer.from('bytes'));

@@ -14,6 +14,7 @@ import { BucketLooks } from './bucket-looks.ts';
 import { CleanAnswers } from './clean-answers.ts';
 import { lookAtRows } from './committed-states.ts';
 import { lookAtRowsOfDeletes, lookForListings, lookForScans, scansOf } from './cost.ts';
+import { contentTables } from './content-tables.ts';
 import { Findings, type Invariant } from './findings.ts';
 import { MissingBytes } from './missing-bytes.ts';
 import { noteChanges, notedChanges } from './noted-changes.ts';
@@ -53,19 +54,7 @@ afterAll(async () => {
   await Promise.all([postgres.stop(), s3.stop()]);
 });
 
-const emptied = [
-  'object',
-  'upload',
-  'link',
-  'manifest',
-  'manifest_blob',
-  'manifest_child',
-  'tag',
-  'tag_trash',
-  'blocked',
-  'task',
-  'event',
-];
+const emptied = [...contentTables, 'task', 'event'];
 
 beforeEach(() => {
   const tables = PostgresTables.at(database);

@@ -1,22 +1,12 @@
 import { z } from 'zod';
 import { operationOf, type S3Request } from '../injecting-proxy.ts';
 import type { Beside } from './beside.ts';
+import { contentTables } from './content-tables.ts';
 import type { Findings } from './findings.ts';
 import type { Change } from './noted-changes.ts';
 
 /** The tables that grow with a registry. */
-const growing = [
-  'object',
-  'upload',
-  'link',
-  'manifest',
-  'manifest_blob',
-  'manifest_child',
-  'tag',
-  'tag_trash',
-  'task',
-  'event',
-];
+const growing = [...contentTables.filter((name) => name !== 'blocked'), 'task', 'event'];
 
 const tableScans = z.object({ table: z.string(), scans: z.coerce.number() });
 

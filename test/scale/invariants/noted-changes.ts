@@ -1,21 +1,9 @@
 import { z } from 'zod';
 import type { Beside } from './beside.ts';
+import { contentTables } from './content-tables.ts';
 
 /** The tables of which every change is noted. */
-const notedTables = [
-  'object',
-  'upload',
-  'link',
-  'manifest',
-  'manifest_blob',
-  'manifest_child',
-  'tag',
-  'tag_trash',
-  'blocked',
-  'purge',
-  'task',
-  'event',
-] as const;
+const notedTables = [...contentTables, 'purge', 'task', 'event'] as const;
 
 export type NotedTable = (typeof notedTables)[number];
 

@@ -3,6 +3,7 @@ import type { BlobStore } from '../../../src/blobs/store.ts';
 import { until } from '../../server/until.ts';
 import type { TestBucket } from '../s3-server.ts';
 import type { Beside } from './beside.ts';
+import { contentTables } from './content-tables.ts';
 import type { Findings } from './findings.ts';
 
 const betweenMs = 150;
@@ -10,19 +11,6 @@ const betweenMs = 150;
 const atOnce = 12;
 /** How long it may take until all have been made once more, in ms. */
 const workedOffMs = 120_000;
-
-/** What is to be the same after reviews that have nothing to do. */
-const tables = [
-  'object',
-  'upload',
-  'link',
-  'manifest',
-  'manifest_blob',
-  'manifest_child',
-  'tag',
-  'tag_trash',
-  'blocked',
-];
 
 /** The keys of all tasks that there have been, whether what they are about is there or not. */
 const allKeys = `select distinct after->>'kind' as kind, after->>'key1' as key1, after->>'key2' as key2
@@ -87,7 +75,8 @@ export class RepeatedReviews {
 
   async #visibleState(bucket: TestBucket): Promise<ReadonlySet<string>> {
     const keys = await bucket.keys();
-    const from = [...tables, `event where kind like '%.collected' or kind = 'upload.expired'`];
+    // What is to be the same after reviews that have nothing to do.
+    const from = [...contentTables, `event where kind like '%.collected' or kind = 'upload.expired'`];
     const rows: string[] = [];
     for (const each of from) {
       const [table = each] = each.split(' ');
