@@ -78,7 +78,7 @@ test('whether a process of another machine runs cannot be seen: its files stay u
     log,
     isShared: true,
     token: 'elsewhere',
-    ownProcess: '1 another-machine',
+    ownProcess: `${Bun.spawnSync(['true']).pid} another-machine`,
   });
   elsewhere.tell('http://127.0.0.1:2');
   here.look();
