@@ -19,6 +19,9 @@ import * as pruningPause from './queries/pruning-pause.ts';
 import * as purgeCheck from './queries/purge-check.ts';
 import * as purgeConsequences from './queries/purge-consequences.ts';
 import * as purgePlaces from './queries/purge-places.ts';
+import * as purgeQuarantine from './queries/purge-quarantine.ts';
+import * as purgedPlaces from './queries/purged-places.ts';
+import * as purgedPulls from './queries/purged-pulls.ts';
 import * as purgePlan from './queries/purge-plan.ts';
 import * as purgeRemovals from './queries/purge-removals.ts';
 import * as purges from './queries/purges.ts';
@@ -73,6 +76,9 @@ const files = {
   'purge-check': purgeCheck,
   'purge-consequences': purgeConsequences,
   'purge-places': purgePlaces,
+  'purge-quarantine': purgeQuarantine,
+  'purged-places': purgedPlaces,
+  'purged-pulls': purgedPulls,
   'purge-plan': purgePlan,
   'purge-removals': purgeRemovals,
   purges,

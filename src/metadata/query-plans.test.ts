@@ -380,11 +380,11 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'a page of what a purge has loosened, in the order of the key',
     steps: ['SEARCH purge_consequence USING PRIMARY KEY (purge=? AND (kind,repo,digest,tag,of_digest)>(?,?,?,?,?))'],
   },
-  'purge-places.placesAfter': {
+  'purged-places.placesAfter': {
     reason: 'a page of the places of a purge, in the order of the key',
     steps: ['SEARCH purge_place USING PRIMARY KEY (purge=? AND (kind,repo,digest,name)>(?,?,?,?))'],
   },
-  'purge-places.pullsOnDays': {
+  'purged-pulls.pullsOnDays': {
     reason: 'reads through a list of days that was passed in',
     steps: ['SCAN wanted VIRTUAL TABLE INDEX 1:'],
   },

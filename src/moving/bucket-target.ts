@@ -28,18 +28,18 @@ export class BucketTarget implements BlobTarget {
   }
 
   async end(): Promise<void> {
-    await this.#bucket.remove(await this.#bucket.objectsUnder(this.#markKey, this.#isVersioned));
+    await this.#bucket.remove(await this.#bucket.listings.objectsUnder(this.#markKey, this.#isVersioned));
   }
 
   async present(shard: string): Promise<ReadonlySet<ObjectId>> {
     const prefix = `${this.#prefix}objects/${shard}/`;
-    const listed = await this.#bucket.objectsUnder(prefix, false);
+    const listed = await this.#bucket.listings.objectsUnder(prefix, false);
     return new Set(listed.map(({ key }) => key.slice(prefix.length)).filter(isObjectId));
   }
 
   async keepOnly(shard: string, kept: ReadonlySet<ObjectId>): Promise<void> {
     const prefix = `${this.#prefix}objects/${shard}/`;
-    const keys = (await this.#bucket.objectsUnder(prefix, this.#isVersioned)).map(({ key }) => key);
+    const keys = (await this.#bucket.listings.objectsUnder(prefix, this.#isVersioned)).map(({ key }) => key);
     this.#unfinished ??= this.#unfinishedKeys();
     keys.push(...(await this.#unfinished).filter((key) => key.startsWith(prefix)));
     // A piece has the name of its object with something behind it.
@@ -77,7 +77,7 @@ export class BucketTarget implements BlobTarget {
   /** Of the whole bucket: some servers list by no prefix that is not a whole key. */
   async #unfinishedKeys(): Promise<readonly string[]> {
     const keys: string[] = [];
-    for await (const uploads of this.#bucket.uploadsUnder('')) keys.push(...uploads.map(({ key }) => key));
+    for await (const uploads of this.#bucket.listings.uploadsUnder('')) keys.push(...uploads.map(({ key }) => key));
     return keys;
   }
 

@@ -9,7 +9,7 @@ import {
   upsertManifest,
 } from '../metadata/queries/manifests.ts';
 import { blockedAmong } from '../metadata/queries/objects.ts';
-import { releaseManifestFromQuarantine, releaseTagFromQuarantine } from '../metadata/queries/purge-places.ts';
+import { releaseManifestFromQuarantine, releaseTagFromQuarantine } from '../metadata/queries/purge-quarantine.ts';
 import { releaseManifest } from '../metadata/queries/removals.ts';
 import { insertRepository } from '../metadata/queries/repositories.ts';
 import { insertTagTrash, markManifestTagged, tagTarget, upsertTag } from '../metadata/queries/tags.ts';

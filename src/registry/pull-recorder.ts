@@ -2,7 +2,7 @@ import type { Log } from '../log/log.ts';
 import { change, type Operation } from '../metadata/operation.ts';
 import { addPulls } from '../metadata/queries/history.ts';
 import { recordManifestPull } from '../metadata/queries/manifests.ts';
-import { recordPurgedPull } from '../metadata/queries/purge-places.ts';
+import { recordPurgedPull } from '../metadata/queries/purged-pulls.ts';
 import { recordTagPull } from '../metadata/queries/tags.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import type { Digest } from '../oci/digest.ts';

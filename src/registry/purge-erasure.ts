@@ -1,7 +1,8 @@
 import type { BlobStore, ObjectId, Shredded } from '../blobs/store.ts';
 import type { Log } from '../log/log.ts';
 import { all, change, first, type Operation } from '../metadata/operation.ts';
-import { anyManifestPurged, objectsLeftOf, placeObjects, recordShredded } from '../metadata/queries/purge-places.ts';
+import { placeObjects } from '../metadata/queries/purge-places.ts';
+import { anyManifestPurged, objectsLeftOf, recordShredded } from '../metadata/queries/purged-places.ts';
 import { addResponsesCut, markPurgeRemoved } from '../metadata/queries/purges.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import type { Digest } from '../oci/digest.ts';

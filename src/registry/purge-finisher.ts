@@ -18,7 +18,7 @@ import { dropWholeUploads } from './purge-uploads.ts';
 import { evenReadOnly } from './even-read-only.ts';
 import { PurgeWaitsError } from './purge-waits.ts';
 import type { PullRecorder } from './pull-recorder.ts';
-import { contentsKeptOut, hasPlaces, placesOf } from './purged-places.ts';
+import { contentsKeptOut, hasPlaces, purgedPlaces } from './purged-places.ts';
 import { recordPurgedPulls } from './purged-pulls.ts';
 
 /** How soon a removal that failed is tried again, in ms. */
@@ -186,7 +186,9 @@ export class PurgeFinisher {
     await recordConsequences(this.#parts, id);
     const responsesCut = (await metadata.read(() => first(findPurge, { purge: id })))?.responses_cut ?? 0;
     const isCutAtLeast = this.#resumed.has(id) || (await this.#confirmations.wasAnyGone(id));
-    const shredding = isShredding ? shreddingOf(await Array.fromAsync(placesOf(metadata, id, 'object'))) : undefined;
+    const shredding = isShredding
+      ? shreddingOf(await Array.fromAsync(purgedPlaces(metadata, id, 'object')))
+      : undefined;
     const openUploads = (await metadata.read(() => first(countOpenUploads, {})))?.count ?? 0;
     const quarantined = await blobs.quarantinedCount();
     const { lateWritesMs } = blobs;

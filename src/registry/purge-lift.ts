@@ -1,6 +1,6 @@
 import { all, change, first, type Operation } from '../metadata/operation.ts';
 import { blockedDigest } from '../metadata/queries/objects.ts';
-import { releaseAllFromQuarantine } from '../metadata/queries/purge-places.ts';
+import { releaseAllFromQuarantine } from '../metadata/queries/purge-quarantine.ts';
 import { anyDigestKeptOut, findPurge, liftDigest, unblockDigest } from '../metadata/queries/purges.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Actor } from './actor.ts';

@@ -1,5 +1,5 @@
 import { all, first, type Operation } from '../metadata/operation.ts';
-import { countPlaces, placesAfter } from '../metadata/queries/purge-places.ts';
+import { countPlaces, placesAfter } from '../metadata/queries/purged-places.ts';
 import { digestsOfPurge, findPurge, purgesBefore } from '../metadata/queries/purges.ts';
 import type { PurgePlaceKind, PurgePlaceTable, PurgeTable } from '../metadata/schema.ts';
 import type { Digest } from '../oci/digest.ts';

@@ -1,7 +1,6 @@
 import { all, change, first, type Operation } from '../metadata/operation.ts';
 import { noteChildren, noteReferrers, noteTagsAbout } from '../metadata/queries/purge-consequences.ts';
 import {
-  objectsLeftOf,
   placeIndexesLacking,
   placeLinks,
   placeManifest,
@@ -14,6 +13,7 @@ import {
   placeUpload,
   referrersOfPlaces,
 } from '../metadata/queries/purge-places.ts';
+import { objectsLeftOf } from '../metadata/queries/purged-places.ts';
 import { blockDigest, insertPurge, insertPurgeDigest } from '../metadata/queries/purges.ts';
 import { uploadTimes } from '../metadata/queries/uploads.ts';
 import { deleteTask } from '../metadata/queries/tasks.ts';

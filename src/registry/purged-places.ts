@@ -1,5 +1,5 @@
 import { all } from '../metadata/operation.ts';
-import { placesAfter } from '../metadata/queries/purge-places.ts';
+import { placesAfter } from '../metadata/queries/purged-places.ts';
 import { digestsOfPurge } from '../metadata/queries/purges.ts';
 import type { PurgePlaceTable } from '../metadata/schema.ts';
 import type { MetadataStore } from '../metadata/store.ts';
@@ -21,7 +21,7 @@ export async function digestsKeptOut(metadata: Reading, purge: number): Promise<
 export async function contentsKeptOut(metadata: Reading, purge: number): Promise<readonly PurgedContent[]> {
   const keptOut = new Set<string>(await digestsKeptOut(metadata, purge));
   const contents = new Map<Digest, number>();
-  for await (const { digest, size_bytes: sizeBytes } of placesOf(metadata, purge, 'object')) {
+  for await (const { digest, size_bytes: sizeBytes } of purgedPlaces(metadata, purge, 'object')) {
     // That of a copy whose upload was dropped may not be known.
     if (digest !== '' && keptOut.has(digest) && (sizeBytes ?? 0) > (contents.get(digest) ?? 0))
       contents.set(digest, sizeBytes ?? 0);
@@ -31,7 +31,7 @@ export async function contentsKeptOut(metadata: Reading, purge: number): Promise
 
 /** Whether there was anything of a kind. */
 export async function hasPlaces(metadata: Reading, purge: number, kind: PurgePlaceTable['kind']): Promise<boolean> {
-  for await (const _ of placesOf(metadata, purge, kind)) return true;
+  for await (const _ of purgedPlaces(metadata, purge, kind)) return true;
   return false;
 }
 
@@ -42,12 +42,12 @@ export async function namesOfPlaces(
   kind: PurgePlaceTable['kind'],
 ): Promise<readonly string[]> {
   const names: string[] = [];
-  for await (const place of placesOf(metadata, purge, kind)) names.push(place.name);
+  for await (const place of purgedPlaces(metadata, purge, kind)) names.push(place.name);
   return names;
 }
 
 /** Where a purge has found what it removes, a kind at a time, as it has written down. */
-export async function* placesOf(
+export async function* purgedPlaces(
   metadata: Reading,
   purge: number,
   kind: PurgePlaceTable['kind'],

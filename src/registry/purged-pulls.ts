@@ -1,8 +1,8 @@
 import { change, first, type Operation } from '../metadata/operation.ts';
 import { nextDayOfPulls } from '../metadata/queries/history.ts';
-import { pullsOnDays, recordPlacePulls } from '../metadata/queries/purge-places.ts';
+import { pullsOnDays, recordPlacePulls } from '../metadata/queries/purged-pulls.ts';
 import type { MetadataStore } from '../metadata/store.ts';
-import { placesOf } from './purged-places.ts';
+import { purgedPlaces } from './purged-places.ts';
 
 /** How often what was purged had been pulled, of what the history of pulls still has. @returns the days that it has */
 export async function recordPurgedPulls(
@@ -11,7 +11,7 @@ export async function recordPurgedPulls(
 ): Promise<readonly string[]> {
   const days = await metadata.read(daysOfPulls);
   if (days.length === 0) return days;
-  for await (const { repo, digest } of placesOf(metadata, purge, 'manifest')) {
+  for await (const { repo, digest } of purgedPlaces(metadata, purge, 'manifest')) {
     if (repo === '' || digest === '') continue;
     const found = await metadata.read(() => first(pullsOnDays, { repo, digest, days }));
     const { pulls, last_at: lastAt } = found ?? { pulls: null, last_at: null };

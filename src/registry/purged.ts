@@ -1,6 +1,7 @@
 import { first, type Operation } from '../metadata/operation.ts';
 import { blockedDigest } from '../metadata/queries/objects.ts';
-import { anyPlaceInRepository, quarantineOfManifest, quarantineOfTag } from '../metadata/queries/purge-places.ts';
+import { quarantineOfManifest, quarantineOfTag } from '../metadata/queries/purge-quarantine.ts';
+import { anyPlaceInRepository } from '../metadata/queries/purged-places.ts';
 import { anyUnfinishedPurge } from '../metadata/queries/purges.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';

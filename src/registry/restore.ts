@@ -3,7 +3,7 @@ import { manifestTimes } from '../metadata/queries/holds.ts';
 import { attachAbsentBlobEdges } from '../metadata/queries/links.ts';
 import { attachAbsentChildEdges } from '../metadata/queries/manifests.ts';
 import { blockedAmong } from '../metadata/queries/objects.ts';
-import { releaseTagFromQuarantine } from '../metadata/queries/purge-places.ts';
+import { releaseTagFromQuarantine } from '../metadata/queries/purge-quarantine.ts';
 import { deleteTrashedTag, heldBlobsOf, presentChildrenOf, trashedTagsOf } from '../metadata/queries/removals.ts';
 import { markManifestTagged, tagTarget, upsertTag } from '../metadata/queries/tags.ts';
 import { reviveManifest, showBlobsOf, trashedTag } from '../metadata/queries/trash.ts';

@@ -17,7 +17,7 @@ import {
   releaseAllFromQuarantine,
   releaseManifestFromQuarantine,
   releaseTagFromQuarantine,
-} from '../../src/metadata/queries/purge-places.ts';
+} from '../../src/metadata/queries/purge-quarantine.ts';
 import { killLeavingObjects, reviewLinksOfPurge } from '../../src/metadata/queries/purge-removals.ts';
 import { blockDigest } from '../../src/metadata/queries/purges.ts';
 import { removeQuotaLink, takeQuotaTags } from '../../src/metadata/queries/quotas.ts';

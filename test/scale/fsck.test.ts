@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { PutObjectRetentionCommand, S3Client } from '@aws-sdk/client-s3';
 import { Bucket } from '../../src/blobs/s3/bucket.ts';
+import { copyObject } from '../../src/blobs/s3/copying.ts';
 import { S3BlobStore } from '../../src/blobs/s3/store.ts';
 import type { S3Settings } from '../../src/blobs/s3/settings.ts';
 import { fsck, type FsckOptions } from '../../src/fsck/fsck.ts';
@@ -69,7 +70,7 @@ describe('F12, an upload that the bucket has and nothing will finish is found, a
     expect(await found()).toEqual(leak);
     await registry.stop();
     expect(await found({ repair: true })).toEqual(leak);
-    expect(await bucket.uploadsOf(key)).not.toContain(id);
+    expect(await bucket.listings.uploadsOf(key)).not.toContain(id);
     expect(await found()).toEqual([]);
   });
 
@@ -87,7 +88,7 @@ describe('F12, an upload that the bucket has and nothing will finish is found, a
     const location = session.headers.get('location') ?? '';
     await registry.send(location, { method: 'PATCH', body: freshBytes(20 * mebibyte) });
     const [row] = registry.rows<{ oid: string }>('select oid from upload where oid is not null');
-    expect(await bucket.uploadsOf(keyOf(row?.oid ?? ''))).toHaveLength(1);
+    expect(await bucket.listings.uploadsOf(keyOf(row?.oid ?? ''))).toHaveLength(1);
     expect(await found()).toEqual([]);
   });
 });
@@ -132,13 +133,13 @@ test('a bucket that keeps versions has none left of what is put aside or removed
     `leak F2 ${urlOf(stray)}`,
     `loss F1 object ${oid}`,
   ]);
-  expect(await bucket.objectsUnder(`${settings.prefix}objects/`, true)).toEqual([]);
+  expect(await bucket.listings.objectsUnder(`${settings.prefix}objects/`, true)).toEqual([]);
   await registry.resume(registrySettings());
   expect((await registry.send(`/v2/${repo}/blobs/${digest}`)).status).toBe(404);
   const store = await S3BlobStore.open(settings);
   expect([await store.isQuarantined(oid), await store.quarantinedCount()]).toEqual([true, 1]);
   await store.removeQuarantined(oid);
-  expect(await bucket.objectsUnder(`${settings.prefix}quarantine/`, true)).toEqual([]);
+  expect(await bucket.listings.objectsUnder(`${settings.prefix}quarantine/`, true)).toEqual([]);
 });
 
 test('a purge removes the copy that was put aside', async () => {
@@ -194,11 +195,11 @@ test('a large object is copied in parts', async () => {
   const bytes = freshBytes(11 * mebibyte);
   const [from, to] = [`${settings.prefix}a name/of+it`, `${settings.prefix}copy`];
   await bucket.put(from, bytes);
-  await bucket.copy(from, to, 5 * mebibyte);
+  await copyObject(bucket, { from, to }, 5 * mebibyte);
   expect(digestOf((await bucket.readAll(to)).bytes)).toBe(digestOf(bytes));
-  await bucket.copy(from, `${to}-2`);
+  await copyObject(bucket, { from, to: `${to}-2` });
   expect(digestOf((await bucket.readAll(`${to}-2`)).bytes)).toBe(digestOf(bytes));
-  expect(await bucket.uploadsOf(to)).toEqual([]);
+  expect(await bucket.listings.uploadsOf(to)).toEqual([]);
 });
 
 test('nothing is concluded where the bucket does not answer, or has no blobs of a registry', async () => {

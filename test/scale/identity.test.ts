@@ -120,7 +120,7 @@ test('an empty database becomes that of blobs whose own is lost, and adopts them
   // As long as it may be another registry's.
   expect(await repaired(empty)).toEqual(['leak F2', 'leak F14']);
   expect(await repaired(empty)).toEqual(['leak F2', 'leak F14']);
-  await bucket.remove(await bucket.objectsUnder('registries/', false));
+  await bucket.remove(await bucket.listings.objectsUnder('registries/', false));
   expect(await repaired(empty)).toEqual(['leak F2 repaired', 'leak F14 repaired']);
   expect(await repaired(empty)).toEqual([]);
 });

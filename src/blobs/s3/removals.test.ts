@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import type { ListedObject } from './bucket.ts';
+import type { ListedObject } from './listings.ts';
 import { type Kept, Removals } from './removals.ts';
 
 interface Request {

@@ -1,4 +1,4 @@
-import type { ListedObject } from './bucket.ts';
+import type { ListedObject } from './listings.ts';
 
 /** So many keys DeleteObjects takes at once. */
 const mostAtOnce = 1000;

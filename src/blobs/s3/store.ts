@@ -13,8 +13,10 @@ import {
   registriesAmong,
 } from '../store.ts';
 import type { BucketCalls } from './calls.ts';
-import { Bucket, type BucketTraits, type ListedObject, type Patience } from './bucket.ts';
+import { Bucket, type BucketTraits } from './bucket.ts';
+import type { Patience } from './connection.ts';
 import { isRefused, ObjectGoneError, ObjectThereError, UploadGoneError } from './failures.ts';
+import type { ListedObject } from './listings.ts';
 import { type Progress, progressFor, sizeOf } from './progress.ts';
 import { Reading } from './reading.ts';
 import type { S3Settings } from './settings.ts';
@@ -197,9 +199,9 @@ export class S3BlobStore implements BlobStore {
   /** Takes away what nobody has written down: other uploads of the key, and pieces that are none of this upload's. */
   async #sweep(key: string, { upload, pieces, stale }: Progress): Promise<void> {
     const known = new Set([...pieces.map(({ suffix }) => suffix), ...stale].map((suffix) => key + suffix));
-    const others = (await this.#bucket.uploadsOf(key)).filter((id) => id !== upload?.id);
+    const others = (await this.#bucket.listings.uploadsOf(key)).filter((id) => id !== upload?.id);
     await this.#abort(key, others);
-    const objects = await this.#bucket.objectsUnder(`${key}.`, this.#isVersioned);
+    const objects = await this.#bucket.listings.objectsUnder(`${key}.`, this.#isVersioned);
     await this.#bucket.remove(objects.filter(({ key: each }) => !known.has(each)));
   }
 
@@ -216,14 +218,14 @@ export class S3BlobStore implements BlobStore {
   async #removeSuffixes(key: string, suffixes: readonly string[]): Promise<void> {
     const keys = [...new Set(suffixes)].filter((suffix) => suffix !== '').map((suffix) => key + suffix);
     if (keys.length === 0) return;
-    const versions = this.#isVersioned ? await this.#bucket.objectsUnder(`${key}.`, true) : [];
+    const versions = this.#isVersioned ? await this.#bucket.listings.objectsUnder(`${key}.`, true) : [];
     const named = keys.map((each) => ({ key: each }));
     await this.#bucket.remove(this.#isVersioned ? versions.filter((each) => keys.includes(each.key)) : named);
   }
 
   async remove(oid: ObjectId): Promise<void> {
     const key = this.#key(oid);
-    const [uploads, traits] = await Promise.all([this.#bucket.uploadsOf(key), this.#bucket.traits()]);
+    const [uploads, traits] = await Promise.all([this.#bucket.listings.uploadsOf(key), this.#bucket.traits()]);
     // The uploads first: one that is completed meanwhile becomes an object, which is seen then.
     await this.#abort(key, uploads);
     await this.#bucket.remove(await this.#allUnder(key, traits));
@@ -236,13 +238,13 @@ export class S3BlobStore implements BlobStore {
   async #allUnder(prefix: string, told: BucketTraits | undefined): Promise<readonly ListedObject[]> {
     // What it does not tell just now it has told before.
     this.#traits = told ?? this.#traits;
-    if (told !== undefined) return await this.#bucket.objectsUnder(prefix, told.isVersioned);
+    if (told !== undefined) return await this.#bucket.listings.objectsUnder(prefix, told.isVersioned);
     try {
-      return await this.#bucket.objectsUnder(prefix, true);
+      return await this.#bucket.listings.objectsUnder(prefix, true);
     } catch (error) {
       if (!isRefused(error)) throw error;
       this.#mayKeepRemoved = true;
-      return await this.#bucket.objectsUnder(prefix, false);
+      return await this.#bucket.listings.objectsUnder(prefix, false);
     }
   }
 
@@ -268,14 +270,14 @@ export class S3BlobStore implements BlobStore {
   }
 
   async isQuarantined(oid: ObjectId): Promise<boolean> {
-    return (await this.#bucket.objectsUnder(this.#quarantinedKey(oid), this.#isVersioned)).length > 0;
+    return (await this.#bucket.listings.objectsUnder(this.#quarantinedKey(oid), this.#isVersioned)).length > 0;
   }
 
   async quarantinedCount(): Promise<number> {
     const prefix = this.#quarantinedKey('');
     let [count, after] = [0, prefix];
     for (;;) {
-      const page = await this.#bucket.page({ prefix, after, isVersioned: false });
+      const page = await this.#bucket.listings.page({ prefix, after, isVersioned: false });
       const last = page.at(-1);
       if (last === undefined) return count;
       [count, after] = [count + page.length, last.key];
@@ -317,7 +319,7 @@ export class S3BlobStore implements BlobStore {
   }
 
   async registries(): Promise<readonly string[]> {
-    const listed = await this.#bucket.objectsUnder(this.#registryKey(''), false);
+    const listed = await this.#bucket.listings.objectsUnder(this.#registryKey(''), false);
     return registriesAmong(listed.map(({ key }) => key.slice(this.#registryKey('').length)));
   }
 

@@ -1,6 +1,8 @@
 import { basename } from 'node:path';
-import { Bucket, type ListedUpload } from '../../blobs/s3/bucket.ts';
+import { Bucket } from '../../blobs/s3/bucket.ts';
+import { copyObject } from '../../blobs/s3/copying.ts';
 import { ObjectGoneError, UploadGoneError } from '../../blobs/s3/failures.ts';
+import type { ListedUpload } from '../../blobs/s3/listings.ts';
 import type { S3Settings } from '../../blobs/s3/settings.ts';
 import { CannotCheckError } from '../records.ts';
 import {
@@ -37,7 +39,7 @@ export class BucketBytes implements StoredBytes {
     const bucket = new Bucket(settings);
     const traits = await bucket.traits();
     const bytes = new BucketBytes(bucket, settings, traits?.isVersioned === true);
-    const [any] = await asked(() => bucket.page({ prefix: `${settings.prefix}objects/`, isVersioned: false }));
+    const [any] = await asked(() => bucket.listings.page({ prefix: `${settings.prefix}objects/`, isVersioned: false }));
     // What a registry leaves at its first start, before it has any blobs.
     if (any !== undefined || (await asked(() => bucket.look(`${settings.prefix}wherry`))) !== undefined) return bytes;
     throw new CannotCheckError(
@@ -72,7 +74,7 @@ export class BucketBytes implements StoredBytes {
     let after = this.#keyOf(first).slice(0, -1);
     for (;;) {
       const page = await asked(() =>
-        this.#bucket.page({ prefix: `${this.#prefix}objects/`, after, isVersioned: false }),
+        this.#bucket.listings.page({ prefix: `${this.#prefix}objects/`, after, isVersioned: false }),
       );
       for (const { key, sizeBytes } of page) {
         const oid = wanted.get(key);
@@ -90,7 +92,7 @@ export class BucketBytes implements StoredBytes {
   async thingsAfter(after: StoredThing | undefined): Promise<readonly StoredThing[]> {
     const prefix = `${this.#prefix}objects/`;
     const page = await asked(() =>
-      this.#bucket.page({ prefix, after: after?.place ?? prefix, isVersioned: this.#isVersioned }),
+      this.#bucket.listings.page({ prefix, after: after?.place ?? prefix, isVersioned: this.#isVersioned }),
     );
     return page.map(({ key }) => {
       const { oid, isPiece } = this.#named(key);
@@ -106,7 +108,7 @@ export class BucketBytes implements StoredBytes {
   }
 
   async look({ place }: StoredThing): Promise<ThingFacts | undefined> {
-    const [first] = await asked(() => this.#bucket.page({ prefix: place, isVersioned: this.#isVersioned }));
+    const [first] = await asked(() => this.#bucket.listings.page({ prefix: place, isVersioned: this.#isVersioned }));
     return first?.key === place ? first : undefined;
   }
 
@@ -116,7 +118,7 @@ export class BucketBytes implements StoredBytes {
       ['objects/', 'quarantine/'].some((place) => key.startsWith(this.#prefix + place));
     for (const searched of new Set([this.#prefix, ''])) {
       let hasAny = false;
-      for await (const page of told(this.#bucket.uploadsUnder(searched))) {
+      for await (const page of told(this.#bucket.listings.uploadsUnder(searched))) {
         const uploads = page.filter(isOwn).map((upload) => this.#upload(upload));
         hasAny ||= uploads.length > 0;
         if (uploads.length > 0) yield uploads;
@@ -133,7 +135,7 @@ export class BucketBytes implements StoredBytes {
   }
 
   async isUnfinished({ place, id }: UnfinishedUpload): Promise<boolean> {
-    return (await asked(() => this.#bucket.uploadsOf(place))).includes(id);
+    return (await asked(() => this.#bucket.listings.uploadsOf(place))).includes(id);
   }
 
   async *read(oid: string, sizeBytes: number): AsyncGenerator<Uint8Array, void, undefined> {
@@ -160,7 +162,7 @@ export class BucketBytes implements StoredBytes {
   async quarantine(oid: string, isWanted: () => Promise<boolean>): Promise<string | undefined> {
     const [from, to] = [this.#keyOf(oid), this.#quarantinedKeyOf(oid)];
     try {
-      await asked(() => this.#bucket.copy(from, to));
+      await asked(() => copyObject(this.#bucket, { from, to }));
     } catch (error) {
       if (error instanceof BytesGoneError) return undefined;
       throw error;
@@ -181,7 +183,7 @@ export class BucketBytes implements StoredBytes {
 
   async remove(place: string): Promise<void> {
     await asked(async () => {
-      const versions = this.#isVersioned ? await this.#bucket.objectsUnder(place, true) : [{ key: place }];
+      const versions = this.#isVersioned ? await this.#bucket.listings.objectsUnder(place, true) : [{ key: place }];
       await this.#bucket.remove(versions.filter(({ key }) => key === place));
     });
   }
@@ -208,7 +210,7 @@ export class BucketBytes implements StoredBytes {
 
   async registries(): Promise<{ readonly place: string; readonly ids: readonly string[] }> {
     const prefix = `${this.#prefix}registries/`;
-    const listed = await asked(() => this.#bucket.objectsUnder(prefix, false));
+    const listed = await asked(() => this.#bucket.listings.objectsUnder(prefix, false));
     return {
       place: this.#aboutKey(prefix),
       ids: listed.map(({ key }) => basename(key)).filter((name) => objectName.test(name)),

@@ -1,6 +1,6 @@
 import type { Database } from 'bun:sqlite';
 import { MetadataBusyError } from '../store.ts';
-import { type Member, memberOf, SharedTransaction, type Syncs } from './shared-transaction.ts';
+import { type Member, memberOf, SharedTransaction, type CommitSyncs } from './shared-transaction.ts';
 
 /**
  * Runs operations in shared transactions, one after the other, each from its first statement to its last without letting
@@ -14,13 +14,13 @@ import { type Member, memberOf, SharedTransaction, type Syncs } from './shared-t
  */
 export class GroupCommit {
   readonly #transaction: SharedTransaction;
-  readonly #syncs: Syncs;
+  readonly #syncs: CommitSyncs;
   /** Those whose statements have run in the open transaction; none is open where there are none. */
   #members: Member[] = [];
   #ending: ReturnType<typeof setImmediate> | undefined;
   #isClosed = false;
 
-  constructor(writer: Database, syncs: Syncs) {
+  constructor(writer: Database, syncs: CommitSyncs) {
     this.#transaction = new SharedTransaction(writer, syncs);
     this.#syncs = syncs;
   }

@@ -1,7 +1,7 @@
 import type { Database } from 'bun:sqlite';
 import { MetadataBusyError } from '../store.ts';
 import { isBusy } from './busy.ts';
-import { type Member, memberOf, SharedTransaction, type Syncs } from './shared-transaction.ts';
+import { type Member, memberOf, SharedTransaction, type CommitSyncs } from './shared-transaction.ts';
 
 /** How soon it is tried again to begin while another process writes, in ms; a transaction takes a fraction of that. */
 const againMs = 1;
@@ -23,7 +23,7 @@ interface Waiting extends Member {
  */
 export class SharedCommit {
   readonly #transaction: SharedTransaction;
-  readonly #syncs: Syncs;
+  readonly #syncs: CommitSyncs;
   #waiting: Waiting[] = [];
   #isScheduled = false;
   #isClosed = false;
@@ -31,7 +31,7 @@ export class SharedCommit {
   #idle: PromiseWithResolvers<void> | undefined;
 
   /** @param writer one that waits for nobody (`busy_timeout` 0) */
-  constructor(writer: Database, syncs: Syncs) {
+  constructor(writer: Database, syncs: CommitSyncs) {
     this.#transaction = new SharedTransaction(writer, syncs);
     this.#syncs = syncs;
   }

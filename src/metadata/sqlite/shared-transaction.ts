@@ -12,7 +12,7 @@ export interface Member {
 }
 
 /** What a commit needs to know of the log's syncs, and what it tells. */
-export interface Syncs {
+export interface CommitSyncs {
   /** Carries a commit out. */
   commit(run: () => void): void;
   /** The sync under way. */
@@ -44,12 +44,12 @@ export function memberOf<T>(
 /** The one transaction at a time of the connection that writes, which operations share. */
 export class SharedTransaction {
   readonly #writer: Database;
-  readonly #syncs: Syncs;
+  readonly #syncs: CommitSyncs;
   readonly #begin: Statement<unknown, []>;
   readonly #commit: Statement<unknown, []>;
   readonly #rollback: Statement<unknown, []>;
 
-  constructor(writer: Database, syncs: Syncs) {
+  constructor(writer: Database, syncs: CommitSyncs) {
     this.#writer = writer;
     this.#syncs = syncs;
     this.#begin = writer.query<unknown, []>('begin immediate');

@@ -21,7 +21,7 @@ import { unlessReadOnly } from '../read-only.ts';
 import { migrate } from './migrate.ts';
 import type { Reserve } from './reserve.ts';
 import { SharedCommit } from './shared-commit.ts';
-import type { Syncs } from './shared-transaction.ts';
+import type { CommitSyncs } from './shared-transaction.ts';
 import { Snapshot } from './snapshot.ts';
 
 /** How long a statement waits for another process's transaction, in ms. */
@@ -102,7 +102,7 @@ export class SqliteMetadataStore implements MetadataStore {
     this.#reserve = parts.reserve ?? noReserve;
     this.#file = openForSync(path);
     this.isShared = parts.shared !== undefined;
-    const syncs: Syncs = {
+    const syncs: CommitSyncs = {
       commit: calls.commit,
       get running() {
         return log.running;

@@ -1,0 +1,93 @@
+import { S3Client } from '@aws-sdk/client-s3';
+import { FetchHttpHandler } from '@smithy/fetch-http-handler';
+import { BlobStoreBusyError } from '../store.ts';
+import { fetchWithin } from './aborted-fetch.ts';
+import { translated } from './failures.ts';
+import type { S3Settings } from './settings.ts';
+
+/** How often a call is tried at most. */
+const mostAttempts = 4;
+/** How long calls may take. */
+export interface Patience {
+  /** One try of a call, in ms. */
+  readonly attemptMs: number;
+  /** A call with all its tries, in ms. */
+  readonly callMs: number;
+}
+
+/** Longer than a client waits helps nobody; a large part on a slow line takes its time. */
+const usualPatience: Patience = { attemptMs: 30_000, callMs: 75_000 };
+
+/** Under which name of metadata an object says which writer it is of. */
+export const tokenName = 'wherry-writer';
+
+/** What a call is sent with, so that it ends in time. */
+export interface SendOptions {
+  readonly abortSignal: AbortSignal;
+}
+
+/** The way to one bucket: what each call there goes by. */
+export class BucketConnection {
+  readonly settings: S3Settings;
+  readonly client: S3Client;
+  /** Signs URLs for others, and asks nobody. */
+  readonly signer: S3Client;
+  /** What each call names. */
+  readonly place: { readonly Bucket: string };
+  readonly #callMs: number;
+
+  constructor(settings: S3Settings, patience = usualPatience) {
+    const { endpoint, region, isPathStyle, bucket, redirectEndpoint } = settings;
+    this.settings = settings;
+    this.place = { Bucket: bucket };
+    this.#callMs = patience.callMs;
+    const place = { ...(region !== undefined && { region }), forcePathStyle: isPathStyle };
+    this.client = new S3Client({
+      ...place,
+      ...(endpoint !== undefined && { endpoint }),
+      maxAttempts: mostAttempts,
+      // The signature covers the SHA-256 of what is sent, which servers compare; older ones know no other checksum.
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+      responseChecksumValidation: 'WHEN_REQUIRED',
+      requestHandler: new FetchHttpHandler({ customFetch: fetchWithin(patience.attemptMs) }),
+    });
+    this.signer = redirectEndpoint === undefined ? this.client : new S3Client({ ...place, endpoint: redirectEndpoint });
+  }
+
+  /** What every object is written with. */
+  written(token: string | undefined) {
+    const { encryption, storageClass } = this.settings;
+    return {
+      // A browser must not show a blob as a page, should somebody open its URL there.
+      ContentType: 'application/octet-stream',
+      ContentDisposition: 'attachment',
+      ...(token !== undefined && { Metadata: { [tokenName]: token } }),
+      ...(encryption !== undefined && { ServerSideEncryption: encryption.kind }),
+      ...(encryption?.kind === 'aws:kms' && encryption.key !== undefined && { SSEKMSKeyId: encryption.key }),
+      ...(storageClass !== undefined && { StorageClass: storageClass }),
+    };
+  }
+
+  /** Makes a call, which ends in time; what it throws is translated. */
+  async call<T>(make: (options: SendOptions) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const late = new AbortController();
+    const timer = setTimeout(
+      () => late.abort(new BlobStoreBusyError('the bucket does not answer in time')),
+      this.#callMs,
+    );
+    try {
+      const abortSignal = signal === undefined ? late.signal : AbortSignal.any([late.signal, signal]);
+      return await make({ abortSignal });
+    } catch (error) {
+      throw translated(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** Whatever an answer must have. */
+export function said(value: string | undefined, name: string): string {
+  if (value === undefined) throw new BlobStoreBusyError(`the bucket has answered without ${name}`);
+  return value;
+}
