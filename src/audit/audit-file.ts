@@ -48,6 +48,8 @@ export interface AuditFileParts {
 const mode = 0o640;
 /** How often it is looked whether the file was moved away while nothing happens, in ms. */
 const idleMs = 60_000;
+/** How long the first event to be written, and at the end the last, is waited for while transactions go on, in ms. */
+const patienceMs = 5000;
 
 /**
  * Appends every event to a file, as a line of JSON, once it is committed and on the disk. The database remembers how far
@@ -78,7 +80,7 @@ export class AuditFile {
     const file = await opened(path, { ...auditFileCalls, ...parts.calls });
     const known = (await metadata.read(() => first(auditMark, {})))?.last_id;
     const written = await lastWritten(file, { feed, known: known ?? 0 });
-    const audit = new AuditFile(parts, file, written ?? known ?? (await feed.lastId()));
+    const audit = new AuditFile(parts, file, written ?? known ?? (await feed.lastId(patienceMs)));
     if (audit.#lastId !== known) await audit.#remember();
     return audit;
   }
@@ -97,6 +99,8 @@ export class AuditFile {
     this.#ending.abort();
     await this.#running;
     try {
+      // What is committed while others with smaller numbers may be is written now rather than at the next start.
+      await this.#parts.feed.lastId(patienceMs);
       while (await this.#writeNext());
     } catch (error) {
       this.#parts.log.warn({ err: error, file: this.#parts.path }, 'the audit file lacks events until the next start');

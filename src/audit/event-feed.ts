@@ -8,6 +8,8 @@ import { lastSettledEvent } from './settled-event.ts';
 const readAtOnce = 500;
 /** Between two looks, in ms, so that following costs the same however much happens. */
 const lookEveryMs = 100;
+/** Most transactions end in so many ms. */
+const usualPatienceMs = 500;
 
 interface FollowOptions {
   readonly heartbeatMs: number;
@@ -43,9 +45,12 @@ export class EventFeed {
     this.#wakeAll();
   }
 
-  /** The number of the last event of which all before it are there, and on the disk; 0 where there is none. */
-  async lastId(): Promise<number> {
-    return await lastSettledEvent(this.#metadata, true);
+  /**
+   * The number of the last event of which all before it are there, and on the disk; 0 where there is none.
+   * @param patienceMs how long to wait for transactions that are under way
+   */
+  async lastId(patienceMs = usualPatienceMs): Promise<number> {
+    return await lastSettledEvent(this.#metadata, patienceMs);
   }
 
   /** The next events after one, a batch at most. They are on the disk: no power cut takes back what is told of them. */

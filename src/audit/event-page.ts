@@ -8,6 +8,8 @@ import { lastSettledEvent } from './settled-event.ts';
 
 /** Events that are read at once: no request waits longer for it than for a small transaction. */
 const readAtOnce = 500;
+/** How long the first page waits for transactions that are under way, in ms, so that who goes on from it gets little again. */
+const patienceMs = 500;
 /** Events that are looked at for one page: what is rare leads from page to page. */
 const mostLookedAt = 20_000;
 
@@ -39,7 +41,7 @@ export interface EventPage {
 /** A page of the log of events, in the order of their time. It may have fewer than asked for and lead to another. */
 export async function eventPage(metadata: MetadataStore, request: EventPageRequest): Promise<EventPage> {
   const { filter, order, since, until, limit } = request;
-  const lastId = await lastSettledEvent(metadata, request.after === undefined);
+  const lastId = await lastSettledEvent(metadata, request.after === undefined ? patienceMs : 0);
   const isForward = order === 'oldest';
   const query = isForward ? eventsFrom : eventsUntil;
   let position = request.after ?? (isForward ? { at: since, id: 0 } : { at: until, id: Number.MAX_SAFE_INTEGER });

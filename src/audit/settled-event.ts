@@ -3,8 +3,6 @@ import { first } from '../metadata/operation.ts';
 import { lastEvent } from '../metadata/queries/events.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 
-/** How long it is waited, in ms, for transactions that were under way: they end soon, and what they write is not missed. */
-const patienceMs = 500;
 const lookEveryMs = 20;
 
 type Metadata = Pick<MetadataStore, 'read' | 'durable' | 'settledEvents'>;
@@ -13,11 +11,12 @@ type Metadata = Pick<MetadataStore, 'read' | 'durable' | 'settledEvents'>;
  * From which event on one can follow without missing any: the last one that is there and on the disk, unless others with
  * smaller numbers may still be committed; 0 where there is none.
  *
- * @param isPatient whether to wait a little where that is known of older events only, so that fewer come again
+ * @param patienceMs how long to wait, where that is known of older events only, for transactions that are under way: they
+ * end soon, and fewer events come again
  */
-export async function lastSettledEvent(metadata: Metadata, isPatient: boolean): Promise<number> {
+export async function lastSettledEvent(metadata: Metadata, patienceMs: number): Promise<number> {
   const id = (await metadata.read(() => first(lastEvent, {})))?.id ?? 0;
-  const until = performance.now() + (isPatient ? patienceMs : 0);
+  const until = performance.now() + patienceMs;
   let settled = await metadata.settledEvents();
   while (settled < id && performance.now() < until) {
     await setTimeout(lookEveryMs);

@@ -66,6 +66,7 @@ export async function append(registry: Registry, request: AppendRequest, turn: W
 
 async function claimAndAppend(registry: Registry, request: AppendRequest, turn: WriterTurn): Promise<AppendOutcome> {
   await takeOverUpload(registry, request.id, request.repo);
+  const seenAt = registry.clock.now();
   const claimed = await claim(registry, request, turn);
   if (claimed.outcome !== 'claimable') return claimed;
   if (claimed.otherWriter !== undefined) {
@@ -88,7 +89,7 @@ async function claimAndAppend(registry: Registry, request: AppendRequest, turn: 
   let received: Received;
   try {
     const writer = await registry.blobs.append(oid, offsetBytes, { progress, epoch });
-    received = await receive(registry, request, { turn, epoch, hasher, writer, limitBytes: expectedBytes });
+    received = await receive(registry, request, { turn, epoch, seenAt, hasher, writer, limitBytes: expectedBytes });
   } catch (error) {
     if (error instanceof BlobMissingError) return await shrink(registry, request.id, epoch, error.availableBytes);
     throw error;

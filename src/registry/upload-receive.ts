@@ -8,6 +8,8 @@ import type { WriterTurn } from './upload-sessions.ts';
 interface Receiving {
   readonly turn: WriterTurn;
   readonly epoch: number;
+  /** When others have seen last that the session is worked on, in ms since 1970. */
+  readonly seenAt: number;
   readonly hasher: DigestHasher | undefined;
   readonly writer: BlobWriter;
   /** More bytes than the request announced are refused. */
@@ -33,7 +35,7 @@ export async function receive(registry: Registry, request: AppendRequest, receiv
   let end: WriterEnd = 'dropped';
   let progress: string;
   try {
-    let lastHeartbeat = registry.clock.now();
+    let lastHeartbeat = receiving.seenAt;
     for (;;) {
       const next = await readNext(reader);
       if (receiving.turn.isStopped) ended = 'stopped';

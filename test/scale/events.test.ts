@@ -1,13 +1,18 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Client } from 'pg';
 import { z } from 'zod';
+import { AuditFile } from '../../src/audit/audit-file.ts';
 import { EventFeed } from '../../src/audit/event-feed.ts';
 import { eventPage } from '../../src/audit/event-page.ts';
-import type { Operation, Step } from '../../src/metadata/operation.ts';
+import { change, type Operation, type Step } from '../../src/metadata/operation.ts';
+import { raiseGeneration } from '../../src/metadata/queries/store.ts';
 import { PostgresMetadataStore } from '../../src/metadata/postgres/store.ts';
 import { startActor } from '../../src/registry/actor.ts';
 import { recordEvent } from '../../src/registry/events.ts';
 import { jsonLines } from '../../src/json-lines.ts';
+import { createLog } from '../../src/log/log.ts';
 import { ownProgram } from '../../src/own-program.ts';
 import { startQuietServer } from '../server/quiet-server.ts';
 import { TemporaryDirectory } from '../server/temporary-directory.ts';
@@ -34,9 +39,10 @@ function event(reason: string, at = 1): Operation<void> {
   return recordEvent({ at, kind: 'collector.paused', actor: startActor, reason });
 }
 
-/** An operation that has written its event, and is not over before it is told to be. */
-function heldBack(reason: string) {
+/** An operation that has written its event, and is not over before it is told to be; `before` is done before that. */
+function heldBack(reason: string, before?: () => Promise<void>) {
   const [written, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const begin: Step = { execute: () => undefined, executeLater: before ?? (async () => undefined) };
   const hold: Step = {
     execute: () => undefined,
     async executeLater() {
@@ -45,6 +51,11 @@ function heldBack(reason: string) {
     },
   };
   function* operation(): Operation<void> {
+    if (before !== undefined) {
+      // Writing something gives it its number.
+      yield* change(raiseGeneration, {});
+      yield begin;
+    }
     yield* event(reason);
     yield hold;
   }
@@ -73,6 +84,23 @@ test('whoever follows events misses none that is committed after one with a larg
   await writing;
   await look();
   expect(seen).toEqual(['first', 'slow', 'quick']);
+});
+
+test('nor one whose transaction has begun later than that of one with a larger number, and goes on', async () => {
+  const feed = new EventFeed(one);
+  const later = heldBack('smaller number');
+  let going: Promise<void> | undefined;
+  // A transaction that began before has the larger number, and is over while the other goes on: none is over that began later.
+  const earlier = heldBack('larger number', async () => {
+    going = two.write(later.operation);
+    await later.written;
+  });
+  earlier.release();
+  await one.write(earlier.operation);
+  expect(await feed.next(0)).toEqual([]);
+  later.release();
+  await going;
+  expect((await feed.next(0)).map(({ reason }) => reason)).toEqual(['smaller number', 'larger number']);
 });
 
 test('whoever goes on from where a page has ended misses none that is committed later', async () => {
@@ -149,4 +177,37 @@ test('events are followed from the page on that was printed, also of a server th
     await server.stop();
     await long.end();
   }
+});
+
+test('the audit file has what was committed before its server ends, also while an older transaction ends', async () => {
+  using directory = new TemporaryDirectory('audit');
+  const path = join(directory.path, 'audit.jsonl');
+  const slow = heldBack('slow');
+  const feed = new EventFeed({
+    read: (operation) => one.read(operation),
+    durable: (what) => one.durable(what),
+    async settledEvents() {
+      const settled = await one.settledEvents();
+      // It ends once somebody has seen that it goes on.
+      if (isWritten) slow.release();
+      return settled;
+    },
+  });
+  let isWritten = false;
+  const file = await AuditFile.open({
+    path,
+    metadata: one,
+    feed,
+    log: await createLog({ level: 'warn', format: 'json' }),
+  });
+  const writing = two.write(slow.operation);
+  await slow.written;
+  await one.write(() => event('quick'));
+  isWritten = true;
+  await Promise.all([writing, file.stop()]);
+  const lines = readFileSync(path, 'utf8').trim().split('\n');
+  expect(lines.map((text) => z.object({ reason: z.string() }).parse(JSON.parse(text)).reason)).toEqual([
+    'slow',
+    'quick',
+  ]);
 });

@@ -7,11 +7,6 @@ interface Horizon {
   readonly transactionsBelow: bigint;
 }
 
-interface Transactions {
-  readonly running_from: string;
-  readonly next: string;
-}
-
 /**
  * Up to which number of a sequence all is decided: committed, or rolled back for good. A transaction that takes a number
  * has one itself by then (migration 20), so once all are over that there were after a number was given, all up to that
@@ -27,24 +22,34 @@ export class SettledNumbers {
     this.#sequence = sequence;
   }
 
+  /** @param client is in no transaction */
   async settled(client: ClientBase): Promise<number> {
-    const given = await client.query<{ number: string }>(
+    const number = await numberFrom(
+      client,
       `select case when is_called then last_value else last_value - 1 end as number from ${this.#sequence}`,
     );
-    // In a statement of its own: what is seen here began after the number above was given.
-    const transactions = await client.query<Transactions>(
-      'select pg_snapshot_xmin(seen) as running_from, pg_snapshot_xmax(seen) as next from pg_current_snapshot() as seen',
-    );
-    const [{ number } = { number: '0' }] = given.rows;
-    const [{ running_from: runningFrom, next } = { running_from: '0', next: '0' }] = transactions.rows;
-    this.#waiting.push({ number: BigInt(number), transactionsBelow: BigInt(next) });
-    const isOver = ({ transactionsBelow }: Horizon): boolean => transactionsBelow <= BigInt(runningFrom);
-    for (const { number: decided } of this.#waiting.filter(isOver)) {
-      if (decided > this.#settled) this.#settled = decided;
+    if (number > (this.#waiting.at(-1)?.number ?? this.#settled)) {
+      // The next transaction's number is told by none but a transaction that takes it: what a snapshot has is the one after
+      // the last that is over, and some that go on may have greater ones. This one writes nothing, and so waits for no disk.
+      const transactionsBelow = await numberFrom(client, 'select pg_current_xact_id() as number');
+      this.#waiting = [...this.#waiting, { number, transactionsBelow }].slice(-mostWaiting);
     }
-    this.#waiting = this.#waiting.filter((horizon) => !isOver(horizon)).slice(-mostWaiting);
+    if (this.#waiting.length > 0) {
+      // Seen after the transactions above were over, so that all below them that go on are among those it looks at.
+      const runningFrom = await numberFrom(client, 'select pg_snapshot_xmin(pg_current_snapshot()) as number');
+      const isOver = ({ transactionsBelow }: Horizon): boolean => transactionsBelow <= runningFrom;
+      for (const { number: decided } of this.#waiting.filter(isOver)) {
+        if (decided > this.#settled) this.#settled = decided;
+      }
+      this.#waiting = this.#waiting.filter((horizon) => !isOver(horizon));
+    }
     return Number(this.#settled);
   }
+}
+
+async function numberFrom(client: ClientBase, statement: string): Promise<bigint> {
+  const { rows } = await client.query<{ number: string }>(statement);
+  return BigInt(rows[0]?.number ?? 0);
 }
 
 /** Horizons that are remembered while a transaction goes on for long: the newest of them tell the most. */
