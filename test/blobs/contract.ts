@@ -204,7 +204,7 @@ export function describeBlobStore(open: () => Promise<TriedStores>): void {
         expect(Buffer.concat(received).equals(bytes)).toBe(false);
       }
       expect(await store.size(oid)).toBeUndefined();
-    });
+    }, 180_000);
   });
 
   describe('removing', () => {

@@ -138,9 +138,9 @@ test('a download of what has been collected meanwhile is broken off like any oth
   const purged = await registry.admin('POST', '/purge', { digests: [secret], reason: 'why' });
   expect(await purged.json()).toMatchObject({ isClean: true, responsesCut: 1, places: [] });
   reader.readAll();
-  await until('it is told that it gets no more', () => reader.hasEnded);
+  await until('it is told that it gets no more', () => reader.hasEnded, 120_000);
   expect(reader.receivedBytes).toBeLessThan(blobBytes / 2);
-});
+}, 180_000);
 
 test.each([
   ['whole', {}],

@@ -260,7 +260,7 @@ test('a plan lists each place that contains the contents, what goes with them an
     { numRuns: randomRuns(25), endOnFailure: true },
   );
   expect(consequences).toBeGreaterThan(0);
-}, 240_000);
+}, 600_000);
 
 function sorted(places: readonly unknown[]): readonly string[] {
   const text = (place: unknown) =>

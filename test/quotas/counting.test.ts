@@ -255,4 +255,4 @@ test('whatever happens, and whenever counting begins, what is counted is what a 
   }
   expect(refusals).toBeGreaterThan(10);
   expect(comparisons).toBeGreaterThan(500);
-}, 300_000);
+}, 600_000);

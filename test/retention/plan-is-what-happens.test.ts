@@ -233,7 +233,7 @@ test('applying a plan frees to the byte what it says, and what was used since it
   // Else it shows nothing.
   for (const name of ['pruned', 'stays', 'freed'] as const)
     expect({ name, is: seen[name] > least }).toEqual({ name, is: true });
-}, 240_000);
+}, 600_000);
 
 test('what a plan says is what then happens by itself, to the byte, also while images are pulled', async () => {
   const seen = { pruned: 0, freed: 0, waits: 0 };
@@ -281,7 +281,7 @@ test('what a plan says is what then happens by itself, to the byte, also while i
   );
   for (const name of ['pruned', 'freed', 'waits'] as const)
     expect({ name, is: seen[name] > least }).toEqual({ name, is: true });
-}, 240_000);
+}, 600_000);
 
 async function servedWith(policies: readonly PolicyDefinition[]): Promise<void> {
   const { registry } = random;

@@ -206,7 +206,7 @@ test('a simulation is exactly what a reference says that is written independentl
   for (const name of ['prunings', 'broken', 'freed', 'byDigest'] as const) {
     expect({ name, isEnough: seen[name] > runs / 30 }).toEqual({ name, isEnough: true });
   }
-}, 240_000);
+}, 600_000);
 
 function done<T>(steps: Generator<undefined, T, undefined>): T {
   for (;;) {

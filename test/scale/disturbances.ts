@@ -33,7 +33,7 @@ export class Disturbances {
     });
     for (;;) {
       const pauseMs = random.between(500, 2500);
-      if (Date.now() + pauseMs > startedAt + durationMs) return;
+      if (Date.now() + pauseMs > startedAt + durationMs) break;
       await Bun.sleep(pauseMs);
       const [next] = waiting;
       if (next !== undefined && Date.now() >= next.at) {
@@ -41,6 +41,7 @@ export class Disturbances {
         await this.#restart(next.server, random.between(0, 1000));
       } else await this.#kill(random);
     }
+    for (const { server } of waiting) await this.#restart(server, 0);
   }
 
   /** Whether a request that failed at a time (of Date.now()) may have done so for an outage. */

@@ -6,6 +6,9 @@ const tryMs = 30_000;
 /** How many requests meet an error that lasts. */
 const worseFor = 40;
 
+/** How many completions lose their answer at least: that to the first may be that the upload is gone. */
+const lostCompletions = 3;
+
 /** Everything that goes wrong between a registry and its bucket. */
 export type FaultKind =
   | '500'
@@ -68,8 +71,9 @@ export class Faults {
     if (kind === undefined) return undefined;
     if (isWorse) this.#worseFor--;
     else if (kind === '503 SlowDown for long') this.#worseFor = worseFor;
-    this.#due.delete(kind);
-    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
+    const times = (this.counts.get(kind) ?? 0) + 1;
+    this.counts.set(kind, times);
+    if (kind !== 'answer to a completed upload lost' || times >= lostCompletions) this.#due.delete(kind);
     return this.#injected(kind, request);
   };
 

@@ -131,7 +131,7 @@ describe('a database that goes away', () => {
   });
 
   test('that stops with its connections open is said to be busy, and is asked on another connection from then on', async () => {
-    const impatient = await PostgresMetadataStore.open(url, { connections: 1, answerTimeoutMs: 500 });
+    const impatient = await PostgresMetadataStore.open(url, { connections: 1, answerTimeoutMs: 3000 });
     const pid = async (): Promise<number> => (await impatient.read(() => first(backend, {})))?.pid ?? 0;
     for (const use of [() => impatient.read(() => all(allRepositories, {})), () => impatient.write(() => add(app))]) {
       const stopped = await pid();

@@ -90,7 +90,7 @@ test('a server that only says that it is busy is told of as busy, and the push c
 }, 120_000);
 
 test('a server that does not answer at all is waited for no longer than calls may take', async () => {
-  const patience = { attemptMs: 50, callMs: 1000 };
+  const patience = { attemptMs: 500, callMs: 2000 };
   const impatient = await S3BlobStore.open({ ...bucket.settings, endpoint: proxy.endpoint }, { patience });
   proxy.inject = () => ({ do: 'hold', until: new Promise(() => undefined) });
   expect(await refusalOf(impatient.size(oid))).toBeInstanceOf(BlobStoreBusyError);

@@ -1,18 +1,19 @@
-const given = new Set<number>();
+const [first, last] = [20_000, 31_999];
+/** Where this process goes on looking: each begins elsewhere, so that two that start servers at the same time hardly meet. */
+let next = first + Math.floor(Math.random() * (last - first));
 
 /**
- * A loopback port on which nobody listens, and that this process has not been given before. It is below the range from which
+ * A loopback port on which nobody listens, and that this process has not been given before, unless it has been given all of them. It is below the range from which
  * the kernel takes clients' ports: from within the range, a client that dials while a server is down could be given that very
  * port, and end up connected to itself.
  */
 export function freePort(): number {
   for (let attempt = 0; attempt < 200; attempt += 1) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    if (given.has(port) || !isFree(port)) continue;
-    given.add(port);
-    return port;
+    const port = next;
+    next = port === last ? first : port + 1;
+    if (isFree(port)) return port;
   }
-  throw new Error('no free port between 20000 and 32000');
+  throw new Error(`no free port among the 200 before ${next}`);
 }
 
 function isFree(port: number): boolean {

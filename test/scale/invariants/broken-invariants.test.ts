@@ -26,7 +26,7 @@ import { RepeatedReviews } from './repeated-reviews.ts';
 
 setDefaultTimeout(120_000);
 
-const leaseMs = 2000;
+const leaseMs = 60_000;
 const [digest, other] = [`sha256:${'1'.repeat(64)}`, `sha256:${'2'.repeat(64)}`];
 const oid = 'a'.repeat(32);
 const far = Date.now() + 3_600_000;
