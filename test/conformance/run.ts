@@ -34,9 +34,6 @@ const variants: readonly Variant[] = [
   { name: 'dev guarded TLS', version: 'dev', sparse: false, guarded: true, tls: true },
 ];
 
-/** With `-- --some` those only: who is asked, and by which way, is the same on each pair of stores (test/pairs). */
-const onOtherPairs: ReadonlySet<string> = new Set(['1.1', 'dev sparse']);
-
 const projectDirectory = path.join(import.meta.dir, '..', '..');
 
 function resultsDirectory(variant: Variant): string {
@@ -122,12 +119,11 @@ function judge(variant: Variant, { counts, findings }: SuiteReport): { passed: n
   return { passed: counts.passed, failed };
 }
 
-const { values: options } = parseArgs({ options: { registry: { type: 'string' }, some: { type: 'boolean' } } });
+const { values: options } = parseArgs({ options: { registry: { type: 'string' } } });
 const total = { passed: 0, failed: 0 };
 // Of a registry that runs already, nobody knows who may do what, nor whether it speaks TLS, and with whose certificate.
 const isOwn = options.registry === undefined;
-const asked = options.some === true ? variants.filter(({ name }) => onOtherPairs.has(name)) : variants;
-for (const variant of asked.filter(({ guarded, tls }) => isOwn || (guarded !== true && tls !== true))) {
+for (const variant of variants.filter(({ guarded, tls }) => isOwn || (guarded !== true && tls !== true))) {
   try {
     const program = await goTool('conformance');
     const report =

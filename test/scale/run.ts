@@ -66,7 +66,7 @@ try {
   } else {
     const programs = [
       ...onEach('random schedules', bunTest(['test/model/schedules.test.ts'])),
-      ...onEach('conformance', [process.execPath, 'test/conformance/run.ts', '--some']),
+      ...onEach('conformance', [process.execPath, 'test/conformance/run.ts']),
       ...onEach('the registry', bunTest(suites)),
       ...onEach('crashes', bunTest(['test/crash'])),
     ];
