@@ -210,7 +210,7 @@ export const serviceName: SettingType<string> = {
 export function httpUrl(word: string): SettingType<string | undefined> {
   return {
     placeholder: 'url',
-    accepts: `a URL such as https://registry.example.com/token, or ${word}`,
+    accepts: `a URL of HTTP such as https://host.example:8443/path, or ${word}`,
     isList: false,
     schema: text.transform((value, context) => {
       if (value === word) return undefined;

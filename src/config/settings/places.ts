@@ -9,7 +9,7 @@ export const placesSettings = {
     default: './data',
     description:
       'The directory that holds everything: the database and the blobs, where neither lies elsewhere. It is made when it does not exist. A relative ' +
-      'path is relative to the working directory, wherever the setting stands. With SQLite, one wherry at a time can use it.',
+      'path is relative to the working directory, wherever the setting stands. With SQLite, one wherry at a time can use it, with as many `workers` as it has.',
   }),
   metadata: setting({
     name: 'metadata',
