@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { SeededRandom } from '../../src/storm/seeded-random.ts';
 import { median } from '../figures.ts';
-import { type Bar, barTable, isReached } from './bars.ts';
+import { type Bar, barTable, isReached } from '../bars.ts';
 import { type DeleteCost, deleteImage } from './delete-cost.ts';
 import { measureDisturbance } from './disturbance.ts';
 import { type FilledImage, fillDirectory, imageOf, releaseImages, writeFiles } from './filled-directory.ts';

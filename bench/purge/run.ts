@@ -9,7 +9,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { directoryCalls } from '../../src/blobs/directory/calls.ts';
 import { databaseCalls } from '../../src/metadata/sqlite/calls.ts';
 import { startServer } from '../../src/server/server.ts';
-import { type Bar, barTable, isReached } from '../collect/bars.ts';
+import { type Bar, barTable, isReached } from '../bars.ts';
 import { fillDirectory } from '../collect/filled-directory.ts';
 import { quietServer } from '../collect/in-process.ts';
 import { median } from '../figures.ts';

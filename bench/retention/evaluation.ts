@@ -1,6 +1,6 @@
 import { evaluate } from '../../src/retention/evaluate.ts';
 import type { Policy } from '../../src/retention/policy.ts';
-import type { Bar } from '../collect/bars.ts';
+import type { Bar } from '../bars.ts';
 import type { FilledSize } from './filled-registry.ts';
 import { generatedFacts } from './generated-facts.ts';
 import { policyNames, policyOf } from './policies.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { Bar } from '../collect/bars.ts';
+import type { Bar } from '../bars.ts';
 import { outputOf } from '../command.ts';
 import { policyNames, type PolicyName } from './policies.ts';
 import { quantile } from './quantile.ts';

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort } from '../../test/server/free-port.ts';
 import { ServerProcess } from '../../test/server/server-process.ts';
-import type { Bar } from '../collect/bars.ts';
+import type { Bar } from '../bars.ts';
 import { outputOf } from '../command.ts';
 import { readWrkReport } from '../generated-load.ts';
 import { treeUsage } from '../process-tree.ts';

@@ -4,7 +4,7 @@ import { repositoryFacts } from '../../src/pruning/item-facts.ts';
 import { RepositoryGraph } from '../../src/pruning/repository-graph.ts';
 import { noImmutability } from '../../src/registry/immutability.ts';
 import { evaluate } from '../../src/retention/evaluate.ts';
-import type { Bar } from '../collect/bars.ts';
+import type { Bar } from '../bars.ts';
 import { openRegistry } from './opened-registry.ts';
 import { policyOf } from './policies.ts';
 import { quantile } from './quantile.ts';

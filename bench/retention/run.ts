@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import { type Bar, barTable, isReached } from '../collect/bars.ts';
+import { type Bar, barTable, isReached } from '../bars.ts';
 import { evaluationBars } from './evaluation.ts';
 import { fillRegistry } from './filled-registry.ts';
 import { planBars } from './plan.ts';

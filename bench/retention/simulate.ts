@@ -6,7 +6,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { parsePolicies } from '../../src/retention/parse.ts';
 import type { Policy } from '../../src/retention/policy.ts';
 import { Simulation } from '../../src/retention/simulate/simulation.ts';
-import { type Bar, barTable, isReached } from '../collect/bars.ts';
+import { type Bar, barTable, isReached } from '../bars.ts';
 import { generatedHistory } from './generated-history.ts';
 
 const options = new Command('bench:simulate')

@@ -44,13 +44,14 @@ export async function measureDeletes(
   }
   for (let round = 0; round < rounds; round++) {
     for (const { size, directory, database, costs } of filled) {
-      await using registry = await serveCounted(directory, { metadata: database });
       const each = warmingUp + deletes;
       // All over the registry, each once.
       const images = Array.from({ length: each }, (_, at) =>
         imageOf(Math.floor(((at * rounds + round) * size) / (each * rounds))),
       );
+      // Before it starts, since a registry none of whose blobs are there does not.
       await writeFiles(directory, images);
+      await using registry = await serveCounted(directory, { metadata: database });
       for (const [at, image] of images.entries()) {
         const cost = await deleteImage(registry, image);
         if (at >= warmingUp) costs.push(cost);

@@ -1,11 +1,14 @@
-// npm run bench:scale: what several processes give, on one machine and on one database with one bucket.
+// npm run bench:scale: what several processes give, on one machine and on one database with one bucket. Ends with 1 where a
+// goal is missed.
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { goTool } from '../../test/install/go-tools.ts';
+import { barTable, isReached } from '../bars.ts';
 import { processTree } from '../process-tree.ts';
 import { measureDeletes } from './delete-growth.ts';
+import { type GoalFigures, goalsOf } from './goals.ts';
 import { buildLoad, type Loaded, load } from './load.ts';
 import { Backends, clusterSetup, distributionSetup, type Setup, workersSetup } from './setups.ts';
 import { statementsPerRequest } from './statements.ts';
@@ -36,7 +39,7 @@ const batches = { alone: 32, behindOthers: 1 };
 const manifestConnections = 32;
 
 interface Measured {
-  readonly setup: Pick<Setup, 'name' | 'processes'>;
+  readonly setup: Pick<Setup, 'name' | 'kind' | 'processes'>;
   readonly manifests: Loaded;
   readonly pushed: Loaded;
   readonly pulled: Loaded;
@@ -78,8 +81,8 @@ async function measure(setup: Setup): Promise<Measured> {
   const writtenPerByte = (writtenBytes(setup.writerPids) - before) / largePushed.allBytes;
   const largeTags = await tagsOf(setup, 'bench/large');
   const largePulled = await load(pids, 'pull', origins, 'bench/large', largeTags.join(','), large.connections, seconds);
-  const { name, processes } = setup;
-  return { setup: { name, processes }, manifests, pushed, pulled, largePushed, largePulled, writtenPerByte };
+  const { name, kind, processes } = setup;
+  return { setup: { name, kind, processes }, manifests, pushed, pulled, largePushed, largePulled, writtenPerByte };
 }
 
 async function tagsOf({ hosts }: Setup, repo: string): Promise<readonly string[]> {
@@ -114,8 +117,7 @@ const megabytes = ({ bytes, seconds: took }: Loaded): number => bytes / took / 1
 
 function row(measured: Measured, all: readonly Measured[]): readonly string[] {
   const { setup, manifests, pushed, pulled, largePushed, largePulled, writtenPerByte } = measured;
-  const kind = setup.name.split(',')[0] ?? '';
-  const one = all.find((other) => other.setup.processes === 1 && other.setup.name.startsWith(kind)) ?? measured;
+  const one = all.find((other) => other.setup.processes === 1 && other.setup.kind === setup.kind) ?? measured;
   const serverEach = eachThousand(manifests, 'server');
   const onFreeCores = (setup.processes * eachThousand(one.manifests, 'server')) / serverEach;
   return [
@@ -192,8 +194,17 @@ for (let round = 0; round < Number(values.rounds); round++) {
 for (const measured of rounds.filter(({ length }) => length > 0))
   console.log(`\n${table(measured.map((each) => row(each, measured)))}`);
 const work = await statementsPerRequest(backends.directory);
-console.log('\n| request | statements | synced transactions |\n| --- | ---: | ---: |');
-for (const { request, statements, writes } of work) console.log(`| ${request} | ${statements} | ${writes} |`);
+const workOnServers = wanted.has('cluster')
+  ? await statementsPerRequest(backends.directory, await backends.places())
+  : [];
+console.log(
+  '\n| request | statements, synced transactions | the same on PostgreSQL and MinIO |\n| --- | ---: | ---: |',
+);
+for (const [at, { request, statements, writes }] of work.entries()) {
+  const other = workOnServers[at];
+  const onServers = other === undefined ? '' : `${other.statements}, ${other.writes}`;
+  console.log(`| ${request} | ${statements}, ${writes} | ${onServers} |`);
+}
 const growth = wanted.has('deletes')
   ? await measureDeletes(
       { postgres: await backends.postgres(), parent: backends.directory },
@@ -211,4 +222,15 @@ if (growth.length > 0) {
 console.log(
   `\n${availableParallelism()} cores, which the load generator, and where there are some the database and the S3 server, share.`,
 );
-if (values.json !== undefined) await Bun.write(values.json, JSON.stringify({ rounds, work, growth }, null, 2));
+const figures = rounds.map((measured) =>
+  measured.map(({ setup, manifests, writtenPerByte }): GoalFigures => ({
+    ...setup,
+    manifestsPerSecond: rate(manifests),
+    writtenPerByte,
+  })),
+);
+const goals = goalsOf(figures, growth);
+console.log(`\n${barTable([''], goals)}`);
+if (!goals.every(isReached)) process.exitCode = 1;
+if (values.json !== undefined)
+  await Bun.write(values.json, JSON.stringify({ rounds, work, workOnServers, growth, goals }, null, 2));

@@ -12,6 +12,7 @@ const main = path.join(import.meta.dir, '..', '..', 'src', 'main.ts');
 /** A registry that is measured. */
 export interface Setup extends AsyncDisposable {
   readonly name: string;
+  readonly kind: 'workers' | 'cluster' | 'distribution';
   readonly processes: number;
   /** Whether it needs no other server, so that a manifest out of memory is all that it is asked for. */
   readonly isAlone: boolean;
@@ -50,6 +51,15 @@ export class Backends implements AsyncDisposable {
     return this.#minio;
   }
 
+  /** The settings of a registry in a new database and a new bucket; this process may write to it from here on. */
+  async places(): Promise<Readonly<Record<string, string>>> {
+    const { server } = await this.minio();
+    Object.assign(process.env, server.environment);
+    const bucket = await server.newBucket();
+    const metadata = await (await this.postgres()).newDatabase();
+    return { metadata, blobs: `s3://${bucket.name}`, 's3.endpoint': server.endpoint };
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#minio?.server.stop();
     await this.#postgres?.stop();
@@ -76,6 +86,7 @@ export async function workersSetup({ directory }: Backends, processes: number): 
   });
   const pids = [server.pid];
   return {
+    kind: 'workers',
     name: `SQLite, ${processes === 1 ? '1 process' : `${processes} workers`}`,
     processes,
     isAlone: true,
@@ -106,6 +117,7 @@ export async function clusterSetup(backends: Backends, processes: number): Promi
     hosts.push(`127.0.0.1:${port}`);
   }
   return {
+    kind: 'cluster',
     name: `PostgreSQL + MinIO, ${processes === 1 ? '1 process' : `${processes} processes`}`,
     processes,
     isAlone: false,
@@ -160,6 +172,7 @@ export async function distributionSetup(backends: Backends, program: string): Pr
     await Bun.sleep(20);
   }
   return {
+    kind: 'distribution',
     name: 'distribution 3.1 + MinIO',
     processes: 1,
     isAlone: false,

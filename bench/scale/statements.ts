@@ -12,12 +12,18 @@ export interface RequestWork extends Pick<Work, 'statements' | 'writes'> {
   readonly request: string;
 }
 
-/** Counts the statements of the requests that an image is pushed and pulled with. */
-export async function statementsPerRequest(parent: string): Promise<readonly RequestWork[]> {
+/**
+ * Counts the statements of the requests that an image is pushed and pulled with.
+ * @param places the settings of where the registry is, if not on SQLite and in a directory
+ */
+export async function statementsPerRequest(
+  parent: string,
+  places: Readonly<Record<string, string>> = {},
+): Promise<readonly RequestWork[]> {
   const data = mkdtempSync(path.join(parent, 'statements-'));
   let counted: CountedMetadata | undefined;
   const server = await startServer({
-    config: await configFrom({ data, listen: '127.0.0.1:0' }),
+    config: await configFrom({ data, listen: '127.0.0.1:0', ...places }),
     log: await createLog({ level: 'error', format: 'json' }),
     wrapMetadata(metadata) {
       counted = new CountedMetadata(metadata);
