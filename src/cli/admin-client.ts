@@ -27,7 +27,6 @@ import { immutabilityOf } from '../immutability/in-force.ts';
 import { quotasOf } from '../quotas/in-force.ts';
 import { endOverdue } from '../registry/read-only.ts';
 import { requestActor } from '../registry/actor.ts';
-import { systemClock } from '../registry/clock.ts';
 import { anyRetention } from '../registry/retention-review.ts';
 import { StartupError } from '../startup-error.ts';
 import { placesOf } from '../stores/checked-places.ts';
@@ -150,7 +149,7 @@ async function withinProcess(
   const quotas = await quotasOf(stores.metadata);
   const immutability = await immutabilityOf(stores.metadata);
   const about = { version, isCollecting: false };
-  const parts = { stores, config, clock: systemClock, log, traffic, quotas, immutability, about };
+  const parts = { stores, config, clock: stores.clock, log, traffic, quotas, immutability, about };
   const registry = registryOf({ ...parts, retention: anyRetention });
   await endOverdue(registry);
   await registry.purges.resume();

@@ -10,7 +10,6 @@ import {
   switchOn,
 } from '../http/admin/read-only.ts';
 import { requestActor } from '../registry/actor.ts';
-import { systemClock } from '../registry/clock.ts';
 import { endOverdue } from '../registry/read-only.ts';
 import { openMetadata } from '../stores/stores.ts';
 import { type AdminClient, byServerOr, quietLog, RefusedError, userAgent } from './admin-client.ts';
@@ -46,7 +45,7 @@ function switchByServer(admin: AdminClient): ReadOnlySwitch {
 
 async function switchInDatabase(config: Config): Promise<ReadOnlySwitch> {
   const opened = await openMetadata(config, await quietLog());
-  const parts = { metadata: opened.metadata, clock: systemClock };
+  const parts = { metadata: opened.metadata, clock: opened.clock };
   const actor = requestActor({
     who: 'admin',
     identity: 'operator',

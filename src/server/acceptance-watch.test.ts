@@ -67,6 +67,7 @@ async function start({ isRun = true } = {}): Promise<void> {
       metadata,
       blobs,
       generation,
+      clock,
       reserve: undefined,
       close: async () => undefined,
     },

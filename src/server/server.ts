@@ -125,7 +125,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   expectCollector(config);
   const stores = await openStores(config, log, { clock, syncs, worker });
   try {
-    return await serve({ ...stores, metadata: wrapMetadata(stores.metadata) }, logins, { ...parts, log, clock });
+    return await serve({ ...stores, metadata: wrapMetadata(stores.metadata) }, logins, { ...parts, log });
   } catch (error) {
     await stores.close();
     throw error;
@@ -146,14 +146,13 @@ async function serve(
     access: startRules,
     accessSource,
     issuers,
-    clock,
     syncs,
     wrapPullRules = (rules) => rules,
     measureDisk = diskSpace,
     prune,
-  }: ServerParts & { readonly clock: Clock },
+  }: ServerParts,
 ): Promise<RunningServer> {
-  const { directory, generation, metadata, reserve } = stores;
+  const { directory, generation, metadata, clock, reserve } = stores;
   const opened = await openCertificate(config);
   const keeps = isKeeper(worker);
   const metrics = new Metrics(

@@ -45,7 +45,7 @@ export class SharedRepairs implements AsyncDisposable {
     const stores = await openStores(config, log, { clock: this.#clock });
     const traffic = { pulled: () => undefined, pushed: () => undefined };
     const quotaSet = await quotasOf(stores.metadata);
-    const registry = registryOf({ stores, config, clock: this.#clock, log, traffic, quotas: quotaSet });
+    const registry = registryOf({ stores, config, clock: stores.clock, log, traffic, quotas: quotaSet });
     const quotas = new QuotaCounter({ metadata: stores.metadata, set: quotaSet, log });
     const repairs = new OnlineRepairs({
       registry,

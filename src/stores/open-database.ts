@@ -3,7 +3,8 @@ import type { Log } from '../log/log.ts';
 import { NewerSchemaError } from '../metadata/migrations/newer-schema.ts';
 import { Reserve } from '../metadata/sqlite/reserve.ts';
 import { SqliteMetadataStore } from '../metadata/sqlite/store.ts';
-import { MetadataFullError, type MetadataStore } from '../metadata/store.ts';
+import type { PostgresMetadataStore } from '../metadata/postgres/store.ts';
+import { MetadataFullError } from '../metadata/store.ts';
 import { StartupError } from '../startup-error.ts';
 import { startupFailure } from '../startup-failures.ts';
 import { isKeeper, type WorkerPlace } from '../workers/worker-place.ts';
@@ -23,11 +24,11 @@ interface OpeningParts {
 export async function openPostgres(
   url: string,
   { postgres, log, syncs }: Omit<OpeningParts, 'worker'> & { readonly postgres: StoresConfig['postgres'] },
-): Promise<MetadataStore> {
+): Promise<PostgresMetadataStore> {
   // What nobody needs who has SQLite is not loaded.
-  const { PostgresMetadataStore } = await import('../metadata/postgres/store.ts');
+  const { PostgresMetadataStore: Store } = await import('../metadata/postgres/store.ts');
   const { openFailureText } = await import('../metadata/postgres/open-failure.ts');
-  const opening = PostgresMetadataStore.open(url, {
+  const opening = Store.open(url, {
     ...postgres,
     onConnectionLost: (error) => log.warn({ err: error }, 'a connection to the database was lost'),
     calls: syncs?.postgres,

@@ -8,6 +8,7 @@ import { StoreGeneration } from '../registry/store-generation.ts';
 import type { WorkerPlace } from '../workers/worker-place.ts';
 import { closeToOthers } from './closed-to-others.ts';
 import { blobsText, expectOne } from './expect-one.ts';
+import { DatabaseClock } from './database-clock.ts';
 import { prepareDirectory, takeDirectory } from './data-directory.ts';
 import { blobsOf } from './open-blobs.ts';
 import { openPostgres, openSqlite, reserveIn } from './open-database.ts';
@@ -18,6 +19,8 @@ import type { Syncs } from './syncs.ts';
 export interface OpenedMetadata {
   readonly directory: string;
   readonly metadata: MetadataStore;
+  /** The time that all who share the database go by. */
+  readonly clock: Clock;
   /** Room kept for when the disk is full; undefined where the database is on another. */
   readonly reserve: Reserve | undefined;
   /** Closes all that was opened, and lets others have the directory. */
@@ -47,10 +50,10 @@ interface OpenOptions {
 export async function openStores(
   config: StoresConfig,
   log: Log,
-  { clock = systemClock, syncs, worker, isRestoring = false }: OpenOptions = {},
+  { clock: ownClock = systemClock, syncs, worker, isRestoring = false }: OpenOptions = {},
 ): Promise<Stores> {
-  const opened = await openMetadata(config, log, { syncs, worker });
-  const { directory, metadata } = opened;
+  const opened = await openMetadata(config, log, { clock: ownClock, syncs, worker });
+  const { directory, metadata, clock } = opened;
   const { data, metadata: place, postgres: _, ...blobsConfig } = config;
   try {
     const blobs = await blobsOf(directory, blobsConfig, { log, syncs });
@@ -71,13 +74,18 @@ export async function openStores(
 export async function openMetadata(
   { data, metadata: place, postgres }: StoresConfig,
   log: Log,
-  { syncs, worker }: Pick<OpenOptions, 'syncs' | 'worker'> = {},
+  { clock = systemClock, syncs, worker }: Pick<OpenOptions, 'clock' | 'syncs' | 'worker'> = {},
 ): Promise<OpenedMetadata> {
   const directory = resolve(data);
   prepareDirectory(directory);
   if (place.kind === 'postgres') {
-    const metadata = await openPostgres(place.url, { postgres, log, syncs });
-    return { directory, metadata, reserve: undefined, close: () => metadata.close() };
+    await using opened = new AsyncDisposableStack();
+    const metadata = opened.adopt(await openPostgres(place.url, { postgres, log, syncs }), (store) => store.close());
+    const theirs = opened.adopt(await DatabaseClock.start({ own: clock, ask: () => metadata.time(), log }), (started) =>
+      started.stop(),
+    );
+    const closing = opened.move();
+    return { directory, metadata, clock: theirs, reserve: undefined, close: () => closing.disposeAsync() };
   }
   await using opened = new AsyncDisposableStack();
   // A worker has its part of it already.
@@ -87,5 +95,5 @@ export async function openMetadata(
   worker?.link.hear('broken', async (reason) => metadata.breakOff(String(reason)));
   closeToOthers(join(directory, 'wherry.db'));
   const closing = opened.move();
-  return { directory, metadata, reserve, close: () => closing.disposeAsync() };
+  return { directory, metadata, clock, reserve, close: () => closing.disposeAsync() };
 }

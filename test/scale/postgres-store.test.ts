@@ -214,3 +214,10 @@ describe('rows that were removed', () => {
     expect(await forgetOldRows(client, once)).toBeTrue();
   });
 });
+
+test('says what time it is for all who share the database', async () => {
+  const before = Date.now();
+  const time = await store.time();
+  expect(time).toBeGreaterThanOrEqual(Math.floor(before));
+  expect(time).toBeLessThanOrEqual(Date.now() + 1);
+});

@@ -156,6 +156,16 @@ export class PostgresMetadataStore implements MetadataStore {
     return await this.#onConnection((client) => this.#numbers.settled(client));
   }
 
+  /** The time of the server's clock, in ms since 1970. */
+  async time(): Promise<number> {
+    return await this.#onConnection(async (client) => {
+      const { rows } = await client.query<{ now: string }>(
+        'select extract(epoch from clock_timestamp()) * 1000 as now',
+      );
+      return Number(rows[0]?.now);
+    });
+  }
+
   async processesBefore(migration: number): Promise<readonly string[]> {
     return await this.#onConnection((client) => processesBefore(client, migration));
   }
