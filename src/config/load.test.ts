@@ -351,6 +351,7 @@ test.each([
 
 describe('blobs in a bucket', () => {
   const blobs = 's3://registry/some/prefix';
+  const minio = 'http://127.0.0.1:9000/';
 
   test('lie under the prefix, with a slash at its end', async () => {
     const inBucket = { kind: 's3', bucket: 'registry', prefix: 'some/prefix/' } as const;
@@ -369,6 +370,42 @@ describe('blobs in a bucket', () => {
   test('are reached by their path, in some region, where an endpoint is given', async () => {
     const { s3 } = await configOf({ flags: { blobs, 's3.endpoint': 'http://127.0.0.1:9000' } });
     expect([s3.isPathStyle, s3.region]).toEqual([true, 'us-east-1']);
+  });
+
+  test.each<
+    [
+      env: Environment,
+      flags: Readonly<Record<string, string>>,
+      endpoint: string | undefined,
+      region: string | undefined,
+      isPathStyle: boolean,
+    ]
+  >([
+    [{}, {}, undefined, undefined, false],
+    [{ AWS_REGION: 'eu-west-1' }, {}, undefined, 'eu-west-1', false],
+    [{ AWS_DEFAULT_REGION: 'eu-west-2' }, {}, undefined, 'eu-west-2', false],
+    [{ AWS_REGION: 'eu-west-1' }, { 's3.endpoint': minio }, minio, 'eu-west-1', true],
+    [{ AWS_REGION: '', AWS_DEFAULT_REGION: 'eu-west-2' }, { 's3.endpoint': minio }, minio, 'eu-west-2', true],
+    [{ AWS_REGION: 'eu-west-1' }, { 's3.endpoint': minio, 's3.region': 'here' }, minio, 'here', true],
+    [{ AWS_REGION: 'auto' }, { 's3.endpoint': minio }, minio, 'auto', true],
+    [{ AWS_ENDPOINT_URL_S3: minio, AWS_ENDPOINT_URL: 'http://127.0.0.1:1' }, {}, minio, 'us-east-1', true],
+    [{ AWS_ENDPOINT_URL: minio, AWS_ENDPOINT_URL_S3: '' }, {}, minio, 'us-east-1', true],
+    [{ AWS_ENDPOINT_URL: minio }, { 's3.pathStyle': 'off' }, minio, 'us-east-1', false],
+    [{ AWS_ENDPOINT_URL: 'http://127.0.0.1:1' }, { 's3.endpoint': minio }, minio, 'us-east-1', true],
+    [{ AWS_ENDPOINT_URL: minio, AWS_IGNORE_CONFIGURED_ENDPOINT_URLS: 'true' }, {}, undefined, undefined, false],
+  ])('are at the server of %j and %j', async (env, flags, endpoint, region, isPathStyle) => {
+    const { s3 } = await configOf({ env, flags: { blobs, ...flags } });
+    expect(s3).toMatchObject({ endpoint, region, isPathStyle });
+  });
+
+  test.each([
+    [{ AWS_ENDPOINT_URL: 'minio:9000' }, { 's3.endpoint': minio }, 'AWS_ENDPOINT_URL in the environment is not a URL'],
+    [{ AWS_ENDPOINT_URL_S3: 'aws' }, { 's3.endpoint': minio }, 'AWS_ENDPOINT_URL_S3 in the environment is not a URL'],
+    [{ AWS_REGION: 'in Europe' }, { 's3.region': 'eu-west-1' }, 'AWS_REGION in the environment is not the name'],
+  ])('are not at that of %j, but where %j is set', async (env, flags, problem) => {
+    expect(await problemsOf({ env, flags: { blobs } })).toEqual([expect.stringContaining(problem)]);
+    expect((await load({ env, flags: { blobs, ...flags } })).ok).toBe(true);
+    expect((await load({ env })).ok).toBe(true);
   });
 
   test.each([

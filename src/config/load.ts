@@ -5,7 +5,8 @@ import { readFlags } from './flags.ts';
 import type { PoliciesDocument } from './policies-document.ts';
 import { configOf } from './schema.ts';
 import type { Config } from './schema.ts';
-import { allSettings, namesSetBy, settable } from './settings.ts';
+import { problemsOfS3Server } from './s3-server.ts';
+import { allSettings, namesSetBy, type Setting, settable } from './settings.ts';
 import { problemOfBounds } from './storage-bound.ts';
 import type { FoundValue, SourceKind, SourceReading } from './source.ts';
 
@@ -51,11 +52,16 @@ export async function loadConfig(options: {
   if (problems.length > 0) return { ok: false, problems };
 
   const chosen = choose(found);
-  const config = configOf((setting) => setting.type.schema.parse(chosen.get(setting.name)?.value ?? setting.default));
+  const valueOf = <T>({ name, type, default: usual }: Setting<T>): T =>
+    type.schema.parse(chosen.get(name)?.value ?? usual);
+  const config = configOf(valueOf, env);
   const { high, low } = config.storage;
   const between = low && problemOfBounds(high, low);
   if (between !== undefined) return { ok: false, problems: [between] };
-  const ofBucket = problemsOfBucket(config, (name) => chosen.has(name));
+  const ofBucket = [
+    ...problemsOfBucket(config, (name) => chosen.has(name)),
+    ...(config.blobs.kind === 's3' ? problemsOfS3Server(config.s3, env) : []),
+  ];
   if (ofBucket.length > 0) return { ok: false, problems: ofBucket };
   const sources = new Map(allSettings.map(({ name }) => [name, chosen.get(name)?.kind ?? 'default'] as const));
   // Only a file can hold them.

@@ -61,12 +61,14 @@ export const s3Encryption: SettingType<Encryption | undefined> = {
   }),
 };
 
+export const regionPattern = /^[A-Za-z0-9][A-Za-z0-9-]{0,62}$/;
+
 /** The name of a region, or `auto`, which gives undefined. */
 export const regionName: SettingType<string | undefined> = {
   placeholder: 'region',
   accepts: 'the name of a region such as eu-central-1, or auto',
   isList: false,
   schema: text
-    .regex(/^[A-Za-z0-9][A-Za-z0-9-]{0,62}$/, { error: 'this is not such a name' })
+    .regex(regionPattern, { error: 'this is not such a name' })
     .transform((value) => (value === 'auto' ? undefined : value)),
 };

@@ -1,4 +1,6 @@
+import type { Environment } from './environment.ts';
 import type { ListenAddress } from './listen-address.ts';
+import { type S3Server, s3ServerOf } from './s3-server.ts';
 import type { BlobsPlace, Encryption, s3StorageClasses } from './s3-types.ts';
 import type { MetadataPlace } from './setting-types.ts';
 import { settings } from './settings.ts';
@@ -17,12 +19,7 @@ export interface Config {
     readonly statementTimeoutMs: number;
   };
   /** How blobs are kept in a bucket, where they are. */
-  readonly s3: {
-    /** Undefined: Amazon's own. */
-    readonly endpoint: string | undefined;
-    /** Undefined: what the environment says. */
-    readonly region: string | undefined;
-    readonly isPathStyle: boolean;
+  readonly s3: S3Server & {
     /** Undefined: as the bucket says. */
     readonly encryption: Encryption | undefined;
     readonly storageClass: (typeof s3StorageClasses)[number] | undefined;
@@ -144,11 +141,14 @@ export interface Config {
   };
 }
 
-/** The configuration made of the value of each setting. */
-export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
+/** The configuration made of the value of each setting, and of what the AWS tools' variables say where they say nothing. */
+export function configOf(valueOf: <T>(setting: Setting<T>) => T, environment: Environment): Config {
   const high = valueOf(settings.storageHigh);
-  const endpoint = valueOf(settings.s3Endpoint);
-  const pathStyle = valueOf(settings.s3PathStyle);
+  const s3Server = {
+    endpoint: valueOf(settings.s3Endpoint),
+    region: valueOf(settings.s3Region),
+    pathStyle: valueOf(settings.s3PathStyle),
+  };
   const storageClass = valueOf(settings.s3StorageClass);
   return {
     data: valueOf(settings.data),
@@ -159,9 +159,7 @@ export function configOf(valueOf: <T>(setting: Setting<T>) => T): Config {
       statementTimeoutMs: valueOf(settings.postgresStatementTimeout),
     },
     s3: {
-      endpoint,
-      region: valueOf(settings.s3Region) ?? (endpoint === undefined ? undefined : 'us-east-1'),
-      isPathStyle: pathStyle === 'auto' ? endpoint !== undefined : pathStyle === 'on',
+      ...s3ServerOf(s3Server, environment),
       encryption: valueOf(settings.s3Encryption),
       storageClass: storageClass === 'bucket' ? undefined : storageClass,
       partBytes: valueOf(settings.s3PartSize),

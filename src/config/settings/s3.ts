@@ -8,7 +8,8 @@ export const s3Settings = {
     type: httpUrl('aws'),
     default: 'aws',
     description:
-      "Where the S3 server answers, such as http://127.0.0.1:9000. With aws it is Amazon's own for the region. " +
+      "Where the S3 server answers, such as http://127.0.0.1:9000. With aws it is Amazon's own for the region, or that of " +
+      'AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL in the environment, which count as if they were set here. ' +
       'Credentials come from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), from the files of the AWS ' +
       "command line, or from the instance's or the pod's identity.",
   }),
@@ -17,8 +18,8 @@ export const s3Settings = {
     type: regionName,
     default: 'auto',
     description:
-      'The region of the bucket. With auto it is what the environment (AWS_REGION) or the AWS configuration says, and ' +
-      'us-east-1 where an endpoint is given.',
+      'The region of the bucket. With auto it is what the environment (AWS_REGION, else AWS_DEFAULT_REGION) says; else ' +
+      'us-east-1 where an endpoint is given, and where none is, what the AWS configuration says.',
   }),
   s3PathStyle: setting({
     name: 's3.pathStyle',
