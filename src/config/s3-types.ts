@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { S3Encryption } from '../s3-object-options.ts';
 import type { SettingType } from './setting-types.ts';
 
 const text = z.string({ error: 'this is not a single value' });
@@ -34,20 +35,7 @@ function problemOfPlace(value: string, bucket: string, prefix: string): string |
   return undefined;
 }
 
-export const s3StorageClasses = [
-  'STANDARD',
-  'STANDARD_IA',
-  'ONEZONE_IA',
-  'INTELLIGENT_TIERING',
-  'GLACIER_IR',
-  'EXPRESS_ONEZONE',
-  'REDUCED_REDUNDANCY',
-] as const;
-
-/** How a server encrypts; a key is named where it is not the service's own. */
-export type Encryption = { readonly kind: 'AES256' } | { readonly kind: 'aws:kms'; readonly key: string | undefined };
-
-export const s3Encryption: SettingType<Encryption | undefined> = {
+export const s3Encryption: SettingType<S3Encryption | undefined> = {
   placeholder: 'way',
   accepts: 'bucket, AES256, aws:kms, or aws:kms:KEY with the name of a key',
   isList: false,

@@ -1,7 +1,8 @@
 import type { Environment } from './environment.ts';
 import type { ListenAddress } from './listen-address.ts';
 import { type S3Server, s3ServerOf } from './s3-server.ts';
-import type { BlobsPlace, Encryption, s3StorageClasses } from './s3-types.ts';
+import type { S3Encryption, S3StorageClass } from '../s3-object-options.ts';
+import type { BlobsPlace } from './s3-types.ts';
 import type { MetadataPlace } from './setting-types.ts';
 import { settings } from './settings.ts';
 import type { Setting } from './settings.ts';
@@ -21,8 +22,8 @@ export interface Config {
   /** How blobs are kept in a bucket, where they are. */
   readonly s3: S3Server & {
     /** Undefined: as the bucket says. */
-    readonly encryption: Encryption | undefined;
-    readonly storageClass: (typeof s3StorageClasses)[number] | undefined;
+    readonly encryption: S3Encryption | undefined;
+    readonly storageClass: S3StorageClass | undefined;
     readonly partBytes: number;
     /** How long after the removal of an object a write to it may still arrive; 0: not at all. */
     readonly lateWritesMs: number;

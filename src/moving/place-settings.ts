@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { formatByteSize } from '../config/byte-size.ts';
 import { formatDuration } from '../config/duration.ts';
-import type { Encryption } from '../config/s3-types.ts';
 import { type Setting, settings } from '../config/settings.ts';
+import type { S3Encryption } from '../s3-object-options.ts';
 import type { PlaceConfig } from './place.ts';
 
 /** Settings of a configuration file that say where a registry is kept; no password is in them. */
@@ -46,7 +46,7 @@ function bucketSettings(s3: PlaceConfig['s3']): Readonly<Record<string, string>>
   };
 }
 
-function encryptionText(encryption: Encryption | undefined): string {
+function encryptionText(encryption: S3Encryption | undefined): string {
   if (encryption === undefined) return 'bucket';
   if (encryption.kind === 'AES256' || encryption.key === undefined) return encryption.kind;
   return `${encryption.kind}:${encryption.key}`;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { type S3Settings, s3StorageClasses } from './settings.ts';
+import { s3StorageClasses } from '../../s3-object-options.ts';
+import type { S3Settings } from './settings.ts';
 
 /** What JSON has left out, since it is undefined, is undefined again. */
 function orNothing<T>(schema: z.ZodType<T>) {

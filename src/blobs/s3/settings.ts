@@ -1,3 +1,5 @@
+import type { S3Encryption, S3StorageClass } from '../../s3-object-options.ts';
+
 /** Where a registry's objects lie, and how they are written there. */
 export interface S3Settings {
   readonly bucket: string;
@@ -22,22 +24,6 @@ export interface S3Settings {
   /** Where those URLs lead; undefined: to the endpoint. */
   readonly redirectEndpoint: string | undefined;
 }
-
-/** Encryption by the server, with keys of its own or one of a key management service. */
-export type S3Encryption = { readonly kind: 'AES256' } | { readonly kind: 'aws:kms'; readonly key: string | undefined };
-
-/** Those of Amazon's from which an object can be read at once. */
-export const s3StorageClasses = [
-  'STANDARD',
-  'STANDARD_IA',
-  'ONEZONE_IA',
-  'INTELLIGENT_TIERING',
-  'GLACIER_IR',
-  'EXPRESS_ONEZONE',
-  'REDUCED_REDUNDANCY',
-] as const;
-
-export type S3StorageClass = (typeof s3StorageClasses)[number];
 
 /** A part has at least so many bytes; only the last one of an object may have fewer. */
 export const leastPartBytes = 5 * 1024 * 1024;

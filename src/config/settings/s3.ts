@@ -1,5 +1,6 @@
 import { byteSize, choice, duration, httpUrl, networksOrAny, repositoryGlobs } from '../setting-types.ts';
-import { regionName, s3Encryption, s3StorageClasses } from '../s3-types.ts';
+import { s3StorageClasses } from '../../s3-object-options.ts';
+import { regionName, s3Encryption } from '../s3-types.ts';
 import { setting } from './setting.ts';
 
 export const s3Settings = {
