@@ -389,7 +389,7 @@ describe('blobs in a bucket', () => {
     [{ AWS_REGION: 'eu-west-1' }, { 's3.endpoint': minio, 's3.region': 'here' }, minio, 'here', true],
     [{ AWS_REGION: 'auto' }, { 's3.endpoint': minio }, minio, 'auto', true],
     [{ AWS_ENDPOINT_URL_S3: minio, AWS_ENDPOINT_URL: 'http://127.0.0.1:1' }, {}, minio, 'us-east-1', true],
-    [{ AWS_ENDPOINT_URL: minio, AWS_ENDPOINT_URL_S3: '' }, {}, minio, 'us-east-1', true],
+    [{ AWS_ENDPOINT_URL: 'http://127.0.0.1:9000', AWS_ENDPOINT_URL_S3: '' }, {}, minio, 'us-east-1', true],
     [{ AWS_ENDPOINT_URL: minio }, { 's3.pathStyle': 'off' }, minio, 'us-east-1', false],
     [{ AWS_ENDPOINT_URL: 'http://127.0.0.1:1' }, { 's3.endpoint': minio }, minio, 'us-east-1', true],
     [{ AWS_ENDPOINT_URL: minio, AWS_IGNORE_CONFIGURED_ENDPOINT_URLS: 'true' }, {}, undefined, undefined, false],

@@ -58,7 +58,9 @@ interface Variable {
 function endpointIn(environment: Environment): Variable | undefined {
   // By which the AWS command line and the client are told to leave them alone.
   if (environment['AWS_IGNORE_CONFIGURED_ENDPOINT_URLS'] === 'true') return undefined;
-  return firstIn(environment, ['AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL']);
+  const found = firstIn(environment, ['AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL']);
+  // In the form that the setting has, too.
+  return found && { ...found, value: URL.parse(found.value)?.href ?? found.value };
 }
 
 function regionIn(environment: Environment): Variable | undefined {

@@ -1,7 +1,7 @@
+import type { S3Encryption, S3StorageClass } from '../s3-object-options.ts';
 import type { Environment } from './environment.ts';
 import type { ListenAddress } from './listen-address.ts';
 import { type S3Server, s3ServerOf } from './s3-server.ts';
-import type { S3Encryption, S3StorageClass } from '../s3-object-options.ts';
 import type { BlobsPlace } from './s3-types.ts';
 import type { MetadataPlace } from './setting-types.ts';
 import { settings } from './settings.ts';

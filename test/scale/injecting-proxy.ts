@@ -32,7 +32,9 @@ export interface S3Request {
 export type Inject = (request: S3Request) => Injected | undefined;
 
 /** What operation of S3 a request is. */
-export function operationOf({ method, query, key }: S3Request): string {
+export function operationOf({ method, query, key, headers }: S3Request): string {
+  const isCopy = method === 'PUT' && headers.has('x-amz-copy-source');
+  if (isCopy) return query.has('uploadId') ? 'UploadPartCopy' : 'CopyObject';
   if (method === 'POST' && query.has('uploads')) return 'CreateMultipartUpload';
   if (method === 'POST' && query.has('uploadId')) return 'CompleteMultipartUpload';
   if (method === 'POST' && query.has('delete')) return 'DeleteObjects';
