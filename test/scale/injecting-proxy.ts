@@ -8,6 +8,8 @@ export type Injected =
   | { readonly do: 'cut' }
   /** Passes only half of the request's body on, and cuts both connections. */
   | { readonly do: 'cut-request' }
+  /** Passes the request on with another bit in the middle of its body, and its answer back. */
+  | { readonly do: 'damage-request' }
   /** Keeps the request until it is let go, and passes it on then. */
   | { readonly do: 'hold'; readonly until: Promise<unknown> }
   /** Answers with an error of the server's, and passes the request on all the same once it is let go. */
@@ -56,6 +58,8 @@ export class InjectingProxy implements AsyncDisposable {
   readonly lateAnswers: Promise<number>[] = [];
   /** What the server has answered to those requests of which the registry was not given the answer. */
   readonly lostAnswers: { readonly operation: string; readonly status: number }[] = [];
+  /** What the server has answered to requests that it got damaged. */
+  readonly damaged: { readonly operation: string; readonly status: number }[] = [];
   /** How many requests their sender has given up and sent again while they were kept. */
   sentAgain = 0;
   readonly #server: Bun.Server<undefined>;
@@ -116,6 +120,10 @@ export class InjectingProxy implements AsyncDisposable {
       await this.#passHalf(pathname + search, { method, headers, body });
       return new Response(cutAfter(new Uint8Array()));
     }
+    if (injected?.do === 'damage-request') {
+      const middle = Math.floor(body.byteLength / 2);
+      body[middle] = (body[middle] ?? 0) ^ 1;
+    }
     const pass = async (): Promise<Response> =>
       // The host is part of what is signed.
       await fetch(this.#target + pathname + search, {
@@ -132,6 +140,9 @@ export class InjectingProxy implements AsyncDisposable {
     if (injected?.do === 'cut' || injected?.do === 'lose-answer') {
       this.lostAnswers.push({ operation: operationOf(seen), status: passed.status });
     }
+    if (injected?.do === 'damage-request') {
+      this.damaged.push({ operation: operationOf(seen), status: passed.status });
+    }
     switch (injected?.do) {
       case 'lose-answer':
         await passed.body?.cancel();
@@ -143,6 +154,7 @@ export class InjectingProxy implements AsyncDisposable {
         const bytes = (await passed.bytes()).subarray(0, injected.afterBytes);
         return new Response(cutAfter(bytes), { status: passed.status, headers: passed.headers });
       }
+      case 'damage-request':
       case 'hold':
       case undefined:
         return new Response(method === 'HEAD' ? null : await passed.bytes(), {

@@ -1,4 +1,4 @@
-import { S3Client } from '@aws-sdk/client-s3';
+import { S3Client, S3ServiceException } from '@aws-sdk/client-s3';
 import { FetchHttpHandler } from '@smithy/fetch-http-handler';
 import { BlobStoreBusyError } from '../store.ts';
 import { fetchWithin } from './aborted-fetch.ts';
@@ -20,6 +20,9 @@ const usualPatience: Patience = { attemptMs: 30_000, callMs: 75_000 };
 
 /** Under which name of metadata an object says which writer it is of. */
 export const tokenName = 'wherry-writer';
+
+/** What servers say of bytes that were damaged on their way; the client takes it for a mistake that would be repeated. */
+const damageCodes = new Set(['XAmzContentSHA256Mismatch', 'BadDigest']);
 
 /** What a call is sent with, so that it ends in time. */
 export interface SendOptions {
@@ -51,6 +54,17 @@ export class BucketConnection {
       responseChecksumValidation: 'WHEN_REQUIRED',
       requestHandler: new FetchHttpHandler({ customFetch: fetchWithin(patience.attemptMs) }),
     });
+    this.client.middlewareStack.add(
+      (next) => async (call) => {
+        try {
+          return await next(call);
+        } catch (error) {
+          if (error instanceof S3ServiceException && damageCodes.has(error.name)) error.$retryable = {};
+          throw error;
+        }
+      },
+      { name: 'damagedIsSentAgain', step: 'deserialize', priority: 'high' },
+    );
     this.signer = redirectEndpoint === undefined ? this.client : new S3Client({ ...place, endpoint: redirectEndpoint });
   }
 
