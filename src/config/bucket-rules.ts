@@ -32,13 +32,25 @@ export function problemsOfBucket(config: Config, isSet: (name: string) => boolea
 
 const nothing: StorageBound = { unit: 'bytes', sizeBytes: 0 };
 
-/** The bounds that hold for blobs in a bucket: a share of the disk says nothing of them, nor does what is free there. */
-export function withBucketBounds(config: Config): Config {
+/**
+ * So much longer than URLs to them hold bytes stay, in ms: by a clock that is behind the registry's, a URL ends later, and
+ * a download that begins as it ends takes its time.
+ */
+const afterUrlsMs = 60_000;
+
+/**
+ * What holds for blobs in a bucket: a share of the disk says nothing of them, nor does what is free there; and where
+ * pulls are sent to URLs, no bytes go before those have ended.
+ */
+export function withBucketRules(config: Config): Config {
   if (config.blobs.kind !== 's3') return config;
+  const { s3, windows } = config;
   const { high, low } = config.storage;
   const inBytes = high?.unit === 'bytes';
+  const urlsMs = s3.isRedirecting ? s3.redirectLifeMs + afterUrlsMs : 0;
   return {
     ...config,
+    windows: { ...windows, condemnedMs: Math.max(windows.condemnedMs, urlsMs) },
     storage: { high: inBytes ? high : undefined, low: inBytes ? low : undefined, reserve: nothing },
   };
 }

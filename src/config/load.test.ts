@@ -420,6 +420,18 @@ describe('blobs in a bucket', () => {
     expect(loaded.ok ? [] : loaded.problems).toEqual([expect.stringContaining(problem)]);
   });
 
+  test.each([
+    [{ 's3.redirectLife': '10m' }, 11],
+    [{ 's3.redirectLife': '5m', 'windows.condemned': '5m' }, 6],
+    [{ 's3.redirectLife': '5m', 'windows.condemned': '6m' }, 6],
+    [{ 's3.redirectLife': '5m' }, 10],
+    [{ 's3.redirect': 'off' }, 10],
+    [{ blobs: 'directory' }, 10],
+  ])('stay for a minute longer than URLs to them at least: with %j for %d min', async (others, minutes) => {
+    const { windows } = await configOf({ flags: { blobs, 's3.redirect': 'on', ...others } });
+    expect(windows.condemnedMs).toBe(minutes * 60_000);
+  });
+
   test('may go sooner where no pull is sent to a URL', async () => {
     expect((await load({ flags: { blobs, 'windows.condemned': '0' } })).ok).toBe(true);
   });

@@ -1,4 +1,4 @@
-import { problemsOfBucket, withBucketBounds } from './bucket-rules.ts';
+import { problemsOfBucket, withBucketRules } from './bucket-rules.ts';
 import { configFileVariable, readEnvironment } from './environment.ts';
 import type { Environment } from './environment.ts';
 import { readFlags } from './flags.ts';
@@ -66,7 +66,7 @@ export async function loadConfig(options: {
   const sources = new Map(allSettings.map(({ name }) => [name, chosen.get(name)?.kind ?? 'default'] as const));
   // Only a file can hold them.
   const { policies, quotas, access, groups, issuers, immutable }: SourceReading = readings[0];
-  return { ok: true, config: withBucketBounds(config), sources, policies, quotas, access, groups, issuers, immutable };
+  return { ok: true, config: withBucketRules(config), sources, policies, quotas, access, groups, issuers, immutable };
 }
 
 async function readFileOf(

@@ -76,7 +76,7 @@ export const s3Settings = {
     default: '10m',
     description:
       'How long those URLs hold. windows.condemned must be as long at least, so that no bytes go while somebody may still ' +
-      'come for them.',
+      'come for them; they stay for a minute longer than these at least, for clocks that differ.',
   }),
   s3RedirectEndpoint: setting({
     name: 's3.redirectEndpoint',
