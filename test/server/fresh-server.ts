@@ -19,12 +19,21 @@ export class FreshServer implements AsyncDisposable {
 
   /** @param flags of `wherry serve`, beside where it listens and keeps its data */
   static async start(...flags: readonly string[]): Promise<FreshServer> {
+    return await FreshServer.startIn({}, ...flags);
+  }
+
+  /** @param environment what it finds there, beyond what this process does */
+  static async startIn(
+    environment: Readonly<Record<string, string>>,
+    ...flags: readonly string[]
+  ): Promise<FreshServer> {
     const directory = await mkdtemp(join(tmpdir(), 'wherry-fresh-'));
     const port = freePort();
     const where = ['--listen', `127.0.0.1:${port}`, '--data', join(directory, 'data')];
     try {
       const server = await ServerProcess.start(port, join(directory, 'log'), {
         command: [process.execPath, 'src/main.ts', 'serve', ...where, ...flags],
+        environment,
       });
       return new FreshServer(directory, port, server);
     } catch (error) {
