@@ -5,7 +5,13 @@ import { digestOf, freshBytes } from '../http/content.ts';
 import { temporary } from '../pairs/temporary.ts';
 import { FreshServer } from '../server/fresh-server.ts';
 import { until } from '../server/until.ts';
-import { instanceIdentity, podIdentity, tokenService } from './credential-servers.ts';
+import {
+  instanceIdentity,
+  podIdentity,
+  type TemporaryKeys,
+  temporaryKeys,
+  tokenService,
+} from './credential-servers.ts';
 import { startMinio } from './minio-server.ts';
 import { credentials } from './s3-server.ts';
 import { StorageServers } from './storage-servers.ts';
@@ -14,8 +20,11 @@ const storage = new StorageServers({ s3: startMinio });
 
 /** For files of credentials and tokens. */
 let directory: string;
+/** What the sources of credentials give that end. */
+let keys: TemporaryKeys;
 
-beforeEach(() => {
+beforeEach(async () => {
+  keys = await temporaryKeys(storage.s3.endpoint);
   directory = mkdtempSync(join(temporary, 'wherry-credentials-'));
 });
 
@@ -29,27 +38,26 @@ function file(name: string, ...lines: readonly string[]): string {
   return path;
 }
 
-/** Starts a registry in a process that finds credentials in one place only. */
-async function serve(environment: Readonly<Record<string, string>>): Promise<FreshServer> {
+/** Starts a registry in a process that finds credentials in one place only, and the server in its environment. */
+async function serve(environment: Readonly<Record<string, string>>, ...flags: readonly string[]): Promise<FreshServer> {
   const { name } = await storage.s3.newBucket();
   const nowhere = {
     AWS_ACCESS_KEY_ID: '',
     AWS_SECRET_ACCESS_KEY: '',
     AWS_SHARED_CREDENTIALS_FILE: join(directory, 'none'),
     AWS_CONFIG_FILE: join(directory, 'none'),
+    AWS_ENDPOINT_URL_S3: storage.s3.endpoint,
     HOME: directory,
   };
-  const where = ['--blobs', `s3://${name}`, '--s3-endpoint', storage.s3.endpoint];
-  return await FreshServer.startIn({ ...nowhere, ...environment }, ...where);
+  return await FreshServer.startIn({ ...nowhere, ...environment }, '--blobs', `s3://${name}`, ...flags);
 }
 
-async function push({ origin }: FreshServer): Promise<number> {
-  const bytes = freshBytes(1000);
+async function push({ origin }: FreshServer, bytes = freshBytes(1000)): Promise<number> {
   const url = `${origin}/v2/team/app/blobs/uploads/?digest=${digestOf(bytes)}`;
   return (await fetch(url, { method: 'POST', body: bytes })).status;
 }
 
-const keys = [
+const keysInFile = [
   `aws_access_key_id = ${credentials.accessKeyId}`,
   `aws_secret_access_key = ${credentials.secretAccessKey}`,
 ];
@@ -61,7 +69,7 @@ test('credentials come from a profile of the file of the AWS tools', async () =>
     'aws_access_key_id = nobody',
     'aws_secret_access_key = nobody',
     '[registry]',
-    ...keys,
+    ...keysInFile,
   );
   await using server = await serve({ AWS_SHARED_CREDENTIALS_FILE: path, AWS_PROFILE: 'registry' });
   expect(await push(server)).toBe(201);
@@ -76,7 +84,7 @@ test('credentials come from a program that a profile names', async () => {
 });
 
 test("credentials come from the agent of the container's or the pod's identity", async () => {
-  await using agent = podIdentity();
+  await using agent = podIdentity(keys);
   await using server = await serve({
     AWS_CONTAINER_CREDENTIALS_FULL_URI: `${agent.origin}/v1/credentials`,
     AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: file('token', 'the-token-of-a-pod'),
@@ -87,7 +95,7 @@ test("credentials come from the agent of the container's or the pod's identity",
 });
 
 test("credentials come from the service that knows the instance's identity", async () => {
-  await using service = instanceIdentity();
+  await using service = instanceIdentity(keys);
   await using server = await serve({
     AWS_EC2_METADATA_DISABLED: '',
     AWS_EC2_METADATA_SERVICE_ENDPOINT: service.origin,
@@ -100,23 +108,26 @@ test("credentials come from the service that knows the instance's identity", asy
   ]);
 });
 
-test('credentials come from a token service that is shown the token of a service account', async () => {
-  const token = 'the-token-of-a-service-account';
-  await using service = tokenService(token);
-  await using server = await serve({
-    AWS_WEB_IDENTITY_TOKEN_FILE: file('token', token),
-    AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/registry',
-    AWS_ENDPOINT_URL_STS: service.origin,
-  });
-  expect(await push(server)).toBe(201);
-  expect(service.asked.map(({ what }) => what)).toEqual(['POST /']);
-});
+test.each(['AWS_ENDPOINT_URL_STS', 'AWS_ENDPOINT_URL'])(
+  'credentials come from a token service, named by %s, that is shown the token of a service account',
+  async (name) => {
+    const token = 'the-token-of-a-service-account';
+    await using service = tokenService(keys, token);
+    await using server = await serve({
+      AWS_WEB_IDENTITY_TOKEN_FILE: file('token', token),
+      AWS_ROLE_ARN: 'arn:aws:iam::123456789012:role/registry',
+      [name]: service.origin,
+    });
+    expect(await push(server)).toBe(201);
+    expect(service.asked.map(({ what }) => what)).toEqual(['POST /']);
+  },
+);
 
 test.each([
   ['are about to end', 60_000],
   ['have ended', -60_000],
 ])('credentials that %s are asked for anew, and the new ones used', async (_, lifeMs) => {
-  await using agent = podIdentity();
+  await using agent = podIdentity(keys);
   agent.lifeMs = lifeMs;
   await using server = await serve({ AWS_CONTAINER_CREDENTIALS_FULL_URI: agent.origin });
   expect(await push(server)).toBe(201);
@@ -128,4 +139,16 @@ test.each([
   const { length } = agent.asked;
   for (let times = 0; times < 3; times++) expect(await push(server)).toBe(201);
   expect(agent.asked).toHaveLength(length);
+});
+
+test('a pull is sent to a URL that those who have it may use, by credentials that end', async () => {
+  await using agent = podIdentity(keys);
+  await using server = await serve({ AWS_CONTAINER_CREDENTIALS_FULL_URI: agent.origin }, '--s3-redirect', 'on');
+  const bytes = freshBytes(1000);
+  expect(await push(server, bytes)).toBe(201);
+  const answer = await fetch(`${server.origin}/v2/team/app/blobs/${digestOf(bytes)}`, { redirect: 'manual' });
+  expect(answer.status).toBe(307);
+  const url = answer.headers.get('location') ?? '';
+  expect(new URL(url).searchParams.get('X-Amz-Security-Token')).toBe(keys.Token);
+  expect(await (await fetch(url)).bytes()).toEqual(bytes);
 });
