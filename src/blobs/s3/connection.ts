@@ -21,7 +21,7 @@ const usualPatience: Patience = { attemptMs: 30_000, callMs: 75_000 };
 /** Under which name of metadata an object says which writer it is of. */
 export const tokenName = 'wherry-writer';
 
-/** What servers say of bytes that were damaged on their way; the client takes it for a mistake that would be repeated. */
+/** What servers say of bytes that were damaged on their way. */
 const damageCodes = new Set(['XAmzContentSHA256Mismatch', 'BadDigest']);
 
 /** What a call is sent with, so that it ends in time. */
@@ -54,17 +54,7 @@ export class BucketConnection {
       responseChecksumValidation: 'WHEN_REQUIRED',
       requestHandler: new FetchHttpHandler({ customFetch: fetchWithin(patience.attemptMs) }),
     });
-    this.client.middlewareStack.add(
-      (next) => async (call) => {
-        try {
-          return await next(call);
-        } catch (error) {
-          if (error instanceof S3ServiceException && damageCodes.has(error.name)) error.$retryable = {};
-          throw error;
-        }
-      },
-      { name: 'damagedIsSentAgain', step: 'deserialize', priority: 'high' },
-    );
+    sendDamagedAgain(this.client);
     this.signer = redirectEndpoint === undefined ? this.client : new S3Client({ ...place, endpoint: redirectEndpoint });
   }
 
@@ -98,6 +88,21 @@ export class BucketConnection {
       clearTimeout(timer);
     }
   }
+}
+
+/** Has a call be tried again whose bytes were damaged: the client takes that for a mistake that would be repeated. */
+function sendDamagedAgain(client: S3Client): void {
+  client.middlewareStack.add(
+    (next) => async (call) => {
+      try {
+        return await next(call);
+      } catch (error) {
+        if (error instanceof S3ServiceException && damageCodes.has(error.name)) error.$retryable = {};
+        throw error;
+      }
+    },
+    { name: 'sendDamagedAgain', step: 'deserialize', priority: 'high' },
+  );
 }
 
 /** Whatever an answer must have. */
