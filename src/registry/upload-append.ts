@@ -60,7 +60,7 @@ export async function append(registry: Registry, request: AppendRequest, turn: W
     return await claimAndAppend(registry, request, turn);
   } catch (error) {
     if (!(error instanceof BlobStoreFullError || error instanceof MetadataFullError)) throw error;
-    return await giveBack(registry, request);
+    return await giveBack(registry, request, turn);
   }
 }
 
@@ -126,11 +126,21 @@ async function claimAndAppend(registry: Registry, request: AppendRequest, turn: 
 
 /**
  * Where the disk or the database has no room for a request, what the session's row does not count is cut off its file:
- * that may be the very room that is missing, and the session goes on from where its row says. Needs the turn.
+ * that may be the very room that is missing, and the session goes on from where its row says. Only of what the turn has
+ * claimed, and as long as it has: in another's file, or in its own after another process has claimed it, somebody may be
+ * writing, who would not see that something is gone (R31).
  */
-export async function giveBack(registry: Registry, request: AppendRequest): Promise<Full | NotClaimable> {
+export async function giveBack(
+  registry: Registry,
+  request: AppendRequest,
+  turn: WriterTurn,
+): Promise<Full | NotClaimable | Superseded> {
   const session = await registry.metadata.read(() => claimable(request));
   if (session.outcome !== 'claimable') return session;
-  await registry.blobs.truncate(session.oid, session.offsetBytes);
-  return { outcome: 'full', offsetBytes: session.offsetBytes };
+  const { oid, epoch, offsetBytes } = session;
+  if (turn.epoch !== undefined) {
+    if (turn.oid !== oid || turn.epoch !== epoch) return { outcome: 'superseded', offsetBytes };
+    await registry.blobs.truncate(oid, offsetBytes);
+  }
+  return { outcome: 'full', offsetBytes };
 }

@@ -7,6 +7,7 @@ import {
   findUpload,
   touchUpload,
 } from '../metadata/queries/uploads.ts';
+import { MetadataFullError } from '../metadata/store.ts';
 import type { Digest, DigestAlgorithm, DigestHasher } from '../oci/digest.ts';
 import type { Registry } from './registry.ts';
 import { type AppendRequest, isClosing } from './upload-request.ts';
@@ -49,6 +50,16 @@ export type NotClaimable =
   | { readonly outcome: 'out-of-order'; readonly offsetBytes: number };
 
 export async function claim(registry: Registry, request: AppendRequest, turn: WriterTurn): Promise<Claim> {
+  try {
+    return await claimAs(registry, request, turn);
+  } catch (error) {
+    // It was undone: the epoch may be another process's by now.
+    if (error instanceof MetadataFullError) turn.notClaimed();
+    throw error;
+  }
+}
+
+async function claimAs(registry: Registry, request: AppendRequest, turn: WriterTurn): Promise<Claim> {
   const now = registry.clock.now();
   return await registry.metadata.writeUnsynced(function* claimSession(): Operation<Claim> {
     const session = yield* claimable(request);
@@ -58,6 +69,7 @@ export async function claim(registry: Registry, request: AppendRequest, turn: Wr
     const { otherWriter: last } = session;
     // That stays written down until it is known to have ended, whatever becomes of this claim.
     const otherWriter = last !== own && registry.siblings.areAll ? last : undefined;
+    // Before it can be seen: whoever claims it next has to find that this has.
     turn.claimed(epoch, session.oid);
     if (isClosing(request)) turn.verifies();
     const closing = isClosing(request) ? epoch : null;

@@ -77,7 +77,7 @@ async function close(
     }
     if (error instanceof ClaimLostError) return { outcome: 'superseded', offsetBytes: appended.offsetBytes };
     if (!(error instanceof MetadataFullError)) throw error;
-    return await giveBack(registry, last);
+    return await giveBack(registry, last, turn);
   }
 }
 
@@ -95,6 +95,7 @@ async function verifyAndCommit(
   let synced = false;
   const sync = async (): Promise<void> => {
     await syncOrDrop(registry, id, { claim, digest });
+    await expectSize(registry, oid, sizeBytes);
     synced = true;
   };
   let actual: Digest;
@@ -173,6 +174,20 @@ async function syncOrDrop(
     await dropUpload(registry, id, () => stillClaimed(id, { oid, epoch, digest }));
     throw error;
   }
+}
+
+/**
+ * The digest may be of the bytes as they came, not as they lie there: whatever became of those, none are promised that
+ * are not there. @throws BlobMissingError
+ */
+async function expectSize({ blobs, log }: Registry, oid: ObjectId, sizeBytes: number): Promise<void> {
+  if (!blobs.isSizeCheap) return;
+  const thereBytes = (await blobs.size(oid)) ?? 0;
+  if (thereBytes === sizeBytes) return;
+  log.error({ oid, expectedBytes: sizeBytes, onDiskBytes: thereBytes }, 'an upload has not the bytes that it was sent');
+  throw new BlobMissingError(`the upload's file holds ${thereBytes} bytes, not ${sizeBytes}`, {
+    availableBytes: Math.min(thereBytes, sizeBytes),
+  });
 }
 
 /** The bytes as they lie in the store, hashed from the first to the last. */

@@ -25,6 +25,12 @@ export class WriterTurn {
     this.#oid = oid;
   }
 
+  /** It has not, after all: that was undone, and nothing written. */
+  notClaimed(): void {
+    this.#epoch = undefined;
+    this.#oid = undefined;
+  }
+
   /** Under which epoch it has claimed the session; undefined where it has not. */
   get epoch(): number | undefined {
     return this.#epoch;

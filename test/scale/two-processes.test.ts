@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Client } from 'pg';
+import { directoryCalls } from '../../src/blobs/directory/calls.ts';
 import type { RunningServer } from '../../src/server/server.ts';
+import type { Syncs } from '../../src/stores/syncs.ts';
 import { digestOf, freshBytes } from '../http/content.ts';
 import { startQuietServer } from '../server/quiet-server.ts';
 import { TemporaryDirectory } from '../server/temporary-directory.ts';
@@ -30,16 +32,19 @@ afterEach(async () => {
 });
 
 /** A server as one of several that share a database and a directory of blobs. */
-async function serve(settings: Readonly<Record<string, string>> = {}): Promise<RunningServer> {
-  return await startQuietServer({
-    data: directory.path,
-    metadata,
-    'windows.condemned': '0',
-    'windows.lease': '0',
-    'windows.trash': '0',
-    'windows.neverTagged': '0',
-    ...settings,
-  });
+async function serve(settings: Readonly<Record<string, string>> = {}, syncs?: Syncs): Promise<RunningServer> {
+  return await startQuietServer(
+    {
+      data: directory.path,
+      metadata,
+      'windows.condemned': '0',
+      'windows.lease': '0',
+      'windows.trash': '0',
+      'windows.neverTagged': '0',
+      ...settings,
+    },
+    syncs,
+  );
 }
 
 test('one that does not collect says so, and the other collects what it has deleted', async () => {
@@ -121,6 +126,10 @@ function objects(): readonly string[] {
   );
 }
 
+function sizes(): readonly number[] {
+  return objects().map((path) => statSync(join(directory.path, 'objects', path), { throwIfNoEntry: false })?.size ?? 0);
+}
+
 describe('an upload whose requests come to different processes', () => {
   test('is whole, and leaves one file', async () => {
     const bytes = freshBytes(300_000);
@@ -152,6 +161,32 @@ describe('an upload whose requests come to different processes', () => {
     stalled.goOn();
     expect((await overtaken).status).not.toBe(202);
     const pulled = await send(one, `/v2/app/blobs/${digestOf(bytes)}`);
+    expect(digestOf(new Uint8Array(await pulled.arrayBuffer()))).toBe(digestOf(bytes));
+  });
+
+  test('loses nothing of what one process writes when another one that it has overtaken finds the disk full (R31)', async () => {
+    await one.stop();
+    let isFull = false;
+    const write = (sink: Bun.FileSink, chunk: Uint8Array): number | Promise<number> => {
+      if (isFull) throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+      return directoryCalls.write(sink, chunk);
+    };
+    one = await serve({}, { database: {}, blobs: { write } });
+    const bytes = freshBytes(6_000_000);
+    const session = await openSession();
+    const closing = `${session}?digest=${digestOf(bytes)}`;
+    const overtaken = slowBody(freshBytes(10), freshBytes(10));
+    const refused = send(one, closing, { method: 'PUT', body: overtaken.body });
+    await until('the first is at work', async () => (await epochOf(session)) === 1);
+    const going = slowBody(bytes.subarray(0, 3_000_000), bytes.subarray(3_000_000));
+    const closed = send(two, closing, { method: 'PUT', body: going.body });
+    await until('the second writes', () => sizes().some((size) => size > 1_000_000));
+    isFull = true;
+    overtaken.goOn();
+    expect((await refused).status).toBe(416);
+    going.goOn();
+    expect((await closed).status).toBe(201);
+    const pulled = await send(two, `/v2/app/blobs/${digestOf(bytes)}`);
     expect(digestOf(new Uint8Array(await pulled.arrayBuffer()))).toBe(digestOf(bytes));
   });
 
