@@ -93,8 +93,8 @@ async function verifyAndCommit(
   const sizeBytes = appended.offsetBytes;
 
   let synced = false;
-  const sync = async (): Promise<void> => {
-    await syncOrDrop(registry, id, { claim, digest });
+  const sync = async (known: Digest | undefined): Promise<void> => {
+    await syncOrDrop(registry, id, { claim, digest: known });
     await expectSize(registry, oid, sizeBytes);
     synced = true;
   };
@@ -103,7 +103,7 @@ async function verifyAndCommit(
     actual = hasher.digest();
   } else {
     // A bucket gives no bytes of an upload back before it is completed.
-    await sync();
+    await sync(undefined);
     actual = await rehash(registry, oid, new DigestHasher(algorithm));
   }
   registry.sessions.forget(id);
@@ -116,7 +116,7 @@ async function verifyAndCommit(
 
   for (;;) {
     const live = await liveObjectState(registry, digest);
-    if (live.state !== 'healthy' && !synced) await sync();
+    if (live.state !== 'healthy' && !synced) await sync(digest);
     const unhealthy = live.state === 'unhealthy' ? live.oid : undefined;
     const committed = await registry.metadata.write(() =>
       commitUpload({
@@ -138,7 +138,7 @@ async function verifyAndCommit(
     switch (committed.outcome) {
       case 'needs-sync':
         // The live object went between the look at it and the transaction.
-        await sync();
+        await sync(digest);
         continue;
       case 'committed':
         for (const dead of committed.dead) registry.reclaimer.soon(dead);
@@ -158,19 +158,30 @@ async function verifyAndCommit(
 /**
  * Syncs an upload's bytes; where that fails the session ends with them. The system may have given up what it could not
  * write and count it as written, so a second try would promise bytes that are not on the disk. Not where the store says
- * what it has lost, that another writer has come, or only that it did not answer.
+ * what it has lost, that another writer has come, or only that it did not answer; nor where the database did not say who
+ * the writer is.
+ * @param upload.digest that of the bytes, where it is known
  */
 async function syncOrDrop(
   registry: Registry,
   id: string,
-  { claim, digest }: { readonly claim: UploadClaim; readonly digest: Digest },
+  { claim, digest }: { readonly claim: UploadClaim; readonly digest: Digest | undefined },
 ): Promise<void> {
   const { oid, progress, epoch } = claim;
+  let hasDatabaseFailed = false;
+  const isHeld = async (): Promise<boolean> => {
+    try {
+      return await holdsClaim(registry, id, epoch);
+    } catch (error) {
+      hasDatabaseFailed = true;
+      throw error;
+    }
+  };
   try {
-    await registry.blobs.sync(oid, { progress, epoch, isHeld: () => holdsClaim(registry, id, epoch) });
+    await registry.blobs.sync(oid, { progress, epoch, isHeld });
   } catch (error) {
     const isKept = [BlobStoreBusyError, BlobMissingError, ClaimLostError].some((kind) => error instanceof kind);
-    if (isKept) throw error;
+    if (isKept || hasDatabaseFailed) throw error;
     await dropUpload(registry, id, () => stillClaimed(id, { oid, epoch, digest }));
     throw error;
   }
