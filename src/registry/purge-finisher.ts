@@ -45,6 +45,8 @@ export class PurgeFinisher {
   readonly #confirmations: PurgeConfirmations;
   /** Those under way: a second call waits for the first. */
   readonly #running = new Map<number, Promise<void>>();
+  /** Those that failed, and are tried again in their time. */
+  readonly #waiting = new Set<number>();
   /** Those that an earlier process has begun, which has told nobody what it has broken off. */
   readonly #resumed = new Set<number>();
   #retry: ReturnType<typeof setTimeout> | undefined;
@@ -90,7 +92,10 @@ export class PurgeFinisher {
     return rows.filter(({ finisher }) => !processes.areSeveral || isFree(finisher)).map(({ id }) => id);
   }
 
-  /** Breaks off what other processes purge, and takes over what those have left that have ended. */
+  /**
+   * Breaks off what other processes purge, and takes over what those have left that have ended; also what this one has
+   * begun and does not know of, since the database's answer was lost.
+   */
   async #heedOthers(): Promise<void> {
     const { metadata, processes } = this.#parts;
     const { id: process } = processes;
@@ -98,9 +103,9 @@ export class PurgeFinisher {
     await this.#confirmations.confirmAll(process);
     if (this.#isStopped) return;
     for (const { id, finisher } of await metadata.read(() => all(unfinishedPurges, {}))) {
-      // Its own that failed are tried again in their time.
-      if (finisher !== null || this.#running.has(id)) continue;
-      this.#resumed.add(id);
+      if (this.#running.has(id)) continue;
+      if (finisher === null) this.#resumed.add(id);
+      else if (finisher !== process || this.#waiting.has(id)) continue;
       void this.finish(id);
     }
   }
@@ -123,6 +128,7 @@ export class PurgeFinisher {
 
   /** Finishes a purge. Where the machine fails at it, that is logged, and it is tried again later. */
   async finish(id: number): Promise<void> {
+    this.#waiting.delete(id);
     const running = this.#running.get(id) ?? this.#finish(id).finally(() => this.#running.delete(id));
     this.#running.set(id, running);
     try {
@@ -134,6 +140,7 @@ export class PurgeFinisher {
 
   async #putOff(id: number, error: unknown): Promise<void> {
     const { log, metadata } = this.#parts;
+    this.#waiting.add(id);
     const reason = error instanceof Error ? error.message : String(error);
     const isWaiting = error instanceof PurgeWaitsError || error instanceof RegistryReadOnlyError;
     if (isWaiting) log.warn({ purge: id, reason }, 'a purge is not finished yet; it is tried again');

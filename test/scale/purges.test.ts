@@ -146,3 +146,22 @@ test('whoever follows events at one process is told of what another one does', a
   await servers[1].stop();
   await following;
 }, 60_000);
+
+test('a purge that was committed is finished though the answer to its commit was lost', async () => {
+  let isLosing = false;
+  const commit = async <T>(send: () => Promise<T>, mustLast: boolean): Promise<T> => {
+    const answer = await send();
+    if (!isLosing || !mustLast) return answer;
+    isLosing = false;
+    throw new Error('Connection terminated unexpectedly');
+  };
+  await using server = await ServedRegistry.start(settings, { database: {}, blobs: {}, postgres: { commit } });
+  const secret = await server.pushBlob(repo, freshBytes(1000));
+  isLosing = true;
+  const answer = await server.admin('POST', '/purge', { digests: [secret], reason: 'a secret' });
+  expect(answer.status).toBe(503);
+  await until('it is finished', async () => (await recordOf(server, 1)).checkedAt !== undefined, 30_000);
+  const finished = await recordOf(server, 1);
+  expect(finished.isClean).toBe(true);
+  expect(finished.isCutAtLeast).toBeUndefined();
+}, 60_000);
