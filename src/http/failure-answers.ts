@@ -28,6 +28,8 @@ export function problemOf(failed: MachineFailure | undefined): Problem {
       return { code: 'UNAVAILABLE', message: `${failed.message}: try again`, headers: { 'retry-after': '1' } };
     case 'read-only':
       return { code: 'UNAVAILABLE', message: `${failed.message}; pulls go on`, headers: { 'retry-after': '30' } };
+    case 'unstorable':
+      return { code: 'UNSUPPORTED', status: 400, message: `${failed.message}: leave it out` };
     case 'broken':
       return { code: 'UNAVAILABLE', message: failed.message };
     case 'faulty':

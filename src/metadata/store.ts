@@ -126,6 +126,11 @@ export class MetadataBusyError extends Error {
   override readonly name = 'MetadataBusyError';
 }
 
+/** The database keeps no text like one of those that it was given: only a request can have brought it. */
+export class UnstorableTextError extends Error {
+  override readonly name = 'UnstorableTextError';
+}
+
 /** Nothing may be changed for now, as an operator says. */
 export class RegistryReadOnlyError extends Error {
   override readonly name = 'RegistryReadOnlyError';

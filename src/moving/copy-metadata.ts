@@ -1,3 +1,4 @@
+import { hasNul, withoutNul } from '../nul.ts';
 import { numberOf, pageOf, type MovedDatabase, type Row, type Value } from './database.ts';
 import type { Table, Tables } from './tables.ts';
 
@@ -71,7 +72,7 @@ async function copyTable(
 ): Promise<TableContents> {
   const contents = new ContentsHasher(table);
   for (let after: Row | undefined; ;) {
-    const rows = (await pageOf(from, table, after, condition)).map((row) => withoutReferences(table, row));
+    const rows = (await pageOf(from, table, after, condition)).map((row) => copiedRow(table, row));
     if (rows.length === 0) return contents.end();
     for (const row of rows) contents.add(row);
     await to.transaction(() => to.insert(table, rows));
@@ -80,9 +81,17 @@ async function copyTable(
   }
 }
 
-/** A row as it is copied. */
-export function withoutReferences({ emptied }: Table, row: Row): Row {
-  return emptied.length === 0 ? row : { ...row, ...Object.fromEntries(emptied.map((column) => [column, null])) };
+/**
+ * A row as it is copied. SQLite keeps NUL characters in texts, as in what somebody gave as a reason; PostgreSQL does not:
+ * each becomes U+FFFD.
+ */
+export function copiedRow({ emptied }: Table, row: Row): Row {
+  const isOdd = (value: Value): value is string => typeof value === 'string' && hasNul(value);
+  if (emptied.length === 0 && !Object.values(row).some(isOdd)) return row;
+  const copied: Record<string, Value> = {};
+  for (const [column, value] of Object.entries(row)) copied[column] = isOdd(value) ? withoutNul(value) : value;
+  for (const column of emptied) copied[column] = null;
+  return copied;
 }
 
 async function contentsOf(database: MovedDatabase, table: Table): Promise<TableContents> {

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { BlobMissingError, BlobStoreFullError } from '../blobs/store.ts';
-import { MetadataBrokenError, MetadataBusyError, MetadataFullError } from '../metadata/store.ts';
+import { MetadataBrokenError, MetadataBusyError, MetadataFullError, UnstorableTextError } from '../metadata/store.ts';
 import { machineFailureOf } from './failures.ts';
 
 test('a full disk is told apart from everything else, whichever store met it', () => {
@@ -24,6 +24,10 @@ test.each(['EMFILE', 'ENFILE'])('files that cannot be opened for %s may be a mom
     kind: 'busy',
     message: 'the registry has as many files open as the system allows (ulimit -n)',
   });
+});
+
+test('a text that no database keeps is no failure of the machine, but of the request', () => {
+  expect(machineFailureOf(new UnstorableTextError('NUL'))).toEqual({ kind: 'unstorable', message: 'NUL' });
 });
 
 test('a database that can promise nothing any more is told apart from one that is busy', () => {

@@ -1,6 +1,12 @@
 import { BlobStoreBusyError, BlobStoreFullError } from '../blobs/store.ts';
 import { SiblingBusyError } from './siblings.ts';
-import { MetadataBrokenError, MetadataBusyError, MetadataFullError, RegistryReadOnlyError } from '../metadata/store.ts';
+import {
+  MetadataBrokenError,
+  MetadataBusyError,
+  MetadataFullError,
+  RegistryReadOnlyError,
+  UnstorableTextError,
+} from '../metadata/store.ts';
 
 /** A failure of the machine that has an answer of its own. */
 export type MachineFailure =
@@ -8,6 +14,8 @@ export type MachineFailure =
   | { readonly kind: 'busy'; readonly message: string }
   /** An operator lets nothing be changed for now. */
   | { readonly kind: 'read-only'; readonly message: string }
+  /** The request has brought what the database cannot keep. */
+  | { readonly kind: 'unstorable'; readonly message: string }
   | { readonly kind: 'broken'; readonly message: string }
   /** The disk has failed to do what it was asked to. */
   | { readonly kind: 'faulty'; readonly message: string }
@@ -20,6 +28,7 @@ export function machineFailureOf(error: unknown): MachineFailure | undefined {
     return { kind: 'full', message: error.message };
   }
   if (error instanceof RegistryReadOnlyError) return { kind: 'read-only', message: error.message };
+  if (error instanceof UnstorableTextError) return { kind: 'unstorable', message: error.message };
   if (error instanceof MetadataBrokenError) return { kind: 'broken', message: error.message };
   if (error instanceof MetadataBusyError || error instanceof BlobStoreBusyError || error instanceof SiblingBusyError)
     return { kind: 'busy', message: error.message };

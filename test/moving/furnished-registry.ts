@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { isWhole, pushImage, type PushedImage, pushIndex, remove } from '../admin/pushed-images.ts';
 import { digestOf, freshBytes } from '../http/content.ts';
 import type { ServedRegistry } from '../http/served-registry.ts';
-import { withoutReferences } from '../../src/moving/copy-metadata.ts';
+import { copiedRow } from '../../src/moving/copy-metadata.ts';
 import { type MovedDatabase, pageOf, type Row } from '../../src/moving/database.ts';
 import { tablesOfSchema } from '../../src/moving/tables.ts';
 
@@ -85,7 +85,7 @@ export async function rowsOf(database: MovedDatabase): Promise<ReadonlyMap<strin
   for (const table of tablesOfSchema().copied) {
     const rows: Row[] = [];
     for (let page = await pageOf(database, table, undefined); page.length > 0;) {
-      rows.push(...page.map((row) => withoutReferences(table, row)));
+      rows.push(...page.map((row) => copiedRow(table, row)));
       page = await pageOf(database, table, page.at(-1));
     }
     found.set(table.name, rows);

@@ -14,6 +14,7 @@ import { freshBytes } from '../http/content.ts';
 import { ServedRegistry, type Settings } from '../http/served-registry.ts';
 import { expectFurnished, furnish, rowsOf } from '../moving/furnished-registry.ts';
 import { Pushing } from '../moving/pushing.ts';
+import { SqliteTables } from '../pairs/tables.ts';
 import { TemporaryDirectory } from '../server/temporary-directory.ts';
 import { startMinio } from './minio-server.ts';
 import { startPostgres } from './postgres-server.ts';
@@ -205,4 +206,20 @@ test('what is not to stay in a new bucket goes with its versions, its pieces and
   expect(names).toEqual([kept]);
   expect(await bucket.uploads()).toEqual([]);
   expect(await target.present('ab')).toEqual(new Set([kept]));
+});
+
+test('a registry moves to PostgreSQL with texts that SQLite keeps and PostgreSQL does not', async () => {
+  using directory = new TemporaryDirectory('moves');
+  await using registry = await ServedRegistry.start();
+  await registry.pushBlob('team/app', freshBytes());
+  new SqliteTables(registry.dataDirectory).change(`update event set reason = 'why' || char(0) || 'not'`);
+  const target = await placeOf(['PostgreSQL', 'directory']);
+  const old = configFile(directory.path, 'old', { data: registry.dataDirectory });
+  const next = configFile(directory.path, 'next', { ...target, data: registry.dataDirectory });
+  const moving = migrate(old, next);
+  const [err, code] = await Promise.all([moving.stderr.text(), moving.exited]);
+  expect({ code, err }).toMatchObject({ code: 0 });
+  await using is = await databaseIn(target, registry.dataDirectory);
+  const [event] = await is.all('select reason from event order by id limit 1');
+  expect(event).toEqual({ reason: 'why\uFFFDnot' });
 });

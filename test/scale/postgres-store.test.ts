@@ -7,7 +7,7 @@ import { forgetOldRows } from '../../src/metadata/postgres/old-rows.ts';
 import { PostgresMetadataStore } from '../../src/metadata/postgres/store.ts';
 import { upsertTask } from '../../src/metadata/queries/tasks.ts';
 import { query } from '../../src/metadata/query.ts';
-import { MetadataBusyError } from '../../src/metadata/store.ts';
+import { MetadataBusyError, UnstorableTextError } from '../../src/metadata/store.ts';
 import { refusalOf } from '../pairs/refusal.ts';
 import { add, allRepositories, app, namesIn, other, third } from '../metadata/repositories.ts';
 import { startPostgres } from './postgres-server.ts';
@@ -48,6 +48,11 @@ describe('a write', () => {
     expect(await store.read(() => first(countTasks, {}))).toEqual({ count: 64 });
     await Promise.all(processes.map((one) => one.close()));
   });
+});
+
+test('a text with a NUL character is told apart from a failure of the database', async () => {
+  const task = { kind: 'object', key1: 'a\0b', key2: '', dueAt: 1 } as const;
+  expect(await refusalOf(store.write(() => change(upsertTask, task)))).toBeInstanceOf(UnstorableTextError);
 });
 
 describe('a read', () => {

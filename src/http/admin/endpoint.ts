@@ -10,6 +10,7 @@ import type { StorageReport } from '../../bounds/report.ts';
 import type { PolicySetResult } from '../../retention/policy-set.ts';
 import { readBounded } from '../bounded-body.ts';
 import { answerJson, type Call, refuse } from '../call.ts';
+import { hasNul } from '../../nul.ts';
 import { denial, tokenNeeded } from '../denials.ts';
 import type { Problem } from '../errors.ts';
 import type { Checks } from './checks.ts';
@@ -201,13 +202,24 @@ async function parse<Query extends z.ZodType, Body extends z.ZodType>(
   call: AdminCall,
   { query, body, maxBodyBytes = usualBodyBytes }: Taken<Query, Body>,
 ): Promise<Input<Query, Body> | { readonly problem: Problem }> {
-  const parameters = query.safeParse(Object.fromEntries(new URLSearchParams(call.queryText)));
+  const given = Object.fromEntries(new URLSearchParams(call.queryText));
+  if (hasNulWithin(given)) return { problem: invalid(nulMessage) };
+  const parameters = query.safeParse(given);
   if (!parameters.success) return { problem: invalid(parameters.error) };
   const json = await bodyOf(call.request, maxBodyBytes);
   if (json === undefined) return { problem: invalid('the body is not JSON, or is too large') };
+  if (hasNulWithin(json.value)) return { problem: invalid(nulMessage) };
   const content = body.safeParse(json.value);
   if (!content.success) return { problem: invalid(content.error) };
   return { query: parameters.data, body: content.data };
+}
+
+const nulMessage = 'a text has a NUL character in it, which not every database keeps: leave it out';
+
+function hasNulWithin(value: unknown): boolean {
+  if (typeof value === 'string') return hasNul(value);
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(value).some((entry) => entry.some(hasNulWithin));
 }
 
 /** What a request carries; no body is an empty object. */

@@ -1,4 +1,5 @@
 import type { PageRequest } from '../../registry/listing.ts';
+import { hasNul } from '../../nul.ts';
 import type { Problem } from '../errors.ts';
 
 /** Items on a page at most, and where the client names no number. */
@@ -15,9 +16,21 @@ export function pageRequestOf(query: URLSearchParams): PageRequest | Problem {
       detail: { n: text.slice(0, 50) },
     };
   }
+  const last = query.get('last') ?? '';
+  if (hasNul(last)) return nulProblem('last');
   return {
-    last: query.get('last') ?? '',
+    last,
     limit: text === null ? maxPageItems : Math.min(Number(text), maxPageItems),
+  };
+}
+
+/** What a client is told of a parameter that no database can look for. */
+export function nulProblem(parameter: string): Problem {
+  return {
+    code: 'UNSUPPORTED',
+    status: 400,
+    message: `${parameter} has a NUL character (%00) in it, which is in no name: leave it out`,
+    detail: { parameter },
   };
 }
 

@@ -1,10 +1,11 @@
+import { hasNul } from '../../nul.ts';
 import { parseDigest } from '../../oci/digest.ts';
 import { ociImageIndex } from '../../oci/media-types.ts';
 import type { RepositoryName } from '../../oci/names.ts';
 import { type Referrer, referrersPage } from '../../registry/listing.ts';
 import { answer, type Call, refuse } from '../call.ts';
 import { malformedDigest } from './blobs.ts';
-import { nextLink, pageRequestOf } from './pages.ts';
+import { nextLink, nulProblem, pageRequestOf } from './pages.ts';
 
 /** An answer must stay below the size that clients accept for a manifest (specification: 4 MiB). */
 const maxAnswerBytes = 3 * 1024 * 1024;
@@ -18,6 +19,7 @@ export async function listReferrers(call: Call, repo: RepositoryName, digestText
   const request = pageRequestOf(query);
   if ('code' in request) return refuse(call, request);
   const filter = query.get('artifactType');
+  if (filter !== null && hasNul(filter)) return refuse(call, nulProblem('artifactType'));
   const artifactType = filter === null || filter === '' ? undefined : filter;
   const limit = Math.min(request.limit, maxReferrers);
   const page = await referrersPage(call.registry, { repo, subject, artifactType, last: request.last, limit });

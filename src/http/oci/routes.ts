@@ -7,7 +7,15 @@ import { listCatalog, ping } from './catalog.ts';
 import { deleteManifestOf, getManifestOf, headManifest, putManifestOf } from './manifests.ts';
 import { listReferrers } from './referrers.ts';
 import { listTagsOf } from './tags.ts';
-import { abandonUpload, appendChunk, finishUpload, getUpload, startUpload } from './uploads.ts';
+import {
+  abandonUpload,
+  appendChunk,
+  finishUpload,
+  getUpload,
+  isUploadId,
+  startUpload,
+  uploadUnknown,
+} from './uploads.ts';
 
 /** The specification's resources, of the whole registry and of one repository. */
 export type RegistryResource = 'ping' | 'catalog';
@@ -35,10 +43,10 @@ export const repositoryEndpoints: Readonly<Record<RepositoryResource, Methods<Re
   blob: { GET: to('pull', getBlob), HEAD: to('pull', headBlob), DELETE: to('delete', deleteBlobOf) },
   uploads: { POST: to('push', startUpload) },
   upload: {
-    GET: to('push', getUpload),
-    PATCH: to('push', appendChunk),
-    PUT: to('push', finishUpload),
-    DELETE: to('push', abandonUpload),
+    GET: to('push', ofUpload(getUpload)),
+    PATCH: to('push', ofUpload(appendChunk)),
+    PUT: to('push', ofUpload(finishUpload)),
+    DELETE: to('push', ofUpload(abandonUpload)),
   },
   manifest: {
     GET: to('pull', getManifestOf),
@@ -49,6 +57,11 @@ export const repositoryEndpoints: Readonly<Record<RepositoryResource, Methods<Re
   tags: { GET: to('pull', listTagsOf), HEAD: to('pull', listTagsOf) },
   referrers: { GET: to('pull', listReferrers), HEAD: to('pull', listReferrers) },
 };
+
+/** Looks for no session under what is none's name. */
+function ofUpload(respond: Handler): Handler {
+  return async (call, repo, id) => (isUploadId(id) ? await respond(call, repo, id) : refuse(call, uploadUnknown(id)));
+}
 
 function to(action: Action, respond: Handler): RepositoryEndpoint {
   return { action, respond };

@@ -309,7 +309,12 @@ function tooManySessions(most: number): Problem {
   };
 }
 
-function uploadUnknown(id: string): Problem {
+/** Whether a text may be the name of an upload session. */
+export function isUploadId(text: string): boolean {
+  return /^[0-9a-zA-Z-]{1,100}$/.test(text);
+}
+
+export function uploadUnknown(id: string): Problem {
   return {
     code: 'BLOB_UPLOAD_UNKNOWN',
     message: 'there is no such upload session (it may have ended, been cancelled or timed out): start a new one',

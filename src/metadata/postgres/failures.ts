@@ -1,5 +1,5 @@
 import { DatabaseError } from 'pg';
-import { MetadataBusyError, MetadataFullError } from '../store.ts';
+import { MetadataBusyError, MetadataFullError, UnstorableTextError } from '../store.ts';
 
 /**
  * Two transactions met: the one that is undone may run again (serialization failure, deadlock). Where both have added
@@ -9,6 +9,9 @@ const meetings = new Set(['40001', '40P01', '23505', '23503', '23P01']);
 
 /** The server is stopping, starting, full of connections, a standby, or was too slow. */
 const passing = new Set(['57014', '57P01', '57P02', '57P03', '57P05', '53000', '53200', '53300', '25006', '55P03']);
+
+/** A text, or one within JSON, has a character that PostgreSQL does not keep. */
+const unstorable = new Set(['22021', '22P05']);
 
 export function isMeeting(error: unknown): boolean {
   return error instanceof DatabaseError && meetings.has(error.code ?? '');
@@ -36,6 +39,7 @@ export function translated(error: unknown): unknown {
     if (passing.has(code) || code.startsWith('08') || isMeeting(error)) {
       return new MetadataBusyError(`the database cannot answer now: ${error.message}`, { cause: error });
     }
+    if (unstorable.has(code)) return new UnstorableTextError('a text has a NUL character in it', { cause: error });
     return error;
   }
   if (isNetworkError(error)) {
