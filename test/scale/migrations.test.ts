@@ -79,3 +79,27 @@ test('a table that is never free is told of, and nothing has changed', async () 
   expect(refused).toHaveProperty('code', '55P03');
   await migrate(migrating, { steps: [first, adding(2, 1)] });
 });
+
+test('who starts waits for nobody who reads, such as a dump, where nothing is to be changed', async () => {
+  await migrate(migrating, { steps: [first] });
+  const dump = await connected();
+  await dump.query('begin; lock table schema_migration in access share mode');
+  await migrating.query('set lock_timeout = 200');
+  await migrate(migrating, { steps: [first], locking: { tries: 1, waitMs: 200 } });
+  await dump.query('rollback');
+  await dump.end();
+});
+
+test('a table of migrations that an early version has made gets the column that it lacks, once it is free', async () => {
+  await migrating.query('create table schema_migration (number bigint primary key, name text not null)');
+  await migrating.query('alter table schema_migration add column at timestamptz not null default now()');
+  const dump = await connected();
+  await dump.query('begin; lock table schema_migration in access share mode');
+  const refused = await migrate(migrating, { steps: [first], locking: { tries: 2, waitMs: 5 } }).catch(
+    (error: unknown) => error,
+  );
+  expect(refused).toHaveProperty('code', '55P03');
+  await dump.end();
+  await migrate(migrating, { steps: [first] });
+  expect((await migrating.query('select understood_since from schema_migration')).rows).toHaveLength(1);
+});

@@ -36,7 +36,7 @@ export const definitionDialect: DefinitionDialect = {
 export interface MigrateParts {
   readonly steps?: readonly Migration[];
   /** How often a migration tries to get at tables that others are using, and how long it waits for them each time, in ms. */
-  readonly locking?: { readonly tries: number; readonly waitMs: number };
+  readonly locking?: Locking;
 }
 
 /**
@@ -53,15 +53,37 @@ export async function migrate(client: ClientBase, parts: MigrateParts = {}): Pro
     await client.query(
       `create table if not exists schema_migration (number bigint primary key, name text not null, at timestamptz not null default now())`,
     );
-    // The first versions made the table without it.
-    await client.query('alter table schema_migration add column if not exists understood_since bigint');
+    // The first versions made the table without it. It is looked for first, as whoever would change a table waits for those
+    // that read it, such as a dump, even where there is nothing to be changed.
+    if (!(await isThere(client, 'understood_since'))) {
+      await besideOthers(locking, (waitMs) => inTransaction(client, waitMs, () => addUnderstoodSince(client)));
+    }
     const current = await schemaNumber(client);
     const newest = steps.at(-1)?.number ?? 0;
     if (current > newest && (await oldestThatUnderstands(client)) > newest) throw new NewerSchemaError(current, newest);
-    for (const step of steps) if (step.number > current) await applyBesideOthers(client, step, locking);
+    for (const step of steps) {
+      if (step.number <= current) continue;
+      await besideOthers(locking, (waitMs) => inTransaction(client, waitMs, () => apply(client, step)));
+    }
   } finally {
     await client.query('select pg_advisory_unlock($1)', [migrationLock]);
   }
+}
+
+/** Whether the table of migrations has a column. */
+async function isThere(client: ClientBase, column: string): Promise<boolean> {
+  const { rows } = await client.query<{ there: boolean }>(
+    `select exists (
+       select from pg_attribute
+       where attrelid = 'schema_migration'::regclass and attname = $1 and not attisdropped
+     ) as there`,
+    [column],
+  );
+  return rows[0]?.there === true;
+}
+
+async function addUnderstoodSince(client: ClientBase): Promise<void> {
+  await client.query('alter table schema_migration add column understood_since bigint');
 }
 
 async function schemaNumber(client: ClientBase): Promise<number> {
@@ -77,18 +99,19 @@ async function oldestThatUnderstands(client: ClientBase): Promise<number> {
   return Number(rows[0]?.number ?? 0);
 }
 
+interface Locking {
+  readonly tries: number;
+  readonly waitMs: number;
+}
+
 /**
  * A change of a table waits for the transactions that use it, and all that come after it wait for the change: so it waits
  * for moments only, gives way, and tries again.
  */
-async function applyBesideOthers(
-  client: ClientBase,
-  step: Migration,
-  { tries, waitMs }: { readonly tries: number; readonly waitMs: number },
-): Promise<void> {
+async function besideOthers({ tries, waitMs }: Locking, change: (waitMs: number) => Promise<void>): Promise<void> {
   for (let tried = 1; ; tried++) {
     try {
-      await apply(client, step, waitMs);
+      await change(waitMs);
       return;
     } catch (error) {
       if (!isLockTimeout(error) || tried === tries) throw error;
@@ -97,17 +120,21 @@ async function applyBesideOthers(
   }
 }
 
-async function apply(client: ClientBase, step: Migration, waitMs: number): Promise<void> {
+async function apply(client: ClientBase, step: Migration): Promise<void> {
   const { number, name, understoodSince = number } = step;
+  for (const statement of step.statements(definitionDialect)) await client.query(statement);
+  await client.query('insert into schema_migration (number, name, understood_since) values ($1, $2, $3)', [
+    number,
+    name,
+    understoodSince,
+  ]);
+}
+
+async function inTransaction(client: ClientBase, waitMs: number, change: () => Promise<void>): Promise<void> {
   await client.query('begin');
   try {
     await client.query(`set local lock_timeout = ${waitMs}`);
-    for (const statement of step.statements(definitionDialect)) await client.query(statement);
-    await client.query('insert into schema_migration (number, name, understood_since) values ($1, $2, $3)', [
-      number,
-      name,
-      understoodSince,
-    ]);
+    await change();
     await client.query('commit');
   } catch (error) {
     await client.query('rollback');
