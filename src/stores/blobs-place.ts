@@ -31,7 +31,7 @@ export function expectBlobsAt(directory: string, place: BlobsPlace): void {
   }
 }
 
-/** Writes down for the next start that they lie in a bucket, once it has been opened. */
+/** Writes down for the next start that they lie in a bucket, once it is known that they do. */
 export function rememberBlobsAt(directory: string, place: BlobsPlace): void {
   const path = pathIn(directory);
   if (place.kind === 's3' && !hasText(path)) writePlace(path, place);

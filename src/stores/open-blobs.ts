@@ -7,7 +7,7 @@ import { type BlobStore, BlobStoreBusyError } from '../blobs/store.ts';
 import type { Log } from '../log/log.ts';
 import { StartupError } from '../startup-error.ts';
 import { startupFailure } from '../startup-failures.ts';
-import { bucketOf, expectBlobsAt, rememberBlobsAt } from './blobs-place.ts';
+import { bucketOf, expectBlobsAt } from './blobs-place.ts';
 import { prepareDirectory } from './data-directory.ts';
 import type { StoresConfig } from './stores-config.ts';
 import type { Syncs } from './syncs.ts';
@@ -33,11 +33,7 @@ export async function blobsOf(
 ): Promise<BlobStore> {
   expectBlobsAt(directory, place);
   const settings = s3 && bucketOf({ blobs: place, s3 });
-  if (settings !== undefined) {
-    const blobs = await openBucket(settings, log, syncs?.bucket);
-    rememberBlobsAt(directory, place);
-    return blobs;
-  }
+  if (settings !== undefined) return await openBucket(settings, log, syncs?.bucket);
   return await openDirectory(directory, syncs?.blobs);
 }
 

@@ -6,6 +6,7 @@ import type { MetadataStore } from '../metadata/store.ts';
 import { type Clock, systemClock } from '../registry/clock.ts';
 import { StoreGeneration } from '../registry/store-generation.ts';
 import type { WorkerPlace } from '../workers/worker-place.ts';
+import { rememberBlobsAt } from './blobs-place.ts';
 import { closeToOthers } from './closed-to-others.ts';
 import { blobsText, expectOne } from './expect-one.ts';
 import { DatabaseClock } from './database-clock.ts';
@@ -58,7 +59,11 @@ export async function openStores(
   try {
     const blobs = await blobsOf(directory, blobsConfig, { log, syncs });
     const isInDirectory = place.kind === 'sqlite' && blobsConfig.blobs?.kind !== 's3';
-    if (!isInDirectory && !isRestoring) await expectOne({ metadata, blobs }, blobsText({ data, ...blobsConfig }), log);
+    if (!isInDirectory && !isRestoring) {
+      await expectOne({ metadata, blobs }, blobsText({ data, ...blobsConfig }), log);
+      // Only now is it known to be right.
+      if (blobsConfig.blobs !== undefined) rememberBlobsAt(directory, blobsConfig.blobs);
+    }
     const generation = await StoreGeneration.open({ metadata, blobs, clock, siblings: worker?.link });
     return { ...opened, blobs, generation };
   } catch (error) {
