@@ -5,10 +5,13 @@ import {
   becomeOnlyWriter,
   beginUploadEpoch,
   findUpload,
+  findUploadToWrite,
   touchUpload,
 } from '../metadata/queries/uploads.ts';
 import { MetadataFullError } from '../metadata/store.ts';
 import type { Digest, DigestAlgorithm, DigestHasher } from '../oci/digest.ts';
+import type { RepositoryName } from '../oci/names.ts';
+import type { Query } from '../metadata/query.ts';
 import type { Registry } from './registry.ts';
 import { type AppendRequest, isClosing } from './upload-request.ts';
 import type { WriterTurn } from './upload-sessions.ts';
@@ -29,19 +32,23 @@ export interface Superseded {
   readonly offsetBytes: number;
 }
 
-export type Claim = Claimable | NotClaimable;
+export type Claim = Claimed | NotClaimable;
 
 export interface Claimable {
   readonly outcome: 'claimable';
   readonly oid: ObjectId;
   readonly epoch: number;
-  readonly progress: string;
   readonly offsetBytes: number;
   readonly algorithm: DigestAlgorithm;
   /** Which process may not have come to the end of its writing; of a claim, where that is another one that has to end. */
   readonly otherWriter: string | undefined;
   /** When it was last seen that a request closes it; -Infinity where none does. */
   readonly closingSeenAt: number;
+}
+
+interface Claimed extends Claimable {
+  /** What the blob store has said of the bytes so far. */
+  readonly progress: string;
 }
 
 export type NotClaimable =
@@ -62,7 +69,10 @@ export async function claim(registry: Registry, request: AppendRequest, turn: Wr
 async function claimAs(registry: Registry, request: AppendRequest, turn: WriterTurn): Promise<Claim> {
   const now = registry.clock.now();
   return await registry.metadata.writeUnsynced(function* claimSession(): Operation<Claim> {
-    const session = yield* claimable(request);
+    const { id, repo } = request;
+    const upload = yield* first(findUploadToWrite, { id, repo });
+    if (upload === undefined) return { outcome: 'unknown' };
+    const session = standing(upload, request);
     if (session.outcome !== 'claimable') return session;
     const epoch = session.epoch + 1;
     const { writer: own } = registry.sessions;
@@ -74,7 +84,7 @@ async function claimAs(registry: Registry, request: AppendRequest, turn: WriterT
     if (isClosing(request)) turn.verifies();
     const closing = isClosing(request) ? epoch : null;
     yield* change(beginUploadEpoch, { id: request.id, epoch, writer: otherWriter ?? own, closing, now });
-    return { ...session, epoch, otherWriter };
+    return { ...session, epoch, otherWriter, progress: upload.progress };
   });
 }
 
@@ -94,9 +104,17 @@ export async function lost(
   return session.outcome === 'claimable' ? { outcome: 'superseded', offsetBytes: session.offsetBytes } : session;
 }
 
-export function* claimable({ id, repo, range }: Pick<AppendRequest, 'id' | 'repo' | 'range'>): Operation<Claim> {
+type Asked = Pick<AppendRequest, 'id' | 'repo' | 'range'>;
+
+export function* claimable({ id, repo, range }: Asked): Operation<Claimable | NotClaimable> {
   const upload = yield* first(findUpload, { id, repo });
-  if (upload === undefined) return { outcome: 'unknown' };
+  return upload === undefined ? { outcome: 'unknown' } : standing(upload, { range });
+}
+
+type UploadRow = typeof findUpload extends Query<{ id: string; repo: RepositoryName }, infer Row> ? Row : never;
+
+/** How a session stands for a request, by its row. */
+function standing(upload: UploadRow, { range }: Pick<Asked, 'range'>): Claimable | NotClaimable {
   if (upload.result_digest !== null) return { outcome: 'done', digest: upload.result_digest };
   if (upload.oid === null) return { outcome: 'unknown' };
   if (range !== undefined && range.first !== upload.offset_bytes) {
@@ -106,7 +124,6 @@ export function* claimable({ id, repo, range }: Pick<AppendRequest, 'id' | 'repo
     outcome: 'claimable',
     oid: upload.oid,
     epoch: upload.epoch,
-    progress: upload.progress,
     offsetBytes: upload.offset_bytes,
     algorithm: upload.algorithm,
     otherWriter: upload.writer ?? undefined,

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { createHash, randomBytes } from 'node:crypto';
+import { z } from 'zod';
 import { S3BlobStore } from '../../src/blobs/s3/store.ts';
 import { BlobMissingError, BlobStoreBusyError, ClaimLostError } from '../../src/blobs/store.ts';
 import { Upload } from '../blobs/upload.ts';
@@ -301,3 +302,24 @@ describe('what a push costs:', () => {
 function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
+
+test('an upload of many parts goes on in larger ones, however little each request brings', async () => {
+  const sent = Array.from({ length: 600 }, (_, number) => ({ etag: `"${number}"`, sizeBytes: 5 * mebibyte }));
+  const begun = { id: 'one', token: 'a' };
+  const before = { epoch: 1, upload: begun, parts: sent, pieces: [], stale: [], isDoubtful: false };
+  const few = await S3BlobStore.open({ ...bucket.settings, partBytes: 16 * mebibyte });
+  let [progress, sizeBytes] = [JSON.stringify(before), 600 * 5 * mebibyte];
+  const stands = () => {
+    const { parts, pieces } = z
+      .object({ parts: z.array(z.unknown()), pieces: z.array(z.unknown()) })
+      .parse(JSON.parse(progress));
+    return [parts.length, pieces.length];
+  };
+  for (let epoch = 2; epoch < 4; epoch++) {
+    const writer = await few.append(oid, sizeBytes, { progress, epoch });
+    await writer.write(randomBytes(7 * mebibyte));
+    progress = await writer.close('more');
+    sizeBytes += 7 * mebibyte;
+    expect(stands()).toEqual([600, epoch - 1]);
+  }
+});

@@ -39,3 +39,11 @@ const partsOfOneSize = 500;
 export function partBytesOf(number: number, firstBytes: number): number {
   return firstBytes * (1 + Math.floor((number - 1) / partsOfOneSize));
 }
+
+/**
+ * With how many bytes at least a request ends with a part of this number, where more requests may follow. What is less lies
+ * in a piece until more comes: else those who send little at a time would use up the numbers, and end at 50 GiB.
+ */
+export function leastBytesAtEnd(number: number, firstBytes: number): number {
+  return number <= partsOfOneSize ? leastPartBytes : Math.max(leastPartBytes, partBytesOf(number, firstBytes) / 2);
+}

@@ -4,7 +4,7 @@ import type { Bucket, Part } from './bucket.ts';
 import { ObjectThereError } from './failures.ts';
 import { PartBuffer } from './part-buffer.ts';
 import { type Piece, type Progress, sizeOf } from './progress.ts';
-import { leastPartBytes, mostParts, partBytesOf } from './settings.ts';
+import { leastBytesAtEnd, leastPartBytes, mostParts, partBytesOf } from './settings.ts';
 
 /** With more pieces than this, they are put together into one, so that the next writer does not have to read many. */
 const mostPieces = 16;
@@ -29,7 +29,7 @@ interface Failed {
 /**
  * Writes an object part by part: one is being sent while the next is filled. Of each buffer, as many bytes are held back
  * as a part has at least, so that whenever the bytes end, the last part is none that is too small for more to follow. What
- * is too little for a part lies in objects of its own, from which the next writer reads it back.
+ * is too little for a part, or for one that is to be large, lies in objects of its own, from which the next writer reads it back.
  */
 export class S3Writer implements BlobWriter {
   readonly #parts: S3WriterParts;
@@ -172,11 +172,15 @@ export class S3Writer implements BlobWriter {
     };
   }
 
+  get #leastBytesAtEnd(): number {
+    return leastBytesAtEnd(this.#sent.length + 1, this.#parts.partBytes);
+  }
+
   /** Writes what is in the buffer. @returns the pieces that there are then */
   async #writeRest(end: Exclude<WriterEnd, 'dropped'>): Promise<readonly Piece[]> {
     const isAll = this.#upload === undefined && (end === 'final' || (end === 'perhaps-final' && this.#buffer.size > 0));
     if (isAll && (await this.#putWhole())) return [{ suffix: '', sizeBytes: this.#buffer.size, token: this.#token }];
-    if (this.#buffer.size >= leastPartBytes || end === 'final') {
+    if (this.#buffer.size >= this.#leastBytesAtEnd || end === 'final') {
       // An upload needs one part, and an object that has some does not need an empty one.
       if (this.#buffer.size > 0 || this.#sent.length === 0) await this.#sendPart(this.#buffer.bytes());
       return [];

@@ -33,11 +33,20 @@ export const openUploadOfClient = query<{ client: string; others: number }>()(({
     .offset(p('others')),
 );
 
+const sessionColumns = [
+  ...(['oid', 'state', 'algorithm', 'offset_bytes', 'epoch', 'result_digest', 'writer'] as const),
+  ...(['closing_epoch', 'touched_at'] as const),
+] as const;
+
 export const findUpload = query<{ id: string; repo: RepositoryName }>()(({ db, p }) =>
+  db.selectFrom('upload').select(sessionColumns).where('id', '=', p('id')).where('repo', '=', p('repo')),
+);
+
+/** The same with its progress, which is long where the upload has many parts. */
+export const findUploadToWrite = query<{ id: string; repo: RepositoryName }>()(({ db, p }) =>
   db
     .selectFrom('upload')
-    .select(['oid', 'state', 'algorithm', 'offset_bytes', 'progress', 'epoch', 'result_digest', 'writer'])
-    .select(['closing_epoch', 'touched_at'])
+    .select([...sessionColumns, 'progress'])
     .where('id', '=', p('id'))
     .where('repo', '=', p('repo')),
 );
