@@ -10,6 +10,7 @@ import { processTree } from '../process-tree.ts';
 import { measureDeletes } from './delete-growth.ts';
 import { type GoalFigures, goalsOf } from './goals.ts';
 import { buildLoad, type Loaded, load } from './load.ts';
+import { measureMeetings, meetingsTable, type PushMeetings } from './meetings.ts';
 import { Backends, clusterSetup, distributionSetup, type Setup, workersSetup } from './setups.ts';
 import { statementsPerRequest } from './statements.ts';
 
@@ -18,7 +19,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '4' },
     rounds: { type: 'string', default: '1' },
     processes: { type: 'string', default: '1,2,4' },
-    only: { type: 'string', default: 'sqlite,cluster,distribution,deletes' },
+    only: { type: 'string', default: 'sqlite,cluster,distribution,meetings,deletes' },
     sizes: { type: 'string', default: '10000,100000,1000000' },
     dir: { type: 'string', default: '.cache' },
     json: { type: 'string' },
@@ -193,6 +194,17 @@ for (let round = 0; round < Number(values.rounds); round++) {
 }
 for (const measured of rounds.filter(({ length }) => length > 0))
   console.log(`\n${table(measured.map((each) => row(each, measured)))}`);
+const meetings: PushMeetings[] = [];
+if (wanted.has('meetings')) {
+  for (let round = 0; round < Number(values.rounds); round++) {
+    for (const repositories of [1, 16]) {
+      for (const processes of counts) {
+        meetings.push(await measureMeetings(backends, { processes, repositories, seconds }));
+      }
+    }
+  }
+  console.log(`\n${meetingsTable(meetings)}`);
+}
 const work = await statementsPerRequest(backends.directory);
 const workOnServers = wanted.has('cluster')
   ? await statementsPerRequest(backends.directory, await backends.places())
@@ -233,4 +245,4 @@ const goals = goalsOf(figures, growth);
 console.log(`\n${barTable([''], goals)}`);
 if (!goals.every(isReached)) process.exitCode = 1;
 if (values.json !== undefined)
-  await Bun.write(values.json, JSON.stringify({ rounds, work, workOnServers, growth, goals }, null, 2));
+  await Bun.write(values.json, JSON.stringify({ rounds, meetings, work, workOnServers, growth, goals }, null, 2));

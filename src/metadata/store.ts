@@ -24,6 +24,16 @@ export type Topic =
 
 export const topics: readonly Topic[] = ['commit', 'purge', 'confirmed'];
 
+/** Why transactions were undone that ran again after it, and how often, since the process has begun. */
+export interface Meetings {
+  /** What one had read, another has written: the two could not have run one after the other. */
+  readonly serialization: number;
+  /** Each waited for a row that the other had. */
+  readonly deadlock: number;
+  /** Both have added the same row, or one has removed what the other refers to. */
+  readonly constraint: number;
+}
+
 /** The only truth: rows in a database that has transactions. Its forms: sqlite/ (embedded), postgres/ (shared). */
 export interface MetadataStore {
   /**
@@ -94,6 +104,9 @@ export interface MetadataStore {
 
   /** Calls back for what other processes announce; for every topic where something may have been missed. */
   onAnnouncement(heard: (topic: Topic) => void): void;
+
+  /** How often transactions have met; undefined where they run one after the other. */
+  readonly meetings?: Meetings | undefined;
 
   /** What the database takes of its disk, in bytes. */
   sizeBytes(): Promise<number>;

@@ -1,5 +1,6 @@
 import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { z } from 'zod';
+import type { Meetings } from '../metadata/store.ts';
 import { noSiblings, type Siblings } from '../registry/siblings.ts';
 import type { StorageFigures } from '../bounds/storage-figures.ts';
 import type { Collected } from '../collector/review.ts';
@@ -245,6 +246,21 @@ export class Metrics {
   /** Shows what is used of quotas. @param measure is called whenever somebody asks */
   watchQuotas(measure: () => Promise<readonly QuotaFigures[]>): void {
     addQuotaGauges(this.#registry, measure);
+  }
+
+  /** Shows how often transactions of this process have met others of the database, and ran again. */
+  watchMeetings(meetings: () => Partial<Meetings>): void {
+    const counter = new Counter({
+      name: 'wherry_database_meetings_total',
+      help: 'Transactions that met another in the database and were undone, nearly all of which ran again: by serialization, deadlock or constraint.',
+      labelNames: ['kind'],
+      registers: [],
+      collect() {
+        this.reset();
+        for (const [kind, count] of Object.entries(meetings())) this.inc({ kind }, count);
+      },
+    });
+    this.#registry.registerMetric(counter);
   }
 
   /** Shows for how long the server's certificate is still valid, in seconds. */

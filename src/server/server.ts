@@ -159,6 +159,7 @@ async function serve(
     () => measuredFigures({ registry, storage, reports, generation, collector, pruner }),
     worker?.link,
   );
+  if (metadata.meetings !== undefined) metrics.watchMeetings(() => metadata.meetings ?? {});
   const events = new EventFeed(metadata);
   const auditFile = await openAuditFile({ path: keeps ? config.audit.file : undefined, metadata, feed: events, log });
   await putQuotasInForce(metadata, quotas);

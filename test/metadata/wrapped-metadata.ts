@@ -1,5 +1,5 @@
 import type { AsyncConnection, Operation, Step, SyncConnection } from '../../src/metadata/operation.ts';
-import type { MetadataStore, OldPages, Seen, Topic, WriteOptions } from '../../src/metadata/store.ts';
+import type { Meetings, MetadataStore, OldPages, Seen, Topic, WriteOptions } from '../../src/metadata/store.ts';
 
 /** A metadata store around another, which sees every statement of every operation. */
 export abstract class WrappedMetadata implements MetadataStore {
@@ -49,6 +49,10 @@ export abstract class WrappedMetadata implements MetadataStore {
   }
   async sizeBytes(): Promise<number> {
     return await this.#inner.sizeBytes();
+  }
+
+  get meetings(): Meetings | undefined {
+    return this.#inner.meetings;
   }
 
   get commits(): number | undefined {

@@ -38,8 +38,9 @@ export interface PostgresServer {
 /**
  * Installs PostgreSQL 15 where it is missing, and starts a server.
  * @param parent the directory in which it makes its own, which every user can reach
+ * @param settings more of postgresql.conf, as name=value
  */
-export async function startPostgres(parent = temporary): Promise<PostgresServer> {
+export async function startPostgres(parent = temporary, settings: readonly string[] = []): Promise<PostgresServer> {
   await debianPackages(['postgresql-15']);
   const directory = mkdtempSync(join(parent, 'wherry-postgres-'));
   const data = join(directory, 'data');
@@ -65,9 +66,20 @@ export async function startPostgres(parent = temporary): Promise<PostgresServer>
     ]),
   );
   const port = freePort();
+  const more = settings.flatMap((setting) => ['-c', setting]);
   const start = async (): Promise<Bun.Subprocess> => {
     const server = Bun.spawn(
-      asUser([join(postgresPrograms, 'postgres'), '-D', data, '-p', String(port), '-k', directory, ...options]),
+      asUser([
+        join(postgresPrograms, 'postgres'),
+        '-D',
+        data,
+        '-p',
+        String(port),
+        '-k',
+        directory,
+        ...options,
+        ...more,
+      ]),
       { stdin: 'ignore', stdout: 'ignore', stderr: 'ignore', cwd: '/' },
     );
     await answering(port, server);

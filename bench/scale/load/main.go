@@ -2,10 +2,11 @@
 // requests of a batch are written with one call, and of the answers only the head of each is looked at.
 //
 //	load manifests ORIGINS PATH BATCH CONNECTIONS SECONDS
-//	load push ORIGINS REPOSITORY BLOBS BLOB-BYTES CONNECTIONS SECONDS
+//	load push ORIGINS REPOSITORIES BLOBS BLOB-BYTES CONNECTIONS SECONDS
 //	load pull ORIGINS REPOSITORY TAGS CONNECTIONS SECONDS
 //
-// ORIGINS are host:port, with commas between them; connections are spread over them. It prints one line of JSON.
+// ORIGINS are host:port, with commas between them; connections are spread over them, and what is pushed over REPOSITORIES. It
+// prints one line of JSON.
 package main
 
 import (
@@ -315,9 +316,11 @@ func main() {
 				batches(host, arguments[2], numbers[3], isOver, begin, result)
 			case "push":
 				filler := random(max(numbers[4], 1024))
+				repos := strings.Split(arguments[2], ",")
 				step(func(c *client) int64 {
-					tag := fmt.Sprintf("%08x-%d", run, images.Add(1))
-					return c.pushImage(arguments[2], tag, numbers[3], numbers[4], filler)
+					image := int(images.Add(1))
+					tag := fmt.Sprintf("%08x-%d", run, image)
+					return c.pushImage(repos[image%len(repos)], tag, numbers[3], numbers[4], filler)
 				})
 			case "pull":
 				tags := strings.Split(arguments[3], ",")

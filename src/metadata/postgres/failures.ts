@@ -1,11 +1,17 @@
 import { DatabaseError } from 'pg';
-import { MetadataBusyError, MetadataFullError, UnstorableTextError } from '../store.ts';
+import { MetadataBusyError, MetadataFullError, type Meetings, UnstorableTextError } from '../store.ts';
 
 /**
  * Two transactions met: the one that is undone may run again (serialization failure, deadlock). Where both have added
  * the same row, or one has removed what the other refers to, PostgreSQL may find the constraint first.
  */
-const meetings = new Set(['40001', '40P01', '23505', '23503', '23P01']);
+const meetings: ReadonlyMap<string, keyof Meetings> = new Map([
+  ['40001', 'serialization'],
+  ['40P01', 'deadlock'],
+  ['23505', 'constraint'],
+  ['23503', 'constraint'],
+  ['23P01', 'constraint'],
+]);
 
 /** The server is stopping, starting, full of connections, a standby, or was too slow. */
 const passing = new Set(['57014', '57P01', '57P02', '57P03', '57P05', '53000', '53200', '53300', '25006', '55P03']);
@@ -13,8 +19,9 @@ const passing = new Set(['57014', '57P01', '57P02', '57P03', '57P05', '53000', '
 /** A text, or one within JSON, has a character that PostgreSQL does not keep. */
 const unstorable = new Set(['22021', '22P05']);
 
-export function isMeeting(error: unknown): boolean {
-  return error instanceof DatabaseError && meetings.has(error.code ?? '');
+/** How a transaction has met another; undefined where it failed for something else. */
+export function meetingOf(error: unknown): keyof Meetings | undefined {
+  return error instanceof DatabaseError ? meetings.get(error.code ?? '') : undefined;
 }
 
 /** Whether a statement has waited for a table for as long as it may. */
@@ -36,7 +43,7 @@ export function translated(error: unknown): unknown {
   if (error instanceof DatabaseError) {
     const code = error.code ?? '';
     if (code === '53100') return new MetadataFullError('the disk of the database is full', { cause: error });
-    if (passing.has(code) || code.startsWith('08') || isMeeting(error)) {
+    if (passing.has(code) || code.startsWith('08') || meetings.has(code)) {
       return new MetadataBusyError(`the database cannot answer now: ${error.message}`, { cause: error });
     }
     if (unstorable.has(code)) return new UnstorableTextError('a text has a NUL character in it', { cause: error });

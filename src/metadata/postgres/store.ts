@@ -1,6 +1,7 @@
 import { Client, Pool, type PoolClient, type QueryResult } from 'pg';
 import type { AsyncConnection, Operation } from '../operation.ts';
 import {
+  type Meetings,
   MetadataBusyError,
   type MetadataStore,
   type OldPages,
@@ -13,7 +14,7 @@ import { applicationNames } from './application-name.ts';
 import { type PostgresCalls, postgresCalls } from './calls.ts';
 import { Channel } from './channel.ts';
 import { PostgresConnection } from './connection.ts';
-import { isConnectionLost, isMeeting, translated } from './failures.ts';
+import { isConnectionLost, meetingOf, translated } from './failures.ts';
 import { flushLog } from './flushed-log.ts';
 import { migrate } from './migrate.ts';
 import { DatabaseUnusableError, oldestVersion, shownAddress } from './open-failure.ts';
@@ -26,7 +27,7 @@ import { Turns } from './turns.ts';
  * How often a transaction that met another is tried, how often of that beside others of this process, and how long it
  * waits before it is, in ms: twice as long each time.
  */
-const meetings = { tries: 20, together: 3, leastMs: 2, mostMs: 200 };
+const trying = { tries: 20, together: 3, leastMs: 2, mostMs: 200 };
 /** How long the database may take to be reached, and to answer a statement if nothing else is said, in ms. */
 const connectTimeoutMs = 5_000;
 const defaultStatementTimeoutMs = 30_000;
@@ -68,6 +69,7 @@ export class PostgresMetadataStore implements MetadataStore {
   readonly #turns = new Turns();
   readonly #numbers = new SettledNumbers('event_number');
   readonly #channel: Channel;
+  readonly #meetings: { -readonly [Kind in keyof Meetings]: number } = { serialization: 0, deadlock: 0, constraint: 0 };
   #watcher: () => void = () => undefined;
 
   private constructor(pool: Pool, channel: Channel, { random = Math.random, calls }: PostgresParts) {
@@ -182,6 +184,10 @@ export class PostgresMetadataStore implements MetadataStore {
     this.#channel.listen(heard);
   }
 
+  get meetings(): Meetings {
+    return { ...this.#meetings };
+  }
+
   async sizeBytes(): Promise<number> {
     const { rows } = await this.#onConnection((client) =>
       client.query<{ bytes: string }>('select pg_database_size(current_database()) as bytes'),
@@ -215,15 +221,18 @@ export class PostgresMetadataStore implements MetadataStore {
           this.#onConnection((client) =>
             transact(client, begin, () => drive(operation(), new PostgresConnection(client), statement), commit),
           );
-        const result = await (tried <= meetings.together ? this.#turns.together(run) : this.#turns.alone(run));
+        const result = await (tried <= trying.together ? this.#turns.together(run) : this.#turns.alone(run));
         this.#watcher();
         this.#channel.announce('commit');
         return result;
       } catch (error) {
         const cause = error instanceof MetadataBusyError ? error.cause : error;
-        if (!isMeeting(cause) || tried === meetings.tries) throw error;
+        const met = meetingOf(cause);
+        if (met === undefined) throw error;
+        this.#meetings[met]++;
+        if (tried === trying.tries) throw error;
       }
-      const mostMs = Math.min(meetings.mostMs, meetings.leastMs * 2 ** (tried - 1));
+      const mostMs = Math.min(trying.mostMs, trying.leastMs * 2 ** (tried - 1));
       await new Promise((resolve) => setTimeout(resolve, mostMs * this.#random()));
     }
   }
