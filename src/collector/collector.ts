@@ -208,7 +208,7 @@ export class Collector {
     const { clock, metadata } = this.#registry;
     // To claim nothing is a commit as well, of which all processes would hear.
     if ((await metadata.read(() => dueNow(clock.now(), 1))).length === 0) return [];
-    return await metadata.writeUnsynced(() => claimDue(clock.now(), limit));
+    return await metadata.writeUnsynced(() => claimDue(clock.now(), limit), { byOwnRows: true });
   }
 
   /** Resolves when the reviews are made; what they have found to be removed goes on being removed. */

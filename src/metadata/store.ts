@@ -11,6 +11,11 @@ export interface WriteOptions {
    * logged in or what was pulled when. Everything else is refused with a RegistryReadOnlyError.
    */
   readonly whileReadOnly?: boolean;
+  /**
+   * Whether it goes by no rows but those that it changes itself: whatever could make it wrong changes one of them too, and one
+   * of the two runs again. PostgreSQL need not watch what it reads then, which it does by the page (ADR 27).
+   */
+  readonly byOwnRows?: boolean;
 }
 
 /** What processes that share a database tell each other of. */

@@ -7,6 +7,11 @@ import type { Table } from './tables.ts';
 /** Whoever moves something to a database takes this lock there. */
 const movingLock = 0x6d6f_7665;
 
+/** What its own connections are called. */
+const movingName = 'wherry migrate';
+/** How often it is looked whether transactions have ended, in ms. */
+const lookMs = 10;
+
 /** A PostgreSQL database. */
 export class PostgresDatabase implements MovedDatabase {
   readonly #client: Client;
@@ -16,7 +21,7 @@ export class PostgresDatabase implements MovedDatabase {
   }
 
   static async open(url: string): Promise<PostgresDatabase> {
-    const client = new Client({ connectionString: url, application_name: 'wherry migrate', keepAlive: true });
+    const client = new Client({ connectionString: url, application_name: movingName, keepAlive: true });
     // What is under way tells of it.
     client.on('error', () => undefined);
     await client.connect();
@@ -56,6 +61,7 @@ export class PostgresDatabase implements MovedDatabase {
   }
 
   async snapshot<T>(read: () => Promise<T>): Promise<T> {
+    await this.#untilEarlierOnesEnded();
     // Waits until no transaction is under way that could come out as one before this state and is not in it.
     return await this.#within('begin isolation level serializable, read only, deferrable', read);
   }
@@ -90,6 +96,14 @@ export class PostgresDatabase implements MovedDatabase {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#client.end().catch(() => undefined);
+  }
+
+  /** PostgreSQL compares the serializable ones only, and the registry has others too. */
+  async #untilEarlierOnesEnded(): Promise<void> {
+    const [{ at = null } = {}] = await this.all('select clock_timestamp()::text as at');
+    const earlier = `select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+      and application_name like 'wherry%' and application_name <> '${movingName}' and xact_start <= ?::timestamptz`;
+    while ((await numberOf(this, earlier, [at])) > 0) await new Promise((resolve) => setTimeout(resolve, lookMs));
   }
 
   async #within<T>(begin: string, run: () => Promise<T>): Promise<T> {

@@ -102,19 +102,21 @@ export async function removeTag(
   const leaseUntil = now + registry.windows.leaseMs;
   return await registry.metadata.write(
     function* remove(): Operation<DeleteTagOutcome> {
-      if ((yield* first(tagTarget, { repo, name })) === undefined) return { outcome: 'unknown' };
+      const there = yield* first(tagTarget, { repo, name });
+      if (there === undefined) return { outcome: 'unknown' };
       const pin = yield* pinAgainstTagDelete(repo, name);
       if (pin !== undefined) return { outcome: 'pinned', pin };
       const immutable = refusalOfTag(registry.immutability, repo, name);
       if (immutable !== undefined) return immutable;
       const unmet = yield* failedPrecondition(repo, { kind: 'tag', tag: name }, precondition);
       if (unmet !== undefined) return unmet;
+      // The manifest before the tag, as a push takes them.
+      yield* change(releaseManifest, { repo, digest: there.manifest, now, leaseUntil });
       const removed = yield* first(deleteTag, { repo, name });
-      if (removed === undefined) return { outcome: 'unknown' };
+      if (removed === undefined) throw new Error('a tag is gone that this transaction has seen');
       yield* uncountTags(registry.quotas.of(repo), repo, [name]);
       if (keepsHistory(registry.windows)) yield* rememberTagGone({ at: now, repo }, name, removed);
       yield* change(insertTagTrash, { repo, name, manifest: removed.manifest, now, purgeAfter });
-      yield* change(releaseManifest, { repo, digest: removed.manifest, now, leaseUntil });
       yield* recordEvent({ at: now, kind: 'tag.deleted', repo, digest: removed.manifest, tag: name, actor });
       yield* reviewManifest(repo, removed.manifest, purgeAfter);
       yield* reviewRepository(registry.retention, repo, 'narrowed', now);

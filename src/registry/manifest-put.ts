@@ -15,6 +15,7 @@ import { insertRepository } from '../metadata/queries/repositories.ts';
 import { insertTagTrash, markManifestTagged, tagTarget, upsertTag } from '../metadata/queries/tags.ts';
 import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts';
 import { type Manifest, parseManifest } from '../oci/manifest.ts';
+import { orderOfKeys } from './order-of-keys.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
 import type { Reference } from '../oci/reference.ts';
 import { subjectOfTag } from '../oci/tags-about.ts';
@@ -141,6 +142,10 @@ function* put(request: Put): Operation<PutManifestOutcome> {
 
   yield* remember(request, tagsBefore);
   yield* change(insertRepository, { repo, now });
+  // Manifests, then links, then tags, each in the order of their keys: two pushes do not wait for each other in turn (ADR 27).
+  const replaced = [...new Set(moved.map(({ manifest: before }) => before))].toSorted();
+  for (const each of replaced)
+    if (each < digest) yield* change(releaseManifest, { repo, digest: each, now, leaseUntil });
   yield* change(upsertManifest, {
     repo,
     digest,
@@ -157,28 +162,30 @@ function* put(request: Put): Operation<PutManifestOutcome> {
     size: request.bytes.byteLength,
     bytes: request.bytes,
   });
+  for (const each of replaced)
+    if (each > digest) yield* change(releaseManifest, { repo, digest: each, now, leaseUntil });
   yield* change(releaseManifestFromQuarantine, { repo, digest });
-  for (const edge of edges.blobs) yield* change(upsertBlobEdge, { repo, manifest: digest, ...edge });
-  for (const edge of edges.children) yield* change(upsertChildEdge, { repo, parent: digest, ...edge });
+  const [children, blobs] = [edges.children.toSorted(byChild), edges.blobs.toSorted(byDigest)];
+  for (const edge of children) yield* change(upsertChildEdge, { repo, parent: digest, ...edge });
+  for (const edge of blobs) yield* change(upsertBlobEdge, { repo, manifest: digest, ...edge });
   yield* change(attachAbsentChildEdges, { repo, child: digest });
 
-  for (const name of request.tags) {
+  for (const name of request.tags.toSorted()) {
     yield* change(upsertTag, { repo, name, manifest: digest, now });
     if (!tagsBefore.has(name)) yield* change(releaseTagFromQuarantine, { repo, tag: name });
   }
-  for (const { name, manifest: before } of moved) {
+  for (const { name, manifest: before } of moved.toSorted(byName)) {
     yield* change(insertTagTrash, { repo, name, manifest: before, now, purgeAfter: request.trashUntil });
-    yield* change(releaseManifest, { repo, digest: before, now, leaseUntil });
     const reason = `it was pushed again, as ${digest}`;
     yield* recordEvent({ at: now, kind: 'tag.moved', repo, digest: before, tag: name, actor, reason });
   }
   yield* recordPush(request, added, actor);
   if (request.tags.length > 0) yield* change(markManifestTagged, { repo, digest, now });
 
-  yield* reviewManifest(repo, digest, leaseUntil);
-  const replaced = new Set(moved.map(({ manifest: before }) => before));
-  for (const each of replaced) yield* reviewManifest(repo, each, request.trashUntil);
-  for (const { digest: blob, linkDigest } of edges.blobs) {
+  for (const each of [digest, ...replaced].toSorted()) {
+    yield* reviewManifest(repo, each, each === digest ? leaseUntil : request.trashUntil);
+  }
+  for (const { digest: blob, linkDigest } of blobs) {
     // One that a client deleted while the manifest was in the trash: until now the manifest has held it.
     const isHidden = linkDigest === null && (yield* first(linkLease, { repo, digest: blob })) !== undefined;
     if (isHidden) yield* reviewLink(repo, blob, now);
@@ -186,6 +193,10 @@ function* put(request: Put): Operation<PutManifestOutcome> {
   yield* reviewRepository(request.retention, repo, changeBy(request, moved), now);
   return { outcome: 'created', digest, subject: manifest.subject?.digest, warnings: admission.warnings };
 }
+
+const byDigest = (a: { readonly digest: Digest }, b: { readonly digest: Digest }) => orderOfKeys(a.digest, b.digest);
+const byChild = (a: { readonly child: Digest }, b: { readonly child: Digest }) => orderOfKeys(a.child, b.child);
+const byName = (a: MovedTag, b: MovedTag) => orderOfKeys(a.name, b.name);
 
 /** A push has one event, and one more for each tag that is new; one for each that was moved is there already. */
 function* recordPush(

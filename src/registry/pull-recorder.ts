@@ -1,3 +1,4 @@
+import { orderOfKeys } from './order-of-keys.ts';
 import type { Log } from '../log/log.ts';
 import { change, type Operation } from '../metadata/operation.ts';
 import { addPulls } from '../metadata/queries/history.ts';
@@ -187,6 +188,10 @@ interface CountedPulls {
   pulls: number;
 }
 
+function inOrderOfRows({ pulled: a }: CountedPulls, { pulled: b }: CountedPulls): number {
+  return orderOfKeys(a.repo, b.repo) || orderOfKeys(a.digest, b.digest) || orderOfKeys(a.tag ?? '', b.tag ?? '');
+}
+
 interface PullWriting {
   readonly scope: RetentionScope;
   readonly keepsHistory: boolean;
@@ -195,7 +200,8 @@ interface PullWriting {
 
 /** All of them count on the day of the last: those that are written together are seconds apart. */
 function* writePulls(pulls: readonly CountedPulls[], { scope, keepsHistory, now }: PullWriting): Operation<void> {
-  for (const { pulled, at, pulls: count } of pulls) {
+  // Every process writes down what is pulled everywhere: they take rows in the same order, so that none waits for another in turn.
+  for (const { pulled, at, pulls: count } of pulls.toSorted(inOrderOfRows)) {
     const { repo, digest, tag } = pulled;
     if (keepsHistory) yield* change(addPulls, { repo, digest, tag: tag ?? '', day: dayOf(at), pulls: count, at });
     const isHere = (yield* change(recordManifestPull, { repo, digest, at })) > 0;
@@ -205,7 +211,7 @@ function* writePulls(pulls: readonly CountedPulls[], { scope, keepsHistory, now 
     yield* change(recordPurgedPull, { repo, digest, name: '', at });
     if (tag !== undefined) yield* change(recordPurgedPull, { repo, digest, name: tag, at });
   }
-  for (const repo of new Set(pulls.map(({ pulled }) => pulled.repo))) {
+  for (const repo of [...new Set(pulls.map(({ pulled }) => pulled.repo))].toSorted()) {
     if (scope.heedsPulls(repo)) yield* reviewRepository(scope, repo, 'grown', now);
   }
 }

@@ -14,6 +14,7 @@ import type { RepositoryName, TagName } from '../oci/names.ts';
 import type { Target } from '../oci/target.ts';
 import type { Actor } from './actor.ts';
 import { recordEvent } from './events.ts';
+import { orderOfKeys } from './order-of-keys.ts';
 import type { Registry } from './registry.ts';
 import { reviewManifest } from './review.ts';
 
@@ -63,13 +64,7 @@ function* page({ repo, after, limit }: TrashRequest): Operation<readonly TrashEn
     (entry) => repo === undefined || entry.repo === repo,
   );
   // Both lists are in order already; sorting is stable, and within a repository manifests stand first.
-  return merged.sort((a, b) => compare(a.repo, b.repo)).slice(0, limit);
-}
-
-/** In the order of the database, which is that of UTF-8's bytes: names have none but ASCII characters. */
-function compare(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
+  return merged.sort((a, b) => orderOfKeys(a.repo, b.repo)).slice(0, limit);
 }
 
 /** Behind any digest: what comes after it is the next repository's. */

@@ -32,6 +32,9 @@ export interface Superseded {
   readonly offsetBytes: number;
 }
 
+/** The rows of its session decide, and it changes them. */
+const byOwnRows = { byOwnRows: true };
+
 export type Claim = Claimed | NotClaimable;
 
 export interface Claimable {
@@ -85,14 +88,16 @@ async function claimAs(registry: Registry, request: AppendRequest, turn: WriterT
     const closing = isClosing(request) ? epoch : null;
     yield* change(beginUploadEpoch, { id: request.id, epoch, writer: otherWriter ?? own, closing, now });
     return { ...session, epoch, otherWriter, progress: upload.progress };
-  });
+  }, byOwnRows);
 }
 
 /** Writes down that no other writer of a session is left; false where it was claimed again meanwhile. */
 export async function becomeWriter(registry: Registry, id: string, epoch: number): Promise<boolean> {
   const { writer } = registry.sessions;
   const now = registry.clock.now();
-  return (await registry.metadata.writeUnsynced(() => change(becomeOnlyWriter, { id, epoch, writer, now }))) > 0;
+  return (
+    (await registry.metadata.writeUnsynced(() => change(becomeOnlyWriter, { id, epoch, writer, now }), byOwnRows)) > 0
+  );
 }
 
 /** How a session stands that was claimed, and that another request has come to the end of, or claimed, since. */
@@ -137,7 +142,7 @@ export async function advance(
   reached: { readonly id: string; readonly epoch: number; readonly offset: number; readonly progress: string },
 ): Promise<boolean> {
   const now = registry.clock.now();
-  const changed = await registry.metadata.writeUnsynced(() => change(advanceUpload, { ...reached, now }));
+  const changed = await registry.metadata.writeUnsynced(() => change(advanceUpload, { ...reached, now }), byOwnRows);
   return changed > 0;
 }
 
@@ -158,5 +163,5 @@ export async function shrink(
 /** Whether a writer's claim is still the newest. */
 export async function holdsClaim(registry: Registry, id: string, epoch: number): Promise<boolean> {
   const now = registry.clock.now();
-  return (await registry.metadata.writeUnsynced(() => change(touchUpload, { id, epoch, now }))) > 0;
+  return (await registry.metadata.writeUnsynced(() => change(touchUpload, { id, epoch, now }), byOwnRows)) > 0;
 }

@@ -5,9 +5,9 @@ import { migrations } from '../../src/metadata/migrations/all.ts';
 import { all, change, first, type Operation, type Step } from '../../src/metadata/operation.ts';
 import { forgetOldRows } from '../../src/metadata/postgres/old-rows.ts';
 import { PostgresMetadataStore } from '../../src/metadata/postgres/store.ts';
-import { upsertTask } from '../../src/metadata/queries/tasks.ts';
+import { findTask, setTask, upsertTask } from '../../src/metadata/queries/tasks.ts';
 import { query } from '../../src/metadata/query.ts';
-import { MetadataBusyError, UnstorableTextError } from '../../src/metadata/store.ts';
+import { MetadataBusyError, RegistryReadOnlyError, UnstorableTextError } from '../../src/metadata/store.ts';
 import { refusalOf } from '../pairs/refusal.ts';
 import { add, allRepositories, app, namesIn, other, third } from '../metadata/repositories.ts';
 import { startPostgres } from './postgres-server.ts';
@@ -53,6 +53,50 @@ describe('a write', () => {
 test('a text with a NUL character is told apart from a failure of the database', async () => {
   const task = { kind: 'object', key1: 'a\0b', key2: '', dueAt: 1 } as const;
   expect(await refusalOf(store.write(() => change(upsertTask, task)))).toBeInstanceOf(UnstorableTextError);
+});
+
+describe('a write that goes by no rows but its own', () => {
+  /** Has a task due later by one, and says when. */
+  function* later(): Operation<number> {
+    const task = { kind: 'object', key1: 'it', key2: '' } as const;
+    const { due_at: dueAt = 0 } = (yield* first(findTask, task)) ?? {};
+    yield* change(setTask, { ...task, dueAt: dueAt + 1, attempts: 0, claimedUntil: 0 });
+    return dueAt + 1;
+  }
+
+  test('comes out as if it had run before or after every other that changes them (R31)', async () => {
+    const another = await PostgresMetadataStore.open(url);
+    await store.write(later);
+    const writes = [1, 2, 3, 4, 5, 6].flatMap(() => [
+      store.write(later, { byOwnRows: true }),
+      another.write(later, { byOwnRows: true }),
+      another.write(later),
+    ]);
+    const dueAts = await Promise.all(writes);
+    expect(dueAts.toSorted((a, b) => a - b)).toEqual(Array.from({ length: writes.length }, (_, at) => at + 2));
+    await another.close();
+  });
+
+  test('is refused while the registry is read-only', async () => {
+    const set = query<Record<never, never>>()(({ db }) =>
+      db.insertInto('read_only').values({ name: 'registry', reason: 'a test', set_by: 'x', set_at: 0, token: 'x' }),
+    );
+    await store.write(() => change(set, {}));
+    expect(await refusalOf(store.write(later, { byOwnRows: true }))).toBeInstanceOf(RegistryReadOnlyError);
+  });
+});
+
+describe('transactions that have met', () => {
+  test('are counted', async () => {
+    const another = await PostgresMetadataStore.open(url);
+    await store.write(() => change(upsertTask, { kind: 'object', key1: 'first', key2: '', dueAt: 1 }));
+    await Promise.all(
+      [0, 1, 2].flatMap((n) => [store.write(() => doubled(`a${n}`)), another.write(() => doubled(`b${n}`))]),
+    );
+    const counted = [store, another].map(({ meetings }) => meetings.serialization);
+    expect(Math.max(...counted)).toBeGreaterThan(0);
+    await another.close();
+  });
 });
 
 describe('a read', () => {

@@ -59,7 +59,8 @@ export interface PostgresParts {
 /**
  * The metadata store in a PostgreSQL database, which many processes may share. Transactions are serializable: PostgreSQL
  * sees to it that they come out as if one had run after the other, as on SQLite, and undoes one of two that could not
- * have; that one runs again.
+ * have; that one runs again. Those that go by nothing but rows which they change themselves are so at REPEATABLE READ
+ * already, where of two that change a row the later one is undone.
  */
 export class PostgresMetadataStore implements MetadataStore {
   readonly isShared = true;
@@ -221,7 +222,7 @@ export class PostgresMetadataStore implements MetadataStore {
           this.#onConnection((client) =>
             transact(client, begin, () => drive(operation(), new PostgresConnection(client), statement), commit),
           );
-        const result = await (tried <= trying.together ? this.#turns.together(run) : this.#turns.alone(run));
+        const result = await this.#inTurn(run, tried, options);
         this.#watcher();
         this.#channel.announce('commit');
         return result;
@@ -235,6 +236,12 @@ export class PostgresMetadataStore implements MetadataStore {
       const mostMs = Math.min(trying.mostMs, trying.leastMs * 2 ** (tried - 1));
       await new Promise((resolve) => setTimeout(resolve, mostMs * this.#random()));
     }
+  }
+
+  /** Who goes by nothing but rows of its own meets hardly anybody, and need not wait for those who have met. */
+  async #inTurn<T>(run: () => Promise<T>, tried: number, options: WriteOptions | undefined): Promise<T> {
+    if (options?.byOwnRows === true) return await run();
+    return await (tried <= trying.together ? this.#turns.together(run) : this.#turns.alone(run));
   }
 
   async #onConnection<T>(use: (client: PoolClient) => Promise<T>): Promise<T> {
@@ -283,10 +290,11 @@ async function expectVersion(client: Client, url: string): Promise<void> {
 /**
  * Begins a transaction, and looks in the same message whether the registry is read-only, unless that makes no difference.
  * A transaction that saw that it is not, and commits after it has become so, counts as one before it: whoever reads a state
- * in which it is read-only, serializable and deferrable, sees what that one has written.
+ * in which it is read-only, serializable and deferrable, sees what that one has written; of those that go by their own rows
+ * only, whoever has waited for them to end as well.
  */
-function beginning({ whileReadOnly = false }: WriteOptions = {}): string {
-  const begin = 'begin isolation level serializable';
+function beginning({ whileReadOnly = false, byOwnRows = false }: WriteOptions = {}): string {
+  const begin = `begin isolation level ${byOwnRows ? 'repeatable read' : 'serializable'}`;
   return whileReadOnly ? begin : `${begin}; ${lookIfReadOnly}`;
 }
 
