@@ -20,6 +20,7 @@ import { migrate } from './migrate.ts';
 import { DatabaseUnusableError, oldestVersion, shownAddress } from './open-failure.ts';
 import { forgetOldRows } from './old-rows.ts';
 import { processesBefore } from './older-processes.ts';
+import { Reconnecting } from './reconnecting.ts';
 import { SettledNumbers } from './settled-numbers.ts';
 import { Turns } from './turns.ts';
 
@@ -52,6 +53,8 @@ export interface PostgresParts {
   readonly onConnectionLost?: (error: unknown) => void;
   /** A number from 0 to 1 by which those who met wait for different times. */
   readonly random?: () => number;
+  /** A clock that nobody sets, in ms, by which it is tried again to connect. */
+  readonly now?: () => number;
   /** A test holds some of them back, or lets them fail. */
   readonly calls?: Partial<PostgresCalls> | undefined;
 }
@@ -67,16 +70,29 @@ export class PostgresMetadataStore implements MetadataStore {
   readonly #pool: Pool;
   readonly #random: () => number;
   readonly #calls: PostgresCalls;
+  readonly #reconnecting: Reconnecting;
+  /** Those that are connected. */
+  readonly #connected = new Set<PoolClient>();
   readonly #turns = new Turns();
   readonly #numbers = new SettledNumbers('event_number');
   readonly #channel: Channel;
   readonly #meetings: { -readonly [Kind in keyof Meetings]: number } = { serialization: 0, deadlock: 0, constraint: 0 };
   #watcher: () => void = () => undefined;
 
-  private constructor(pool: Pool, channel: Channel, { random = Math.random, calls }: PostgresParts) {
+  private constructor(
+    pool: Pool,
+    channel: Channel,
+    { random = Math.random, now = () => performance.now(), calls }: PostgresParts,
+  ) {
     this.#pool = pool;
     this.#channel = channel;
     this.#random = random;
+    this.#reconnecting = new Reconnecting({ now, random });
+    pool.on('connect', (client) => {
+      this.#connected.add(client);
+      this.#reconnecting.reached();
+    });
+    pool.on('remove', (client) => this.#connected.delete(client));
     this.#calls = { ...postgresCalls, ...calls };
   }
 
@@ -244,10 +260,16 @@ export class PostgresMetadataStore implements MetadataStore {
     return await (tried <= trying.together ? this.#turns.together(run) : this.#turns.alone(run));
   }
 
+  /** One that is there, be it in use, shows that the database can be reached. */
+  async #connection(): Promise<PoolClient> {
+    const connect = async (): Promise<PoolClient> => await this.#pool.connect();
+    return await (this.#connected.size > 0 ? connect() : this.#reconnecting.connect(connect));
+  }
+
   async #onConnection<T>(use: (client: PoolClient) => Promise<T>): Promise<T> {
     let client: PoolClient;
     try {
-      client = await this.#pool.connect();
+      client = await this.#connection();
     } catch (error) {
       throw translated(error);
     }
