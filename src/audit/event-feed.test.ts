@@ -11,6 +11,7 @@ import { eventPage } from './event-page.ts';
 const actor = requestActor({ who: 'client', address: undefined, userAgent: undefined, requestId: undefined });
 
 let directory: string;
+/** With commits that wait for nothing: on PostgreSQL, test/scale/events.test.ts has what is told of them. */
 let metadata: SqliteMetadataStore;
 /** How often the database's log was synced. */
 let syncs: number;

@@ -1,26 +1,22 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { TestedStores } from '../../test/pairs/tested-stores.ts';
 import { change, type Operation } from '../metadata/operation.ts';
 import { addPulls } from '../metadata/queries/history.ts';
 import type { MetadataStore } from '../metadata/store.ts';
-import { SqliteMetadataStore } from '../metadata/sqlite/store.ts';
 import { digestOf } from '../oci/digest.ts';
 import { parseRepositoryName } from '../oci/names.ts';
 import { DaysOfPulls } from './old-history.ts';
 
 const repo = parseRepositoryName('app');
 
-let directory: string;
-let metadata: SqliteMetadataStore;
-beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'wherry-history-'));
-  metadata = SqliteMetadataStore.open(directory);
+let stores: TestedStores;
+let metadata: MetadataStore;
+beforeEach(async () => {
+  stores = new TestedStores('history');
+  metadata = await stores.metadata();
 });
 afterEach(async () => {
-  await metadata.close();
-  rmSync(directory, { recursive: true });
+  await stores[Symbol.asyncDispose]();
 });
 
 async function pulled(day: number, rows: number): Promise<void> {

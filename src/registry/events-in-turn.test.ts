@@ -1,11 +1,8 @@
 import { expect, test } from 'bun:test';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { TestedStores } from '../../test/pairs/tested-stores.ts';
 import { createLog } from '../log/log.ts';
 import { all } from '../metadata/operation.ts';
 import { eventsAfter } from '../metadata/queries/events.ts';
-import { SqliteMetadataStore } from '../metadata/sqlite/store.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import { requestActor } from './actor.ts';
 import { EventsInTurn } from './events-in-turn.ts';
@@ -17,10 +14,10 @@ async function scene(
   use: (events: EventsInTurn, held: PromiseWithResolvers<void>) => Promise<void>,
   isFailing = false,
 ) {
-  const directory = mkdtempSync(join(tmpdir(), 'wherry-events-'));
+  await using stores = new TestedStores('events');
   const logged: string[] = [];
   const log = await createLog({ level: 'warn', format: 'json', stream: { write: (line) => void logged.push(line) } });
-  const metadata = SqliteMetadataStore.open(directory);
+  const metadata = await stores.metadata();
   const held = Promise.withResolvers<void>();
   let writes = 0;
   const writeUnsynced: MetadataStore['writeUnsynced'] = async (operation, options) => {
@@ -30,14 +27,9 @@ async function scene(
     }
     return await metadata.writeUnsynced(operation, options);
   };
-  try {
-    await use(new EventsInTurn({ metadata: { writeUnsynced }, log }), held);
-    const rows = await metadata.read(() => all(eventsAfter, { id: 0, upTo: Number.MAX_SAFE_INTEGER, limit: 100 }));
-    return { reasons: rows.map(({ reason }) => reason), writes, logged };
-  } finally {
-    await metadata.close();
-    rmSync(directory, { recursive: true });
-  }
+  await use(new EventsInTurn({ metadata: { writeUnsynced }, log }), held);
+  const rows = await metadata.read(() => all(eventsAfter, { id: 0, upTo: Number.MAX_SAFE_INTEGER, limit: 100 }));
+  return { reasons: rows.map(({ reason }) => reason), writes, logged };
 }
 
 function add(events: EventsInTurn, ...reasons: readonly string[]): void {

@@ -1,7 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { TestedStores } from '../../test/pairs/tested-stores.ts';
 import { all, change, first, type Operation } from '../metadata/operation.ts';
 import {
   condemnObject,
@@ -13,7 +11,7 @@ import {
   objectState,
 } from '../metadata/queries/objects.ts';
 import { findTask } from '../metadata/queries/tasks.ts';
-import { SqliteMetadataStore } from '../metadata/sqlite/store.ts';
+import type { MetadataStore } from '../metadata/store.ts';
 import { parseDigest } from '../oci/digest.ts';
 import { forgetObject } from './forget-object.ts';
 import { reviewObject } from './review.ts';
@@ -23,18 +21,17 @@ const task = { kind: 'object', key1: oid, key2: '' } as const;
 const late = { lateWritesMs: 500 };
 const never = { lateWritesMs: 0 };
 
-let directory: string;
-let metadata: SqliteMetadataStore;
+let stores: TestedStores;
+let metadata: MetadataStore;
 
 beforeEach(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'wherry-forget-'));
-  metadata = SqliteMetadataStore.open(directory);
+  stores = new TestedStores('forget');
+  metadata = await stores.metadata();
   await metadata.write(() => change(insertPendingObject, { oid }));
 });
 
 afterEach(async () => {
-  await metadata.close();
-  rmSync(directory, { recursive: true });
+  await stores[Symbol.asyncDispose]();
 });
 
 async function die(): Promise<void> {

@@ -1,13 +1,11 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { TestedStores } from '../../test/pairs/tested-stores.ts';
 import { createLog } from '../log/log.ts';
 import { change, first, type Operation } from '../metadata/operation.ts';
 import { upsertManifest } from '../metadata/queries/manifests.ts';
 import { insertRepository } from '../metadata/queries/repositories.ts';
 import { query } from '../metadata/query.ts';
-import { SqliteMetadataStore } from '../metadata/sqlite/store.ts';
+import type { MetadataStore } from '../metadata/store.ts';
 import { digestOf } from '../oci/digest.ts';
 import { parseRepositoryName, parseTagName, type RepositoryName } from '../oci/names.ts';
 import { type Pulled, PullRecorder } from './pull-recorder.ts';
@@ -27,8 +25,8 @@ function repositoryName(text: string): RepositoryName {
   return name;
 }
 
-let directory: string;
-let store: SqliteMetadataStore;
+let stores: TestedStores;
+let store: MetadataStore;
 let now: number;
 let isFull: boolean;
 let holdUp: Promise<void> | undefined;
@@ -36,8 +34,8 @@ let writes: number;
 let recorder: PullRecorder;
 
 beforeEach(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'wherry-pulls-'));
-  store = SqliteMetadataStore.open(directory);
+  stores = new TestedStores('pulls');
+  store = await stores.metadata();
   await store.writeUnsynced(function* push(): Operation<void> {
     yield* change(insertRepository, { repo, now: 0 });
     const parts = { mediaType: 'application/json', kind: 'image', artifactType: null, annotations: null } as const;
@@ -60,8 +58,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await store.close();
-  rmSync(directory, { recursive: true });
+  await stores[Symbol.asyncDispose]();
 });
 
 async function recordedTime(): Promise<number | null | undefined> {

@@ -1,9 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { indexOf, imageOf, ociIndex, ociManifest, digestOf as sha256 } from '../../test/http/content.ts';
-import { configFrom } from '../../test/server/config-from.ts';
+import { TestedStores } from '../../test/pairs/tested-stores.ts';
 import { ManualClock } from '../../test/server/manual-clock.ts';
 import { createLog } from '../log/log.ts';
 import { first } from '../metadata/operation.ts';
@@ -25,17 +22,18 @@ import { changesNow, prunedHourMs, type Retirable, retire, type RetireOutcome } 
 
 const repo = known(parseRepositoryName('app'));
 const clock = new ManualClock();
-let directory: string;
+let tested: TestedStores;
 let stores: Stores;
 let registry: Registry;
 
 beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'wherry-retire-'));
+  tested = new TestedStores('retire');
+  const config = await tested.config({ 'manifests.sparse': 'allow' });
   const log = await createLog({ level: 'error', format: 'json', stream: { write: () => undefined } });
-  stores = await openStores({ data: directory, metadata: { kind: 'sqlite' } }, log, { clock });
+  stores = await openStores(config, log, { clock });
   registry = registryOf({
     stores,
-    config: await configFrom({ 'manifests.sparse': 'allow' }),
+    config,
     clock,
     log,
     traffic: { pulled: () => undefined, pushed: () => undefined },
@@ -44,7 +42,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await stores.close();
-  await rm(directory, { recursive: true });
+  await tested[Symbol.asyncDispose]();
 });
 
 function known<T>(value: T | undefined): T {

@@ -18,7 +18,7 @@ export class DatabaseOutdatedError extends Error {
 
 interface Parts {
   readonly metadata: MetadataStore;
-  readonly blobs: BlobStore;
+  readonly blobs: Pick<BlobStore, 'generation' | 'setGeneration'>;
   readonly clock: Clock;
   /** Other processes that use the same stores. */
   readonly siblings?: Siblings | undefined;

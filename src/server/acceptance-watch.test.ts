@@ -1,14 +1,12 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
-import { mkdirSync, renameSync, rmdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { TestedStores } from '../../test/pairs/tested-stores.ts';
 import { configFrom } from '../../test/server/config-from.ts';
 import { ManualClock } from '../../test/server/manual-clock.ts';
-import { TemporaryDirectory } from '../../test/server/temporary-directory.ts';
-import { DirectoryBlobStore } from '../blobs/directory/store.ts';
+import type { BlobStore } from '../blobs/store.ts';
 import { Collector } from '../collector/collector.ts';
 import { Pace } from '../collector/pace.ts';
 import { createLog } from '../log/log.ts';
-import { SqliteMetadataStore } from '../metadata/sqlite/store.ts';
+import type { MetadataStore } from '../metadata/store.ts';
 import { startActor } from '../registry/actor.ts';
 import { pauseCollector } from '../registry/collector-pause.ts';
 import { DatabaseOutdatedError, StoreGeneration } from '../registry/store-generation.ts';
@@ -17,9 +15,11 @@ import { type CollectingParts, collectAgain, pauseOutdated } from './collecting.
 import type { Every } from './every.ts';
 import { registryOf } from './registry-of.ts';
 
-let directory: TemporaryDirectory;
-let metadata: SqliteMetadataStore;
-let blobs: DirectoryBlobStore;
+let stores: TestedStores;
+let metadata: MetadataStore;
+let blobs: BlobStore;
+/** Whether the blobs do not answer when they are asked for their generation. */
+let isAway: boolean;
 let clock: ManualClock;
 let logged: string[];
 let collecting: CollectingParts;
@@ -33,10 +33,11 @@ const every: Every = (_ms, run) => {
 };
 
 beforeEach(async () => {
-  directory = new TemporaryDirectory('acceptance');
+  stores = new TestedStores('acceptance');
   // As one of several processes has it.
-  metadata = SqliteMetadataStore.open(directory.path, { shared: { isKeeper: true, onBroken: () => undefined } });
-  blobs = await DirectoryBlobStore.open(directory.path);
+  metadata = await stores.metadata('data', { shared: { isKeeper: true, onBroken: () => undefined } });
+  blobs = await stores.blobs();
+  isAway = false;
   clock = new ManualClock();
   logged = [];
   looks = new Set();
@@ -46,13 +47,19 @@ afterEach(async () => {
   await watch.stop();
   await collecting.collector.stop();
   await collecting.registry.reclaimer.idle();
-  await metadata.close();
-  directory[Symbol.dispose]();
+  await stores[Symbol.asyncDispose]();
 });
 
 /** The generation as a process sees it that starts now. */
 async function openGeneration(): Promise<StoreGeneration> {
-  return await StoreGeneration.open({ metadata, blobs, clock });
+  const answering = {
+    generation: async () => {
+      if (isAway) throw new Error('the blobs do not answer');
+      return await blobs.generation();
+    },
+    setGeneration: async (generation: number) => await blobs.setGeneration(generation),
+  };
+  return await StoreGeneration.open({ metadata, blobs: answering, clock });
 }
 
 /** A process that collects, as far as it is about that, and watches. */
@@ -63,7 +70,7 @@ async function start({ isRun = true } = {}): Promise<void> {
   const config = await configFrom({});
   const registry = registryOf({
     stores: {
-      directory: directory.path,
+      directory: stores.pathOf(),
       metadata,
       blobs,
       generation,
@@ -79,7 +86,7 @@ async function start({ isRun = true } = {}): Promise<void> {
   const pace = new Pace({ ...config.collector, quietMs: () => Infinity, isHurried: () => true });
   const counts = { collected: () => undefined, reclaimed: () => undefined, failed: () => undefined };
   const collector = new Collector({ registry, pace, counts, log });
-  collecting = { registry, collector, generation, directory: directory.path, isRun };
+  collecting = { registry, collector, generation, directory: stores.pathOf(), isRun };
   if (generation.isDatabaseOutdated) pauseOutdated(collecting);
   watch = new AcceptanceWatch({
     generation,
@@ -179,14 +186,11 @@ test('a collector that an operator has paused stays so when the database is acce
 test('a look that fails changes nothing, and what it would have found is found by a later one', async () => {
   await start();
   await becomeOutdated();
-  const file = join(directory.path, 'generation');
-  renameSync(file, `${file}-kept`);
-  mkdirSync(file);
+  isAway = true;
   await look();
   expect(collecting.collector.isPaused).toBe(false);
   expect(logged.join('')).toContain('it is tried again');
-  rmdirSync(file);
-  renameSync(`${file}-kept`, file);
+  isAway = false;
   await look();
   expect(collecting.collector.isPaused).toBe(true);
 });

@@ -25,6 +25,8 @@ export interface Objects {
   /** The number that the bytes are kept with; undefined where there is none. */
   generation(): Promise<number | undefined>;
   setGeneration(generation: number): Promise<void>;
+  /** Leaves something empty beside them, by its path, as somebody else might. */
+  leave(path: string): Promise<void>;
 }
 
 /** Objects as files in a data directory. */
@@ -86,6 +88,10 @@ export class DirectoryObjects implements Objects {
 
   async setGeneration(generation: number): Promise<void> {
     await writeFile(this.#generation, `${String(generation).padStart(16, '0')}\n`);
+  }
+
+  async leave(path: string): Promise<void> {
+    await writeFile(join(dirname(this.#root), path), '');
   }
 
   #path(oid: string): string {
@@ -175,6 +181,10 @@ export class BucketObjects implements Objects {
 
   async setGeneration(generation: number): Promise<void> {
     await this.#put(this.#generationPlace, `${generation}\n`);
+  }
+
+  async leave(path: string): Promise<void> {
+    await this.#put({ Bucket: this.#bucket, Key: this.#prefix + path }, '');
   }
 
   get #generationPlace() {

@@ -1,7 +1,4 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { until } from '../server/until.ts';
 import { ManualClock } from '../server/manual-clock.ts';
 import { createLog } from '../../src/log/log.ts';
@@ -17,11 +14,11 @@ import { parsePolicySet } from '../../src/retention/policy-set.ts';
 import { openStores, type Stores } from '../../src/stores/stores.ts';
 import { registryOf } from '../../src/server/registry-of.ts';
 import { imageOf, ociManifest } from '../http/content.ts';
-import { configFrom } from '../server/config-from.ts';
+import { TestedStores } from '../pairs/tested-stores.ts';
 
 const clock = new ManualClock();
 const logged: string[] = [];
-let directory: string;
+let tested: TestedStores;
 let stores: Stores;
 let registry: Registry;
 let pruner: Pruner;
@@ -36,21 +33,21 @@ let isFull = false;
 
 beforeEach(async () => {
   [inBetween, isFull, readMs, restMs, logged.length] = [() => undefined, false, 0, 0, 0];
-  directory = await mkdtemp(join(tmpdir(), 'wherry-pruner-'));
+  tested = new TestedStores('pruner');
 });
 afterEach(async () => {
   await pruner.stop();
   await stores.close();
-  await rm(directory, { recursive: true });
+  await tested[Symbol.asyncDispose]();
 });
 
 /** A pruner that is not started, by a policy for all repositories. */
 async function makePruner(policy: Omit<PolicyDefinition, 'repositories'>): Promise<void> {
-  const config = await configFrom({ 'manifests.sparse': 'allow' });
+  const config = await tested.config({ 'manifests.sparse': 'allow' });
   const parsed = parsePolicySet([{ repositories: '**', ...policy }]);
   if (!parsed.ok) throw new Error(parsed.problems.join('\n'));
   const log = await createLog({ level: 'error', format: 'json', stream: { write: (line) => void logged.push(line) } });
-  stores = await openStores({ data: directory, metadata: { kind: 'sqlite' } }, log, { clock });
+  stores = await openStores(config, log, { clock });
   const scope = new PolicyScope(parsed.set.policies, 1000);
   const traffic = { pulled: () => undefined, pushed: () => undefined };
   const made = registryOf({ stores, config, clock, log, traffic, retention: scope });

@@ -22,6 +22,9 @@ const pairs: Readonly<Record<string, Pair>> = {
 /** What `npm test` has of registries on SQLite and a directory, as far as it is about the two stores or what is done with them. */
 const suites = [
   'src/metadata/constraints.test.ts',
+  'src/registry',
+  'src/collector',
+  'src/server/acceptance-watch.test.ts',
   'test/metadata',
   'test/http',
   'test/property',

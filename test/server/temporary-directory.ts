@@ -6,9 +6,12 @@ import { join } from 'node:path';
 export class TemporaryDirectory implements Disposable {
   readonly path: string;
 
-  /** @param what is in it, for who finds one that was left */
-  constructor(what: string) {
-    this.path = mkdtempSync(join(tmpdir(), `wherry-${what}-`));
+  /**
+   * @param what is in it, for who finds one that was left
+   * @param parent where it is made
+   */
+  constructor(what: string, parent = tmpdir()) {
+    this.path = mkdtempSync(join(parent, `wherry-${what}-`));
   }
 
   [Symbol.dispose](): void {
