@@ -4,18 +4,49 @@ import { storageStatus } from '../../src/http/admin/status.ts';
 import { nothingPruned } from '../../src/pruning/prune-repository.ts';
 import type { PolicyDefinition } from '../../src/retention/definition.ts';
 import { parsePolicySet } from '../../src/retention/policy-set.ts';
+import type { SyncConnection } from '../../src/metadata/operation.ts';
 import { digestOf, freshBytes, imageOf } from '../http/content.ts';
 import { ServedRegistry, type Settings } from '../http/served-registry.ts';
+import { WrappedMetadata } from '../metadata/wrapped-metadata.ts';
+import { testedBucket } from '../pairs/pair.ts';
 
 export const repo = 'team/app';
-export const mib = 1024 * 1024;
+/** A hundredth of the disk, in bytes: it is a small one, which is soon filled. */
+export const percent = 64 * 1024;
 export const hour = 3_600_000;
 
-/** A disk of 100 MiB, as full as the registry's blobs and something else make it. */
+/** So many percent of the disk, as a setting in bytes. */
+export function bytes(percents: number): string {
+  return `${percents * percent}B`;
+}
+
+/** A repository of those who are not asked to make room. */
+const othersRepo = 'others/app';
+
+/** A share of the disk, or the same in a bucket, which has no disk to keep something free on. */
+const bounds: Settings =
+  testedBucket === undefined
+    ? { 'storage.low': '60%', 'storage.high': '80%', 'storage.reserve': bytes(2) }
+    : { 'storage.low': bytes(60), 'storage.high': bytes(80) };
+
+/** A database whose size does not count, so that it is blobs alone that pass the bounds: on a disk it is given what is used. */
+class WeightlessMetadata extends WrappedMetadata {
+  override async sizeBytes(): Promise<number> {
+    return 0;
+  }
+
+  protected override watching(connection: SyncConnection): SyncConnection {
+    return connection;
+  }
+}
+
+/** A disk, as full as the registry's blobs and something else make it; or as much in a bucket. */
 export class FillingDisk implements AsyncDisposable {
   readonly registry: ServedRegistry;
-  /** What is not the registry's. */
+  /** What is not the registry's, on a disk. */
   othersBytes = 0;
+  /** What others keep in the bucket. */
+  #othersObjects = 0;
 
   readonly #settings: Settings;
 
@@ -25,19 +56,33 @@ export class FillingDisk implements AsyncDisposable {
   }
 
   static async start(changed: Settings = {}): Promise<FillingDisk> {
-    const windows = { 'windows.lease': '1h', 'windows.condemned': '10m', 'storage.low': '60%', 'storage.high': '80%' };
-    const settings = { ...windows, 'storage.reserve': '2MiB', ...changed };
-    return new FillingDisk(await ServedRegistry.start(settings), settings);
+    const settings = { 'windows.lease': '1h', 'windows.condemned': '10m', ...bounds, ...changed };
+    const registry = await ServedRegistry.start({ 'storage.high': 'off' });
+    await registry.stop();
+    registry.wrapMetadata = (metadata) => new WeightlessMetadata(metadata);
+    await registry.resume(settings);
+    return new FillingDisk(registry, settings);
   }
 
-  /** Pushes an image of so many MiB, by its digest where it has no tag. @returns its digest */
-  async push(tag: string | undefined, sizeMib: number, shared: Uint8Array = freshBytes()): Promise<string> {
-    const layer = freshBytes(sizeMib * mib);
-    await this.registry.pushBlob(repo, shared);
-    await this.registry.pushBlob(repo, layer);
-    const image = JSON.stringify(imageOf(shared, layer));
-    expect((await this.registry.putManifest(repo, tag ?? digestOf(image), image)).status).toBe(201);
-    return digestOf(image);
+  /** Has others take so many percent of the disk: of the disk, or in the bucket an image that stays. */
+  async othersTake(percents: number): Promise<void> {
+    if (testedBucket === undefined) {
+      this.othersBytes = percents * percent;
+      return;
+    }
+    const config = freshBytes();
+    await this.#pushImage(othersRepo, 'stays', config, freshBytes(percents * percent - config.byteLength));
+    this.#othersObjects += 2;
+  }
+
+  /** How many objects there are of what is not others'. */
+  async objectCount(): Promise<number> {
+    return (await this.registry.objectFiles()).length - this.#othersObjects;
+  }
+
+  /** Pushes an image of so many percent of the disk, by its digest where it has no tag. @returns its digest */
+  async push(tag: string | undefined, percents: number): Promise<string> {
+    return await this.#pushImage(repo, tag, freshBytes(), freshBytes(percents * percent));
   }
 
   /** Serves on with these policies, which may do what they say, also to make room. */
@@ -78,7 +123,7 @@ export class FillingDisk implements AsyncDisposable {
     for (let time = 0; time < times; time++) {
       const [row] = this.registry.rows<{ bytes: number }>('select sum(bytes) as bytes from stored');
       const usedBytes = (row?.bytes ?? 0) + this.othersBytes;
-      this.registry.disk = { usedBytes, freeBytes: 100 * mib - usedBytes, totalBytes: 100 * mib };
+      this.registry.disk = { usedBytes, freeBytes: 100 * percent - usedBytes, totalBytes: 100 * percent };
       await this.registry.looked();
       await this.registry.collected();
       this.registry.clock.advance(1000);
@@ -101,6 +146,14 @@ export class FillingDisk implements AsyncDisposable {
 
   warnings(): string {
     return this.registry.logged.join('');
+  }
+
+  async #pushImage(to: string, tag: string | undefined, config: Uint8Array, layer: Uint8Array): Promise<string> {
+    await this.registry.pushBlob(to, config);
+    await this.registry.pushBlob(to, layer);
+    const image = JSON.stringify(imageOf(config, layer));
+    expect((await this.registry.putManifest(to, tag ?? digestOf(image), image)).status).toBe(201);
+    return digestOf(image);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -32,6 +32,7 @@ const suites = [
   'test/purge/',
   'test/admin',
   'test/retention',
+  'test/bounds/making-room',
   'test/quotas',
   'test/immutability',
   'test/audit',
@@ -40,6 +41,9 @@ const suites = [
   'test/fsck',
   'test/backup/adoption.test.ts',
 ];
+
+/** The same for what is about the disk that blobs lie on: a bucket has none. */
+const suitesOfDirectories = ['test/bounds'];
 
 /** One program of tests seldom keeps more than one core busy, beside the servers. */
 const atOnce = 2;
@@ -58,20 +62,20 @@ try {
   const environments = new Map(
     await Promise.all(chosen.map(async (name) => [name, await environmentOf(pairs[name], server, s3)] as const)),
   );
-  const onEach = (what: string, command: readonly [string, ...string[]]): readonly Program[] =>
+  const onEach = (what: string, command: (pair: Pair) => readonly [string, ...string[]]): readonly Program[] =>
     [...environments].map(([name, environment]) => {
-      const { postgres: isShared = false, bucket = false } = pairs[name] ?? {};
-      return { name: `${what} on ${nameOfPair({ postgres: isShared, bucket })}`, command, environment };
+      const pair = pairs[name] ?? { postgres: false, bucket: false };
+      return { name: `${what} on ${nameOfPair(pair)}`, command: command(pair), environment };
     });
   if (tests.length > 0) {
-    for (const { name, command, environment } of onEach(tests.join(' '), bunTest(tests)))
+    for (const { name, command, environment } of onEach(tests.join(' '), () => bunTest(tests)))
       await sum.run(name, command, environment);
   } else {
     const programs = [
-      ...onEach('random schedules', bunTest(['test/model/schedules.test.ts'])),
-      ...onEach('conformance', [process.execPath, 'test/conformance/run.ts']),
-      ...onEach('the registry', bunTest(suites)),
-      ...onEach('crashes', bunTest(['test/crash'])),
+      ...onEach('random schedules', () => bunTest(['test/model/schedules.test.ts'])),
+      ...onEach('conformance', () => [process.execPath, 'test/conformance/run.ts']),
+      ...onEach('the registry', ({ bucket }) => bunTest(bucket ? suites : [...suites, ...suitesOfDirectories])),
+      ...onEach('crashes', () => bunTest(['test/crash'])),
     ];
     await sum.runSeveral(programs, atOnce);
   }
