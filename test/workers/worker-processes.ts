@@ -17,6 +17,9 @@ const squeezed = {
   'collector-share': '100',
 };
 
+/** Flags of `wherry serve`, without their dashes. */
+type Flags = Readonly<Record<string, string>>;
+
 /** `wherry serve --workers N` in processes of its own, on a data directory that goes with it. */
 export class WorkerProcesses implements AsyncDisposable {
   readonly directory: string;
@@ -24,18 +27,22 @@ export class WorkerProcesses implements AsyncDisposable {
   readonly origin: string;
   readonly #port: number;
   readonly #count: number;
+  readonly #flags: Flags;
   #supervisor: ServerProcess | undefined;
 
-  private constructor(directory: string, port: number, count: number) {
+  private constructor(directory: string, port: number, { count, flags }: { count: number; flags: Flags }) {
     this.directory = directory;
     this.dataDirectory = join(directory, 'data');
     this.origin = `http://127.0.0.1:${port}`;
     this.#port = port;
     this.#count = count;
+    this.#flags = flags;
   }
 
-  static async start(count: number): Promise<WorkerProcesses> {
-    const processes = new WorkerProcesses(await mkdtemp(join(tmpdir(), 'wherry-workers-')), freePort(), count);
+  /** Starts so many, with flags beside those of the squeezed windows, or in their place. */
+  static async start(count: number, flags: Flags = {}): Promise<WorkerProcesses> {
+    const directory = await mkdtemp(join(tmpdir(), 'wherry-workers-'));
+    const processes = new WorkerProcesses(directory, freePort(), { count, flags });
     try {
       await processes.resume();
       return processes;
@@ -46,7 +53,7 @@ export class WorkerProcesses implements AsyncDisposable {
   }
 
   get command(): readonly [string, ...string[]] {
-    const flags = Object.entries({ ...squeezed, 'log-requests': 'errors', data: this.dataDirectory });
+    const flags = Object.entries({ ...squeezed, 'log-requests': 'errors', ...this.#flags, data: this.dataDirectory });
     const listen = ['--listen', `127.0.0.1:${this.#port}`, '--workers', String(this.#count)];
     return [process.execPath, main, 'serve', ...listen, ...flags.flatMap(([name, value]) => [`--${name}`, value])];
   }
