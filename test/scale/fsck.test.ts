@@ -8,10 +8,11 @@ import { fsck, type FsckOptions } from '../../src/fsck/fsck.ts';
 import { BucketBytes } from '../../src/fsck/s3/bytes.ts';
 import { digestOf, freshBytes } from '../http/content.ts';
 import { ServedRegistry, type Settings } from '../http/served-registry.ts';
-import { type S3Server, startMinio } from './minio-server.ts';
+import type { S3Server } from './s3-server.ts';
 import { StorageServers } from './storage-servers.ts';
+import { startTestedS3 } from './tested-s3.ts';
 
-const storage = new StorageServers({ s3: startMinio });
+const storage = new StorageServers({ s3: startTestedS3 });
 
 const mebibyte = 1024 * 1024;
 const repo = 'team/app';
@@ -140,6 +141,14 @@ test('a bucket that keeps versions has none left of what is put aside or removed
   expect([await store.isQuarantined(oid), await store.quarantinedCount()]).toEqual([true, 1]);
   await store.removeQuarantined(oid);
   expect(await bucket.listings.objectsUnder(`${settings.prefix}quarantine/`, true)).toEqual([]);
+});
+
+test('a check of a bucket that keeps versions comes to its end, also where objects stay', async () => {
+  await registry[Symbol.asyncDispose]();
+  await start({ isVersioned: true });
+  const oids = [(await pushed(freshBytes())).oid, (await pushed(freshBytes())).oid];
+  for (const oid of oids) await bucket.put(keyOf(oid), await bucket.readAll(keyOf(oid)).then(({ bytes }) => bytes));
+  expect(await found()).toEqual([]);
 });
 
 test('a purge removes the copy that was put aside', async () => {

@@ -16,11 +16,11 @@ import { expectFurnished, furnish, rowsOf } from '../moving/furnished-registry.t
 import { Pushing } from '../moving/pushing.ts';
 import { SqliteTables } from '../pairs/tables.ts';
 import { TemporaryDirectory } from '../server/temporary-directory.ts';
-import { startMinio } from './minio-server.ts';
 import { startPostgres } from './postgres-server.ts';
 import { StorageServers } from './storage-servers.ts';
+import { startTestedS3 } from './tested-s3.ts';
 
-const storage = new StorageServers({ postgres: startPostgres, s3: startMinio });
+const storage = new StorageServers({ postgres: startPostgres, s3: startTestedS3 });
 
 setDefaultTimeout(180_000);
 

@@ -3,12 +3,13 @@ import { digestOf, freshBytes, imageOf } from '../http/content.ts';
 import { ServedRegistry, type Settings } from '../http/served-registry.ts';
 import { until } from '../server/until.ts';
 import { InjectingProxy, operationOf } from './injecting-proxy.ts';
-import { startMinio, type TestBucket } from './minio-server.ts';
+import type { TestBucket } from './s3-server.ts';
 import { startPostgres } from './postgres-server.ts';
 import { StorageServers } from './storage-servers.ts';
+import { startTestedS3 } from './tested-s3.ts';
 import { PostgresTables } from '../pairs/tables.ts';
 
-const storage = new StorageServers({ postgres: startPostgres, s3: startMinio });
+const storage = new StorageServers({ postgres: startPostgres, s3: startTestedS3 });
 
 const mebibyte = 1024 * 1024;
 const repo = 'team/app';

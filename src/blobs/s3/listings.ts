@@ -117,15 +117,10 @@ export class Listings {
 
   /** Each key once: as large as all of its versions that are listed, and as old as the youngest. */
   async #pageOfVersions(prefix: string, after: string | undefined): Promise<readonly ListedKey[]> {
-    const { Versions: versions = [], DeleteMarkers: markers = [] } = await this.#connection.call((options) =>
-      this.#connection.client.send(
-        new ListObjectVersionsCommand({ ...this.#connection.place, Prefix: prefix, KeyMarker: after }),
-        options,
-      ),
-    );
     const keys = new Map<string, ListedKey>();
     const add = (key: string | undefined, addedBytes: number, changed: Date | undefined): void => {
-      if (key === undefined) return;
+      // Some servers begin with the versions of the key that the listing is to begin after.
+      if (key === undefined || key === after) return;
       const { sizeBytes = 0, changedAt = 0 } = keys.get(key) ?? {};
       keys.set(key, {
         key,
@@ -133,8 +128,22 @@ export class Listings {
         changedAt: Math.max(changedAt, changed?.getTime() ?? 0),
       });
     };
-    for (const { Key, Size = 0, LastModified } of versions) add(Key, Size, LastModified);
-    for (const { Key, LastModified } of markers) add(Key, 0, LastModified);
+    let marker: { readonly KeyMarker?: string | undefined; readonly VersionIdMarker?: string | undefined } = {
+      KeyMarker: after,
+    };
+    for (;;) {
+      const from = marker;
+      const page = await this.#connection.call((options) =>
+        this.#connection.client.send(
+          new ListObjectVersionsCommand({ ...this.#connection.place, ...from, Prefix: prefix }),
+          options,
+        ),
+      );
+      for (const { Key, Size = 0, LastModified } of page.Versions ?? []) add(Key, Size, LastModified);
+      for (const { Key, LastModified } of page.DeleteMarkers ?? []) add(Key, 0, LastModified);
+      if (keys.size > 0 || page.IsTruncated !== true) break;
+      marker = { KeyMarker: page.NextKeyMarker, VersionIdMarker: page.NextVersionIdMarker };
+    }
     return [...keys.values()].sort((one, other) => Buffer.compare(Buffer.from(one.key), Buffer.from(other.key)));
   }
 
