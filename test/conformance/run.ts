@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { passwordLines, passwordOf } from '../access/guarded-registry.ts';
 import { goTool } from '../install/go-tools.ts';
 import { forgetStoresBeside, storesBeside } from '../pairs/stores-beside.ts';
-import { ownPair, pairName } from '../pairs/pair.ts';
+import { ownPair, pairName, testedS3Server } from '../pairs/pair.ts';
 import { freePort } from '../server/free-port.ts';
 import { ServerProcess } from '../server/server-process.ts';
 import { pathOf } from '../tls/certificates/certificates.ts';
@@ -37,7 +37,7 @@ const variants: readonly Variant[] = [
 const projectDirectory = path.join(import.meta.dir, '..', '..');
 
 function resultsDirectory(variant: Variant): string {
-  const name = pairName === ownPair ? variant.name : `${variant.name} on ${pairName}`;
+  const name = pairName === ownPair ? variant.name : `${variant.name} on ${pairName}, ${testedS3Server}`;
   return path.join(projectDirectory, '.cache', 'conformance', name.replaceAll(' ', '-'));
 }
 

@@ -7,6 +7,8 @@
 export const postgresVariable = 'TEST_POSTGRES';
 /** The bucket of an S3 server, as `http://HOST:PORT/BUCKET`; credentials are in the environment as for a registry. */
 export const bucketVariable = 'TEST_BUCKET';
+/** Which S3 server is tested by what is not about one alone: `minio`, where nothing else is said, or `versitygw`. */
+export const s3ServerVariable = 'TEST_S3_SERVER';
 /** The database that has the newest schema and nothing else. */
 export const templateDatabase = 'wherry_template';
 
@@ -20,6 +22,8 @@ export const testedPostgres: string | undefined = given(postgresVariable);
 
 /** Undefined where blobs lie in directories. */
 export const testedBucket: TestedBucket | undefined = bucketAt(given(bucketVariable));
+
+export const testedS3Server: string = given(s3ServerVariable) ?? 'minio';
 
 /** The pair that needs nothing but what is there. */
 export const ownPair = nameOfPair({ postgres: false, bucket: false });

@@ -1,16 +1,13 @@
+import { s3ServerVariable, testedS3Server } from '../pairs/pair.ts';
 import { type S3Server, startMinio } from './minio-server.ts';
 import { startVersitygw } from './versitygw-server.ts';
 
-/** Which S3 server tests have that hold on each: MinIO where nothing else is said. `npm run test:scale` runs them on both. */
-export const s3ServerVariable = 'TEST_S3_SERVER';
-
 const servers: Readonly<Record<string, () => Promise<S3Server>>> = { minio: startMinio, versitygw: startVersitygw };
 
-/** Starts the one that is tested. @throws where the variable names none */
+/** Starts the S3 server that is tested: `npm run test:scale` runs what asks for it on each. @throws where none is named so */
 export async function startTestedS3(): Promise<S3Server> {
-  const name = process.env[s3ServerVariable] ?? 'minio';
-  const start = servers[name];
+  const start = servers[testedS3Server];
   if (start === undefined)
-    throw new Error(`${s3ServerVariable} is ${name}: take one of ${Object.keys(servers).join(', ')}`);
+    throw new Error(`${s3ServerVariable} is ${testedS3Server}: take one of ${Object.keys(servers).join(', ')}`);
   return await start();
 }
