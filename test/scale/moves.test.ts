@@ -60,6 +60,18 @@ function migrate(from: string, to: string, ...flags: readonly string[]) {
   });
 }
 
+/** The same where a person sits: what is shown, and how it ended. */
+async function migrateOnTerminal(from: string, to: string): Promise<{ readonly shown: string; readonly code: number }> {
+  const decoder = new TextDecoder();
+  let shown = '';
+  const moving = Bun.spawn([process.execPath, 'src/main.ts', 'migrate', '--config', from, '--to-config', to], {
+    env: process.env,
+    terminal: { cols: 200, data: (_, bytes) => void (shown += decoder.decode(bytes)) },
+  });
+  const code = await moving.exited;
+  return { shown, code };
+}
+
 const pairs: readonly Pair[] = [
   ['SQLite', 'directory'],
   ['SQLite', 'S3'],
@@ -162,7 +174,7 @@ test.each(moves)(
   },
 );
 
-test('a registry that a process of an older version serves too is not moved before that one has ended', async () => {
+test('a registry that a process of an older version serves too is not moved before that one has ended, and then shows how far it is', async () => {
   using directory = new TemporaryDirectory('moves');
   const before = await placeOf(['PostgreSQL', 'directory']);
   await using registry = await ServedRegistry.start(before);
@@ -180,7 +192,9 @@ test('a registry that a process of an older version serves too is not moved befo
   expect(await stopped.stderr.text()).toContain('processes of an older version serve the registry');
   await pushImage(registry, 'app', { tags: ['1'] });
   await older.end();
-  expect(await migrate(old, next).exited).toBe(0);
+  const { shown, code } = await migrateOnTerminal(old, next);
+  expect(code).toBe(0);
+  expect(shown).toMatch(/\[[# ]{30}\] +\d+ % [\d,]+ of [\d,]+ bytes \([\d,]+ blobs copied\)/);
 });
 
 test('what is not to stay in a new bucket goes with its versions, its pieces and its unfinished uploads', async () => {
