@@ -5,7 +5,7 @@ import { regressions } from './regressions.ts';
 import { runSchedule } from './run-schedule.ts';
 
 /** `npm run model` makes ten times as many, from other seeds; where they go to servers, each takes far longer. */
-const operations = pairName === ownPair ? 10_000 : Number(process.env['MODEL_OPERATIONS'] ?? 500);
+const operations = pairName === ownPair ? 10_000 : Number(process.env['MODEL_OPERATIONS'] ?? 2000);
 const withinMs = 600_000;
 
 test(

@@ -41,6 +41,7 @@ const suites = [
   'test/find',
   'test/fsck',
   'test/backup/adoption.test.ts',
+  'test/server/killed-upload.test.ts',
 ];
 
 /** The same for what is about the disk that blobs lie on: a bucket has none. */

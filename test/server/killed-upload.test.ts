@@ -1,8 +1,9 @@
 import { expect, setDefaultTimeout, test } from 'bun:test';
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf, freshBytes } from '../http/content.ts';
+import { forgetStoresBeside, storesBeside } from '../pairs/stores-beside.ts';
 import { RawRequest } from './raw-request.ts';
 import { freePort } from './free-port.ts';
 import { ServerProcess } from './server-process.ts';
@@ -14,12 +15,14 @@ const mebibyte = 1024 * 1024;
 
 test('an upload killed with -9 in the middle of a chunk can be closed at once, with the bytes that were acknowledged', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'wherry-killed-'));
+  const data = join(directory, 'data');
   try {
-    const data = join(directory, 'data');
+    const { environment, objects } = storesBeside(data);
     const port = freePort();
     const serve = async (): Promise<ServerProcess> =>
       await ServerProcess.start(port, join(directory, 'log'), {
         command: [process.execPath, 'src/main.ts', 'serve', '--listen', `127.0.0.1:${port}`, '--data', data],
+        environment,
       });
     const bytes = freshBytes(mebibyte);
     let session: URL;
@@ -29,10 +32,11 @@ test('an upload killed with -9 in the middle of a chunk can be closed at once, w
       session = new URL(opened.headers.get('location') ?? '', server.origin);
       expect((await fetch(session, { method: 'PATCH', body: bytes })).status).toBe(202);
       const cut = await RawRequest.open(session.host, 'PATCH', session.pathname, {
-        'content-length': String(4 * mebibyte),
+        'content-length': String(24 * mebibyte),
       });
-      await cut.write(freshBytes(3 * mebibyte));
-      await until('the chunk is being written', async () => (await bytesIn(join(data, 'objects'))) > bytes.byteLength);
+      // More than a part of a bucket's uploads.
+      await cut.write(freshBytes(20 * mebibyte));
+      await until('the chunk is being written', async () => (await objects.totalBytes()) > bytes.byteLength);
       await server.kill();
     }
     await using server = await serve();
@@ -43,14 +47,7 @@ test('an upload killed with -9 in the middle of a chunk can be closed at once, w
     const pulled = await fetch(`${server.origin}/v2/killed/blobs/${digestOf(bytes)}`);
     expect(digestOf(await pulled.bytes())).toBe(digestOf(bytes));
   } finally {
+    forgetStoresBeside(data);
     await rm(directory, { recursive: true });
   }
 });
-
-/** How many bytes the files in a directory have. */
-async function bytesIn(directory: string): Promise<number> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile());
-  const sizes = await Promise.all(files.map(async ({ parentPath, name }) => (await stat(join(parentPath, name))).size));
-  return sizes.reduce((sum, size) => sum + size, 0);
-}
