@@ -97,19 +97,30 @@ test('workers on PostgreSQL and S3 share uploads, one that is killed is replaced
     ...stores,
     's3-late-writes': '0',
     's3-redirect': 'off',
-    'windows-lease': '3s',
-    'windows-never-tagged': '3s',
+    'windows-lease': '5s',
+    'windows-never-tagged': '5s',
     'windows-upload': '1h',
     'log-requests': 'all',
     'log-format': 'json',
   });
   const clients = new Clients(processes);
-  await until('both serve', () => processes.workers.length === 2);
   const logged = async () =>
     (await processes.log())
       .trimEnd()
       .split('\n')
       .map((line) => logLine.parse(JSON.parse(line)));
+  /** Waits until each worker has answered something since the log had so many lines. */
+  const untilBothAnswer = async (since: number) =>
+    await until(
+      'both answer',
+      async () => {
+        expect((await clients.send('/v2/')).status).toBe(200);
+        const lines = (await logged()).slice(since);
+        return new Set(lines.filter(({ method }) => method === 'GET').map(({ worker }) => worker)).size === 2;
+      },
+      30_000,
+    );
+  await untilBothAnswer(0);
   const patchingWorkers = async () =>
     new Set((await logged()).filter(({ method }) => method === 'PATCH').map(({ worker }) => worker));
 
@@ -121,12 +132,14 @@ test('workers on PostgreSQL and S3 share uploads, one that is killed is replaced
   const places = () => PostgresTables.at(database).rows<{ id: string }>('select id from process');
   const [first = 0, second = 0] = processes.workers;
   expect(places()).toHaveLength(2);
+  const linesBefore = (await logged()).length;
   signal(second, 'SIGKILL');
   await until('another serves in its place', () => {
     const { workers } = processes;
     return workers.length === 2 && !workers.includes(second) && places().length === 3;
   });
   expect(processes.workers[0]).toBe(first);
+  await untilBothAnswer(linesBefore);
   await clients.expectWhole('kept', image, kept);
 
   await clients.pushImage('deleted', deleted);
