@@ -24,8 +24,9 @@ export function* reviewLink(repo: RepositoryName, digest: Digest, time: ReviewTi
   if ((yield* first(anyManifestOfBlob, { repo, digest })) !== undefined) return done;
   const until = link.deleted_at === null ? yield* leaseEnd(repo, link.lease_until, time) : undefined;
   if (until !== undefined) return reviewAgainAt(until);
-  yield* change(deleteLink, { repo, digest });
+  // The quota before the link, as whoever adds one takes them.
   yield* uncountLink(time.quotas.of(repo), repo, digest);
+  yield* change(deleteLink, { repo, digest });
   const reason = link.deleted_at === null ? 'no manifest needs it, and its lease is over' : 'a client deleted it';
   yield* recordEvent({ at: time.now, kind: 'link.collected', repo, digest, actor: collectorActor, reason });
   yield* forgetIfEmpty(repo, time.now);

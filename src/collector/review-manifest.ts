@@ -106,14 +106,12 @@ function* remove(repo: RepositoryName, row: ManifestRow, { digest, time }: Remov
   yield* change(deleteChildEdgesOf, { repo, parent: digest });
   yield* change(deleteManifest, { repo, digest });
   yield* forgetIfEmpty(repo, now);
-  const freed = new Set([
-    ...children.map(({ child }) => child),
-    ...referrers.map((referrer) => referrer.digest),
-    ...(yield* removeTagsAbout(repo, digest, time)),
-  ]);
+  const about = yield* removeTagsAbout(repo, digest, time);
+  const loose = [...children.map(({ child }) => child), ...referrers.map((referrer) => referrer.digest), ...about];
+  const freed = [...new Set(loose)].toSorted();
   const leaseUntil = now + windows.leaseMs;
   for (const each of freed) yield* change(releaseManifest, { repo, digest: each, now, leaseUntil });
-  for (const each of [...freed].toSorted()) yield* enqueueManifest(repo, each, now);
+  for (const each of freed) yield* enqueueManifest(repo, each, now);
   for (const blob of blobs) yield* reviewLink(repo, blob.digest, now);
   // Where the manifest held no blob, no link's review will see to it.
   yield* forgetIfEmpty(repo, now);

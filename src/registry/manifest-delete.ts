@@ -110,11 +110,11 @@ export async function removeTag(
       if (immutable !== undefined) return immutable;
       const unmet = yield* failedPrecondition(repo, { kind: 'tag', tag: name }, precondition);
       if (unmet !== undefined) return unmet;
-      // The manifest before the tag, as a push takes them.
+      // The quota, the manifest, the tag: a push takes them in this order.
+      yield* uncountTags(registry.quotas.of(repo), repo, [name]);
       yield* change(releaseManifest, { repo, digest: there.manifest, now, leaseUntil });
       const removed = yield* first(deleteTag, { repo, name });
       if (removed === undefined) throw new Error('a tag is gone that this transaction has seen');
-      yield* uncountTags(registry.quotas.of(repo), repo, [name]);
       if (keepsHistory(registry.windows)) yield* rememberTagGone({ at: now, repo }, name, removed);
       yield* change(insertTagTrash, { repo, name, manifest: removed.manifest, now, purgeAfter });
       yield* recordEvent({ at: now, kind: 'tag.deleted', repo, digest: removed.manifest, tag: name, actor });

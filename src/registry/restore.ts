@@ -106,13 +106,13 @@ function* undo({ repo, tag, digest }: Target, by: Undo): Operation<RestoreOutcom
     yield* recordEvent({ at: now, kind: 'manifest.restored', repo, digest: each, actor });
   }
   // Also where it is not deleted: one that got none of its tags back shall stay as one that waits for its first.
-  for (const each of new Set([found.digest, ...deleted])) {
+  for (const each of [...new Set([found.digest, ...deleted])].toSorted()) {
     if (by.keepsHistory) {
       yield* rememberManifest({ at: now, repo, digest: each }, yield* first(manifestTimes, { repo, digest: each }));
     }
     yield* change(reviveManifest, { repo, digest: each, leaseUntil });
   }
-  for (const name of free) {
+  for (const name of free.toSorted()) {
     if (by.keepsHistory) {
       const about = { at: now, repo, digest: found.digest };
       yield* rememberTag(about, name, yield* first(tagTarget, { repo, name }));

@@ -69,8 +69,7 @@ test('two processes that claim at once share nothing, and neither waits for the 
     { byOwnRows: true },
   );
   await claimed.promise;
-  const second = await claim(two, 4);
-  release.resolve();
+  const second = await claim(two, 4).finally(() => release.resolve());
   expect(dueAts(await first)).toEqual([1, 2, 3, 4]);
   expect(dueAts(second)).toEqual([5, 6]);
   expect([one.meetings, two.meetings]).toEqual([
