@@ -10,6 +10,7 @@ import { query } from '../../src/metadata/query.ts';
 import { MetadataBusyError, RegistryReadOnlyError, UnstorableTextError } from '../../src/metadata/store.ts';
 import { refusalOf } from '../pairs/refusal.ts';
 import { add, allRepositories, app, namesIn, other, third } from '../metadata/repositories.ts';
+import { until } from '../server/until.ts';
 import { startPostgres } from './postgres-server.ts';
 import { StorageServers } from './storage-servers.ts';
 
@@ -87,6 +88,49 @@ describe('a write that goes by no rows but its own', () => {
 });
 
 describe('transactions that have met', () => {
+  test('twice go alone among all processes, and those that come meanwhile after them', async () => {
+    const another = await PostgresMetadataStore.open(url);
+    const client = new Client({ connectionString: url });
+    await client.connect();
+    const waiting = async (): Promise<boolean> =>
+      (await client.query(`select 1 from pg_locks where relation = 'read_only'::regclass and not granted`)).rows
+        .length > 0;
+    await store.write(() => change(upsertTask, { kind: 'object', key1: 'first', key2: '', dueAt: 1 }));
+    let tried = 0;
+    let later: Promise<unknown> | undefined;
+    const meetSomebody: Step = {
+      execute: () => undefined,
+      async executeLater() {
+        const name = `other ${++tried}`;
+        const others = another.write(() => doubled(name));
+        if (tried <= 2) return void (await others);
+        later = others;
+        await until('the other waits', waiting);
+      },
+    };
+    await store.write(function* met(): Operation<void> {
+      const found = yield* first(countTasks, {});
+      yield meetSomebody;
+      yield* change(upsertTask, { kind: 'object', key1: 'met', key2: String(found?.count), dueAt: 1 });
+    });
+    await later;
+    expect(tried).toBe(3);
+    // Doubled, doubled, one more, doubled.
+    expect(await store.read(() => first(countTasks, {}))).toEqual({ count: 10 });
+    await Promise.all([another.close(), client.end()]);
+  });
+
+  test('go on beside one that has been stopped', async () => {
+    const another = await PostgresMetadataStore.open(url);
+    const stopped = new Client({ connectionString: url });
+    await stopped.connect();
+    await stopped.query('begin; lock table read_only in row share mode');
+    await store.write(() => change(upsertTask, { kind: 'object', key1: 'first', key2: '', dueAt: 1 }));
+    await Promise.all([store, another].flatMap((one, at) => [0, 1].map((n) => one.write(() => doubled(`${at}.${n}`)))));
+    expect(await store.read(() => first(countTasks, {}))).toEqual({ count: 16 });
+    await Promise.all([another.close(), stopped.end()]);
+  });
+
   test('are counted', async () => {
     const another = await PostgresMetadataStore.open(url);
     await store.write(() => change(upsertTask, { kind: 'object', key1: 'first', key2: '', dueAt: 1 }));

@@ -14,7 +14,7 @@ import { applicationNames } from './application-name.ts';
 import { type PostgresCalls, postgresCalls } from './calls.ts';
 import { Channel } from './channel.ts';
 import { PostgresConnection } from './connection.ts';
-import { isConnectionLost, meetingOf, translated } from './failures.ts';
+import { isConnectionLost, isLockTimeout, meetingOf, translated } from './failures.ts';
 import { flushLog } from './flushed-log.ts';
 import { migrate } from './migrate.ts';
 import { DatabaseUnusableError, oldestVersion, shownAddress } from './open-failure.ts';
@@ -25,10 +25,12 @@ import { SettledNumbers } from './settled-numbers.ts';
 import { Turns } from './turns.ts';
 
 /**
- * How often a transaction that met another is tried, how often of that beside others of this process, and how long it
- * waits before it is, in ms: twice as long each time.
+ * How often a transaction that met another is tried, how often of that beside others, and how long it waits before it is,
+ * in ms: twice as long each time.
  */
-const trying = { tries: 20, together: 3, leastMs: 2, mostMs: 200 };
+const trying = { tries: 20, together: 2, leastMs: 2, mostMs: 200 };
+/** How long a transaction that keeps meeting others waits for them to end, in ms. */
+const longestTurnMs = 500;
 /** How long the database may take to be reached, and to answer a statement if nothing else is said, in ms. */
 const connectTimeoutMs = 5_000;
 const defaultStatementTimeoutMs = 30_000;
@@ -228,11 +230,14 @@ export class PostgresMetadataStore implements MetadataStore {
     await this.#pool.end();
   }
 
-  async #write<T>(operation: () => Operation<T>, mustLast: boolean, options: WriteOptions | undefined): Promise<T> {
-    const begin = `${beginning(options)}${mustLast ? '' : '; set local synchronous_commit = off'}`;
+  async #write<T>(operation: () => Operation<T>, mustLast: boolean, options: WriteOptions = {}): Promise<T> {
+    const unsynced = mustLast ? '' : '; set local synchronous_commit = off';
+    let turn: Turn = 'together';
     const { statement } = this.#calls;
     const commit: Call = (send) => this.#calls.commit(send, mustLast);
     for (let tried = 1; ; tried++) {
+      if (tried > trying.together && turn === 'together') turn = 'alone';
+      const begin = `${beginning(options, turn)}${unsynced}`;
       try {
         const run = () =>
           this.#onConnection((client) =>
@@ -244,6 +249,10 @@ export class PostgresMetadataStore implements MetadataStore {
         return result;
       } catch (error) {
         const cause = error instanceof MetadataBusyError ? error.cause : error;
+        if (turn === 'alone' && isLockTimeout(cause)) {
+          turn = 'beside-others';
+          continue;
+        }
         const met = meetingOf(cause);
         if (met === undefined) throw error;
         this.#meetings[met]++;
@@ -255,8 +264,8 @@ export class PostgresMetadataStore implements MetadataStore {
   }
 
   /** Who goes by nothing but rows of its own meets hardly anybody, and need not wait for those who have met. */
-  async #inTurn<T>(run: () => Promise<T>, tried: number, options: WriteOptions | undefined): Promise<T> {
-    if (options?.byOwnRows === true) return await run();
+  async #inTurn<T>(run: () => Promise<T>, tried: number, { byOwnRows = false }: WriteOptions): Promise<T> {
+    if (byOwnRows) return await run();
     return await (tried <= trying.together ? this.#turns.together(run) : this.#turns.alone(run));
   }
 
@@ -315,10 +324,25 @@ async function expectVersion(client: Client, url: string): Promise<void> {
  * in which it is read-only, serializable and deferrable, sees what that one has written; of those that go by their own rows
  * only, whoever has waited for them to end as well.
  */
-function beginning({ whileReadOnly = false, byOwnRows = false }: WriteOptions = {}): string {
-  const begin = `begin isolation level ${byOwnRows ? 'repeatable read' : 'serializable'}`;
+function beginning({ whileReadOnly = false, byOwnRows = false }: WriteOptions, turn: Turn): string {
+  const begin = byOwnRows
+    ? 'begin isolation level repeatable read'
+    : `begin isolation level serializable${turns[turn]}`;
   return whileReadOnly ? begin : `${begin}; ${lookIfReadOnly}`;
 }
+
+/** Whether a transaction runs beside all others; or alone among all processes, as far as it need not wait long for that. */
+type Turn = 'together' | 'alone' | 'beside-others';
+
+/**
+ * Locks of a table that nobody else locks like that, before the first statement that sees anything. Reads pass them. Who
+ * goes alone waits for those under way, and those after it wait for it; where one of them has been stopped, not for long.
+ */
+const turns: Readonly<Record<Turn, string>> = {
+  together: '; lock table read_only in row share mode',
+  alone: `; set local lock_timeout = ${longestTurnMs}; lock table read_only in exclusive mode; set local lock_timeout = default`,
+  'beside-others': '',
+};
 
 const lookIfReadOnly = `select reason as read_only_reason from read_only where name = 'registry'`;
 
