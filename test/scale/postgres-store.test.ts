@@ -103,7 +103,10 @@ describe('transactions that have met', () => {
       async executeLater() {
         const name = `other ${++tried}`;
         const others = another.write(() => doubled(name));
-        if (tried <= 2) return void (await others);
+        if (tried <= 2) {
+          await others;
+          return;
+        }
         later = others;
         await until('the other waits', waiting);
       },
