@@ -323,3 +323,33 @@ test('an upload of many parts goes on in larger ones, however little each reques
     expect(stands()).toEqual([600, epoch - 1]);
   }
 });
+
+describe('a server that is asked to put an object only where there is none', () => {
+  test.each([
+    [501, 'NotImplemented'],
+    [400, 'InvalidArgument'],
+  ])('and refuses that with %i counts as one that cannot', async (status, code) => {
+    proxy.inject = (request) => (request.headers.has('if-none-match') ? { do: 'answer', status, code } : undefined);
+    const plain = await S3BlobStore.open({ ...bucket.settings, endpoint: proxy.endpoint });
+    expect(plain.knowsConditions).toBe(false);
+    upload = new Upload(plain, oid);
+    const bytes = randomBytes(1000);
+    await upload.append(bytes, 'perhaps-final');
+    await upload.sync();
+    await expectOnly(bytes);
+  });
+
+  test('and refuses whatever is put there is not used', async () => {
+    proxy.inject = ({ method }) => (method === 'PUT' ? { do: 'answer', status: 403, code: 'AccessDenied' } : undefined);
+    const opening = S3BlobStore.open({ ...bucket.settings, endpoint: proxy.endpoint });
+    expect(await refusalOf(opening)).toBeInstanceOf(BlobStoreBusyError);
+  });
+
+  test('and is asked so by others at the same time is asked again', async () => {
+    injectInto('PutObject', { do: 'answer', status: 409, code: 'ConditionalRequestConflict' }, 3);
+    const bytes = randomBytes(1000);
+    await upload.append(bytes, 'perhaps-final');
+    await upload.sync();
+    await expectOnly(bytes);
+  });
+});

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -15,13 +16,16 @@ import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { BlobStoreBusyError, type ByteRange } from '../store.ts';
 import { type BucketCall, type BucketCalls, bucketCalls } from './calls.ts';
 import { BucketConnection, type Patience, said, type SendOptions, tokenName } from './connection.ts';
-import { ObjectGoneError, translated } from './failures.ts';
+import { ConflictError, ObjectGoneError, translated } from './failures.ts';
 import { type ListedObject, Listings } from './listings.ts';
 import { type Kept, Removals } from './removals.ts';
 import type { S3Settings } from './settings.ts';
 
 /** How long the answer to whether the bucket is there may take, in ms. */
 const readyMs = 3000;
+
+/** How often an object is put that others put at the same time; and between two tries at most twice as long each time, in ms. */
+const conflicts = { tries: 8, leastMs: 10 };
 
 /** A part of a multipart upload, as the bucket has acknowledged it. */
 export interface Part {
@@ -79,6 +83,30 @@ export class Bucket {
       isOnlyIfAbsent = false,
       onlyInPlaceOf,
     }: { readonly token?: string; readonly isOnlyIfAbsent?: boolean; readonly onlyInPlaceOf?: string } = {},
+  ): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.#put(key, bytes, { token, isOnlyIfAbsent, onlyInPlaceOf });
+        return;
+      } catch (error) {
+        if (!(error instanceof ConflictError) || tries === conflicts.tries) throw error;
+      }
+      await sleep(conflicts.leastMs * 2 ** tries * Math.random());
+    }
+  }
+
+  async #put(
+    key: string,
+    bytes: Uint8Array,
+    {
+      token,
+      isOnlyIfAbsent,
+      onlyInPlaceOf,
+    }: {
+      readonly token: string | undefined;
+      readonly isOnlyIfAbsent: boolean;
+      readonly onlyInPlaceOf: string | undefined;
+    },
   ): Promise<void> {
     await this.#change(['put', key], (options) =>
       this.connection.client.send(

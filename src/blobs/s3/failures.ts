@@ -14,6 +14,9 @@ export class ObjectThereError extends Error {
   override readonly name = 'ObjectThereError';
 }
 
+/** Another request about the same object is under way, by whose end it is decided whether there is one: it is asked again. */
+export class ConflictError extends BlobStoreBusyError {}
+
 /** What servers say where a quota of theirs or their disk is full. */
 const fullCodes = new Set(['QuotaExceeded', 'XMinioStorageFull', 'XMinioAdminBucketQuotaExceeded']);
 
@@ -32,6 +35,8 @@ export function translated(error: unknown): Error {
     return new ObjectGoneError('the object is not in the bucket', { cause: error });
   }
   if (status === 412) return new ObjectThereError('there is an object of that name', { cause: error });
+  if (status === 409)
+    return new ConflictError(`the bucket refuses (${error.name}: ${error.message})`, { cause: error });
   if (status === 507 || fullCodes.has(error.name)) {
     return new BlobStoreFullError(`the bucket takes no more (${error.name})`, { cause: error });
   }

@@ -369,16 +369,18 @@ function tokenOf(progress: string): string {
 
 /** Puts an object that is there already: a server which knows what it is asked refuses that. */
 async function triesCondition(bucket: Bucket, { prefix }: S3Settings): Promise<boolean> {
+  const [key, words] = [`${prefix}wherry`, Buffer.from('A Wherry registry keeps its blobs here.\n')];
   const tried = async (): Promise<boolean> => {
     try {
-      await bucket.put(`${prefix}wherry`, Buffer.from('A Wherry registry keeps its blobs here.\n'), {
-        isOnlyIfAbsent: true,
-      });
+      await bucket.put(key, words, { isOnlyIfAbsent: true });
       return false;
     } catch (error) {
       if (error instanceof ObjectThereError) return true;
-      throw error;
+      if (!isRefused(error)) throw error;
     }
+    // Not what it may put is refused, but how it is asked to, where it puts it without that.
+    await bucket.put(key, words);
+    return false;
   };
   // The first of them may have made it.
   return (await tried()) || (await tried());
