@@ -8,6 +8,7 @@ import { PostgresMetadataStore } from '../../src/metadata/postgres/store.ts';
 import { findTask, setTask, upsertTask } from '../../src/metadata/queries/tasks.ts';
 import { query } from '../../src/metadata/query.ts';
 import { MetadataBusyError, RegistryReadOnlyError, UnstorableTextError } from '../../src/metadata/store.ts';
+import { PostgresTables } from '../pairs/tables.ts';
 import { refusalOf } from '../pairs/refusal.ts';
 import { add, allRepositories, app, namesIn, other, third } from '../metadata/repositories.ts';
 import { until } from '../server/until.ts';
@@ -216,6 +217,24 @@ describe('a database that goes away', () => {
     expect(await store.isReady()).toBeTrue();
     await store.write(() => add(other));
     expect(await namesIn(store)).toEqual([app, other]);
+  });
+
+  test('is said to be busy while it lets the registry not in any more, with what nobody else is told, and then found again', async () => {
+    const tables = PostgresTables.at(url);
+    tables.change('create role visitor login superuser');
+    const visiting = new URL(url);
+    visiting.username = 'visitor';
+    const visitor = await PostgresMetadataStore.open(visiting.href);
+    tables.change('alter role visitor nologin');
+    tables.change(`select pg_terminate_backend(pid) from pg_stat_activity where usename = 'visitor'`);
+    for (const use of [() => visitor.read(() => all(allRepositories, {})), () => visitor.write(() => add(app))]) {
+      const refusal = await refusalOf(use());
+      expect(refusal).toBeInstanceOf(MetadataBusyError);
+      expect(String(refusal)).not.toContain('visitor');
+    }
+    tables.change('alter role visitor login');
+    await visitor.write(() => add(app));
+    await visitor.close();
   });
 
   test('that was restarted meanwhile refuses nothing that comes after', async () => {

@@ -13,8 +13,20 @@ const meetings: ReadonlyMap<string, keyof Meetings> = new Map([
   ['23P01', 'constraint'],
 ]);
 
-/** The server is stopping, starting, full of connections, a standby, or was too slow. */
-const passing = new Set(['57014', '57P01', '57P02', '57P03', '57P05', '53000', '53200', '53300', '25006', '55P03']);
+/** The server is stopping, starting, full of connections, a standby, was too slow, or its disk has failed. */
+const passing = new Set([
+  '57014',
+  '57P01',
+  '57P02',
+  '57P03',
+  '57P05',
+  '53000',
+  '53200',
+  '53300',
+  '25006',
+  '55P03',
+  '58030',
+]);
 
 /** A text, or one within JSON, has a character that PostgreSQL does not keep. */
 const unstorable = new Set(['22021', '22P05']);
@@ -55,6 +67,18 @@ export function translated(error: unknown): unknown {
     return new MetadataBusyError(`the database cannot be reached${code}`, { cause: error });
   }
   return error;
+}
+
+/**
+ * The same of a connection that could not be made by a process that has been in before: whatever the server has against it,
+ * such as a password that was changed, a certificate that has ended, or a database that is being renamed, is for the operator
+ * to mend, and requests wait for that.
+ */
+export function translatedOfConnecting(error: unknown): unknown {
+  const known = translated(error);
+  if (known !== error || !(error instanceof Error)) return known;
+  const code = 'code' in error && typeof error.code === 'string' ? ` (${error.code})` : '';
+  return new MetadataBusyError(`the database lets nobody in now${code}`, { cause: error });
 }
 
 /** What pg itself says of connections that were lost or not had in time, which have no codes. */

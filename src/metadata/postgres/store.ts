@@ -14,7 +14,7 @@ import { applicationNames } from './application-name.ts';
 import { type PostgresCalls, postgresCalls } from './calls.ts';
 import { Channel } from './channel.ts';
 import { PostgresConnection } from './connection.ts';
-import { isConnectionLost, isLockTimeout, meetingOf, translated } from './failures.ts';
+import { isConnectionLost, isLockTimeout, meetingOf, translated, translatedOfConnecting } from './failures.ts';
 import { flushLog } from './flushed-log.ts';
 import { migrate } from './migrate.ts';
 import { DatabaseUnusableError, oldestVersion, shownAddress } from './open-failure.ts';
@@ -280,7 +280,7 @@ export class PostgresMetadataStore implements MetadataStore {
     try {
       client = await this.#connection();
     } catch (error) {
-      throw translated(error);
+      throw translatedOfConnecting(error);
     }
     try {
       const result = await use(client);
