@@ -35,7 +35,7 @@ export interface Siblings {
   readonly areAll: boolean;
 
   /**
-   * Asks all of them, and resolves with their answers; one that ends meanwhile has none.
+   * Asks all of them, and resolves with their answers; one that ends meanwhile, or does nothing yet, has none.
    * @throws SiblingBusyError where one does not answer in time
    */
   ask(topic: SiblingTopic, payload: unknown): Promise<readonly unknown[]>;

@@ -121,7 +121,8 @@ export class WorkerLink implements Siblings {
         void this.#answer(said.id, said.topic, said.payload);
         return;
       case 'answers':
-        if (said.areDone) return this.#asked.get(said.id)?.resolve(said.payloads);
+        // One that is being started does nothing yet that it could answer for.
+        if (said.areDone) return this.#asked.get(said.id)?.resolve(said.payloads.filter((each) => each !== null));
         return this.#asked.get(said.id)?.reject(new SiblingBusyError('another worker of this registry has failed'));
     }
   }
