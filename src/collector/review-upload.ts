@@ -23,7 +23,7 @@ export function* reviewUpload(
   const until = upload.touched_at + lastsMs;
   if (until > now) return reviewAgainAt(until);
   // Its file may be about to come into being, so nobody else may end it (R32).
-  if (sessions.isWriting(id)) return reviewAgainAt(now + Math.max(1, windows.uploadMs / 4));
+  if (sessions.isWriting(id)) return reviewAgainAt(now + Math.max(1, Math.round(windows.uploadMs / 4)));
   if (upload.oid === null) {
     yield* change(deleteUpload, { id });
     return done;

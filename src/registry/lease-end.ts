@@ -24,7 +24,10 @@ export function* leaseEnd(
   if (leaseUntil > now) return leaseUntil;
   if (now >= leaseUntil + longestProlongationMs) return undefined;
   const upload = yield* first(anyUploadBegunBy, { repo, at: leaseUntil });
-  if (upload !== undefined) return now + Math.max(uploadLookMs.least, Math.min(uploadLookMs.most, windows.leaseMs / 4));
+  if (upload !== undefined) {
+    const quarterMs = Math.round(windows.leaseMs / 4);
+    return now + Math.max(uploadLookMs.least, Math.min(uploadLookMs.most, quarterMs));
+  }
   const afterUploadMs = Math.min(windows.leaseMs, doneSessionMs);
   const since = Math.max(leaseUntil - 1, now - afterUploadMs);
   const ended = yield* first(anyUploadEndedSince, { repo, at: leaseUntil, since });

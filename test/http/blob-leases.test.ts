@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { RawRequest } from '../server/raw-request.ts';
+import { until } from '../server/until.ts';
 import { digestOf, freshBytes, imageOf } from './content.ts';
 import { ServedRegistry } from './served-registry.ts';
-import { closeSession, openSession, patchChunk, repo } from './upload-client.ts';
+import { beingWritten, closeSession, openSession, patchChunk, repo } from './upload-client.ts';
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
@@ -188,4 +190,23 @@ test('a closed upload is remembered as done, for an hour at least', async () => 
   expect(taskOf('upload', idOf(session))?.due_at).toBe(doneAt - minuteMs + hourMs);
   const objects = registry.rows('select state, digest, size_bytes from object where oid = ?', oid);
   expect(objects).toEqual([{ state: 'live', digest: digestOf(bytes), size_bytes: 100 }]);
+});
+
+test('windows of which a quarter is no whole number of milliseconds are as good as others', async () => {
+  await using own = await ServedRegistry.start({ 'windows.lease': '1001ms', 'windows.upload': '1001ms' });
+  const digest = await own.pushBlob(repo, freshBytes());
+  const session = await openSession(own);
+  const headers = { 'content-length': '2000000' };
+  const isBeingWritten = beingWritten(own, session);
+  const writer = await RawRequest.open(own.host, 'PATCH', session, headers);
+  await writer.write(freshBytes(1_500_000));
+  await until('the request is being written', isBeingWritten);
+  own.clock.advance(1002);
+  await own.collected();
+  const due = (kind: string) => own.rows<{ due_at: number }>('select due_at from task where kind = ?', kind);
+  expect(due('link')).toEqual([{ due_at: own.clock.now() + 250 }]);
+  for (const { due_at: dueAt } of due('upload')) expect(dueAt).toBeInteger();
+  expect((await own.send(`/v2/${repo}/blobs/${digest}`, { method: 'HEAD' })).status).toBe(200);
+  expect(own.logged).toEqual([]);
+  writer.destroy();
 });
