@@ -1,12 +1,14 @@
 import { change, first, type Operation } from '../metadata/operation.ts';
 import { insertPendingObject, makePendingObjectDead } from '../metadata/queries/objects.ts';
+import { deleteTask } from '../metadata/queries/tasks.ts';
 import { findUpload, moveUpload } from '../metadata/queries/uploads.ts';
 import type { ObjectId } from '../blobs/store.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Registry } from './registry.ts';
 import { reviewObject } from './review.ts';
+import { keepEveryMs } from './upload-heartbeat.ts';
 
-/** How long a copy may take at most, in ms, before what nobody has gone on with is given up. */
+/** After how long, in ms, a copy is given up that nobody makes any more, or has gone on with. */
 const copyingMs = 3_600_000;
 
 interface OthersUpload {
@@ -30,9 +32,27 @@ export async function takeOverUpload(registry: Registry, id: string, repo: Repos
     yield* change(insertPendingObject, { oid: to });
     yield* reviewObject(to, clock.now() + copyingMs);
   });
-  await blobs.copy(upload.oid, to, upload.offsetBytes);
+  const timer = setInterval(() => void keepCopy(registry, to), keepEveryMs(registry));
+  try {
+    await blobs.copy(upload.oid, to, upload.offsetBytes);
+  } finally {
+    clearInterval(timer);
+  }
   const isMoved = await metadata.writeUnsynced(() => move(id, { ...upload, to }, clock.now()));
   reclaimer.soon(isMoved ? upload.oid : to);
+}
+
+/** Has nobody take a copy that is still being made for one that was given up. */
+async function keepCopy({ metadata, clock, log }: Registry, to: ObjectId): Promise<void> {
+  try {
+    await metadata.writeUnsynced(function* later(): Operation<void> {
+      // What is to be looked at keeps the earlier of two times.
+      if ((yield* change(deleteTask, { kind: 'object', key1: to, key2: '' })) === 0) return;
+      yield* reviewObject(to, clock.now() + copyingMs);
+    });
+  } catch (error) {
+    log.warn({ err: error, oid: to }, 'it could not be said that an upload is still being copied; trying again');
+  }
 }
 
 function* othersUpload(id: string, repo: RepositoryName, own: string): Operation<OthersUpload | undefined> {

@@ -6,6 +6,7 @@ import { directoryCalls } from '../../src/blobs/directory/calls.ts';
 import type { RunningServer } from '../../src/server/server.ts';
 import type { Syncs } from '../../src/stores/syncs.ts';
 import { digestOf, freshBytes } from '../http/content.ts';
+import { PostgresTables } from '../pairs/tables.ts';
 import { startQuietServer } from '../server/quiet-server.ts';
 import { TemporaryDirectory } from '../server/temporary-directory.ts';
 import { until } from '../server/until.ts';
@@ -165,7 +166,9 @@ describe('an upload whose requests come to different processes', () => {
   });
 
   test('loses nothing of what one process writes when another one that it has overtaken finds the disk full (R31)', async () => {
-    await one.stop();
+    await Promise.all([one.stop(), two.stop()]);
+    // Else it may be collected before it is pulled.
+    two = await serve({ 'windows.lease': '1h' });
     let isFull = false;
     const write = (sink: Bun.FileSink, chunk: Uint8Array): number | Promise<number> => {
       if (isFull) throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
@@ -188,6 +191,32 @@ describe('an upload whose requests come to different processes', () => {
     expect((await closed).status).toBe(201);
     const pulled = await send(two, `/v2/app/blobs/${digestOf(bytes)}`);
     expect(digestOf(new Uint8Array(await pulled.arrayBuffer()))).toBe(digestOf(bytes));
+  });
+
+  test('is not given up while it takes long to copy what it has for the process that goes on', async () => {
+    await two.stop();
+    const copied = Promise.withResolvers<void>();
+    const copy = async (from: string, to: string): Promise<void> => {
+      await copied.promise;
+      await directoryCalls.copy(from, to);
+    };
+    two = await serve({ 'windows.upload': '1s' }, { database: {}, blobs: { copy } });
+    const bytes = freshBytes(2000);
+    const session = await openSession();
+    const stalled = slowBody(bytes.subarray(0, 10), bytes.subarray(10, 20));
+    const overtaken = send(one, session, { method: 'PATCH', body: stalled.body });
+    await until('the first is at work', async () => (await epochOf(session)) === 1);
+    const pushed = send(two, `${session}?digest=${digestOf(bytes)}`, { method: 'PUT', body: bytes });
+    const dueAt = () =>
+      PostgresTables.at(metadata).rows<{ due: number }>(`select max(due_at) as due from task where kind = 'object'`)[0]
+        ?.due ?? 0;
+    await until('it is being copied', () => dueAt() > 0);
+    const first = dueAt();
+    await until('it is looked at later', () => dueAt() > first);
+    copied.resolve();
+    expect((await pushed).status).toBe(201);
+    stalled.goOn();
+    await overtaken;
   });
 
   test('is not ended by a writer that another process has overtaken, whatever that has come to (R31)', async () => {
