@@ -69,6 +69,7 @@ export class Processes {
   #id: string | undefined;
   /** When it began to show that it lives, the last time that this succeeded. */
   #shownAt = 0;
+  /** Whether it has said so in its log. */
   #isSilent = false;
   /** Whether its row was taken away, and it has not broken off yet what it was sending meanwhile. */
   #wasGone = false;
@@ -200,8 +201,9 @@ export class Processes {
     };
   }
 
+  /** Again and again, as what has begun to be sent meanwhile may be purged without this process, too. */
   async #expectToBeGone(): Promise<void> {
-    if (this.#isSilent || this.#monotonic() - this.#shownAt < silentMs) return;
+    if (this.#monotonic() - this.#shownAt < silentMs) return;
     try {
       await this.#beSilent();
     } catch (error) {
@@ -210,11 +212,13 @@ export class Processes {
   }
 
   async #beSilent(): Promise<void> {
+    if (!this.#isSilent) {
+      this.#log.error(
+        { name: this.#name },
+        'the other processes may have taken this one for gone: what it sends is broken off until they know that it lives',
+      );
+    }
     this.#isSilent = true;
-    this.#log.error(
-      { name: this.#name },
-      'the other processes may have taken this one for gone: what it was sending is broken off',
-    );
     await this.#onSilent();
   }
 
