@@ -1,5 +1,5 @@
 import { all, change, type Operation } from '../metadata/operation.ts';
-import { deleteStored, insertStored, openUploadsAfter, storedByState } from '../metadata/queries/stored.ts';
+import { addStored, openUploadsAfter, storedByState } from '../metadata/queries/stored.ts';
 import { objectsAfter } from '../metadata/queries/usage.ts';
 import type { ObjectState } from '../metadata/schema.ts';
 import type { Registry } from './registry.ts';
@@ -45,12 +45,22 @@ export function leavingBytes({ condemned, dead }: Stored): number {
   return condemned.bytes + dead.bytes;
 }
 
-/** Counts anew, in one transaction: for when something has made the count wrong, which nothing should (fsck, F16). */
+/**
+ * Counts anew: for when something has made the count wrong, which nothing should (fsck, F16). By how much it is wrong is
+ * seen in one state of the database, and that much is added: whatever is stored meanwhile is counted in both.
+ */
 export async function recountStored({ metadata }: Pick<Registry, 'metadata'>): Promise<void> {
-  await metadata.write(recount, { fromReserve: true });
+  const missing = await metadata.read(miscount);
+  await metadata.write(
+    function* correct(): Operation<void> {
+      for (const [state, { objects, bytes }] of missing) yield* change(addStored, { state, objects, bytes });
+    },
+    { fromReserve: true },
+  );
 }
 
-function* recount(): Operation<void> {
+/** What has to be added to the count of each state for it to be right. */
+function* miscount(): Operation<readonly (readonly [ObjectState, StoredObjects])[]> {
   const counts: Record<ObjectState, { objects: number; bytes: number }> = {
     pending: { objects: 0, bytes: 0 },
     live: { objects: 0, bytes: 0 },
@@ -77,6 +87,11 @@ function* recount(): Operation<void> {
     after = rows.at(-1)?.oid ?? undefined;
   }
   const states = ['pending', 'live', 'condemned', 'dead'] as const;
-  yield* change(deleteStored, {});
-  for (const state of states) yield* change(insertStored, { state, shard: 0, ...counts[state] });
+  const counted = yield* stored();
+  return states
+    .map((state) => {
+      const [there, known] = [counts[state], counted[state]];
+      return [state, { objects: there.objects - known.objects, bytes: there.bytes - known.bytes }] as const;
+    })
+    .filter(([, { objects, bytes }]) => objects !== 0 || bytes !== 0);
 }

@@ -10,12 +10,17 @@ export const storedByState = query<Record<never, never>>()(({ db }) =>
     .orderBy('state'),
 );
 
-export const deleteStored = query<Record<never, never>>()(({ db }) => db.deleteFrom('stored'));
-
-/** What the triggers should have come to. */
-export const insertStored = query<{ state: ObjectState; shard: number; objects: number; bytes: number }>()(
-  ({ db, p }) =>
-    db.insertInto('stored').values({ state: p('state'), shard: p('shard'), objects: p('objects'), bytes: p('bytes') }),
+/** Adds to what the triggers have come to, or takes away from it. */
+export const addStored = query<{ state: ObjectState; objects: number; bytes: number }>()(({ db, p }) =>
+  db
+    .insertInto('stored')
+    .values({ state: p('state'), shard: 0, objects: p('objects'), bytes: p('bytes') })
+    .onConflict((conflict) =>
+      conflict.columns(['state', 'shard']).doUpdateSet(({ eb }) => ({
+        objects: eb('stored.objects', '+', p('objects')),
+        bytes: eb('stored.bytes', '+', p('bytes')),
+      })),
+    ),
 );
 
 /** How far the uploads under way have come, after one of them, by their objects. */
