@@ -248,11 +248,14 @@ export class Bucket {
     });
   }
 
-  /** A URL that gives an object to whoever has it, for so long. */
+  /** A URL that gives an object to whoever has it, for so long, or as long as the credentials last that it is signed with. */
   async signedUrl(key: string, lifeMs: number): Promise<string> {
+    const { signer, place } = this.connection;
     try {
-      const command = new GetObjectCommand({ ...this.connection.place, Key: key });
-      return await getSignedUrl(this.connection.signer, command, { expiresIn: Math.floor(lifeMs / 1000) });
+      const { expiration } = await signer.config.credentials();
+      const lastsMs = expiration === undefined ? lifeMs : Math.min(lifeMs, expiration.getTime() - Date.now());
+      const expiresIn = Math.max(1, Math.floor(lastsMs / 1000));
+      return await getSignedUrl(signer, new GetObjectCommand({ ...place, Key: key }), { expiresIn });
     } catch (error) {
       throw translated(error);
     }
