@@ -21,9 +21,17 @@ async function lifeSeconds(end: Date | undefined): Promise<number> {
   Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret', AWS_SESSION_TOKEN: 'token' });
   if (end !== undefined) process.env['AWS_CREDENTIAL_EXPIRATION'] = end.toISOString();
   const bucket = new Bucket({
-    ...{ bucket: 'blobs', prefix: '', endpoint: 'http://127.0.0.1:1', region: 'us-east-1', isPathStyle: true },
-    ...{ encryption: undefined, storageClass: undefined, partBytes: 8 * 1024 * 1024, lateWritesMs: 0 },
-    ...{ redirectMs: 3_600_000, redirectEndpoint: undefined },
+    bucket: 'blobs',
+    prefix: '',
+    endpoint: 'http://127.0.0.1:1',
+    region: 'us-east-1',
+    isPathStyle: true,
+    encryption: undefined,
+    storageClass: undefined,
+    partBytes: 8 * 1024 * 1024,
+    lateWritesMs: 0,
+    redirectMs: 3_600_000,
+    redirectEndpoint: undefined,
   });
   const url = new URL(await bucket.signedUrl('objects/one', 3_600_000));
   return Number(url.searchParams.get('X-Amz-Expires'));
