@@ -11,10 +11,10 @@ export const storedByState = query<Record<never, never>>()(({ db }) =>
 );
 
 /** Adds to what the triggers have come to, or takes away from it. */
-export const addStored = query<{ state: ObjectState; objects: number; bytes: number }>()(({ db, p }) =>
+export const addStored = query<{ state: ObjectState; shard: number; objects: number; bytes: number }>()(({ db, p }) =>
   db
     .insertInto('stored')
-    .values({ state: p('state'), shard: 0, objects: p('objects'), bytes: p('bytes') })
+    .values({ state: p('state'), shard: p('shard'), objects: p('objects'), bytes: p('bytes') })
     .onConflict((conflict) =>
       conflict.columns(['state', 'shard']).doUpdateSet(({ eb }) => ({
         objects: eb('stored.objects', '+', p('objects')),
