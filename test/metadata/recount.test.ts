@@ -32,8 +32,8 @@ test('what is stored is counted anew while more comes and other things go', asyn
   const [one = '', two = '', three = ''] = oids;
   try {
     for (const oid of [one, two]) await metadata.write(() => change(insertPendingObject, { oid }));
-    await metadata.write(() => change(addStored, { state: 'pending', objects: 5, bytes: 100 }));
-    await metadata.write(() => change(addStored, { state: 'live', objects: -1, bytes: -7 }));
+    await metadata.write(() => change(addStored, { state: 'pending', shard: 0, objects: 5, bytes: 100 }));
+    await metadata.write(() => change(addStored, { state: 'live', shard: 0, objects: -1, bytes: -7 }));
     metadata.after = async () => {
       metadata.after = async () => undefined;
       await metadata.write(() => change(insertPendingObject, { oid: three }));
