@@ -114,7 +114,7 @@ async function adaptInPlace(config: Config): Promise<void> {
   try {
     await markBlobsNewer(stores.blobs, stores.metadata);
     const reason = 'a copy was put in place by other means';
-    tell(await adaptRestored(stores.metadata, { actor: restorer(), now: Date.now(), reason }));
+    tell(await adaptRestored(stores.metadata, { actor: restorer(), now: stores.clock.now(), reason }));
   } finally {
     await stores.close();
   }

@@ -74,8 +74,9 @@ export interface Progress {
  * @throws CannotCheckError where there is nothing that could be checked
  */
 export async function* fsck(options: FsckOptions): AsyncGenerator<Reported, void, undefined> {
-  const { now = Date.now(), repair = false } = options;
+  const { repair = false } = options;
   await using records = await openRecords(options);
+  const now = options.now ?? (await records.time());
   const bytes = await openBytes(options);
   using repairing = beginRepairs(options, bytes, now);
   const make =
@@ -89,8 +90,8 @@ export async function* fsck(options: FsckOptions): AsyncGenerator<Reported, void
 
 /** The same without repairing anything: for a server, which repairs by itself. */
 export async function* look(options: LookOptions): AsyncGenerator<Finding, void, undefined> {
-  const { now = Date.now() } = options;
   await using records = await openRecords(options);
+  const now = options.now ?? (await records.time());
   const bytes = await openBytes(options);
   yield* findings({ records, bytes, isServed: true }, { ...options, now });
 }

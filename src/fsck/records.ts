@@ -20,6 +20,9 @@ export interface Records extends AsyncDisposable {
   /** Runs reads that all see one committed state. It must be short: what is changed meanwhile takes room until it ends. */
   snapshot<T>(read: () => Promise<T>): Promise<T>;
 
+  /** The time that those who serve it go by, in ms since 1970. */
+  time(): Promise<number>;
+
   /** Since when a server has been running, in ms since 1970; undefined where none is. */
   servedSince(): Promise<number | undefined>;
 }

@@ -541,7 +541,7 @@ export interface ProcessTable {
   /** The number of the newest migration that it knows. */
   schema_number: number | null;
   is_collecting: 0 | 1 | null;
-  /** Since when it runs, and when it has last shown that it lives, in ms since 1970 by its own clock. */
+  /** Since when it runs, and when it has last shown that it lives, in ms since 1970. */
   since: number | null;
   heard_at: number | null;
 }

@@ -7,8 +7,6 @@ import type { Table } from './tables.ts';
 /** Whoever moves something to a database takes this lock there. */
 const movingLock = 0x6d6f_7665;
 
-/** What its own connections are called. */
-const movingName = 'wherry migrate';
 /** How often it is looked whether transactions have ended, in ms. */
 const lookMs = 10;
 
@@ -21,7 +19,7 @@ export class PostgresDatabase implements MovedDatabase {
   }
 
   static async open(url: string): Promise<PostgresDatabase> {
-    const client = new Client({ connectionString: url, application_name: movingName, keepAlive: true });
+    const client = new Client({ connectionString: url, application_name: 'wherry migrate', keepAlive: true });
     // What is under way tells of it.
     client.on('error', () => undefined);
     await client.connect();
@@ -98,12 +96,24 @@ export class PostgresDatabase implements MovedDatabase {
     await this.#client.end().catch(() => undefined);
   }
 
-  /** PostgreSQL compares the serializable ones only, and the registry has others too. */
+  /**
+   * PostgreSQL compares the serializable ones only, and the registry has others too. Each that changes something has looked
+   * whether it is read-only, and keeps the lock of that until its end.
+   */
   async #untilEarlierOnesEnded(): Promise<void> {
-    const [{ at = null } = {}] = await this.all('select clock_timestamp()::text as at');
-    const earlier = `select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
-      and application_name like 'wherry%' and application_name <> '${movingName}' and xact_start <= ?::timestamptz`;
-    while ((await numberOf(this, earlier, [at])) > 0) await new Promise((resolve) => setTimeout(resolve, lookMs));
+    const looking = async (): Promise<readonly unknown[]> =>
+      (
+        await this.all(
+          `select distinct virtualtransaction as one from pg_locks
+           where relation = 'read_only'::regclass and database = (select oid from pg_database where datname = current_database())
+             and pid <> pg_backend_pid()`,
+        )
+      ).map(({ one }) => one);
+    let earlier = new Set(await looking());
+    while (earlier.size > 0) {
+      await new Promise((resolve) => setTimeout(resolve, lookMs));
+      earlier = earlier.intersection(new Set(await looking()));
+    }
   }
 
   async #within<T>(begin: string, run: () => Promise<T>): Promise<T> {

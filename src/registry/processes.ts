@@ -26,6 +26,7 @@ const goneMs = 45_000;
 const newestSchema = migrations.at(-1)?.number ?? 0;
 /** Who lives is nothing of what a registry that is read-only keeps as it is: it serves pulls, which purges have to know of. */
 const always = { whileReadOnly: true };
+const ownRow = { ...always, byOwnRows: true };
 
 export interface ProcessesParts {
   readonly metadata: MetadataStore;
@@ -169,7 +170,7 @@ export class Processes {
 
   async #beat(id: string): Promise<void> {
     const begunAt = this.#monotonic();
-    if ((await this.#metadata.writeUnsynced(() => change(renewProcess, { id, now: this.#clock.now() }), always)) === 0)
+    if ((await this.#metadata.writeUnsynced(() => change(renewProcess, { id, now: this.#clock.now() }), ownRow)) === 0)
       this.#wasGone = true;
     if (this.#wasGone) {
       // What is sent from here on purges must wait for, whatever becomes of the database: on its disk before.
@@ -257,7 +258,7 @@ export interface SharingProcess {
   /** The number of the newest migration that it knows. */
   readonly schema: number | undefined;
   readonly isCollecting: boolean | undefined;
-  /** Since when it runs, and when it was last heard of, in ms since 1970 by its own clock. */
+  /** Since when it runs, and when it was last heard of, in ms since 1970. */
   readonly since: number | undefined;
   readonly heardAt: number | undefined;
 }

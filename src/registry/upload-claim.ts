@@ -35,7 +35,7 @@ export interface Superseded {
 /** The rows of its session decide, and it changes them. */
 const byOwnRows = { byOwnRows: true };
 
-export type Claim = Claimed | NotClaimable;
+type Claim = Claimed | NotClaimable;
 
 export interface Claimable {
   readonly outcome: 'claimable';
@@ -72,6 +72,8 @@ export async function claim(registry: Registry, request: AppendRequest, turn: Wr
 async function claimAs(registry: Registry, request: AppendRequest, turn: WriterTurn): Promise<Claim> {
   const now = registry.clock.now();
   return await registry.metadata.writeUnsynced(function* claimSession(): Operation<Claim> {
+    // What it has claimed in a transaction that was undone is not its own.
+    turn.notClaimed();
     const { id, repo } = request;
     const upload = yield* first(findUploadToWrite, { id, repo });
     if (upload === undefined) return { outcome: 'unknown' };

@@ -16,7 +16,7 @@ export async function keptAlive<T>(registry: Registry, id: string, work: () => P
   if (!metadata.isShared) return await work();
   const keep = async (): Promise<void> => {
     try {
-      await metadata.writeUnsynced(() => change(keepUpload, { id, now: clock.now() }));
+      await metadata.writeUnsynced(() => change(keepUpload, { id, now: clock.now() }), { byOwnRows: true });
     } catch (error) {
       log.warn({ err: error, upload: id }, 'other processes could not be told that an upload goes on; trying again');
     }

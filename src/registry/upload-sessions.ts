@@ -29,6 +29,7 @@ export class WriterTurn {
   notClaimed(): void {
     this.#epoch = undefined;
     this.#oid = undefined;
+    this.#isVerifying = false;
   }
 
   /** Under which epoch it has claimed the session; undefined where it has not. */

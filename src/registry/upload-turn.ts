@@ -69,7 +69,7 @@ async function leavingNothing<T extends { readonly outcome: string }>(
 async function giveUpClosing({ metadata, log }: Registry, id: string, { epoch }: WriterTurn): Promise<void> {
   if (!metadata.isShared || epoch === undefined) return;
   try {
-    await metadata.writeUnsynced(() => change(endClosing, { id, epoch }));
+    await metadata.writeUnsynced(() => change(endClosing, { id, epoch }), { byOwnRows: true });
   } catch (error) {
     log.warn(
       { err: error, upload: id },

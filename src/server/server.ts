@@ -109,12 +109,13 @@ export interface ServerParts {
  * @throws StartupError where the operator has to mend something first
  */
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
-  const { config, access, issuers, clock = systemClock, syncs, worker } = parts;
+  const { config, access, issuers, clock, syncs, worker } = parts;
   const { wrapMetadata = (metadata) => metadata } = parts;
   const log = readOnlyLog(worker === undefined ? parts.log : parts.log.child({ worker: worker.index }));
   const addresses = await exposedAddresses(config);
   const [exposed] = addresses;
-  const logins = await openLogins({ config, log, clock, rules: access, issuers, exposed, siblings: worker?.link });
+  const loginParts = { config, log, clock: clock ?? systemClock, rules: access, issuers, exposed };
+  const logins = await openLogins({ ...loginParts, siblings: worker?.link });
   const plain = plainAddress(config, addresses);
   if (plain !== undefined && isKeeper(worker) && !logins.isOpen && config.http.trustedProxies.length === 0) {
     log.warn(

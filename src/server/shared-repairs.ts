@@ -6,7 +6,7 @@ import type { Log } from '../log/log.ts';
 import { OnlineRepairs } from './online-repairs.ts';
 import { QuotaCounter } from '../quotas/counter.ts';
 import { quotasOf } from '../quotas/in-force.ts';
-import { type Clock, systemClock } from '../registry/clock.ts';
+import type { Clock } from '../registry/clock.ts';
 import type { Registry } from '../registry/registry.ts';
 import { openStores, type Stores } from '../stores/stores.ts';
 import { registryOf } from './registry-of.ts';
@@ -25,10 +25,11 @@ interface Opened {
 export class SharedRepairs implements AsyncDisposable {
   readonly #config: Config;
   readonly #log: Log;
-  readonly #clock: Clock;
+  readonly #clock: Clock | undefined;
   #opened: Promise<Opened> | undefined;
 
-  constructor(config: Config, log: Log, clock = systemClock) {
+  /** @param clock in place of the database's */
+  constructor(config: Config, log: Log, clock?: Clock) {
     this.#config = config;
     this.#log = log;
     this.#clock = clock;

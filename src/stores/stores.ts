@@ -2,9 +2,11 @@ import { join, resolve } from 'node:path';
 import type { BlobStore } from '../blobs/store.ts';
 import type { Log } from '../log/log.ts';
 import type { Reserve } from '../metadata/sqlite/reserve.ts';
-import type { MetadataStore } from '../metadata/store.ts';
+import type { PostgresMetadataStore } from '../metadata/postgres/store.ts';
+import { MetadataBusyError, type MetadataStore } from '../metadata/store.ts';
 import { type Clock, systemClock } from '../registry/clock.ts';
 import { StoreGeneration } from '../registry/store-generation.ts';
+import { StartupError } from '../startup-error.ts';
 import type { WorkerPlace } from '../workers/worker-place.ts';
 import { rememberBlobsAt } from './blobs-place.ts';
 import { closeToOthers } from './closed-to-others.ts';
@@ -36,7 +38,8 @@ export interface Stores extends OpenedMetadata {
 }
 
 interface OpenOptions {
-  readonly clock?: Clock;
+  /** What to go by in place of the database's clock, or of the machine's. */
+  readonly clock?: Clock | undefined;
   readonly syncs?: Syncs | undefined;
   /** Where this is one of several processes that use them. */
   readonly worker?: WorkerPlace | undefined;
@@ -51,9 +54,9 @@ interface OpenOptions {
 export async function openStores(
   config: StoresConfig,
   log: Log,
-  { clock: ownClock = systemClock, syncs, worker, isRestoring = false }: OpenOptions = {},
+  { clock: given, syncs, worker, isRestoring = false }: OpenOptions = {},
 ): Promise<Stores> {
-  const opened = await openMetadata(config, log, { clock: ownClock, syncs, worker });
+  const opened = await openMetadata(config, log, { clock: given, syncs, worker });
   const { directory, metadata, clock } = opened;
   const { data, metadata: place, postgres: _, ...blobsConfig } = config;
   try {
@@ -79,18 +82,18 @@ export async function openStores(
 export async function openMetadata(
   { data, metadata: place, postgres }: StoresConfig,
   log: Log,
-  { clock = systemClock, syncs, worker }: Pick<OpenOptions, 'clock' | 'syncs' | 'worker'> = {},
+  { clock, syncs, worker }: Pick<OpenOptions, 'clock' | 'syncs' | 'worker'> = {},
 ): Promise<OpenedMetadata> {
   const directory = resolve(data);
   prepareDirectory(directory);
   if (place.kind === 'postgres') {
     await using opened = new AsyncDisposableStack();
     const metadata = opened.adopt(await openPostgres(place.url, { postgres, log, syncs }), (store) => store.close());
-    const theirs = opened.adopt(await DatabaseClock.start({ own: clock, ask: () => metadata.time(), log }), (started) =>
-      started.stop(),
-    );
+    const ofDatabase = async (): Promise<Clock> =>
+      opened.adopt(await databaseClock(metadata, log), (started) => started.stop());
+    const agreed = clock ?? (await ofDatabase());
     const closing = opened.move();
-    return { directory, metadata, clock: theirs, reserve: undefined, close: () => closing.disposeAsync() };
+    return { directory, metadata, clock: agreed, reserve: undefined, close: () => closing.disposeAsync() };
   }
   await using opened = new AsyncDisposableStack();
   // A worker has its part of it already.
@@ -100,5 +103,15 @@ export async function openMetadata(
   worker?.link.hear('broken', async (reason) => metadata.breakOff(String(reason)));
   closeToOthers(join(directory, 'wherry.db'));
   const closing = opened.move();
-  return { directory, metadata, clock, reserve, close: () => closing.disposeAsync() };
+  return { directory, metadata, clock: clock ?? systemClock, reserve, close: () => closing.disposeAsync() };
+}
+
+/** @throws StartupError where the database, which was there just now, does not answer any more */
+async function databaseClock(metadata: PostgresMetadataStore, log: Log): Promise<DatabaseClock> {
+  try {
+    return await DatabaseClock.start({ own: systemClock, ask: () => metadata.time(), log });
+  } catch (error) {
+    if (error instanceof MetadataBusyError) throw new StartupError(error.message, { cause: error });
+    throw error;
+  }
 }

@@ -124,6 +124,18 @@ describe('transactions that have met', () => {
     await Promise.all([another.close(), client.end()]);
   });
 
+  test('go on beside one that has been stopped while it went alone', async () => {
+    const stopped = new Client({ connectionString: url });
+    await stopped.connect();
+    await stopped.query('begin; lock table read_only in exclusive mode');
+    // It waits for it once, and not again for a while.
+    for (const name of ['one', 'two', 'three']) {
+      await store.write(() => change(upsertTask, { kind: 'object', key1: name, key2: '', dueAt: 1 }));
+    }
+    expect(await store.read(() => first(countTasks, {}))).toEqual({ count: 3 });
+    await stopped.end();
+  }, 15_000);
+
   test('go on beside one that has been stopped', async () => {
     const another = await PostgresMetadataStore.open(url);
     const stopped = new Client({ connectionString: url });
@@ -233,7 +245,7 @@ describe('a database that goes away', () => {
       expect(String(refusal)).not.toContain('visitor');
     }
     tables.change('alter role visitor login');
-    await visitor.write(() => add(app));
+    await until('it is tried again', async () => (await visitor.write(() => add(app)).catch(() => 'no')) !== 'no');
     await visitor.close();
   });
 

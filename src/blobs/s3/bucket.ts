@@ -248,13 +248,17 @@ export class Bucket {
     });
   }
 
-  /** A URL that gives an object to whoever has it, for so long, or as long as the credentials last that it is signed with. */
-  async signedUrl(key: string, lifeMs: number): Promise<string> {
+  /**
+   * A URL that gives an object to whoever has it, for so long, or as long as the credentials last that it is signed with;
+   * undefined where they have come to their end.
+   */
+  async signedUrl(key: string, lifeMs: number): Promise<string | undefined> {
     const { signer, place } = this.connection;
     try {
       const { expiration } = await signer.config.credentials();
       const lastsMs = expiration === undefined ? lifeMs : Math.min(lifeMs, expiration.getTime() - Date.now());
-      const expiresIn = Math.max(1, Math.floor(lastsMs / 1000));
+      const expiresIn = Math.floor(lastsMs / 1000);
+      if (expiresIn < 1) return undefined;
       return await getSignedUrl(signer, new GetObjectCommand({ ...place, Key: key }), { expiresIn });
     } catch (error) {
       throw translated(error);

@@ -7,6 +7,7 @@ import type { S3Settings } from './settings.ts';
 
 /** How often a call is tried at most. */
 const mostAttempts = 4;
+
 /** How long calls may take. */
 export interface Patience {
   /** One try of a call, in ms. */

@@ -8,7 +8,7 @@ export interface ListedObject {
 }
 
 /** A key of a listing. */
-export interface ListedKey {
+interface ListedKey {
   readonly key: string;
   readonly sizeBytes: number;
   /** In ms since 1970. */
@@ -24,7 +24,7 @@ export interface ListedUpload {
 }
 
 /** What part of a listing is asked for. */
-export interface ListingPage {
+interface ListingPage {
   readonly prefix: string;
   /** The key after which it begins. */
   readonly after?: string;

@@ -17,7 +17,7 @@ afterEach(() => {
 });
 
 /** For how many seconds a URL holds that is to hold for an hour, with credentials that end then. */
-async function lifeSeconds(end: Date | undefined): Promise<number> {
+async function lifeSeconds(end: Date | undefined): Promise<number | undefined> {
   Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret', AWS_SESSION_TOKEN: 'token' });
   if (end !== undefined) process.env['AWS_CREDENTIAL_EXPIRATION'] = end.toISOString();
   const bucket = new Bucket({
@@ -33,8 +33,8 @@ async function lifeSeconds(end: Date | undefined): Promise<number> {
     redirectMs: 3_600_000,
     redirectEndpoint: undefined,
   });
-  const url = new URL(await bucket.signedUrl('objects/one', 3_600_000));
-  return Number(url.searchParams.get('X-Amz-Expires'));
+  const url = await bucket.signedUrl('objects/one', 3_600_000);
+  return url === undefined ? undefined : Number(new URL(url).searchParams.get('X-Amz-Expires'));
 }
 
 test('a URL holds no longer than the credentials with which it is signed', async () => {
@@ -43,6 +43,7 @@ test('a URL holds no longer than the credentials with which it is signed', async
   expect(soon).toBeGreaterThan(500);
   expect(soon).toBeLessThanOrEqual(600);
   expect(await lifeSeconds(inMinutes(120))).toBe(3600);
+  expect(await lifeSeconds(inMinutes(-1))).toBeUndefined();
 });
 
 test('a URL holds as long as it is to where the credentials have no end', async () => {

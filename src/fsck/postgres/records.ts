@@ -72,6 +72,11 @@ export class PostgresRecords implements Records {
     }
   }
 
+  async time(): Promise<number> {
+    const [row] = await this.all<{ now: number }>('select extract(epoch from clock_timestamp()) * 1000 as now');
+    return Math.floor(row?.now ?? NaN);
+  }
+
   /** By their connections: each server has some, and those of commands do not last. */
   async servedSince(): Promise<number | undefined> {
     const [row] = await this.all<{ since: number | null }>(

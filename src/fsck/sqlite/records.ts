@@ -44,6 +44,10 @@ export class SqliteRecords implements Records {
     return this.#connection.query<Row, Value[]>(sql).all(...parameters);
   }
 
+  async time(): Promise<number> {
+    return Date.now();
+  }
+
   async snapshot<T>(read: () => Promise<T>): Promise<T> {
     this.#connection.run('begin');
     try {

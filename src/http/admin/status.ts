@@ -66,7 +66,6 @@ const status = z.object({
       schema: z.number().int().optional(),
       /** Whether it is configured to collect (`collector.run`); it does not while the collector is paused. */
       isCollecting: z.boolean().optional(),
-      /** Both by its own clock. */
       since: time.optional(),
       lastHeardAt: time.optional(),
     }),

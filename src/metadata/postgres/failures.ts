@@ -13,7 +13,10 @@ const meetings: ReadonlyMap<string, keyof Meetings> = new Map([
   ['23P01', 'constraint'],
 ]);
 
-/** The server is stopping, starting, full of connections, a standby, was too slow, or its disk has failed. */
+/**
+ * The server is stopping, starting, full of connections, a standby (on which nothing is serializable either), was too slow, or
+ * its disk has failed.
+ */
 const passing = new Set([
   '57014',
   '57P01',
@@ -26,6 +29,7 @@ const passing = new Set([
   '25006',
   '55P03',
   '58030',
+  '0A000',
 ]);
 
 /** A text, or one within JSON, has a character that PostgreSQL does not keep. */
@@ -75,6 +79,7 @@ export function translated(error: unknown): unknown {
  * to mend, and requests wait for that.
  */
 export function translatedOfConnecting(error: unknown): unknown {
+  if (error instanceof MetadataBusyError) return error;
   const known = translated(error);
   if (known !== error || !(error instanceof Error)) return known;
   const code = 'code' in error && typeof error.code === 'string' ? ` (${error.code})` : '';

@@ -3,7 +3,7 @@ import { MetadataBusyError } from '../store.ts';
 /** How soon, and how late at most, it is tried again to connect, in ms: twice as late after each failure. */
 const waitMs = { least: 100, most: 3_000 };
 
-export interface ReconnectingParts {
+interface ReconnectingParts {
   /** In ms, by a clock that nobody sets. */
   readonly now: () => number;
   /** A number from 0 to 1, by which processes that have failed together do not try again together. */

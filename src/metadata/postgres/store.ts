@@ -29,8 +29,13 @@ import { Turns } from './turns.ts';
  * in ms: twice as long each time.
  */
 const trying = { tries: 20, together: 2, leastMs: 2, mostMs: 200 };
-/** How long a transaction that keeps meeting others waits for them to end, in ms. */
+/** How long a transaction that keeps meeting others waits for them to end, in ms; and the others for it, which may be short of nothing. */
 const longestTurnMs = 500;
+const longestWaitMs = 2000;
+/** How long all go beside each other after that was too long, in ms: somebody is at work for long, or stands still. */
+const crowdedMs = 5000;
+/** How long one that goes alone may stand still before the database ends it, in ms. */
+const longestPauseMs = 5000;
 /** How long the database may take to be reached, and to answer a statement if nothing else is said, in ms. */
 const connectTimeoutMs = 5_000;
 const defaultStatementTimeoutMs = 30_000;
@@ -71,6 +76,8 @@ export class PostgresMetadataStore implements MetadataStore {
   readonly isShared = true;
   readonly #pool: Pool;
   readonly #random: () => number;
+  /** Until when all transactions go beside each other, by performance.now(). */
+  #crowdedUntilMs = -Infinity;
   readonly #calls: PostgresCalls;
   readonly #reconnecting: Reconnecting;
   /** Those that are connected. */
@@ -232,11 +239,11 @@ export class PostgresMetadataStore implements MetadataStore {
 
   async #write<T>(operation: () => Operation<T>, mustLast: boolean, options: WriteOptions = {}): Promise<T> {
     const unsynced = mustLast ? '' : '; set local synchronous_commit = off';
-    let turn: Turn = 'together';
+    let isBesideOthers = false;
     const { statement } = this.#calls;
     const commit: Call = (send) => this.#calls.commit(send, mustLast);
-    for (let tried = 1; ; tried++) {
-      if (tried > trying.together && turn === 'together') turn = 'alone';
+    for (let tried = 1; ;) {
+      const turn = isBesideOthers ? 'beside-others' : this.#turnOf(tried);
       const begin = `${beginning(options, turn)}${unsynced}`;
       try {
         const run = () =>
@@ -249,8 +256,9 @@ export class PostgresMetadataStore implements MetadataStore {
         return result;
       } catch (error) {
         const cause = error instanceof MetadataBusyError ? error.cause : error;
-        if (turn === 'alone' && isLockTimeout(cause)) {
-          turn = 'beside-others';
+        if (turn !== 'beside-others' && isLockTimeout(cause)) {
+          isBesideOthers = true;
+          this.#crowdedUntilMs = performance.now() + crowdedMs;
           continue;
         }
         const met = meetingOf(cause);
@@ -260,7 +268,13 @@ export class PostgresMetadataStore implements MetadataStore {
       }
       const mostMs = Math.min(trying.mostMs, trying.leastMs * 2 ** (tried - 1));
       await new Promise((resolve) => setTimeout(resolve, mostMs * this.#random()));
+      tried++;
     }
+  }
+
+  #turnOf(tried: number): Turn {
+    if (performance.now() < this.#crowdedUntilMs) return 'beside-others';
+    return tried <= trying.together ? 'together' : 'alone';
   }
 
   /** Who goes by nothing but rows of its own meets hardly anybody, and need not wait for those who have met. */
@@ -336,13 +350,20 @@ type Turn = 'together' | 'alone' | 'beside-others';
 
 /**
  * Locks of a table that nobody else locks like that, before the first statement that sees anything. Reads pass them. Who
- * goes alone waits for those under way, and those after it wait for it; where one of them has been stopped, not for long.
+ * goes alone waits for those under way, and those after it wait for it; where one of them takes long, or has been stopped,
+ * not for long: then all go beside each other for a while.
  */
 const turns: Readonly<Record<Turn, string>> = {
-  together: '; lock table read_only in row share mode',
-  alone: `; set local lock_timeout = ${longestTurnMs}; lock table read_only in exclusive mode; set local lock_timeout = default`,
+  together: withinMs(longestWaitMs, 'lock table read_only in row share mode'),
+  alone:
+    withinMs(longestTurnMs, 'lock table read_only in exclusive mode') +
+    `; set local idle_in_transaction_session_timeout = ${longestPauseMs}`,
   'beside-others': '',
 };
+
+function withinMs(ms: number, lock: string): string {
+  return `; set local lock_timeout = ${ms}; ${lock}; set local lock_timeout = default`;
+}
 
 const lookIfReadOnly = `select reason as read_only_reason from read_only where name = 'registry'`;
 
