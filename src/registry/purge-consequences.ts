@@ -48,6 +48,8 @@ interface Looked {
   readonly parents: readonly Digest[];
   /** Undefined where it has none, or that is not here. */
   readonly subject: Digest | undefined;
+  /** Whether it has time to get its first tag, until an index that lists it, or its subject, has gone (T_review). */
+  readonly isWaitingForTag: boolean;
   /** What holds it whatever goes; undefined where nothing does. */
   readonly ownHold: string | undefined;
 }
@@ -142,7 +144,8 @@ function* lookAt(repo: RepositoryName, digest: Digest, purging: Purging): Operat
   ownHold ??= yield* otherHold(repo, digest);
   if (row?.state === 'trashed') ownHold ??= 'its time in the trash';
   const parents = (yield* all(parentsOf, { repo, child: digest })).map(({ parent }) => parent);
-  return { repo, tagsAboutOthers, parents, subject: hasSubject ? subject : undefined, ownHold };
+  const isWaitingForTag = row?.state === 'live' && row.tagged_at === null && row.released_at === null;
+  return { repo, tagsAboutOthers, parents, subject: hasSubject ? subject : undefined, isWaitingForTag, ownHold };
 }
 
 function* otherHold(repo: RepositoryName, digest: Digest): Operation<string | undefined> {
@@ -155,7 +158,8 @@ function* otherHold(repo: RepositoryName, digest: Digest): Operation<string | un
 
 /**
  * What stays, and why. A tag about something goes after that has gone, so one that is about what it keeps, itself or through
- * others, keeps it for ever: it is asked again with what goes by then, until that is no more.
+ * others, keeps it for ever; and so for its time does a manifest that waits for its first tag, and is let go by what it keeps
+ * only. So it is asked again with what goes by then, until that is no more.
  */
 function holdsOf(looked: ReadonlyMap<string, Looked>, purging: Purging): ReadonlyMap<string, string> {
   for (let gone: ReadonlySet<string> = new Set(); ;) {
@@ -165,7 +169,10 @@ function holdsOf(looked: ReadonlyMap<string, Looked>, purging: Purging): Readonl
   }
 }
 
-/** The holds where tags keep what they lead to unless they are about what is gone; what is held hands that on downward. */
+/**
+ * The holds where tags keep what they lead to unless they are about what is gone, and manifests wait for a first tag unless
+ * something that held them is; what is held hands that on downward.
+ */
 function holdsBeside(
   looked: ReadonlyMap<string, Looked>,
   { isHit }: Purging,
@@ -176,13 +183,14 @@ function holdsBeside(
     const key = `${repo}@${digest}`;
     return looked.has(key) ? held.has(key) : !isHit(repo, digest);
   };
-  const holderOf = ({ repo, ownHold, tagsAboutOthers, parents, subject }: Looked): string | undefined => {
+  const isGone = (repo: RepositoryName, digest: Digest): boolean =>
+    gone.has(`${repo}@${digest}`) || isHit(repo, digest);
+  const holderOf = ({ repo, ownHold, tagsAboutOthers, parents, subject, isWaitingForTag }: Looked) => {
     if (ownHold !== undefined) return ownHold;
-    const tag = tagsAboutOthers.find((each) => {
-      const key = `${repo}@${each.subject}`;
-      return !gone.has(key) && !isHit(repo, each.subject);
-    });
+    const tag = tagsAboutOthers.find((each) => !isGone(repo, each.subject));
     if (tag !== undefined) return `the tag ${tag.tag}`;
+    const holders = subject === undefined ? parents : [...parents, subject];
+    if (isWaitingForTag && !holders.some((holder) => isGone(repo, holder))) return 'its time without a tag';
     const index = parents.find((parent) => stays(repo, parent));
     if (index !== undefined) return `the index ${index}`;
     return subject !== undefined && stays(repo, subject) ? `its subject ${subject}` : undefined;

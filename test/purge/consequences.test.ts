@@ -1,6 +1,6 @@
 import { expect, setDefaultTimeout, test } from 'bun:test';
 import { isWhole, pushImage, pushIndex } from '../admin/pushed-images.ts';
-import { ociManifest } from '../http/content.ts';
+import { digestOf, ociIndex, ociManifest } from '../http/content.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
 import { findings, planOf, purge } from './purging.ts';
 
@@ -49,4 +49,22 @@ test('a tag that is about the very manifest to which it leads keeps that, and th
   await purge(registry, { digests: [index.digest] });
   await leasesEnd(registry);
   expect(await isWhole(registry, repo, tag, image)).toBe(true);
+});
+
+test('an index that lists its own subject keeps that, as long as it has its time without a tag, and the plan says so', async () => {
+  await using registry = await ServedRegistry.start();
+  const image = await pushImage(registry, repo, { tags: ['v1'] });
+  const about = await pushImage(registry, repo, { tags: [], subject: image });
+  const { digest, manifest } = about;
+  const listed = { mediaType: ociManifest, digest, size: manifest.length };
+  const index = JSON.stringify({ schemaVersion: 2, mediaType: ociIndex, manifests: [listed], subject: listed });
+  expect((await registry.putManifest(repo, digestOf(index), index, ociIndex)).status).toBe(201);
+  const { places } = await planOf(registry, { digests: [image.digest] });
+  const referrer = { kind: 'referrer', repository: repo, digest, subject: image.digest };
+  expect(places).toContainEqual({ ...referrer, heldBy: `the index ${digestOf(index)}` });
+  await purge(registry, { digests: [image.digest] });
+  await leasesEnd(registry);
+  for (const kept of [digest, digestOf(index)]) {
+    expect((await registry.send(`/v2/${repo}/manifests/${kept}`)).status).toBe(200);
+  }
 });
