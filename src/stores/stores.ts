@@ -89,9 +89,7 @@ export async function openMetadata(
   if (place.kind === 'postgres') {
     await using opened = new AsyncDisposableStack();
     const metadata = opened.adopt(await openPostgres(place.url, { postgres, log, syncs }), (store) => store.close());
-    const ofDatabase = async (): Promise<Clock> =>
-      opened.adopt(await databaseClock(metadata, log), (started) => started.stop());
-    const agreed = clock ?? (await ofDatabase());
+    const agreed = clock ?? opened.adopt(await databaseClock(metadata, log), (started) => started.stop());
     const closing = opened.move();
     return { directory, metadata, clock: agreed, reserve: undefined, close: () => closing.disposeAsync() };
   }

@@ -1,4 +1,9 @@
-import { ListMultipartUploadsCommand, ListObjectsV2Command, ListObjectVersionsCommand } from '@aws-sdk/client-s3';
+import {
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  ListObjectVersionsCommand,
+  type ObjectVersion,
+} from '@aws-sdk/client-s3';
 import type { BucketConnection } from './connection.ts';
 
 /** An object of a listing; a version of it where the bucket keeps them. */
@@ -13,6 +18,10 @@ interface ListedKey {
   readonly sizeBytes: number;
   /** In ms since 1970. */
   readonly changedAt: number;
+}
+
+interface ListedVersion extends ListedKey {
+  readonly version: string | undefined;
 }
 
 /** A multipart upload of a listing, which is not finished. */
@@ -43,19 +52,26 @@ export class Listings {
   /** The unfinished multipart uploads of one key. */
   async uploadsOf(key: string): Promise<readonly string[]> {
     const ids: string[] = [];
+    for await (const page of this.uploadsUnder(key))
+      ids.push(...page.filter((one) => one.key === key).map(({ id }) => id));
+    return ids;
+  }
+
+  /** The unfinished multipart uploads under a prefix, a page at a time. */
+  async *uploadsUnder(prefix: string): AsyncGenerator<readonly ListedUpload[], void, undefined> {
     let marker: { readonly KeyMarker?: string | undefined; readonly UploadIdMarker?: string | undefined } = {};
     for (;;) {
       const from = marker;
       const page = await this.#connection.call((options) =>
         this.#connection.client.send(
-          new ListMultipartUploadsCommand({ ...this.#connection.place, ...from, Prefix: key }),
+          new ListMultipartUploadsCommand({ ...this.#connection.place, ...from, Prefix: prefix }),
           options,
         ),
       );
-      for (const { Key, UploadId } of page.Uploads ?? []) {
-        if (Key === key && UploadId !== undefined) ids.push(UploadId);
-      }
-      if (page.IsTruncated !== true) return ids;
+      yield (page.Uploads ?? []).flatMap(({ Key: key, UploadId: id, Initiated: begun }) =>
+        key === undefined || id === undefined ? [] : [{ key, id, begunAt: begun?.getTime() ?? 0 }],
+      );
+      if (page.IsTruncated !== true) return;
       marker = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
     }
   }
@@ -84,21 +100,10 @@ export class Listings {
 
   async #versionsUnder(prefix: string): Promise<readonly ListedObject[]> {
     const found: ListedObject[] = [];
-    let marker: { readonly KeyMarker?: string | undefined; readonly VersionIdMarker?: string | undefined } = {};
-    for (;;) {
-      const from = marker;
-      const page = await this.#connection.call((options) =>
-        this.#connection.client.send(
-          new ListObjectVersionsCommand({ ...this.#connection.place, ...from, Prefix: prefix }),
-          options,
-        ),
-      );
-      for (const { Key, VersionId } of [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])]) {
-        if (Key !== undefined) found.push({ key: Key, version: VersionId });
-      }
-      if (page.IsTruncated !== true) return found;
-      marker = { KeyMarker: page.NextKeyMarker, VersionIdMarker: page.NextVersionIdMarker };
+    for await (const page of this.#versionPages(prefix, undefined)) {
+      found.push(...page.map(({ key, version }) => ({ key, version })));
     }
+    return found;
   }
 
   /** Some of the keys under a prefix, in their order; none where there are no more. */
@@ -118,16 +123,22 @@ export class Listings {
   /** Each key once: as large as all of its versions that are listed, and as old as the youngest. */
   async #pageOfVersions(prefix: string, after: string | undefined): Promise<readonly ListedKey[]> {
     const keys = new Map<string, ListedKey>();
-    const add = (key: string | undefined, addedBytes: number, changed: Date | undefined): void => {
+    for await (const page of this.#versionPages(prefix, after)) {
       // Some servers begin with the versions of the key that the listing is to begin after.
-      if (key === undefined || key === after) return;
-      const { sizeBytes = 0, changedAt = 0 } = keys.get(key) ?? {};
-      keys.set(key, {
-        key,
-        sizeBytes: sizeBytes + addedBytes,
-        changedAt: Math.max(changedAt, changed?.getTime() ?? 0),
-      });
-    };
+      for (const { key, sizeBytes: addedBytes, changedAt: changed } of page.filter((one) => one.key !== after)) {
+        const { sizeBytes = 0, changedAt = 0 } = keys.get(key) ?? {};
+        keys.set(key, { key, sizeBytes: sizeBytes + addedBytes, changedAt: Math.max(changedAt, changed) });
+      }
+      if (keys.size > 0) break;
+    }
+    return [...keys.values()].sort((one, other) => Buffer.compare(Buffer.from(one.key), Buffer.from(other.key)));
+  }
+
+  /** Versions, and marks that keys were removed, which have no bytes. */
+  async *#versionPages(
+    prefix: string,
+    after: string | undefined,
+  ): AsyncGenerator<readonly ListedVersion[], void, undefined> {
     let marker: { readonly KeyMarker?: string | undefined; readonly VersionIdMarker?: string | undefined } = {
       KeyMarker: after,
     };
@@ -139,30 +150,15 @@ export class Listings {
           options,
         ),
       );
-      for (const { Key, Size = 0, LastModified } of page.Versions ?? []) add(Key, Size, LastModified);
-      for (const { Key, LastModified } of page.DeleteMarkers ?? []) add(Key, 0, LastModified);
-      if (keys.size > 0 || page.IsTruncated !== true) break;
-      marker = { KeyMarker: page.NextKeyMarker, VersionIdMarker: page.NextVersionIdMarker };
-    }
-    return [...keys.values()].sort((one, other) => Buffer.compare(Buffer.from(one.key), Buffer.from(other.key)));
-  }
-
-  /** The unfinished multipart uploads under a prefix, a page at a time. */
-  async *uploadsUnder(prefix: string): AsyncGenerator<readonly ListedUpload[], void, undefined> {
-    let marker: { readonly KeyMarker?: string | undefined; readonly UploadIdMarker?: string | undefined } = {};
-    for (;;) {
-      const from = marker;
-      const page = await this.#connection.call((options) =>
-        this.#connection.client.send(
-          new ListMultipartUploadsCommand({ ...this.#connection.place, ...from, Prefix: prefix }),
-          options,
-        ),
-      );
-      yield (page.Uploads ?? []).flatMap(({ Key: key, UploadId: id, Initiated: begun }) =>
-        key === undefined || id === undefined ? [] : [{ key, id, begunAt: begun?.getTime() ?? 0 }],
+      const listed: readonly Pick<ObjectVersion, 'Key' | 'VersionId' | 'Size' | 'LastModified'>[] = [
+        ...(page.Versions ?? []),
+        ...(page.DeleteMarkers ?? []),
+      ];
+      yield listed.flatMap(({ Key: key, VersionId: version, Size = 0, LastModified }) =>
+        key === undefined ? [] : [{ key, version, sizeBytes: Size, changedAt: LastModified?.getTime() ?? 0 }],
       );
       if (page.IsTruncated !== true) return;
-      marker = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
+      marker = { KeyMarker: page.NextKeyMarker, VersionIdMarker: page.NextVersionIdMarker };
     }
   }
 }

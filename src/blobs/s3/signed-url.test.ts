@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
+import { bucketSettingsAt } from '../../../test/pairs/bucket-settings.ts';
 import { Bucket } from './bucket.ts';
 
 const names = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'AWS_CREDENTIAL_EXPIRATION'];
@@ -20,19 +21,7 @@ afterEach(() => {
 async function lifeSeconds(end: Date | undefined): Promise<number | undefined> {
   Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret', AWS_SESSION_TOKEN: 'token' });
   if (end !== undefined) process.env['AWS_CREDENTIAL_EXPIRATION'] = end.toISOString();
-  const bucket = new Bucket({
-    bucket: 'blobs',
-    prefix: '',
-    endpoint: 'http://127.0.0.1:1',
-    region: 'us-east-1',
-    isPathStyle: true,
-    encryption: undefined,
-    storageClass: undefined,
-    partBytes: 8 * 1024 * 1024,
-    lateWritesMs: 0,
-    redirectMs: 3_600_000,
-    redirectEndpoint: undefined,
-  });
+  const bucket = new Bucket(bucketSettingsAt({ bucket: 'blobs', prefix: '', endpoint: 'http://127.0.0.1:1' }));
   const url = await bucket.signedUrl('objects/one', 3_600_000);
   return url === undefined ? undefined : Number(new URL(url).searchParams.get('X-Amz-Expires'));
 }

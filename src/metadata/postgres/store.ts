@@ -60,7 +60,7 @@ export interface PostgresParts {
   readonly onConnectionLost?: (error: unknown) => void;
   /** A number from 0 to 1 by which those who met wait for different times. */
   readonly random?: () => number;
-  /** A clock that nobody sets, in ms, by which it is tried again to connect. */
+  /** A clock that nobody sets, in ms: by it it is tried again to connect, and to go alone. */
   readonly now?: () => number;
   /** A test holds some of them back, or lets them fail. */
   readonly calls?: Partial<PostgresCalls> | undefined;
@@ -76,7 +76,8 @@ export class PostgresMetadataStore implements MetadataStore {
   readonly isShared = true;
   readonly #pool: Pool;
   readonly #random: () => number;
-  /** Until when all transactions go beside each other, by performance.now(). */
+  readonly #now: () => number;
+  /** Until when all transactions go beside each other, by that clock. */
   #crowdedUntilMs = -Infinity;
   readonly #calls: PostgresCalls;
   readonly #reconnecting: Reconnecting;
@@ -96,6 +97,7 @@ export class PostgresMetadataStore implements MetadataStore {
     this.#pool = pool;
     this.#channel = channel;
     this.#random = random;
+    this.#now = now;
     this.#reconnecting = new Reconnecting({ now, random });
     pool.on('connect', (client) => {
       this.#connected.add(client);
@@ -258,7 +260,7 @@ export class PostgresMetadataStore implements MetadataStore {
         const cause = error instanceof MetadataBusyError ? error.cause : error;
         if (turn !== 'beside-others' && isLockTimeout(cause)) {
           isBesideOthers = true;
-          this.#crowdedUntilMs = performance.now() + crowdedMs;
+          this.#crowdedUntilMs = this.#now() + crowdedMs;
           continue;
         }
         const met = meetingOf(cause);
@@ -273,7 +275,7 @@ export class PostgresMetadataStore implements MetadataStore {
   }
 
   #turnOf(tried: number): Turn {
-    if (performance.now() < this.#crowdedUntilMs) return 'beside-others';
+    if (this.#now() < this.#crowdedUntilMs) return 'beside-others';
     return tried <= trying.together ? 'together' : 'alone';
   }
 
