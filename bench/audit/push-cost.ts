@@ -1,8 +1,8 @@
 import { digestOf } from '../../src/oci/digest.ts';
 import { parseRepositoryName, parseTagName } from '../../src/oci/names.ts';
 import { unconditional } from '../../src/registry/precondition.ts';
-import { putManifest } from '../../src/registry/manifest-put.ts';
-import { pushWholeBlob } from '../../src/registry/upload-whole.ts';
+import { putManifest } from '../../src/registry/manifests/put.ts';
+import { pushWholeBlob } from '../../src/registry/uploads/whole.ts';
 import { imageOf } from '../../test/http/content.ts';
 import { chunkOf } from '../../test/model/chunks.ts';
 import { World } from '../../test/model/world.ts';

@@ -1,6 +1,6 @@
 import type { RepositoryName } from '../oci/names.ts';
 import type { Actor } from '../registry/actor.ts';
-import type { Purged } from '../registry/purged.ts';
+import type { Purged } from '../registry/purges/purged.ts';
 import { BoundedRefusals, type RefusalsParts } from './bounded-refusals.ts';
 
 /** A push of something that a purge keeps out. */

@@ -8,7 +8,7 @@ import type { RepositoryName } from '../oci/names.ts';
 import { boundsActor } from '../registry/actor.ts';
 import { leaseEnd } from '../registry/lease-end.ts';
 import type { Registry, Windows } from '../registry/registry.ts';
-import type { TrashEntry } from '../registry/trash.ts';
+import type { TrashEntry } from '../registry/trash/trash.ts';
 import {
   endTrashOf,
   type OldEntry,
@@ -16,7 +16,7 @@ import {
   positionAfter,
   trashByAge,
   type TrashPosition,
-} from '../registry/trash-by-age.ts';
+} from '../registry/trash/by-age.ts';
 import { below } from '../usage/released.ts';
 import { Standings } from '../usage/standing.ts';
 

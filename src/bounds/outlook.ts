@@ -7,7 +7,7 @@ import { uploadTimes } from '../metadata/queries/uploads.ts';
 import { type Digest, parseDigest } from '../oci/digest.ts';
 import { parseRepositoryName, type RepositoryName } from '../oci/names.ts';
 import type { Registry } from '../registry/registry.ts';
-import { oldestAt, trashByAge, type TrashPosition } from '../registry/trash-by-age.ts';
+import { oldestAt, trashByAge, type TrashPosition } from '../registry/trash/by-age.ts';
 import { below } from '../usage/released.ts';
 import { Standings } from '../usage/standing.ts';
 

@@ -4,7 +4,7 @@ import { boundsActor } from '../registry/actor.ts';
 import { dueReviews } from '../registry/collector-pause.ts';
 import { recordEvent } from '../registry/events.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { TrashPosition } from '../registry/trash-by-age.ts';
+import type { TrashPosition } from '../registry/trash/by-age.ts';
 import { emptyOldest } from './empty-oldest.ts';
 import type { Levels } from './levels.ts';
 import type { PruneLeastRecentlyUsed, PrunedForRoom } from './pruner.ts';

@@ -5,7 +5,7 @@ import { parseDigest } from '../oci/digest.ts';
 import { parseRepositoryName } from '../oci/names.ts';
 import { keepsHistory } from '../registry/history.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { UploadSessions } from '../registry/upload-sessions.ts';
+import type { UploadSessions } from '../registry/uploads/sessions.ts';
 import { ClockGuard } from './clock-guard.ts';
 import { forgetOldEvents } from './old-events.ts';
 import { DaysOfPulls, forgetOldHistory } from './old-history.ts';

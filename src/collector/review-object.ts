@@ -3,7 +3,7 @@ import { anyLinkOf } from '../metadata/queries/holds.ts';
 import { condemnObject, dropAbandonedObject, killObject, objectState } from '../metadata/queries/objects.ts';
 import { collectorActor } from '../registry/actor.ts';
 import { recordEvent } from '../registry/events.ts';
-import { isBeingPurged } from '../registry/purged.ts';
+import { isBeingPurged } from '../registry/purges/purged.ts';
 import type { ReviewTime } from './hold.ts';
 import { done, type ReviewOutcome, reviewAgainAt } from './review.ts';
 

@@ -2,9 +2,9 @@ import { first, change, type Operation } from '../metadata/operation.ts';
 import { deleteUpload, uploadTimes } from '../metadata/queries/uploads.ts';
 import { collectorActor } from '../registry/actor.ts';
 import { recordEvent } from '../registry/events.ts';
-import { markDropped } from '../registry/upload-drop.ts';
-import { doneSessionMs } from '../registry/upload-open.ts';
-import type { UploadSessions } from '../registry/upload-sessions.ts';
+import { markDropped } from '../registry/uploads/drop.ts';
+import { doneSessionMs } from '../registry/uploads/open.ts';
+import type { UploadSessions } from '../registry/uploads/sessions.ts';
 import type { ReviewTime } from './hold.ts';
 import { done, type ReviewOutcome, reviewAgainAt } from './review.ts';
 

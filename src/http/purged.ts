@@ -1,7 +1,7 @@
 import { withoutGrants } from '../access/identity.ts';
 import type { Rights } from '../access/rights.ts';
 import type { RepositoryName } from '../oci/names.ts';
-import { type Purged, wasPurgedFrom } from '../registry/purged.ts';
+import { type Purged, wasPurgedFrom } from '../registry/purges/purged.ts';
 import type { Call } from './call.ts';
 import type { Problem } from './errors.ts';
 

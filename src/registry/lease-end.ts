@@ -2,7 +2,7 @@ import { first, type Operation } from '../metadata/operation.ts';
 import { anyUploadBegunBy, anyUploadEndedSince } from '../metadata/queries/holds.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Windows } from './registry.ts';
-import { doneSessionMs } from './upload-open.ts';
+import { doneSessionMs } from './uploads/open.ts';
 
 /** A lease that ends while an upload begun inside it goes on is prolonged no further than this, in ms. */
 const longestProlongationMs = 7 * 24 * 3_600_000;

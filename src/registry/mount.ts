@@ -12,7 +12,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import { type Actor, anyClient } from './actor.ts';
 import { recordEvent } from './events.ts';
-import { type Purged, purgedDigest } from './purged.ts';
+import { type Purged, purgedDigest } from './purges/purged.ts';
 import { admitLink } from './quota-usage.ts';
 import type { Admission, Quota } from './quotas.ts';
 import type { Registry } from './registry.ts';

@@ -5,7 +5,7 @@ import { deadObjects, objectState } from '../metadata/queries/objects.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import type { Clock } from './clock.ts';
 import { forgetObject } from './forget-object.ts';
-import { isBeingPurged } from './purged.ts';
+import { isBeingPurged } from './purges/purged.ts';
 import type { StoreGeneration } from './store-generation.ts';
 
 const batch = 256;

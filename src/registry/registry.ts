@@ -6,15 +6,15 @@ import type { IdGenerator } from './id-generator.ts';
 import type { Immutability } from './immutability.ts';
 import type { PullRules } from './puller.ts';
 import type { PullRecorder } from './pull-recorder.ts';
-import type { PurgeFinisher } from './purge-finisher.ts';
+import type { PurgeFinisher } from './purges/finisher.ts';
 import type { Quotas } from './quotas.ts';
-import type { RecentManifests } from './recent-manifests.ts';
+import type { RecentManifests } from './manifests/recent.ts';
 import type { Reclaimer } from './reclaimer.ts';
 import type { Responses } from './responses.ts';
 import type { RetentionScope } from './retention-review.ts';
 import type { Siblings } from './siblings.ts';
 import type { Room } from './room.ts';
-import type { UploadSessions } from './upload-sessions.ts';
+import type { UploadSessions } from './uploads/sessions.ts';
 
 /** How long things stay put, in ms (design.md, Windows). */
 export interface Windows {

@@ -11,13 +11,13 @@ import { parseRepositoryName, parseTagName, type TagName } from '../oci/names.ts
 import { openStores, type Stores } from '../stores/stores.ts';
 import { registryOf } from '../server/registry-of.ts';
 import { anyClient } from './actor.ts';
-import { getManifest, headManifestForPush } from './manifest-get.ts';
-import { putManifest } from './manifest-put.ts';
-import { deleteManifest, removeTag } from './manifest-delete.ts';
+import { getManifest, headManifestForPush } from './manifests/get.ts';
+import { putManifest } from './manifests/put.ts';
+import { deleteManifest, removeTag } from './manifests/delete.ts';
 import { pin, unpin } from './pin.ts';
 import { unconditional } from './precondition.ts';
 import type { Registry } from './registry.ts';
-import { restore } from './restore.ts';
+import { restore } from './trash/restore.ts';
 import { changesNow, prunedHourMs, type Retirable, retire, type RetireOutcome } from './retire.ts';
 
 const repo = known(parseRepositoryName('app'));

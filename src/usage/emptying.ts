@@ -5,7 +5,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Target } from '../oci/target.ts';
 import type { Registry } from '../registry/registry.ts';
-import { isNamed, trashBatches } from '../registry/trash.ts';
+import { isNamed, trashBatches } from '../registry/trash/trash.ts';
 import { below } from './released.ts';
 import { Standings } from './standing.ts';
 import type { OnProgress } from './usage.ts';

@@ -20,7 +20,7 @@ import type { EventTable, ObjectState, TagTrashTable } from '../metadata/schema.
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
 import { type Pin, pinOfManifest, pinOfRepository, pinOfTag } from '../registry/pin.ts';
-import { type Purged, purgedReference } from '../registry/purged.ts';
+import { type Purged, purgedReference } from '../registry/purges/purged.ts';
 import type { Registry, Windows } from '../registry/registry.ts';
 import { released, type Released } from './released.ts';
 import { Standings } from './standing.ts';

@@ -19,7 +19,7 @@ const httpNames = namesOf(httpCalls);
 
 /**
  * Every failure point there is: before and after each call of the tables that all input and output goes through, but for
- * what only a process does that goes on with another's upload (registry/upload-takeover.ts): these are `takeOverPoints`.
+ * what only a process does that goes on with another's upload (registry/uploads/takeover.ts): these are `takeOverPoints`.
  */
 export const failurePoints: readonly FailurePoint[] = [...blobNames, ...metadataNames, ...httpNames].flatMap((name) =>
   name === 'copy' ? [] : [`before ${name}`, `after ${name}`],

@@ -1,7 +1,7 @@
 import { digestOf } from '../../src/oci/digest.ts';
 import type { RepositoryName } from '../../src/oci/names.ts';
 import { findBlob } from '../../src/registry/blob.ts';
-import { getManifest } from '../../src/registry/manifest-get.ts';
+import { getManifest } from '../../src/registry/manifests/get.ts';
 import { Broken } from './broken.ts';
 import type { Reference } from './reference/reference.ts';
 import { blobs, manifests, repositories, tags } from './universe.ts';

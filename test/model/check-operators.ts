@@ -1,6 +1,6 @@
 import { type Target, targetText } from '../../src/oci/target.ts';
 import { pinPage, type PinPosition, pinTargetText } from '../../src/registry/pin.ts';
-import { positionOf, trashPage } from '../../src/registry/trash.ts';
+import { positionOf, trashPage } from '../../src/registry/trash/trash.ts';
 import { Broken } from './broken.ts';
 import type { Reference } from './reference/reference.ts';
 import { type InTrash, trashOf } from './reference/trash-listing.ts';

@@ -24,8 +24,8 @@ import { putInForce } from '../../src/quotas/in-force.ts';
 import type { QuotaSet } from '../../src/quotas/quota-set.ts';
 import { noQuotas } from '../../src/registry/quotas.ts';
 import { Processes } from '../../src/registry/processes.ts';
-import { PurgeFinisher } from '../../src/registry/purge-finisher.ts';
-import { RecentManifests } from '../../src/registry/recent-manifests.ts';
+import { PurgeFinisher } from '../../src/registry/purges/finisher.ts';
+import { RecentManifests } from '../../src/registry/manifests/recent.ts';
 import { Reclaimer } from '../../src/registry/reclaimer.ts';
 import { Responses } from '../../src/registry/responses.ts';
 import { noSiblings } from '../../src/registry/siblings.ts';
@@ -33,7 +33,7 @@ import { unboundedRoom } from '../../src/registry/room.ts';
 import { StoreGeneration } from '../../src/registry/store-generation.ts';
 import type { Registry, SparsePolicy, Windows } from '../../src/registry/registry.ts';
 import { noRetention } from '../../src/registry/retention-review.ts';
-import { UploadSessions } from '../../src/registry/upload-sessions.ts';
+import { UploadSessions } from '../../src/registry/uploads/sessions.ts';
 import { Gate } from './gate.ts';
 
 /** Changes what the registry's operations do to the database, to show that the tests would see it. */

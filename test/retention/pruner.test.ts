@@ -5,7 +5,7 @@ import { createLog } from '../../src/log/log.ts';
 import { parseRepositoryName, parseTagName } from '../../src/oci/names.ts';
 import { PolicyScope } from '../../src/pruning/policy-scope.ts';
 import { Pruner } from '../../src/pruning/pruner.ts';
-import { putManifest } from '../../src/registry/manifest-put.ts';
+import { putManifest } from '../../src/registry/manifests/put.ts';
 import { unconditional } from '../../src/registry/precondition.ts';
 import type { Registry } from '../../src/registry/registry.ts';
 import { changesNow } from '../../src/registry/retire.ts';

@@ -44,7 +44,7 @@ export function objectsCheck({ records, bytes, now, servedSince }: Checked): Che
     const about = `object ${oid}`;
     const { state, digest } = row;
     if (state === 'pending') {
-      // One that another process's upload is being copied into is looked at when that should be over (upload-takeover.ts).
+      // One that another process's upload is being copied into is looked at when that should be over (uploads/takeover.ts).
       if (row.hasUpload === 0 && row.hasTask === 0) {
         const advice = 'fsck --repair drops it';
         const repair = { kind: 'drop-object', oid } as const;

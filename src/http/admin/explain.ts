@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { digestGrammar, parseDigest } from '../../oci/digest.ts';
 import { parseTarget, type Target, targetPattern } from '../../oci/target.ts';
 import { pinTargetText, type Pin } from '../../registry/pin.ts';
-import type { Purged } from '../../registry/purged.ts';
+import type { Purged } from '../../registry/purges/purged.ts';
 import {
   explainDigest,
   explainManifest,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Consequence } from '../../registry/purge-consequences.ts';
-import type { PurgePlace, PurgeRecord } from '../../registry/purge-record.ts';
+import type { Consequence } from '../../registry/purges/consequences.ts';
+import type { PurgePlace, PurgeRecord } from '../../registry/purges/record.ts';
 import { time, timeText } from './endpoint.ts';
 
 /** Where something that is purged is, or was; a `child`, `referrer` or `tag-about` contains none of it, and loses what held it. */

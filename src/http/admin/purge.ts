@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { targetText, type Target } from '../../oci/target.ts';
-import { purge } from '../../registry/purge.ts';
-import { recordedConsequences } from '../../registry/purge-consequences.ts';
-import { liftPurge } from '../../registry/purge-lift.ts';
-import { placesOfPurge, purgeRecord, purgeRecords } from '../../registry/purge-record.ts';
+import { purge } from '../../registry/purges/purge.ts';
+import { recordedConsequences } from '../../registry/purges/consequences.ts';
+import { liftPurge } from '../../registry/purges/lift.ts';
+import { placesOfPurge, purgeRecord, purgeRecords } from '../../registry/purges/record.ts';
 import type { Problem } from '../errors.ts';
 import { type AdminCall, endpoint, linesEndpoint, nothing, pageLength, reasonText } from './endpoint.ts';
 import { digest, isSharedOfImages, maxBodyBytes, mostAtOnce, named, sharedOfNothing } from './purge-named.ts';

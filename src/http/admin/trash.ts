@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { targetText } from '../../oci/target.ts';
-import { restore, type RestoreOutcome } from '../../registry/restore.ts';
-import { emptyTrash, positionOf, type TrashEntry, trashPage } from '../../registry/trash.ts';
+import { restore, type RestoreOutcome } from '../../registry/trash/restore.ts';
+import { emptyTrash, positionOf, type TrashEntry, trashPage } from '../../registry/trash/trash.ts';
 import { freedByEmptying } from '../../usage/emptying.ts';
 import type { Problem } from '../errors.ts';
 import { purgedProblem } from '../purged.ts';

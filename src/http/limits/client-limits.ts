@@ -1,4 +1,4 @@
-import type { SessionLimit } from '../../registry/upload-open.ts';
+import type { SessionLimit } from '../../registry/uploads/open.ts';
 import type { Problem } from '../errors.ts';
 import { TokenBuckets } from './token-buckets.ts';
 

@@ -1,5 +1,5 @@
 import { deleteBlob, findBlob, type FoundBlob, headBlobForPush, openBlob } from '../../registry/blob.ts';
-import type { Purged } from '../../registry/purged.ts';
+import type { Purged } from '../../registry/purges/purged.ts';
 import { describeDigestProblem, type Digest, parseDigest } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/names.ts';
 import { answer, type Call, refuse } from '../call.ts';

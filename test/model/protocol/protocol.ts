@@ -12,7 +12,7 @@ import { timeSteps } from './time-steps.ts';
 import { wrongState } from './wrong-state.ts';
 
 // The protocol of uploading, deleting and collecting as steps between small states: each transaction, each operation on a
-// file and each sync is one step. The names are those of the code: T_open is registry/upload-open.ts, and so on.
+// file and each sync is one step. The names are those of the code: T_open is registry/uploads/open.ts, and so on.
 
 /** A small world, and what may happen in it. */
 export class Protocol {

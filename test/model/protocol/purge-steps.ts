@@ -22,7 +22,7 @@ export function purgeSteps(layout: Layout, s: State, step: Stepper): void {
   }
 }
 
-/** T_purge, as registry/purge.ts and purge-removal.ts have it. */
+/** T_purge, as registry/purges/purge.ts and removal.ts have it. */
 function beginPurge(layout: Layout, t: State, blob: number): void {
   const place = layout.blocksAt + blob;
   layout.on(t, place, block.stands | block.unfinished | (layout.hasBug('purgeWithoutBlock') ? 0 : block.asked));
@@ -65,7 +65,7 @@ function needing(layout: Layout, s: State, blob: number, withIndexes: boolean): 
   return found;
 }
 
-/** What a purge that is effective does to its end, as registry/purge-finisher.ts has it; after a crash from the beginning. */
+/** What a purge that is effective does to its end, as registry/purges/finisher.ts has it; after a crash from the beginning. */
 export function finishSteps(layout: Layout, s: State, step: Stepper): void {
   for (const blob of layout.world.purges ?? []) {
     const place = layout.purgersAt + blob;

@@ -1,0 +1,169 @@
+import type { ObjectId } from '../../blobs/store.ts';
+import { change, first, type Operation } from '../../metadata/operation.ts';
+import {
+  advanceUpload,
+  becomeOnlyWriter,
+  beginUploadEpoch,
+  findUpload,
+  findUploadToWrite,
+  touchUpload,
+} from '../../metadata/queries/uploads.ts';
+import { MetadataFullError } from '../../metadata/store.ts';
+import type { Digest, DigestAlgorithm, DigestHasher } from '../../oci/digest.ts';
+import type { RepositoryName } from '../../oci/names.ts';
+import type { Query } from '../../metadata/query.ts';
+import type { Registry } from '../registry.ts';
+import { type AppendRequest, isClosing } from './request.ts';
+import type { WriterTurn } from './sessions.ts';
+
+/** A writer's right to a session, until the next one comes. */
+export interface UploadClaim {
+  readonly oid: ObjectId;
+  readonly epoch: number;
+  /** What the blob store has said of the bytes so far. */
+  readonly progress: string;
+  /** The hash of all bytes so far; undefined where they have to be read again. */
+  readonly hasher: DigestHasher | undefined;
+}
+
+/** Another request has taken the session over (R31). */
+export interface Superseded {
+  readonly outcome: 'superseded';
+  readonly offsetBytes: number;
+}
+
+/** The rows of its session decide, and it changes them. */
+const byOwnRows = { byOwnRows: true };
+
+type Claim = Claimed | NotClaimable;
+
+export interface Claimable {
+  readonly outcome: 'claimable';
+  readonly oid: ObjectId;
+  readonly epoch: number;
+  readonly offsetBytes: number;
+  readonly algorithm: DigestAlgorithm;
+  /** Which process may not have come to the end of its writing; of a claim, where that is another one that has to end. */
+  readonly otherWriter: string | undefined;
+  /** When it was last seen that a request closes it; -Infinity where none does. */
+  readonly closingSeenAt: number;
+}
+
+interface Claimed extends Claimable {
+  /** What the blob store has said of the bytes so far. */
+  readonly progress: string;
+}
+
+export type NotClaimable =
+  | { readonly outcome: 'unknown' }
+  | { readonly outcome: 'done'; readonly digest: Digest }
+  | { readonly outcome: 'out-of-order'; readonly offsetBytes: number };
+
+export async function claim(registry: Registry, request: AppendRequest, turn: WriterTurn): Promise<Claim> {
+  try {
+    return await claimAs(registry, request, turn);
+  } catch (error) {
+    // It was undone: the epoch may be another process's by now.
+    if (error instanceof MetadataFullError) turn.notClaimed();
+    throw error;
+  }
+}
+
+async function claimAs(registry: Registry, request: AppendRequest, turn: WriterTurn): Promise<Claim> {
+  const now = registry.clock.now();
+  return await registry.metadata.writeUnsynced(function* claimSession(): Operation<Claim> {
+    // What it has claimed in a transaction that was undone is not its own.
+    turn.notClaimed();
+    const { id, repo } = request;
+    const upload = yield* first(findUploadToWrite, { id, repo });
+    if (upload === undefined) return { outcome: 'unknown' };
+    const session = standing(upload, request);
+    if (session.outcome !== 'claimable') return session;
+    const epoch = session.epoch + 1;
+    const { writer: own } = registry.sessions;
+    const { otherWriter: last } = session;
+    // That stays written down until it is known to have ended, whatever becomes of this claim.
+    const otherWriter = last !== own && registry.siblings.areAll ? last : undefined;
+    // Before it can be seen: whoever claims it next has to find that this has.
+    turn.claimed(epoch, session.oid);
+    if (isClosing(request)) turn.verifies();
+    const closing = isClosing(request) ? epoch : null;
+    yield* change(beginUploadEpoch, { id: request.id, epoch, writer: otherWriter ?? own, closing, now });
+    return { ...session, epoch, otherWriter, progress: upload.progress };
+  }, byOwnRows);
+}
+
+/** Writes down that no other writer of a session is left; false where it was claimed again meanwhile. */
+export async function becomeWriter(registry: Registry, id: string, epoch: number): Promise<boolean> {
+  const { writer } = registry.sessions;
+  const now = registry.clock.now();
+  return (
+    (await registry.metadata.writeUnsynced(() => change(becomeOnlyWriter, { id, epoch, writer, now }), byOwnRows)) > 0
+  );
+}
+
+/** How a session stands that was claimed, and that another request has come to the end of, or claimed, since. */
+export async function lost(
+  registry: Registry,
+  request: Pick<AppendRequest, 'id' | 'repo' | 'range'>,
+): Promise<NotClaimable | Superseded> {
+  const session = await registry.metadata.read(() => claimable(request));
+  return session.outcome === 'claimable' ? { outcome: 'superseded', offsetBytes: session.offsetBytes } : session;
+}
+
+type Asked = Pick<AppendRequest, 'id' | 'repo' | 'range'>;
+
+export function* claimable({ id, repo, range }: Asked): Operation<Claimable | NotClaimable> {
+  const upload = yield* first(findUpload, { id, repo });
+  return upload === undefined ? { outcome: 'unknown' } : standing(upload, { range });
+}
+
+type UploadRow = typeof findUpload extends Query<{ id: string; repo: RepositoryName }, infer Row> ? Row : never;
+
+/** How a session stands for a request, by its row. */
+function standing(upload: UploadRow, { range }: Pick<Asked, 'range'>): Claimable | NotClaimable {
+  if (upload.result_digest !== null) return { outcome: 'done', digest: upload.result_digest };
+  if (upload.oid === null) return { outcome: 'unknown' };
+  if (range !== undefined && range.first !== upload.offset_bytes) {
+    return { outcome: 'out-of-order', offsetBytes: upload.offset_bytes };
+  }
+  return {
+    outcome: 'claimable',
+    oid: upload.oid,
+    epoch: upload.epoch,
+    offsetBytes: upload.offset_bytes,
+    algorithm: upload.algorithm,
+    otherWriter: upload.writer ?? undefined,
+    closingSeenAt: upload.closing_epoch === upload.epoch ? upload.touched_at : -Infinity,
+  };
+}
+
+/** Records the offset; false where the session is no longer this writer's. Not synced: see openUpload. */
+export async function advance(
+  registry: Registry,
+  reached: { readonly id: string; readonly epoch: number; readonly offset: number; readonly progress: string },
+): Promise<boolean> {
+  const now = registry.clock.now();
+  const changed = await registry.metadata.writeUnsynced(() => change(advanceUpload, { ...reached, now }), byOwnRows);
+  return changed > 0;
+}
+
+/**
+ * After a power cut the file may be shorter than the session's row says, and a bucket may have lost the parts of an
+ * upload: the session goes on from what is there.
+ */
+export async function shrink(
+  registry: Registry,
+  id: string,
+  epoch: number,
+  availableBytes: number,
+): Promise<{ readonly outcome: 'out-of-order'; readonly offsetBytes: number }> {
+  await advance(registry, { id, epoch, offset: availableBytes, progress: '' });
+  return { outcome: 'out-of-order', offsetBytes: availableBytes };
+}
+
+/** Whether a writer's claim is still the newest. */
+export async function holdsClaim(registry: Registry, id: string, epoch: number): Promise<boolean> {
+  const now = registry.clock.now();
+  return (await registry.metadata.writeUnsynced(() => change(touchUpload, { id, epoch, now }), byOwnRows)) > 0;
+}
