@@ -98,14 +98,15 @@ export class PostgresDatabase implements MovedDatabase {
 
   /**
    * PostgreSQL compares the serializable ones only, and the registry has others too. Each that changes something has looked
-   * whether it is read-only, and keeps the lock of that until its end.
+   * whether it is read-only, and keeps the lock of that until its end. Others who read that table, such as pg_dump, may take
+   * hours.
    */
   async #untilEarlierOnesEnded(): Promise<void> {
     const looking = async (): Promise<readonly unknown[]> =>
       (
         await this.all(
-          `select distinct virtualtransaction as one from pg_locks
-           where relation = 'read_only'::regclass and database = (select oid from pg_database where datname = current_database())
+          `select distinct virtualtransaction as one from pg_locks join pg_stat_activity using (pid)
+           where relation = 'read_only'::regclass and datname = current_database() and application_name like 'wherry%'
              and pid <> pg_backend_pid()`,
         )
       ).map(({ one }) => one);

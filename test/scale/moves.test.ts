@@ -12,10 +12,12 @@ import { digestOf } from '../../src/oci/digest.ts';
 import { pushImage } from '../admin/pushed-images.ts';
 import { freshBytes } from '../http/content.ts';
 import { ServedRegistry, type Settings } from '../http/served-registry.ts';
+import { makeTemplate } from '../pairs/template.ts';
 import { expectFurnished, furnish, rowsOf } from '../moving/furnished-registry.ts';
 import { Pushing } from '../moving/pushing.ts';
 import { SqliteTables } from '../pairs/tables.ts';
 import { TemporaryDirectory } from '../server/temporary-directory.ts';
+import { until } from '../server/until.ts';
 import { startPostgres } from './postgres-server.ts';
 import { StorageServers } from './storage-servers.ts';
 import { startTestedS3 } from './tested-s3.ts';
@@ -214,6 +216,34 @@ test('a registry that a process of an older version serves too is not moved befo
   const { shown, code } = await migrateOnTerminal(old, next);
   expect(code).toBe(0);
   expect(shown).toMatch(/\[[# ]{30}\] +\d+ % [\d,]+ of [\d,]+ bytes \([\d,]+ blobs copied\)/);
+});
+
+test('what is moved out of PostgreSQL includes what transactions were about to change, and waits for nobody else who reads', async () => {
+  const url = await storage.postgres.newDatabase();
+  await makeTemplate(url);
+  const connect = async (name: string) => {
+    const client = new Client({ connectionString: url, application_name: name });
+    await client.connect();
+    return client;
+  };
+  // As the registry's transactions that go by their own rows only, and as pg_dump.
+  const [changing, dumping, looking] = [await connect('wherry 1'), await connect('pg_dump'), await connect('psql')];
+  for (const client of [changing, dumping]) {
+    await client.query('begin isolation level repeatable read; select from read_only');
+  }
+  await using database = await PostgresDatabase.open(url);
+  let isRead = false;
+  const reading = database.snapshot(async () => {
+    isRead = true;
+    return await database.all(`select name from repository`);
+  });
+  const locks = `select from pg_stat_activity where application_name = 'wherry migrate' and query like '%pg_locks%'`;
+  await until('it looks for them', async () => (await looking.query(locks)).rowCount === 1);
+  expect(isRead).toBe(false);
+  await changing.query(`insert into repository (name, created_at) values ('late', 0)`);
+  await changing.query('commit');
+  expect(await reading).toEqual([{ name: 'late' }]);
+  for (const client of [changing, dumping, looking]) await client.end();
 });
 
 test('what is not to stay in a new bucket goes with its versions, its pieces and its unfinished uploads', async () => {
