@@ -8,6 +8,8 @@ import { lastSettledEvent } from './settled-event.ts';
 const readAtOnce = 500;
 /** Between two looks, in ms, so that following costs the same however much happens. */
 const lookEveryMs = 100;
+/** The same at most, while events are there that are not settled, in ms: it is told of no transaction that ends without any. */
+const lookAtMostEveryMs = 1000;
 /** Most transactions end in so many ms. */
 const usualPatienceMs = 500;
 
@@ -73,14 +75,21 @@ export class EventFeed {
     signal?.addEventListener('abort', end);
     const isOver = (): boolean => this.#isStopped || signal?.aborted === true;
     try {
-      for (let id = after; !isOver();) {
+      for (let id = after, pauseMs = lookEveryMs; !isOver();) {
         const changes = this.#changes;
         const rows = await this.next(id);
         id = rows.at(-1)?.id ?? id;
-        if (rows.length > 0) yield rows;
+        if (rows.length > 0) {
+          pauseMs = lookEveryMs;
+          yield rows;
+        }
         if (rows.length === readAtOnce || isOver()) continue;
-        await this.#woken(this.#pausing, lookEveryMs);
+        await this.#woken(this.#pausing, pauseMs);
         if (this.#changes !== changes || isOver()) continue;
+        if (await this.#isAnyAfter(id)) {
+          pauseMs = Math.min(2 * pauseMs, lookAtMostEveryMs);
+          continue;
+        }
         await this.#woken(this.#waiting, heartbeatMs);
         if (this.#changes === changes && !isOver()) yield [];
       }
@@ -111,6 +120,11 @@ export class EventFeed {
       const fresh = batch.filter(({ id }) => !old.delete(id));
       if (fresh.length > 0 || batch.length === 0) yield fresh;
     }
+  }
+
+  /** Whether there are events after one that has been told, which were not settled when it was looked. */
+  async #isAnyAfter(id: number): Promise<boolean> {
+    return ((await this.#metadata.read(() => first(lastEvent, {})))?.id ?? 0) > id;
   }
 
   #wakeAll(): void {

@@ -20,7 +20,7 @@ const fewestKills = 10;
 const fewestImages = 200;
 
 // What is pushed in a minute takes less than one to read.
-setDefaultTimeout(240_000 + 3 * durationMs);
+setDefaultTimeout(240_000 + 5 * durationMs);
 
 const stage = setStage('crash', { mayLogErrors: true });
 const { wherry, home, fixtures } = stage;
@@ -31,10 +31,16 @@ test('eight clients push and pull while the registry is killed with -9 again and
   const random = new SeededRandom(seed);
   const outages = new Outages(wherry);
   const clients = await realClients(home, wherry.host);
-  const deadline = performance.now() + durationMs;
-  const run = new CrashRun({ host: wherry.host, home, fixtures, acknowledgements, outages, deadline });
+  const begunAt = performance.now();
+  // Longer on a machine that is too busy for what the time is meant for.
+  const isTimeUp = (): boolean => {
+    const ms = performance.now() - begunAt;
+    const isEnough = acknowledgements.images.length >= fewestImages && outages.kills >= fewestKills;
+    return ms > durationMs && (isEnough || ms > 3 * durationMs);
+  };
+  const run = new CrashRun({ host: wherry.host, home, fixtures, acknowledgements, outages, isTimeUp });
   await Promise.all([
-    outages.keepKilling(deadline, random.fork()),
+    outages.keepKilling(isTimeUp, random.fork()),
     ...clients.map(async (client) => workWithClient(run, client, random.fork())),
     ...Array.from({ length: lightPushers }, async (_, position) => {
       await new LightPusher(run, random.fork(), `light-${position + 1}`).work();

@@ -24,12 +24,11 @@ export class Outages {
     this.#wherry = wherry;
   }
 
-  /** Kills and restarts at random times, 2 to 4 s apart, until the deadline (of performance.now()). */
-  async keepKilling(deadline: number, random: SeededRandom): Promise<void> {
+  /** Kills and restarts at random times, 2 to 4 s apart, until it is over. */
+  async keepKilling(isOver: () => boolean, random: SeededRandom): Promise<void> {
     for (;;) {
-      const pauseMs = random.between(2000, 4000);
-      if (performance.now() + pauseMs > deadline) return;
-      await Bun.sleep(pauseMs);
+      await Bun.sleep(random.between(2000, 4000));
+      if (isOver()) return;
       await this.killOnce();
     }
   }

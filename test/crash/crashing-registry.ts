@@ -112,7 +112,7 @@ export class CrashingRegistry implements AsyncDisposable {
   async hasEnded(): Promise<boolean> {
     if (this.#server === undefined || this.#server.hasEnded) return true;
     try {
-      await fetch(`${this.#server.origin}/healthz`);
+      await fetch(`${this.#server.origin}/healthz`, { keepalive: false });
       return false;
     } catch {
       await until('the process that does not answer ends', () => this.#server?.hasEnded !== false);

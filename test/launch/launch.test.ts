@@ -16,7 +16,8 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await rm(directory, { recursive: true, force: true });
+  // A registry that was just ended may still be closing its stores.
+  await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 });
 
 async function startWith(...command: [string, ...string[]]): Promise<ServerProcess> {

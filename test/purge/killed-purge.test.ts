@@ -121,9 +121,13 @@ test('killed with -9 at any of them, a purge is finished before the first reques
     }
   };
   await Promise.all(Array.from({ length: atOnce }, work));
-  expect(problems).toEqual([]);
   const removing = testedBucket === undefined ? ['after truncate', 'before unlink'] : ['before remove', 'after remove'];
-  expect(['after commit', ...removing].filter((point) => !killed.has(point))).toEqual([]);
+  const wanted = ['after commit', ...removing];
+  // The disk is synced at other times in each run: where it came to none of the places of a point, to any of them.
+  waiting.push(...reachedByPurge.filter(({ point }) => wanted.includes(point) && !killed.has(point)));
+  await work();
+  expect(problems).toEqual([]);
+  expect(wanted.filter((point) => !killed.has(point))).toEqual([]);
 });
 
 /** @returns whether the fault has happened @throws where the purge is half done, or something else is lost */

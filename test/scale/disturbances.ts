@@ -1,8 +1,11 @@
+import { waitMs } from '../../src/metadata/postgres/reconnecting.ts';
 import { SeededRandom } from '../../src/storm/seeded-random.ts';
 import type { SeveralProcesses } from './several-processes.ts';
 
 /** A request that was sent during an outage may be told so this long after its end, in ms. */
 const graceMs = 2000;
+/** The same where what processes depend on was away: they look for it after a while only, so as not to storm it. */
+const restartGraceMs = graceMs + waitMs.most;
 
 /** A server that processes depend on. */
 interface Restartable {
@@ -16,6 +19,7 @@ export class Disturbances {
   restarts = 0;
   readonly #processes: SeveralProcesses;
   readonly #servers: readonly Restartable[];
+  /** Requests that were sent within one may fail. */
   readonly #outages: { readonly from: number; readonly to: number }[] = [];
 
   constructor(processes: SeveralProcesses, servers: readonly Restartable[]) {
@@ -46,7 +50,7 @@ export class Disturbances {
 
   /** Whether a request that failed at a time (of Date.now()) may have done so for an outage. */
   explains(at: number): boolean {
-    return this.#outages.some(({ from, to }) => at >= from && at <= to + graceMs);
+    return this.#outages.some(({ from, to }) => at >= from && at <= to);
   }
 
   async #kill(random: SeededRandom): Promise<void> {
@@ -56,7 +60,7 @@ export class Disturbances {
     await Promise.all([...victims].map((victim) => this.#processes.kill(victim)));
     await Promise.all([...victims].map((victim) => this.#processes.resume(victim)));
     this.kills += victims.size;
-    this.#outages.push({ from, to: Date.now() });
+    this.#outages.push({ from, to: Date.now() + graceMs });
   }
 
   async #restart(server: Restartable, awayMs: number): Promise<void> {
@@ -65,6 +69,6 @@ export class Disturbances {
     await Bun.sleep(awayMs);
     await server.goOn();
     this.restarts += 1;
-    this.#outages.push({ from, to: Date.now() });
+    this.#outages.push({ from, to: Date.now() + restartGraceMs });
   }
 }

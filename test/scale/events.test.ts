@@ -16,6 +16,7 @@ import { createLog } from '../../src/log/log.ts';
 import { ownProgram } from '../../src/own-program.ts';
 import { startQuietServer } from '../server/quiet-server.ts';
 import { TemporaryDirectory } from '../server/temporary-directory.ts';
+import { until } from '../server/until.ts';
 import { startPostgres } from './postgres-server.ts';
 import { StorageServers } from './storage-servers.ts';
 
@@ -123,6 +124,35 @@ test('whoever goes on from where a page has ended misses none that is committed 
   const missed = await feed.next(meanwhile.lastId);
   expect(missed.map(({ reason }) => reason)).toEqual(['slow', 'quick']);
   expect(await feed.lastId()).toBe(Number(missed.at(-1)?.id));
+});
+
+test('whoever follows is told of what had to wait for a transaction, though nobody says that this one is over', async () => {
+  let looks = 0;
+  const feed = new EventFeed({
+    read: async (operation) => await one.read(operation),
+    durable: async (scope) => await one.durable(scope),
+    async settledEvents() {
+      const settled = await one.settledEvents();
+      looks++;
+      return settled;
+    },
+  });
+  const other = new Client({ connectionString: await storage.postgres.newDatabase() });
+  await other.connect();
+  try {
+    // Of another database, of which no process of this registry hears anything.
+    await other.query('begin; select pg_current_xact_id()');
+    await one.write(() => event('quick'));
+    expect(await feed.next(0)).toEqual([]);
+    const following = feed.follow(0, { heartbeatMs: 60_000 });
+    const told = following.next();
+    await until('it has looked in vain', () => looks > 1);
+    await other.query('rollback');
+    expect((await told).value?.map(({ reason }) => reason)).toEqual(['quick']);
+    feed.stop();
+  } finally {
+    await other.end();
+  }
 });
 
 test('a process that has been started during a long transaction tells of what happens from now on, and of nothing before', async () => {

@@ -7,7 +7,7 @@ const tryMs = 30_000;
 const worseFor = 40;
 
 /** How many completions lose their answer at least: that to the first may be that the upload is gone. */
-const lostCompletions = 3;
+const lostCompletions = 5;
 
 /** Everything that goes wrong between a registry and its bucket. */
 export type FaultKind =

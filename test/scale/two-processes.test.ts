@@ -48,6 +48,12 @@ async function serve(settings: Readonly<Record<string, string>> = {}, syncs?: Sy
   );
 }
 
+/** Both anew: what has come in does not go before it is asked for again. */
+async function serveWithLeases(): Promise<void> {
+  await Promise.all([one.stop(), two.stop()]);
+  [one, two] = [await serve({ 'windows.lease': '1h' }), await serve({ 'windows.lease': '1h' })];
+}
+
 test('one that does not collect says so, and the other collects what it has deleted', async () => {
   await two.stop();
   two = await serve({ 'collector.run': 'off' });
@@ -133,6 +139,7 @@ function sizes(): readonly number[] {
 
 describe('an upload whose requests come to different processes', () => {
   test('is whole, and leaves one file', async () => {
+    await serveWithLeases();
     const bytes = freshBytes(300_000);
     const session = await openSession();
     for (let first = 0, turn = 0; first < bytes.byteLength; first += 50_000, turn++) {
@@ -149,6 +156,7 @@ describe('an upload whose requests come to different processes', () => {
   });
 
   test('gets nothing of what a writer of one process still writes when another one has gone on (R31)', async () => {
+    await serveWithLeases();
     const bytes = freshBytes(200_000);
     const session = await openSession();
     expect((await send(one, session, { method: 'PATCH', body: bytes.subarray(0, 100_000) })).status).toBe(202);
@@ -220,9 +228,7 @@ describe('an upload whose requests come to different processes', () => {
   });
 
   test('is not ended by a writer that another process has overtaken, whatever that has come to (R31)', async () => {
-    // What has come in goes by itself no sooner than it is asked for again.
-    await Promise.all([one.stop(), two.stop()]);
-    [one, two] = [await serve({ 'windows.lease': '1h' }), await serve({ 'windows.lease': '1h' })];
+    await serveWithLeases();
     const bytes = freshBytes(2000);
     const session = await openSession();
     expect((await send(one, session, { method: 'PATCH', body: bytes })).status).toBe(202);

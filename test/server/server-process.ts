@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 
-const readyWithinMs = 20_000;
+const readyWithinMs = 60_000;
 const endsWithinMs = 20_000;
 const betweenProbesMs = 10;
 

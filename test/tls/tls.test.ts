@@ -209,7 +209,7 @@ async function answerTo(port: number, sent: string): Promise<string> {
   socket.on('data', (piece) => (answer += piece.toString('latin1')));
   socket.on('error', () => undefined);
   socket.on('close', () => resolve(answer));
-  socket.setTimeout(500, () => socket.destroy());
+  socket.setTimeout(3000, () => socket.destroy());
   return await promise;
 }
 

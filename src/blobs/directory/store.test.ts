@@ -17,6 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { refusalOf } from '../../../test/pairs/refusal.ts';
+import { until } from '../../../test/server/until.ts';
 import { BlobMissingError, BlobStoreFullError, type BlobWriter } from '../store.ts';
 import { directoryCalls } from './calls.ts';
 import { DirectoryBlobStore } from './store.ts';
@@ -233,7 +234,7 @@ describe('a disk that is full', () => {
       expect(await refusalOf(pushed)).toBeInstanceOf(BlobStoreFullError);
     }
     // The runtime closes them in its own time.
-    for (let turn = 0; turn < 10_000 && opened() > before; turn++) await new Promise(setImmediate);
+    await until('they are closed', () => opened() <= before);
     expect([writers.length, opened()]).toEqual([3, before]);
   });
 

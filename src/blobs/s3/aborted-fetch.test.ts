@@ -73,7 +73,7 @@ test('a call of a bucket is tried again on a connection of its own, and the one 
   const settings = bucketSettingsAt({ bucket: 'wherry', prefix: '', endpoint: await listening() });
   process.env['AWS_ACCESS_KEY_ID'] ??= 'nobody';
   process.env['AWS_SECRET_ACCESS_KEY'] ??= 'nothing';
-  await new Bucket(settings, { attemptMs: 100, callMs: 5000 }).put('key', Buffer.from('bytes'));
+  await new Bucket(settings, { attemptMs: 1000, callMs: 30_000 }).put('key', Buffer.from('bytes'));
   await closed.promise;
   expect(count).toBe(2);
 });

@@ -1,7 +1,7 @@
 import { MetadataBusyError } from '../store.ts';
 
 /** How soon, and how late at most, it is tried again to connect, in ms: twice as late after each failure. */
-const waitMs = { least: 100, most: 3_000 };
+export const waitMs = { least: 100, most: 3_000 };
 
 interface ReconnectingParts {
   /** In ms, by a clock that nobody sets. */

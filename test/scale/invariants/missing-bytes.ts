@@ -65,8 +65,9 @@ export class MissingBytes {
     if (row === undefined) return;
     this.#oids.add(row.oid);
     await this.#blobs.remove(row.oid);
-    const pull = { expected: [404], digest };
-    if ((await this.#answers.send(`${repo}/blobs/${digest}`, pull)) === undefined) return;
+    // A request that came late may have brought the bytes back.
+    const pull = { expected: [200, 404], digest };
+    if ((await this.#answers.send(`${repo}/blobs/${digest}`, pull))?.status !== 404) return;
     this.missed++;
     if (!(await push())) return;
     const pushedAt = Date.now();
