@@ -66,6 +66,12 @@ async function openBucket(settings: S3Settings, log: Log, calls: Partial<BucketC
       'the bucket keeps older versions of objects: what is removed is removed with all its versions',
     );
   }
+  if (traits !== undefined && traits.isLocked === undefined) {
+    log.warn(
+      { bucket },
+      'the bucket does not tell whether it locks objects (s3:GetBucketObjectLockConfiguration): if it does, what is removed or purged stays there until its lock ends',
+    );
+  }
   if (traits?.isLocked === true) {
     log.warn({ bucket }, 'the bucket locks objects: what is removed or purged stays there until its lock ends');
   }

@@ -3,6 +3,7 @@ import { S3BlobStore } from '../../src/blobs/s3/store.ts';
 import { describeBlobStore } from '../blobs/contract.ts';
 import { expectGreatestToStay } from '../blobs/numbers-at-once.ts';
 import { Upload } from '../blobs/upload.ts';
+import { ServedRegistry } from '../http/served-registry.ts';
 import { InjectingProxy } from './injecting-proxy.ts';
 import { startMinio } from './minio-server.ts';
 import { StorageServers } from './storage-servers.ts';
@@ -82,6 +83,15 @@ describe.each([
     test('and locks them is told from one that does not', async () => {
       const { settings } = await storage.s3.newBucket({ isLocked: true });
       expect((await S3BlobStore.open(settings)).traits).toEqual({ isVersioned: true, isLocked: true });
+    });
+
+    test('and does not say whether it locks them is told of when a server starts', async () => {
+      const { name } = await storage.s3.newBucket({ isLocked: true });
+      await using proxy = new InjectingProxy(storage.s3.endpoint);
+      proxy.inject = ({ query }) =>
+        query.has('object-lock') ? { do: 'answer', status: 403, code: 'AccessDenied' } : undefined;
+      await using registry = await ServedRegistry.start({ blobs: `s3://${name}`, 's3.endpoint': proxy.endpoint });
+      expect(registry.logged.join('')).toContain('the bucket does not tell whether it locks objects');
     });
   });
 });

@@ -16,7 +16,7 @@ import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { BlobStoreBusyError, type ByteRange } from '../store.ts';
 import { type BucketCall, type BucketCalls, bucketCalls } from './calls.ts';
 import { BucketConnection, type Patience, said, type SendOptions, tokenName } from './connection.ts';
-import { ConflictError, ObjectGoneError, translated } from './failures.ts';
+import { ConflictError, ObjectGoneError, statusOf, translated } from './failures.ts';
 import { type ListedObject, Listings } from './listings.ts';
 import { type Kept, Removals } from './removals.ts';
 import type { S3Settings } from './settings.ts';
@@ -26,6 +26,9 @@ const readyMs = 3000;
 
 /** How often an object is put that others put at the same time; and between two tries at most twice as long each time, in ms. */
 const conflicts = { tries: 8, leastMs: 10 };
+
+/** What servers answer that have no lock for a bucket, or know of none at all. */
+const noLockStatuses = new Set([400, 404, 405, 501]);
 
 /** A part of a multipart upload, as the bucket has acknowledged it. */
 export interface Part {
@@ -51,8 +54,8 @@ export interface Incoming {
 export interface BucketTraits {
   /** Whether it keeps older versions, or has kept some. */
   readonly isVersioned: boolean;
-  /** Whether it may refuse to remove what is younger than somebody has said. */
-  readonly isLocked: boolean;
+  /** Whether it may refuse to remove what is younger than somebody has said; undefined where it does not tell. */
+  readonly isLocked: boolean | undefined;
 }
 
 /** One bucket: every call by which an object comes about, is read, and goes. What goes wrong is told in the words of a blob store (failures.ts). */
@@ -291,14 +294,14 @@ export class Bucket {
     }
   }
 
-  async #isLocked(): Promise<boolean> {
+  async #isLocked(): Promise<boolean | undefined> {
     try {
-      const { ObjectLockConfiguration: lock } = await this.connection.client.send(
-        new GetObjectLockConfigurationCommand(this.connection.place),
+      const { ObjectLockConfiguration: lock } = await this.connection.call((options) =>
+        this.connection.client.send(new GetObjectLockConfigurationCommand(this.connection.place), options),
       );
       return lock?.ObjectLockEnabled === 'Enabled';
-    } catch {
-      return false;
+    } catch (error) {
+      return noLockStatuses.has(statusOf(error) ?? 0) ? false : undefined;
     }
   }
 

@@ -2,6 +2,7 @@ import { S3Client, S3ServiceException } from '@aws-sdk/client-s3';
 import { FetchHttpHandler } from '@smithy/fetch-http-handler';
 import { BlobStoreBusyError } from '../store.ts';
 import { fetchWithin } from './aborted-fetch.ts';
+import { sendContentMd5 } from './content-md5.ts';
 import { translated } from './failures.ts';
 import type { S3Settings } from './settings.ts';
 
@@ -50,12 +51,13 @@ export class BucketConnection {
       ...place,
       ...(endpoint !== undefined && { endpoint }),
       maxAttempts: mostAttempts,
-      // The signature covers the SHA-256 of what is sent, which servers compare; older ones know no other checksum.
+      // The signature covers the SHA-256 of what is sent, which servers compare; older ones know no other checksum but MD5.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
       requestHandler: new FetchHttpHandler({ customFetch: fetchWithin(patience.attemptMs) }),
     });
     sendDamagedAgain(this.client);
+    sendContentMd5(this.client);
     this.signer = redirectEndpoint === undefined ? this.client : new S3Client({ ...place, endpoint: redirectEndpoint });
   }
 

@@ -49,8 +49,13 @@ const refusals = new Set([400, 403, 405, 501]);
 
 /** Whether the server has said no, and will say so again. */
 export function isRefused(error: unknown): boolean {
-  if (!(error instanceof BlobStoreBusyError && error.cause instanceof S3ServiceException)) return false;
-  return refusals.has(error.cause.$metadata.httpStatusCode ?? 0);
+  return error instanceof BlobStoreBusyError && refusals.has(statusOf(error) ?? 0);
+}
+
+/** With what status the server has answered that an error is about; undefined where it has not. */
+export function statusOf(error: unknown): number | undefined {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof S3ServiceException ? cause.$metadata.httpStatusCode : undefined;
 }
 
 function wordsOf(error: unknown): string {
