@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import { Bucket } from '../../src/blobs/s3/bucket.ts';
 import { S3BlobStore } from '../../src/blobs/s3/store.ts';
 import { describeBlobStore } from '../blobs/contract.ts';
 import { expectGreatestToStay } from '../blobs/numbers-at-once.ts';
@@ -57,6 +58,17 @@ describe.each([
       await bucket.keepVersions();
       await store.remove(upload.oid);
       expect(await bucket.keys()).toEqual([`${bucket.settings.prefix}wherry`]);
+    });
+
+    test('keeps one of the generation only, however often that is set', async () => {
+      const bucket = await storage.s3.newBucket({ isVersioned: true });
+      const [store, other] = [await S3BlobStore.open(bucket.settings), await S3BlobStore.open(bucket.settings)];
+      await new Bucket(bucket.settings).put('of-wherry/generations', Buffer.from('of somebody else'));
+      for (let generation = 1; generation < 6; generation++) {
+        await Promise.all([store.setGeneration(generation), other.setGeneration(generation)]);
+      }
+      expect(await store.generation()).toBe(5);
+      expect(await bucket.keys()).toEqual(['generation', 'generations', 'wherry'].map((name) => `of-wherry/${name}`));
     });
 
     test.each([

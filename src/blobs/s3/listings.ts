@@ -22,6 +22,8 @@ interface ListedKey {
 
 interface ListedVersion extends ListedKey {
   readonly version: string | undefined;
+  /** Whether it is what the key stands for now. */
+  readonly isLatest: boolean;
 }
 
 /** A multipart upload of a listing, which is not finished. */
@@ -106,6 +108,15 @@ export class Listings {
     return found;
   }
 
+  /** The versions of one key that others have taken the place of. */
+  async olderVersionsOf(key: string): Promise<readonly ListedObject[]> {
+    const found: ListedObject[] = [];
+    for await (const page of this.#versionPages(key, undefined)) {
+      found.push(...page.filter((one) => one.key === key && !one.isLatest).map(({ version }) => ({ key, version })));
+    }
+    return found;
+  }
+
   /** Some of the keys under a prefix, in their order; none where there are no more. */
   async page({ prefix, after, isVersioned }: ListingPage): Promise<readonly ListedKey[]> {
     if (isVersioned) return await this.#pageOfVersions(prefix, after);
@@ -150,12 +161,12 @@ export class Listings {
           options,
         ),
       );
-      const listed: readonly Pick<ObjectVersion, 'Key' | 'VersionId' | 'Size' | 'LastModified'>[] = [
+      const listed: readonly Pick<ObjectVersion, 'Key' | 'VersionId' | 'IsLatest' | 'Size' | 'LastModified'>[] = [
         ...(page.Versions ?? []),
         ...(page.DeleteMarkers ?? []),
       ];
-      yield listed.flatMap(({ Key: key, VersionId: version, Size = 0, LastModified }) =>
-        key === undefined ? [] : [{ key, version, sizeBytes: Size, changedAt: LastModified?.getTime() ?? 0 }],
+      yield listed.flatMap(({ Key: key, VersionId: version, IsLatest: isLatest = true, Size = 0, LastModified }) =>
+        key === undefined ? [] : [{ key, version, isLatest, sizeBytes: Size, changedAt: LastModified?.getTime() ?? 0 }],
       );
       if (page.IsTruncated !== true) return;
       marker = { KeyMarker: page.NextKeyMarker, VersionIdMarker: page.NextVersionIdMarker };

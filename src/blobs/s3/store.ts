@@ -309,12 +309,24 @@ export class S3BlobStore implements BlobStore {
           Buffer.from(`${generation}\n`),
           this.knowsConditions ? only : undefined,
         );
+        await this.#removeOlderGenerations();
         return;
       } catch (error) {
         // Another process has set one meanwhile.
         if (!(error instanceof ObjectThereError)) throw error;
         if (tries === 0) throw new BlobStoreBusyError('others keep setting the generation', { cause: error });
       }
+    }
+  }
+
+  /** It is set up to once a minute, so the versions that a bucket keeps would be many. */
+  async #removeOlderGenerations(): Promise<void> {
+    if (!this.#isVersioned) return;
+    try {
+      await this.#bucket.remove(await this.#bucket.listings.olderVersionsOf(this.#generationKey));
+    } catch (error) {
+      // It is set, and whoever sets the next one tries again: they may be locked until then.
+      if (!(error instanceof BlobStoreBusyError)) throw error;
     }
   }
 
