@@ -415,22 +415,28 @@ describe('blobs in a bucket', () => {
       { 's3.redirect': 'on', 'windows.condemned': '5m' },
       's3.redirectLife is 10m and windows.condemned 5m: bytes must stay',
     ],
+    [{ 's3.redirect': 'on', 's3.redirectLife': '61m' }, 's3.redirectLife is 1h1m and windows.condemned 1h: bytes must'],
   ])('are refused with %j', async (others, problem) => {
     const loaded = await load({ flags: { blobs, ...others } });
     expect(loaded.ok ? [] : loaded.problems).toEqual([expect.stringContaining(problem)]);
   });
 
   test.each([
-    [{ 's3.redirectLife': '10m' }, 11],
+    [{ 's3.redirectLife': '10m' }, 60],
+    [{ 's3.redirectLife': '60m' }, 61],
+    [{ 's3.redirectLife': '10m', 'windows.condemned': '10m' }, 11],
     [{ 's3.redirectLife': '5m', 'windows.condemned': '5m' }, 6],
     [{ 's3.redirectLife': '5m', 'windows.condemned': '6m' }, 6],
-    [{ 's3.redirectLife': '5m' }, 10],
-    [{ 's3.redirect': 'off' }, 10],
+    [{ 's3.redirect': 'off' }, 60],
+    [{ 's3.redirect': 'off', 'windows.condemned': '10m' }, 10],
     [{ blobs: 'directory' }, 10],
-  ])('stay for a minute longer than URLs to them at least: with %j for %d min', async (others, minutes) => {
-    const { windows } = await configOf({ flags: { blobs, 's3.redirect': 'on', ...others } });
-    expect(windows.condemnedMs).toBe(minutes * 60_000);
-  });
+  ])(
+    'stay for an hour, and for a minute longer than URLs to them at least: with %j for %d min',
+    async (others, minutes) => {
+      const { windows } = await configOf({ flags: { blobs, 's3.redirect': 'on', ...others } });
+      expect(windows.condemnedMs).toBe(minutes * 60_000);
+    },
+  );
 
   test('may go sooner where no pull is sent to a URL', async () => {
     expect((await load({ flags: { blobs, 'windows.condemned': '0' } })).ok).toBe(true);

@@ -58,15 +58,17 @@ export async function loadConfig(options: {
   const { high, low } = config.storage;
   const between = low && problemOfBounds(high, low);
   if (between !== undefined) return { ok: false, problems: [between] };
+  const isSet = (name: string): boolean => chosen.has(name);
   const ofBucket = [
-    ...problemsOfBucket(config, (name) => chosen.has(name)),
+    ...problemsOfBucket(config, isSet),
     ...(config.blobs.kind === 's3' ? problemsOfS3Server(config.s3, env) : []),
   ];
   if (ofBucket.length > 0) return { ok: false, problems: ofBucket };
   const sources = new Map(allSettings.map(({ name }) => [name, chosen.get(name)?.kind ?? 'default'] as const));
   // Only a file can hold them.
   const { policies, quotas, access, groups, issuers, immutable }: SourceReading = readings[0];
-  return { ok: true, config: withBucketRules(config), sources, policies, quotas, access, groups, issuers, immutable };
+  const ruled = withBucketRules(config, isSet);
+  return { ok: true, config: ruled, sources, policies, quotas, access, groups, issuers, immutable };
 }
 
 async function readFileOf(

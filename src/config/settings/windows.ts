@@ -33,8 +33,8 @@ export const windowsSettings = {
     type: window,
     default: '10m',
     description:
-      'How long bytes that nothing holds any more stay on the disk. This is also how far back the database may be ' +
-      'restored from a backup without missing blobs.',
+      'How long bytes that nothing holds any more stay on the disk, or in the bucket, where it is 1h if it is not set. ' +
+      'This is also how far back the database may be restored from a backup without missing blobs.',
   }),
   windowsAdopted: setting({
     name: 'windows.adopted',
