@@ -49,8 +49,9 @@ export const s3Settings = {
     type: byteSize({ min: '5MiB', max: '128MiB' }),
     default: '8MiB',
     description:
-      'How large the first parts of an upload are. Each upload takes twice as much memory, and 10 MiB more, at most; a ' +
-      'blob can have a hundred thousand times as much, as later parts are larger.',
+      'How large the first 500 parts of an upload are; after each 500 they are larger by as much, up to twenty times. An ' +
+      'upload takes twice as much memory as its parts are large, and 10 MiB more, at most: 26 MiB by default, and 330 MiB for ' +
+      'the largest blob, which is a hundred thousand times as large as the first part.',
   }),
   s3LateWrites: setting({
     name: 's3.lateWrites',
