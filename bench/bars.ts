@@ -2,14 +2,16 @@
 export interface Bar {
   readonly what: string;
   readonly figures: readonly string[];
-  readonly is: number;
+  /** Undefined where it could not be measured. */
+  readonly is: number | undefined;
   readonly limit: number;
   readonly better: 'higher' | 'lower';
   readonly unit: string;
 }
 
-export function isReached({ is, limit, better }: Bar): boolean {
-  return better === 'higher' ? is >= limit : is <= limit;
+/** Whether it was measured, and is not what it has to be. */
+export function isMissed({ is, limit, better }: Bar): boolean {
+  return is !== undefined && (better === 'higher' ? is < limit : is > limit);
 }
 
 /** Every bar as a row of a Markdown table. */
@@ -17,9 +19,9 @@ export function barTable(columns: readonly string[], bars: readonly Bar[]): stri
   const rows = bars.map((bar) => [
     bar.what,
     ...bar.figures,
-    `${bar.is.toFixed(2)}${bar.unit}`,
+    bar.is === undefined ? 'not measured' : `${bar.is.toFixed(2)}${bar.unit}`,
     `${bar.better === 'higher' ? '≥' : '≤'} ${bar.limit}${bar.unit}`,
-    isReached(bar) ? 'yes' : 'NO',
+    isMissed(bar) ? 'NO' : bar.is === undefined ? '' : 'yes',
   ]);
   const all = [['', ...columns, 'is', 'bar', 'reached'], ...rows];
   const widths = (all[0] ?? []).map((_title, column) => Math.max(4, ...all.map((row) => row[column]?.length ?? 0)));

@@ -9,7 +9,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { directoryCalls } from '../../src/blobs/directory/calls.ts';
 import { databaseCalls } from '../../src/metadata/sqlite/calls.ts';
 import { startServer } from '../../src/server/server.ts';
-import { type Bar, barTable, isReached } from '../bars.ts';
+import { type Bar, barTable, isMissed } from '../bars.ts';
 import { fillDirectory } from '../collect/filled-directory.ts';
 import { quietServer } from '../collect/in-process.ts';
 import { median } from '../figures.ts';
@@ -132,7 +132,7 @@ async function measure(): Promise<boolean> {
     bars.push({ ...one('from the start of `wherry purge`: last byte removed', byCommand), limit: Infinity });
     bars.push({ ...one('with --shred: last byte removed', shredded), limit: Infinity });
     console.log(barTable(['each'], bars));
-    return bars.every(isReached);
+    return !bars.some(isMissed);
   } finally {
     await server.stop();
   }

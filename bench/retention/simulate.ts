@@ -6,7 +6,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { parsePolicies } from '../../src/retention/parse.ts';
 import type { Policy } from '../../src/retention/policy.ts';
 import { Simulation } from '../../src/retention/simulate/simulation.ts';
-import { type Bar, barTable, isReached } from '../bars.ts';
+import { type Bar, barTable, isMissed } from '../bars.ts';
 import { generatedHistory } from './generated-history.ts';
 
 const options = new Command('bench:simulate')
@@ -74,7 +74,7 @@ for (const [name, definition] of Object.entries(kinds)) {
   });
 }
 console.log(barTable(['', '', '', '', ''], bars));
-process.exitCode = bars.every(isReached) ? 0 : 1;
+process.exitCode = bars.some(isMissed) ? 1 : 0;
 
 function measure(policy: Policy) {
   const since = now - options.days * 86_400_000;

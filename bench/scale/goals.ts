@@ -29,12 +29,11 @@ function workersGoal(rounds: readonly (readonly GoalFigures[])[]): readonly Bar[
 }
 
 function writtenGoal(rounds: readonly (readonly GoalFigures[])[]): readonly Bar[] {
+  const all = rounds.flat();
   const written = (wanted: GoalFigures['kind']): readonly number[] =>
-    rounds
-      .flat()
-      .flatMap(({ kind, writtenPerByte }) => (kind === wanted && writtenPerByte > 0 ? [writtenPerByte] : []));
+    all.flatMap(({ kind, writtenPerByte }) => (kind === wanted && writtenPerByte > 0 ? [writtenPerByte] : []));
+  if (!all.some(({ kind }) => kind === 'cluster')) return [];
   const is = median(written('cluster'));
-  if (is === undefined) return [];
   const other = median(written('distribution'));
   const figures = [other === undefined ? '' : `distribution ${other.toFixed(2)}`];
   return [{ what: 'bytes written to S3 per byte pushed', figures, is, limit: 1.05, better: 'lower', unit: '' }];

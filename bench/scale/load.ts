@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
+import { requireGo } from '../../test/install/go-tools.ts';
 import { outputOf } from '../command.ts';
 import { treeUsage } from '../process-tree.ts';
 
@@ -25,8 +26,7 @@ export interface Loaded extends z.infer<typeof report> {
 
 /** Builds the load generator, which is written in Go so that it takes little beside the registry. */
 export async function buildLoad(): Promise<void> {
-  if (Bun.which('go') === null)
-    throw new Error('the load generator of this bench is written in Go, which is not installed');
+  await requireGo();
   await outputOf(['go', 'build', '-C', source, '-o', program, '.']);
   if (!existsSync(program)) throw new Error(`go has not built ${program}`);
 }

@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { goTool } from '../../test/install/go-tools.ts';
-import { barTable, isReached } from '../bars.ts';
+import { barTable, isMissed } from '../bars.ts';
 import { processTree } from '../process-tree.ts';
 import { measureDeletes } from './delete-growth.ts';
 import { type GoalFigures, goalsOf } from './goals.ts';
@@ -243,6 +243,6 @@ const figures = rounds.map((measured) =>
 );
 const goals = goalsOf(figures, growth);
 console.log(`\n${barTable([''], goals)}`);
-if (!goals.every(isReached)) process.exitCode = 1;
+if (goals.some(isMissed)) process.exitCode = 1;
 if (values.json !== undefined)
   await Bun.write(values.json, JSON.stringify({ rounds, meetings, work, workOnServers, growth, goals }, null, 2));

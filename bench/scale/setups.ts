@@ -1,11 +1,13 @@
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { freePort } from '../../test/server/free-port.ts';
 import { ServerProcess } from '../../test/server/server-process.ts';
 import { type S3Server, startMinio } from '../../test/scale/minio-server.ts';
 import { type PostgresServer, startPostgres } from '../../test/scale/postgres-server.ts';
 import { processTree } from '../process-tree.ts';
+import { firstClosed } from './open-directories.ts';
 
 const main = path.join(import.meta.dir, '..', '..', 'src', 'main.ts');
 
@@ -24,8 +26,13 @@ export interface Setup extends AsyncDisposable {
   readonly writerPids: readonly number[];
 }
 
-/** docs/postgresql.md asks for them. */
-const asDocumented = ['max_pred_locks_per_transaction=256', 'max_pred_locks_per_page=16'];
+/** As docs/postgresql.md asks for, and synced, as a server is by default and those of tests are not. */
+const asDocumented = [
+  'max_pred_locks_per_transaction=256',
+  'max_pred_locks_per_page=16',
+  'fsync=on',
+  'full_page_writes=on',
+];
 
 /** What several registries store their data in, one after the other. */
 export class Backends implements AsyncDisposable {
@@ -41,8 +48,16 @@ export class Backends implements AsyncDisposable {
   }
 
   async postgres(): Promise<PostgresServer> {
-    this.#postgres ??= await startPostgres(this.directory, asDocumented);
+    this.#postgres ??= await startPostgres(this.#postgresParent(), asDocumented);
     return this.#postgres;
+  }
+
+  /** Its user may not come to what is below somebody's home. */
+  #postgresParent(): string {
+    const closed = firstClosed(this.directory);
+    if (closed === undefined) return this.directory;
+    console.error(`PostgreSQL has its data in ${tmpdir()}, as only its owner may pass ${closed}: see --dir`);
+    return tmpdir();
   }
 
   async minio(): Promise<{ readonly server: S3Server; readonly pids: readonly number[] }> {

@@ -58,7 +58,8 @@ export async function goTool(name: GoToolName): Promise<string> {
   return program;
 }
 
-async function requireGo(): Promise<void> {
+/** Makes sure that there is a Go that can build what is asked for, and installs one where there is none. @throws if that cannot be */
+export async function requireGo(): Promise<void> {
   if (Bun.which('go') === null) await debianPackages(['golang-go']);
   const version = await outputOf(['go', 'env', 'GOVERSION']);
   const minor = /^go1\.(\d+)/.exec(version)?.[1];

@@ -19,10 +19,12 @@ export interface Version extends Disposable {
 const back = Number(process.env['ROLLING_BACK'] ?? 1);
 
 /**
- * The version before the newest migration, out of the project's history; before so many with `ROLLING_BACK`.
- * @throws where the history is not there, as in a shallow clone
+ * The version before the newest migration, out of the project's history; before so many with `ROLLING_BACK`. A shallow clone
+ * fetches its history.
+ * @throws where the history is not there
  */
 export async function previousVersion(): Promise<Version> {
+  await completeHistory();
   const newest = (await migrationsOf(project)).at(-back);
   if (newest === undefined) throw new Error('there is no migration');
   const added = ['log', '-1', '--format=%H', '--diff-filter=A', '--', `${migrationsIn}/${newest}`];
@@ -44,6 +46,17 @@ export async function previousVersion(): Promise<Version> {
   } catch (error) {
     rmSync(directory, { recursive: true });
     throw error;
+  }
+}
+
+async function completeHistory(): Promise<void> {
+  try {
+    const isShallow = (await git('rev-parse', '--is-shallow-repository')).trim() === 'true';
+    if (isShallow) await git('fetch', '--quiet', '--unshallow');
+  } catch (error) {
+    throw new Error('the version before this one is taken out of the history: it takes a clone with all of it', {
+      cause: error,
+    });
   }
 }
 
