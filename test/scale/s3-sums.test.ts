@@ -31,9 +31,9 @@ describe.each([
   const storage = new StorageServers({ s3: start });
 
   test.each(['InvalidRequest', 'MissingContentMD5'])(
-    'takes what is written where objects are locked, and without a sum refused (%s)',
+    'takes what is written where that is refused without a sum (%s)',
     async (code) => {
-      const { settings } = await storage.s3.newBucket({ isLocked: true });
+      const { settings } = await storage.s3.newBucket();
       await using proxy = new InjectingProxy(storage.s3.endpoint);
       const isSum = (header: string) => isMd5(header) || header.startsWith('x-amz-checksum-');
       proxy.inject = refusingWithoutSum(['PutObject', 'UploadPart'], isSum, code);
@@ -54,6 +54,21 @@ describe.each([
       expect(proxy.injections).toBe(1);
     },
   );
+
+  test('is sent an MD5 with all that is written where objects are locked, before it has refused any', async () => {
+    const { settings } = await storage.s3.newBucket({ isLocked: true });
+    await using proxy = new InjectingProxy(storage.s3.endpoint);
+    const store = await S3BlobStore.open({ ...settings, endpoint: proxy.endpoint });
+    proxy.takeCounts();
+    const bytes = freshBytes(20 * mebibyte);
+    const upload = new Upload(store, oid);
+    for (const half of [bytes.subarray(0, 1000), bytes.subarray(1000)]) await upload.append(half, 'more');
+    await upload.sync();
+    const written = proxy.requests.filter(({ method }) => method === 'PUT');
+    expect(new Set(written.map(operationOf))).toEqual(new Set(['PutObject', 'UploadPart']));
+    expect(written.filter(({ headers }) => !headers.has('content-md5'))).toEqual([]);
+    expect(digestOf(await store.read(oid).bytes())).toBe(digestOf(bytes));
+  });
 
   test('copies a locked object, of which no bytes come here to have a sum', async () => {
     const { settings } = await storage.s3.newBucket({ isLocked: true });

@@ -288,7 +288,9 @@ export class Bucket {
       );
       const isVersioned = Status !== undefined;
       // Objects can be locked only where versions are kept.
-      return { isVersioned, isLocked: isVersioned && (await this.#isLocked()) };
+      const isLocked = isVersioned && (await this.#isLocked());
+      this.connection.md5.isWanted ||= isLocked === true;
+      return { isVersioned, isLocked };
     } catch {
       return undefined;
     }

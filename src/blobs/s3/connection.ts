@@ -2,7 +2,7 @@ import { S3Client, S3ServiceException } from '@aws-sdk/client-s3';
 import { FetchHttpHandler } from '@smithy/fetch-http-handler';
 import { BlobStoreBusyError } from '../store.ts';
 import { fetchWithin } from './aborted-fetch.ts';
-import { sendContentMd5 } from './content-md5.ts';
+import { type Md5Wanted, sendContentMd5 } from './content-md5.ts';
 import { translated } from './failures.ts';
 import type { S3Settings } from './settings.ts';
 
@@ -39,6 +39,8 @@ export class BucketConnection {
   readonly signer: S3Client;
   /** What each call names. */
   readonly place: { readonly Bucket: string };
+  /** Whether what is written is sent with an MD5: as soon as the bucket is known to lock it, or has refused it without. */
+  readonly md5: Md5Wanted = { isWanted: false };
   readonly #callMs: number;
 
   constructor(settings: S3Settings, patience = usualPatience) {
@@ -57,7 +59,7 @@ export class BucketConnection {
       requestHandler: new FetchHttpHandler({ customFetch: fetchWithin(patience.attemptMs) }),
     });
     sendDamagedAgain(this.client);
-    sendContentMd5(this.client);
+    sendContentMd5(this.client, this.md5);
     this.signer = redirectEndpoint === undefined ? this.client : new S3Client({ ...place, endpoint: redirectEndpoint });
   }
 

@@ -15,21 +15,25 @@ interface RequestWithBody {
   readonly body: string | Uint8Array;
 }
 
+/** Whether objects and parts are sent with an MD5 from now on. */
+export interface Md5Wanted {
+  isWanted: boolean;
+}
+
 /**
- * Has a client send `Content-MD5` where servers want it: with each removal of several objects, and with objects and parts from
- * when one is refused without it, as Amazon's does in a bucket whose objects are locked by default. It takes twice as much
- * of the processor as the SHA-256 of the signature, which counts for nothing there. A CRC32 would be cheaper, and
- * is refused with a part whose upload was not begun with it, by which its completion would have to name those of all parts.
+ * Has a client send `Content-MD5` where servers want it: with each removal of several objects, and with objects and parts where
+ * it is known to be wanted, or from when one is refused without it. Amazon's does so in a bucket whose objects are locked by
+ * default, where the SHA-256 of the signature, of which an MD5 takes twice the time, counts for nothing. A CRC32 would be cheaper, and
+ * is refused with a part whose upload was not begun with it; then its completion would have to name those of all parts.
  */
-export function sendContentMd5(client: S3Client): void {
-  let isAsked = false;
+export function sendContentMd5(client: S3Client, wanted: Md5Wanted): void {
   client.middlewareStack.add(
     (next, { commandName = '' }) =>
       async (call) => {
         const { request } = call;
         const isForSome = sentWhereAsked.has(commandName);
         if (!hasBody(request) || !(isForSome || alwaysSent.has(commandName))) return await next(call);
-        if (isForSome && !isAsked) {
+        if (isForSome && !wanted.isWanted) {
           try {
             return await next(call);
           } catch (error) {
@@ -38,7 +42,7 @@ export function sendContentMd5(client: S3Client): void {
         }
         const headers = { ...request.headers, 'content-md5': createHash('md5').update(request.body).digest('base64') };
         const answer = await next({ ...call, request: { ...request, headers } });
-        isAsked ||= isForSome;
+        wanted.isWanted ||= isForSome;
         return answer;
       },
     // After all else that makes the request, so that only trying and signing happen again.
