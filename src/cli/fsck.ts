@@ -37,8 +37,6 @@ interface FsckFlags {
   readonly from?: string;
   readonly json?: boolean;
   readonly lookForServer?: boolean;
-  /** A registry is being moved to there: no server serves it yet, and the data directory tells of the old place. */
-  readonly newPlace?: boolean;
 }
 
 /** `wherry fsck`: checks database and blobs against each other, by asking the server where one runs. */
@@ -62,7 +60,6 @@ export const defineFsck: CommandDefinition = (command: Command, end) => {
     )
     .option('--json', 'one JSON object a line: each finding, and at the end the counts')
     .addOption(new Option('--look-for-server').hideHelp())
-    .addOption(new Option('--new-place').hideHelp())
     .addHelpText('after', '\nEnds with 0 where nothing is wrong, 1 where something is, 2 where it could not look.')
     .action(async (flags: FsckFlags) => {
       end(flags.lookForServer === true ? await lookForServer() : await check(flags, readFlags()));
@@ -113,8 +110,7 @@ async function check(flags: FsckFlags, { configFile, values }: ConfigFlags): Pro
  */
 function linesOf(config: Config, flags: FsckFlags, showing: ProgressLine): AsyncGenerator<Told, void, undefined> {
   const { dataDirectory: directory, database } = placesOf(config);
-  const isSharedOrNew = database !== undefined || flags.newPlace === true;
-  if (isSharedOrNew || servedSince(directory) === undefined) return byThisProcess(config, flags, showing);
+  if (database !== undefined || servedSince(directory) === undefined) return byThisProcess(config, flags, showing);
   const server = serverIn(directory);
   if (server !== undefined) return byServer(clientOfServer(server), flags);
   // Whoever may read the files may look at them; the registry's rows are its own to change.
@@ -135,7 +131,7 @@ async function* byThisProcess(
   showing: ProgressLine,
 ): AsyncGenerator<Told, void, undefined> {
   const places = placesOf(config);
-  if (flags.newPlace !== true) expectBlobsAt(places.dataDirectory, config.blobs);
+  expectBlobsAt(places.dataDirectory, config.blobs);
   const counting = new FindingCounts();
   const isRepairing = flags.repair === true && flags.dryRun !== true;
   await using shared = isRepairing && places.database !== undefined ? await sharedRepairs(config) : undefined;
@@ -155,7 +151,7 @@ async function sharedRepairs(config: Config) {
   return new SharedRepairs(config, await createLog({ level: 'error', format: 'auto', stream: process.stderr }));
 }
 
-/** Looks for a server, which says where, reads lines, and repairs by itself what they tell. */
+/** Looks for a server, or for whoever moves a registry, which says where, reads lines, and repairs by itself what they tell. */
 async function lookForServer(): Promise<number> {
   const { value: asked } = await jsonLines(Bun.stdin.stream()).next();
   const request = lookRequest.parse(asked);

@@ -2,8 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { InvalidArgumentError } from 'commander';
 import { parseByteSize } from '../config/byte-size.ts';
-import { configFileVariable, type Environment, variableOf } from '../config/environment.ts';
-import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { Pace } from '../fsck/pace.ts';
 import { beginReadOnly, endReadOnly, readOnlyStatus, renewTheReadOnly } from '../http/admin/read-only.ts';
@@ -23,11 +21,12 @@ import { openBlobsOf } from '../stores/open-blobs.ts';
 import { type AdminClient, openAdmin, RefusedError } from './admin-client.ts';
 import type { CommandDefinition } from './command-definition.ts';
 import { exitCodes } from './exit-codes.ts';
-import { type ConfigFlags, takesConfig } from './given-config.ts';
 import { movedText } from './moved-text.ts';
+import { type MovedConfigs, movedConfigs } from './moved-configs.ts';
 import { ProgressLine } from './progress-line.ts';
+import { addSettingFlags, type ConfigFlags, saysWhere } from './setting-flags.ts';
 
-interface MigrateFlags extends ConfigFlags {
+interface MigrateFlags {
   readonly fromConfig?: string;
   readonly toConfig?: string;
   readonly toData?: string;
@@ -42,7 +41,8 @@ interface MigrateFlags extends ConfigFlags {
 
 /** `wherry migrate`: moves a registry to another database, other blob storage, or both, while it serves pulls. */
 export const defineMigrate: CommandDefinition = (command, end) => {
-  takesConfig(command)
+  const readFlags = addSettingFlags(command, saysWhere);
+  command
     .option('--from-config <file>', 'the same as --config')
     .option('--to-config <file>', 'the configuration with which it is to be served afterwards')
     .option(
@@ -61,17 +61,17 @@ export const defineMigrate: CommandDefinition = (command, end) => {
       '\nPulls are served throughout. Pushes and deletes are refused (503) while the last blobs and the metadata are copied, and' +
         '\nstay so: then serve the new place. Broken off, the same command goes on. docs/moving.md says more.',
     )
-    .action(async (flags: MigrateFlags) => end(await migrate(flags)));
+    .action(async (flags: MigrateFlags) => end(await migrate(flags, readFlags())));
 };
 
-async function migrate(flags: MigrateFlags): Promise<number> {
-  const configs = await configsOf(flags);
+async function migrate(flags: MigrateFlags, source: ConfigFlags): Promise<number> {
+  const configs = await configsOf(flags, source);
   if (configs === undefined) return exitCodes.usage;
-  const { from, to, toConfigFile } = configs;
+  const { from, to } = configs;
   const progress = new ProgressLine();
   const startedAt = performance.now();
   try {
-    const moved = await moveBetween(from, to, { flags, toConfigFile, progress });
+    const moved = await moveBetween(from, to, { flags, progress });
     progress.clear();
     const tookMs = Math.round(performance.now() - startedAt);
     const place = placeText(placeOf(to));
@@ -92,17 +92,17 @@ async function migrate(flags: MigrateFlags): Promise<number> {
 
 interface Moving {
   readonly flags: MigrateFlags;
-  readonly toConfigFile: string | undefined;
   readonly progress: ProgressLine;
 }
 
-async function moveBetween(from: Config, to: Config, { flags, toConfigFile, progress }: Moving): Promise<Moved> {
+async function moveBetween(from: Config, to: Config, { flags, progress }: Moving): Promise<Moved> {
   const log = await createLog({ level: 'error', format: 'auto', stream: process.stderr });
-  await using target = await openTarget(from, to);
   const admin = await openAdmin(from);
   try {
     const blobs = await openBlobsOf(from, log);
     await using metadata = await openSource(from);
+    // Nothing is made in a new place of what cannot be moved there.
+    await using target = await openTarget(from, to);
     const leavesDamaged = flags.leaveDamaged === true;
     const tell = tellerOf(progress);
     return await move({
@@ -113,7 +113,7 @@ async function moveBetween(from: Config, to: Config, { flags, toConfigFile, prog
       pace: flags.rate === undefined ? undefined : new Pace(flags.rate),
       leavesDamaged,
       check: async () => {
-        if (flags.fsck) tell.phase(await checkNewPlace(to, { configFile: toConfigFile, leavesDamaged }));
+        if (flags.fsck) tell.phase(await checkNewPlace(to, { leavesDamaged, tell }));
       },
       arrived: async () => await target.arrived(),
       tell,
@@ -186,53 +186,18 @@ function tellerOf(progress: ProgressLine): Teller {
   };
 }
 
-interface Configs {
-  readonly from: Config;
-  readonly to: Config;
-  /** Of which the new place has its other settings. */
-  readonly toConfigFile: string | undefined;
-}
-
-async function configsOf(flags: MigrateFlags): Promise<Configs | undefined> {
-  const fromFile = flags.fromConfig ?? flags.config;
-  const from = await loaded(
-    'the registry',
-    fromFile,
-    flags.data === undefined ? {} : { data: flags.data },
-    process.env,
-  );
+async function configsOf(flags: MigrateFlags, { configFile, values }: ConfigFlags): Promise<MovedConfigs | undefined> {
   const named = { data: flags.toData, metadata: flags.toMetadata, blobs: flags.toBlobs };
-  const given = Object.fromEntries(
-    Object.entries(named).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
-  );
-  // What the environment says of places is of the old one, where a file says what the new one is.
-  const isInFile = flags.toConfig !== undefined;
-  const values = isInFile || flags.data === undefined ? given : { data: flags.data, ...given };
-  const toFile = flags.toConfig ?? fromFile;
-  const to = await loaded('the new place', toFile, values, isInFile ? withoutPlaces(process.env) : process.env);
-  if (from === undefined || to === undefined) return undefined;
-  return { from, to, toConfigFile: toFile };
-}
-
-function withoutPlaces(environment: Environment): Environment {
-  const places = new Set([...['data', 'metadata', 'blobs'].map(variableOf), configFileVariable]);
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => !places.has(name)));
-}
-
-async function loaded(
-  name: string,
-  configFile: string | undefined,
-  values: Readonly<Record<string, string>>,
-  env: Environment,
-): Promise<Config | undefined> {
-  const result = await loadConfig({
-    configFile,
-    flags: new Map(Object.entries(values)),
-    env,
+  const loaded = await movedConfigs({
+    fromFile: flags.fromConfig ?? configFile,
+    fromFlags: values,
+    toFile: flags.toConfig,
+    toFlags: new Map(Object.entries(named).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))),
+    env: process.env,
     readFile: (path) => readFile(path, 'utf8'),
   });
-  if (result.ok) return result.config;
-  console.error([`the configuration of ${name} makes no sense:`, ...result.problems].join('\n  '));
+  if (loaded.ok) return loaded;
+  console.error([`the configuration of ${loaded.of} makes no sense:`, ...loaded.problems].join('\n  '));
   return undefined;
 }
 

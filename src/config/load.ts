@@ -32,21 +32,25 @@ export type LoadResult =
 
 /**
  * Reads the configuration from all of its sources: flags win over the environment, that over the file, that over the
- * defaults. Everything that is wrong in any of them is reported, even a value that another source overrides: each
+ * defaults, unless it is said that the file goes before what is around it. Everything that is wrong in any of them is reported, even a value that another source overrides: each
  * problem is one line that names the setting, where it stands, the value and what is accepted.
  *
  * @param options.configFile the path that the flag `--config` gave; otherwise WHERRY_CONFIG names the file
  * @param options.flags the values of flags, by the name of the setting
  * @param options.readFile gives the text of a file, or throws
+ * @param options.overFile has the file win over `flags` and the environment, and only these values of flags over the file
  */
 export async function loadConfig(options: {
   readonly configFile?: string | undefined;
   readonly flags: ReadonlyMap<string, string>;
   readonly env: Environment;
   readonly readFile: (path: string) => string | Promise<string>;
+  readonly overFile?: ReadonlyMap<string, string>;
 }): Promise<LoadResult> {
-  const { configFile, flags, env, readFile } = options;
-  const readings = [await readFileOf(configFile, env, readFile), readEnvironment(env), readFlags(flags)] as const;
+  const { configFile, flags, env, readFile, overFile } = options;
+  const ofFile = await readFileOf(configFile, env, readFile);
+  const around = [readEnvironment(env), readFlags(flags)];
+  const readings = overFile === undefined ? [ofFile, ...around] : [...around, ofFile, readFlags(overFile)];
   const found = readings.flatMap((reading) => reading.found);
   const problems = readings.flatMap((reading) => reading.problems).concat(found.flatMap(problemsOf));
   if (problems.length > 0) return { ok: false, problems };
@@ -66,7 +70,7 @@ export async function loadConfig(options: {
   if (ofBucket.length > 0) return { ok: false, problems: ofBucket };
   const sources = new Map(allSettings.map(({ name }) => [name, chosen.get(name)?.kind ?? 'default'] as const));
   // Only a file can hold them.
-  const { policies, quotas, access, groups, issuers, immutable }: SourceReading = readings[0];
+  const { policies, quotas, access, groups, issuers, immutable } = ofFile;
   const ruled = withBucketRules(config, isSet);
   return { ok: true, config: ruled, sources, policies, quotas, access, groups, issuers, immutable };
 }

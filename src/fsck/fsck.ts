@@ -28,8 +28,8 @@ const defaultKeepAdoptedMs = 30 * 24 * 3_600_000;
 export interface LookOptions extends Places {
   /** Reads every blob. */
   readonly rehash?: RehashOptions | undefined;
-  /** In ms since 1970; the system's time where it is not given. */
-  readonly now?: number;
+  /** In ms since 1970; the database's time where it is not given. */
+  readonly now?: number | undefined;
   /** How old bytes must be that no row knows, in ms. */
   readonly orphanAgeMs?: number;
   /** Since when a server has been running, in ms since 1970, where that is not to be found out. */

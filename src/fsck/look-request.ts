@@ -3,11 +3,12 @@ import { s3SettingsInJson } from '../blobs/s3/settings-json.ts';
 import type { LookOptions } from './fsck.ts';
 
 /**
- * What a server asks a process to look at, in a line of JSON that the process reads from its input: on a command line,
+ * What a process is asked to look at by a server, or by whoever moves a registry, in a line of JSON that the process reads from its input: on a command line,
  * whoever lists processes would read the database's password.
  */
 export type LookRequest = Pick<LookOptions, 'dataDirectory' | 'database' | 'bucket' | 'rehash'> & {
-  readonly now: number;
+  /** In ms since 1970; undefined: by the database's clock. */
+  readonly now: number | undefined;
 };
 
 /** What JSON has left out, since it is undefined, is undefined again. */
@@ -21,6 +22,6 @@ export const lookRequest: z.ZodType<LookRequest> = z.object({
   dataDirectory: z.string(),
   database: text,
   bucket: orNothing(s3SettingsInJson),
-  now: z.number(),
+  now: orNothing(z.number()),
   rehash: orNothing(z.object({ bytesPerSecond: z.number(), from: text, isTrial: z.boolean() })),
 });

@@ -1,51 +1,57 @@
-import { resolve } from 'node:path';
-import { z } from 'zod';
-import { variableOf } from '../config/environment.ts';
+import { jsonLines } from '../json-lines.ts';
+import { FindingCounts } from '../fsck/finding-counts.ts';
+import { lookLine } from '../fsck/look-lines.ts';
+import type { LookRequest } from '../fsck/look-request.ts';
 import { ownProgram } from '../own-program.ts';
-import { StopMoveError } from './move.ts';
+import { placesOf } from '../stores/checked-places.ts';
+import { StopMoveError, type Teller } from './move.ts';
 import type { PlaceConfig } from './place.ts';
 
-const countsLine = z.object({ counts: z.object({ loss: z.number(), leak: z.number(), note: z.number() }) });
-
 /** How much of what was found is told. */
-const toldLines = 20;
+const toldFindings = 20;
 
 /**
- * Has `wherry fsck` look at the new place.
+ * Has a process of its own look at the new place, as `wherry fsck` does. It is told where by its input: what is around it,
+ * such as its environment, says where the registry was.
  *
- * @param configFile of which the settings are that are no places
  * @returns what it says, in words
  * @throws StopMoveError where something is lost, or it could not look
  */
 export async function checkNewPlace(
   to: PlaceConfig,
-  { configFile, leavesDamaged }: { readonly configFile: string | undefined; readonly leavesDamaged: boolean },
+  { leavesDamaged, tell }: { readonly leavesDamaged: boolean; readonly tell: Teller },
 ): Promise<string> {
-  const child = Bun.spawn(
-    [...ownProgram(), 'fsck', '--new-place', '--json', ...(configFile === undefined ? [] : ['--config', configFile])],
-    {
-      env: {
-        ...process.env,
-        [variableOf('data')]: resolve(to.data),
-        [variableOf('metadata')]: to.metadata.kind === 'postgres' ? to.metadata.url : 'sqlite',
-        [variableOf('blobs')]: to.blobs.kind === 's3' ? `s3://${to.blobs.bucket}/${to.blobs.prefix}` : 'directory',
-      },
-      stdin: 'ignore',
-      stdout: 'pipe',
-      stderr: 'pipe',
-    },
-  );
-  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-  const lines = out.trimEnd().split('\n');
-  if (code !== 0 && code !== 1) {
+  const request: LookRequest = { ...placesOf(to), now: undefined, rehash: undefined };
+  const child = Bun.spawn([...ownProgram(), 'fsck', '--look-for-server'], {
+    stdin: Buffer.from(`${JSON.stringify(request)}\n`),
+    stdout: 'pipe',
+    stderr: 'pipe',
+    // The credentials of a bucket are there, if anywhere.
+    env: process.env,
+  });
+  const said = child.stderr.text();
+  const counting = new FindingCounts();
+  const told: string[] = [];
+  let whyNot: string | undefined;
+  for await (const given of jsonLines(child.stdout)) {
+    const line = lookLine.parse(given);
+    if ('progress' in line) tell.show(line.progress);
+    else if ('cannotCheck' in line) whyNot = line.cannotCheck;
+    else {
+      const { code, severity, about, message } = line.finding;
+      counting.add({ ...line.finding, isRepaired: false });
+      if (told.length < toldFindings) told.push(`${severity} ${code} ${about}: ${message}`);
+    }
+  }
+  if ((await child.exited) !== 0) whyNot ??= (await said).trim();
+  if (whyNot !== undefined) {
     throw new StopMoveError(
-      `the new place could not be looked at (${err.trim()}); with --no-fsck it is moved all the same`,
+      `the new place could not be looked at (${whyNot}); with --no-fsck it is moved all the same`,
     );
   }
-  const { counts } = countsLine.parse(JSON.parse(lines.at(-1) ?? ''));
-  if (counts.loss > 0 && !leavesDamaged) {
-    const told = lines.slice(0, -1).slice(0, toldLines);
-    throw new StopMoveError([`wherry fsck has found ${counts.loss} losses in the new place:`, ...told].join('\n  '));
+  const { loss, leak, note } = counting.counts;
+  if (loss > 0 && !leavesDamaged) {
+    throw new StopMoveError([`wherry fsck has found ${loss} losses in the new place:`, ...told].join('\n  '));
   }
-  return `wherry fsck has found ${counts.loss} losses, ${counts.leak} leaks and ${counts.note} notes`;
+  return `wherry fsck has found ${loss} losses, ${leak} leaks and ${note} notes`;
 }

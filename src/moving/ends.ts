@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { bucketOf, rememberMovedBlobs } from '../stores/blobs-place.ts';
 import { DirectoryBlobStore } from '../blobs/directory/store.ts';
@@ -14,9 +14,18 @@ import { type PlaceConfig, placeOf, placeText } from './place.ts';
 import { SqliteDatabase, syncDatabaseFile } from './sqlite-database.ts';
 import { TargetMark } from './target-mark.ts';
 
-/** The registry's database where it is, to be read beside whoever serves it. */
+/**
+ * The registry's database where it is, to be read beside whoever serves it.
+ * @throws StopMoveError where it is not there
+ */
 export async function openSource({ data, metadata }: PlaceConfig): Promise<MovedDatabase> {
-  if (metadata.kind === 'sqlite') return SqliteDatabase.openForReading(resolve(data));
+  if (metadata.kind === 'sqlite') {
+    const directory = resolve(data);
+    if (existsSync(join(directory, 'wherry.db'))) return SqliteDatabase.openForReading(directory);
+    throw new StopMoveError(
+      `there is no database in ${directory}: say with --config or --metadata where the registry has its metadata now`,
+    );
+  }
   const { PostgresDatabase } = await import('./postgres-database.ts');
   return await PostgresDatabase.open(metadata.url);
 }

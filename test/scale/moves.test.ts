@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { stringify } from 'yaml';
+import { z } from 'zod';
 import { S3BlobStore } from '../../src/blobs/s3/store.ts';
 import { BucketTarget } from '../../src/moving/bucket-target.ts';
 import type { MovedDatabase } from '../../src/moving/database.ts';
@@ -60,6 +61,18 @@ function migrate(from: string, to: string, ...flags: readonly string[]) {
     stdout: 'pipe',
     stderr: 'pipe',
   });
+}
+
+/** The same where everything else is in the environment and in flags. */
+async function migrateIn(environment: Readonly<Record<string, string>>, ...flags: readonly string[]) {
+  const moving = Bun.spawn([process.execPath, 'src/main.ts', 'migrate', ...flags], {
+    env: { ...process.env, ...environment },
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: 'pipe',
+  });
+  const [out, err, code] = await Promise.all([moving.stdout.text(), moving.stderr.text(), moving.exited]);
+  return { out, err, code };
 }
 
 /** Kills it with -9 once it says that it has come to a phase. Says what it told until it ended, by itself or not. */
@@ -285,4 +298,44 @@ test('a registry moves to PostgreSQL with texts that SQLite keeps and PostgreSQL
   await using is = await databaseIn(target, registry.dataDirectory);
   const [event] = await is.all('select reason from event order by id limit 1');
   expect(event).toEqual({ reason: 'why\uFFFDnot' });
+});
+
+test('a registry whose places are in the environment moves as far as the file of the new place says, and is checked there', async () => {
+  using directory = new TemporaryDirectory('moves');
+  const before = await placeOf(['PostgreSQL', 'directory']);
+  const { metadata = '' } = before;
+  const { metadata: _, ...target } = await placeOf(['SQLite', 'S3']);
+  await using registry = await ServedRegistry.start(before);
+  await pushImage(registry, 'team/one', { tags: ['1'] });
+  const next = configFile(directory.path, 'next', target);
+  const environment = {
+    WHERRY_DATA: registry.dataDirectory,
+    WHERRY_METADATA: metadata,
+    WHERRY_BLOBS: 'directory',
+    // Of a server that is not there.
+    WHERRY_S3_ENDPOINT: 'http://127.0.0.1:1',
+    WHERRY_S3_PATH_STYLE: 'on',
+  };
+  const { out, err, code } = await migrateIn(environment, '--to-config', next, '--json');
+  expect({ code, err, out }).toMatchObject({ code: 0 });
+  expect(err).toContain('wherry fsck has found 0 losses');
+  const { settings } = z.object({ settings: z.unknown() }).parse(JSON.parse(out));
+  expect(settings).toMatchObject({ data: registry.dataDirectory, metadata, blobs: target['blobs'] });
+});
+
+test('a registry that was started by flags moves by the same flags, and where they are left out nothing is made in the new place', async () => {
+  const bucket = await storage.s3.newBucket();
+  const before = await placeOf(['PostgreSQL', 'directory']);
+  await using registry = await ServedRegistry.start(before);
+  await pushImage(registry, 'team/one', { tags: ['1'] });
+  const data = ['--data', registry.dataDirectory];
+  const target = ['--s3-endpoint', storage.s3.endpoint, '--to-blobs', `s3://${bucket.name}/blobs/`];
+  const stopped = await migrateIn({}, ...data, ...target);
+  expect(stopped).toMatchObject({ code: 1, out: '' });
+  expect(stopped.err).toContain('say with --config or --metadata where the registry has its metadata now');
+  expect(await bucket.keys()).toEqual([]);
+  const { err, code } = await migrateIn({}, ...data, '--metadata', before['metadata'] ?? '', ...target);
+  expect({ code, err }).toMatchObject({ code: 0 });
+  expect(err).toContain('wherry fsck has found 0 losses');
+  expect(await bucket.keys()).toContain('blobs/generation');
 });
