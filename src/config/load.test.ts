@@ -264,6 +264,22 @@ test('what is refused is shown as it was written, but for a password', async () 
   expect(problem).toContain('metadata cannot be "postgres://wherry:…@db example/registry"');
 });
 
+test.each(['application_name', 'statement_timeout', 'query_timeout', 'idle_in_transaction_session_timeout'])(
+  "an address of a database with %s is refused, as it would go before the registry's own, and its passwords are not shown",
+  async (name) => {
+    const value = `postgres://wherry@db/registry?sslmode=verify-full&${name}=1&sslpassword=secret`;
+    const [problem, ...others] = await problemsOf({ flags: { metadata: value } });
+    expect(others).toEqual([]);
+    expect(problem).toContain(`leave ${name} out of it: `);
+    expect(problem).toContain('sslpassword=…"');
+  },
+);
+
+test('an address of a database may ask the server for options and for TLS', async () => {
+  const url = 'postgres://wherry@db/registry?sslmode=verify-full&options=-c%20search_path%3Dregistry';
+  expect((await configOf({ flags: { metadata: url } })).metadata).toEqual({ kind: 'postgres', url });
+});
+
 describe('manifests.sparse', () => {
   test('yields to the setting for one kind within the same source, in whatever order', async () => {
     const env = { WHERRY_MANIFESTS_SPARSE_IMAGES: 'refuse', WHERRY_MANIFESTS_SPARSE: 'allow' };

@@ -122,7 +122,9 @@ function choose(found: readonly FoundValue[]): Map<string, FoundValue> {
   return chosen;
 }
 
-/** A value as it was written, but for the password in an address. */
+/** A value as it was written, but for the passwords in an address. */
 function shown(value: unknown): string {
-  return JSON.stringify(value).replaceAll(/(:\/\/[^:@/"]*:)[^"]*@/g, '$1…@');
+  return JSON.stringify(value)
+    .replaceAll(/(:\/\/[^:@/"]*:)[^"]*@/g, '$1…@')
+    .replaceAll(/([?&][a-z]*password=)[^&"]*/gi, '$1…');
 }

@@ -33,15 +33,31 @@ export const directory: SettingType<string> = {
 /** Where the metadata lies: SQLite in the data directory, or a PostgreSQL database by its URL. */
 export type MetadataPlace = { readonly kind: 'sqlite' } | { readonly kind: 'postgres'; readonly url: string };
 
+/** Parameters of an address that would take the place of what the registry sets itself, and what to do instead. */
+const ownParameters: Readonly<Record<string, string>> = {
+  application_name: "the processes of a registry know each other's connections by the name that they give them",
+  statement_timeout: 'set postgres.statementTimeout',
+  query_timeout: 'set postgres.statementTimeout',
+  idle_in_transaction_session_timeout: 'set postgres.statementTimeout',
+};
+
+/** Why an address is not taken, each reason with what to do. */
+function problemsOfAddress({ searchParams }: URL): readonly string[] {
+  return Object.entries(ownParameters).flatMap(([name, reason]) =>
+    searchParams.has(name) ? [`leave ${name} out of it: ${reason}`] : [],
+  );
+}
+
 export const metadataPlace: SettingType<MetadataPlace> = {
   placeholder: 'place',
   accepts: 'sqlite, or the address of a PostgreSQL database: postgres://user:password@host:5432/database',
   isList: false,
   schema: text.transform((value, context) => {
     if (value === 'sqlite') return { kind: 'sqlite' as const };
-    if (/^postgres(?:ql)?:\/\//.test(value) && URL.canParse(value)) return { kind: 'postgres' as const, url: value };
-    context.addIssue({ code: 'custom', message: 'this is neither' });
-    return z.NEVER;
+    const url = /^postgres(?:ql)?:\/\//.test(value) ? URL.parse(value) : null;
+    const problems = url === null ? ['this is neither'] : problemsOfAddress(url);
+    for (const message of problems) context.addIssue({ code: 'custom', message });
+    return problems.length > 0 ? z.NEVER : { kind: 'postgres' as const, url: value };
   }),
 };
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { sql } from 'kysely';
 import { Client } from 'pg';
+import { PostgresRecords } from '../../src/fsck/postgres/records.ts';
 import { migrations } from '../../src/metadata/migrations/all.ts';
 import { all, change, first, type Operation, type Step } from '../../src/metadata/operation.ts';
 import { forgetOldRows } from '../../src/metadata/postgres/old-rows.ts';
@@ -216,6 +217,28 @@ describe('the schema', () => {
     await client.end();
     expect(rows.map(({ number }) => Number(number))).toEqual(migrations.map(({ number }) => number));
   });
+});
+
+test('the options of an address count, and keep none of those from counting that the registry needs', async () => {
+  PostgresTables.at(url).change('create schema elsewhere');
+  const options = encodeURIComponent('-c search_path=elsewhere -c enable_seqscan=on -c work_mem=5MB');
+  const asking = `${url}?options=${options}`;
+  const settings = query<Record<never, never>>()(({ db }) =>
+    db.selectNoFrom([
+      sql<string>`current_setting('search_path')`.as('path'),
+      sql<string>`current_setting('enable_seqscan')`.as('scans'),
+      sql<string>`current_setting('work_mem')`.as('memory'),
+    ]),
+  );
+  const other = await PostgresMetadataStore.open(asking);
+  expect(await other.read(() => first(settings, {}))).toEqual({ path: 'elsewhere', scans: 'off', memory: '5MB' });
+  await other.write(() => add(app));
+  expect(await namesIn(other)).toEqual([app]);
+  expect(await namesIn(store)).toEqual([]);
+  await other.close();
+  await using records = await PostgresRecords.open(asking);
+  const [row] = await records.all(`select current_setting('enable_hashjoin') as joins, name from repository`);
+  expect(row).toEqual({ joins: 'off', name: app });
 });
 
 describe('a database that goes away', () => {

@@ -2,6 +2,7 @@ import { Client, DatabaseError, type QueryResultRow } from 'pg';
 import { migrations } from '../../metadata/migrations/all.ts';
 import { translated } from '../../metadata/postgres/failures.ts';
 import { openFailureText, shownAddress } from '../../metadata/postgres/open-failure.ts';
+import { withServerOptions } from '../../metadata/postgres/server-options.ts';
 import { rowTypes } from '../../metadata/postgres/row-types.ts';
 import { CannotCheckError, expectKnownSchema, type Records, type Value } from '../records.ts';
 
@@ -30,11 +31,10 @@ export class PostgresRecords implements Records {
   /** @throws CannotCheckError where it cannot be read, or has tables that this version does not know */
   static async open(address: string): Promise<PostgresRecords> {
     const client = new Client({
-      connectionString: address,
+      ...withServerOptions(address, plannerOptions),
       connectionTimeoutMillis: connectTimeoutMs,
       keepAlive: true,
       application_name: 'wherry fsck',
-      options: plannerOptions,
     });
     // What was asked meanwhile, or is asked next, fails and tells.
     client.on('error', () => undefined);

@@ -21,6 +21,7 @@ import { DatabaseUnusableError, oldestVersion, shownAddress } from './open-failu
 import { forgetOldRows } from './old-rows.ts';
 import { processesBefore } from './older-processes.ts';
 import { Reconnecting } from './reconnecting.ts';
+import { withServerOptions } from './server-options.ts';
 import { SettledNumbers } from './settled-numbers.ts';
 import { Turns } from './turns.ts';
 
@@ -113,7 +114,8 @@ export class PostgresMetadataStore implements MetadataStore {
     const { statementTimeoutMs = defaultStatementTimeoutMs } = parts;
     const queryTimeoutMs = parts.answerTimeoutMs ?? statementTimeoutMs + answerGraceMs;
     const pool = new Pool({
-      connectionString: url,
+      // Small tables are looked through as well, which would have every transaction meet every other.
+      ...withServerOptions(url, '-c enable_seqscan=off -c plan_cache_mode=force_generic_plan'),
       max: parts.connections ?? 10,
       connectionTimeoutMillis: connectTimeoutMs,
       keepAlive: true,
@@ -121,8 +123,6 @@ export class PostgresMetadataStore implements MetadataStore {
       statement_timeout: statementTimeoutMs,
       query_timeout: queryTimeoutMs,
       idle_in_transaction_session_timeout: 2 * statementTimeoutMs,
-      // Small tables are looked through as well, which would have every transaction meet every other.
-      options: '-c enable_seqscan=off -c plan_cache_mode=force_generic_plan',
     });
     const onLost = parts.onConnectionLost ?? (() => undefined);
     pool.on('error', onLost);
