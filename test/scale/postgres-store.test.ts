@@ -230,12 +230,12 @@ test('the options of an address count, and keep none of those from counting that
       sql<string>`current_setting('work_mem')`.as('memory'),
     ]),
   );
-  const other = await PostgresMetadataStore.open(asking);
-  expect(await other.read(() => first(settings, {}))).toEqual({ path: 'elsewhere', scans: 'off', memory: '5MB' });
-  await other.write(() => add(app));
-  expect(await namesIn(other)).toEqual([app]);
+  const asker = await PostgresMetadataStore.open(asking);
+  expect(await asker.read(() => first(settings, {}))).toEqual({ path: 'elsewhere', scans: 'off', memory: '5MB' });
+  await asker.write(() => add(app));
+  expect(await namesIn(asker)).toEqual([app]);
   expect(await namesIn(store)).toEqual([]);
-  await other.close();
+  await asker.close();
   await using records = await PostgresRecords.open(asking);
   const [row] = await records.all(`select current_setting('enable_hashjoin') as joins, name from repository`);
   expect(row).toEqual({ joins: 'off', name: app });
