@@ -50,6 +50,7 @@ const places = {
   'a bucket with settings of its own': {
     data: '/srv/wherry',
     blobs: 's3://registry',
+    's3.profile': 'registry',
     's3.encryption': 'aws:kms:arn:aws:kms:eu-central-1:1:key/one',
     's3.storageClass': 'STANDARD_IA',
     's3.partSize': '16MiB',

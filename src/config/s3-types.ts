@@ -51,6 +51,16 @@ export const s3Encryption: SettingType<S3Encryption | undefined> = {
 
 export const regionPattern = /^[A-Za-z0-9][A-Za-z0-9-]{0,62}$/;
 
+/** The name of a profile of the AWS tools, or `auto`, which gives undefined. */
+export const profileName: SettingType<string | undefined> = {
+  placeholder: 'profile',
+  accepts: 'the name of a profile such as registry, or auto',
+  isList: false,
+  schema: text
+    .regex(/^[\w.@:/+-](?:[\w .@:/+-]{0,254}[\w.@:/+-])?$/, { error: 'this is not such a name' })
+    .transform((value) => (value === 'auto' ? undefined : value)),
+};
+
 /** The name of a region, or `auto`, which gives undefined. */
 export const regionName: SettingType<string | undefined> = {
   placeholder: 'region',

@@ -21,6 +21,8 @@ export interface Config {
   };
   /** How blobs are kept in a bucket, where they are. */
   readonly s3: S3Server & {
+    /** Of the AWS tools' files, which has the credentials; undefined: wherever they are found. */
+    readonly profile: string | undefined;
     /** Undefined: as the bucket says. */
     readonly encryption: S3Encryption | undefined;
     readonly storageClass: S3StorageClass | undefined;
@@ -161,6 +163,7 @@ export function configOf(valueOf: <T>(setting: Setting<T>) => T, environment: En
     },
     s3: {
       ...s3ServerOf(s3Server, environment),
+      profile: valueOf(settings.s3Profile),
       encryption: valueOf(settings.s3Encryption),
       storageClass: storageClass === 'bucket' ? undefined : storageClass,
       partBytes: valueOf(settings.s3PartSize),

@@ -8,6 +8,7 @@ const bucket = {
   endpoint: undefined,
   region: 'eu-central-1',
   isPathStyle: false,
+  profile: 'registry',
   encryption: { kind: 'aws:kms', key: undefined },
   storageClass: 'STANDARD_IA',
   partBytes: 5,

@@ -27,6 +27,7 @@ export function placeSettings({ data, metadata, blobs, s3 }: PlaceConfig): Place
 /** Where the bucket is, and whatever else of it is not as it would be by default. */
 function bucketSettings(s3: PlaceConfig['s3']): Readonly<Record<string, string>> {
   const others: readonly (readonly [Setting<unknown>, string])[] = [
+    [settings.s3Profile, s3.profile ?? 'auto'],
     [settings.s3Encryption, encryptionText(s3.encryption)],
     [settings.s3StorageClass, s3.storageClass ?? 'bucket'],
     [settings.s3PartSize, formatByteSize(s3.partBytes)],

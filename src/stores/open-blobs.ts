@@ -48,7 +48,7 @@ async function openBucket(settings: S3Settings, log: Log, calls: Partial<BucketC
     if (!(error instanceof BlobStoreBusyError)) throw error;
     throw new StartupError(
       `cannot keep blobs in s3://${bucket}/${prefix} (${error.message}): see that the bucket is there, that s3.endpoint and ` +
-        's3.region are right, and that the credentials (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or those of this machine) ' +
+        's3.region are right, and that the credentials (s3.profile; AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or those of this machine) ' +
         'may read, write, list and remove objects there',
       { cause: error },
     );

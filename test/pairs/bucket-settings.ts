@@ -6,6 +6,7 @@ export function bucketSettingsAt(place: Pick<S3Settings, 'bucket' | 'prefix' | '
     ...place,
     region: 'us-east-1',
     isPathStyle: true,
+    profile: undefined,
     encryption: undefined,
     storageClass: undefined,
     partBytes: 8 * 1024 * 1024,

@@ -14,15 +14,15 @@ export interface MinioServer extends S3Server {
 /** The name of the only key of its key management service. */
 export const minioKey = 'of-wherry';
 
-/** Builds MinIO where it is missing, and starts a server, whose data directory it makes in `parent`. */
-export async function startMinio(parent?: string): Promise<MinioServer> {
+/** Builds MinIO where it is missing, and starts a server, whose data directory it makes in `parent`. @param keys who may use it */
+export async function startMinio(parent?: string, keys = credentials): Promise<MinioServer> {
   const program = await goTool('minio');
   const server = await startS3Server(
     (address, directory) => ({
       command: [program, 'server', '--quiet', `--address=${address}`, '--console-address=127.0.0.1:0', directory],
       environment: {
-        MINIO_ROOT_USER: credentials.accessKeyId,
-        MINIO_ROOT_PASSWORD: credentials.secretAccessKey,
+        MINIO_ROOT_USER: keys.accessKeyId,
+        MINIO_ROOT_PASSWORD: keys.secretAccessKey,
         // It encrypts what it is asked to, and nothing else.
         MINIO_KMS_SECRET_KEY: `${minioKey}:${Buffer.alloc(32, 1).toString('base64')}`,
         // It asks nobody outside for updates.
@@ -32,6 +32,7 @@ export async function startMinio(parent?: string): Promise<MinioServer> {
       readyPath: '/minio/health/ready',
     }),
     parent,
+    keys,
   );
   return {
     ...server,

@@ -19,6 +19,7 @@ import { Pushing } from '../moving/pushing.ts';
 import { SqliteTables } from '../pairs/tables.ts';
 import { TemporaryDirectory } from '../server/temporary-directory.ts';
 import { until } from '../server/until.ts';
+import { startMinio } from './minio-server.ts';
 import { startPostgres } from './postgres-server.ts';
 import { StorageServers } from './storage-servers.ts';
 import { startTestedS3 } from './tested-s3.ts';
@@ -321,6 +322,36 @@ test('a registry whose places are in the environment moves as far as the file of
   expect(err).toContain('wherry fsck has found 0 losses');
   const { settings } = z.object({ settings: z.unknown() }).parse(JSON.parse(out));
   expect(settings).toMatchObject({ data: registry.dataDirectory, metadata, blobs: target['blobs'] });
+});
+
+test('a registry moves from one bucket to another that takes other credentials, which a profile has', async () => {
+  using directory = new TemporaryDirectory('moves');
+  const keys = { accessKeyId: 'somebody', secretAccessKey: 'somebody-secret' };
+  const elsewhere = await startMinio(undefined, keys);
+  try {
+    const bucket = await elsewhere.newBucket();
+    const before = await placeOf(['SQLite', 'S3']);
+    await using registry = await ServedRegistry.start(before);
+    await pushImage(registry, 'team/one', { tags: ['1'] });
+    const files = join(directory.path, 'credentials');
+    writeFileSync(
+      files,
+      `[new]\naws_access_key_id = ${keys.accessKeyId}\naws_secret_access_key = ${keys.secretAccessKey}\n`,
+    );
+    const old = configFile(directory.path, 'old', { ...before, data: registry.dataDirectory });
+    const next = join(directory.path, 'next.yaml');
+    const s3 = { endpoint: elsewhere.endpoint, profile: 'new' };
+    writeFileSync(next, stringify({ data: registry.dataDirectory, blobs: `s3://${bucket.name}/blobs`, s3 }));
+    const flags = ['--config', old, '--to-config', next, '--json'];
+    const { out, err, code } = await migrateIn({ AWS_SHARED_CREDENTIALS_FILE: files }, ...flags);
+    expect({ code, err }).toMatchObject({ code: 0 });
+    expect(err).toContain('wherry fsck has found 0 losses');
+    expect(z.object({ settings: z.unknown() }).parse(JSON.parse(out)).settings).toMatchObject({
+      s3: { profile: 'new' },
+    });
+  } finally {
+    await elsewhere.stop();
+  }
 });
 
 test('a registry that was started by flags moves by the same flags, and where they are left out nothing is made in the new place', async () => {

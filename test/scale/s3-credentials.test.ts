@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { digestOf, freshBytes } from '../http/content.ts';
+import { refusalOf } from '../pairs/refusal.ts';
 import { temporary } from '../pairs/temporary.ts';
 import { FreshServer } from '../server/fresh-server.ts';
 import { until } from '../server/until.ts';
@@ -73,6 +74,18 @@ test('credentials come from a profile of the file of the AWS tools', async () =>
   );
   await using server = await serve({ AWS_SHARED_CREDENTIALS_FILE: path, AWS_PROFILE: 'registry' });
   expect(await push(server)).toBe(201);
+});
+
+test('credentials come from the profile that a setting names, and from nowhere else', async () => {
+  const path = file('credentials', '[registry]', ...keysInFile);
+  const nobody = { AWS_ACCESS_KEY_ID: 'nobody', AWS_SECRET_ACCESS_KEY: 'nobody', AWS_PROFILE: 'nobody' };
+  await using server = await serve({ ...nobody, AWS_SHARED_CREDENTIALS_FILE: path }, '--s3-profile', 'registry');
+  expect(await push(server)).toBe(201);
+  const known = { AWS_ACCESS_KEY_ID: credentials.accessKeyId, AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey };
+  const refused = serve({ ...known, AWS_SHARED_CREDENTIALS_FILE: path }, '--s3-profile', 'registri').then(
+    async (started) => await started[Symbol.asyncDispose](),
+  );
+  expect(await refusalOf(refused)).toBeInstanceOf(Error);
 });
 
 test('credentials come from a program that a profile names', async () => {

@@ -48,13 +48,19 @@ export interface S3ServerProgram {
   readonly readyPath: string;
 }
 
-/** Who may use the servers. */
-export const credentials = { accessKeyId: 'wherry', secretAccessKey: 'wherry-secret' };
+export interface Keys {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
 
-/** Starts a server on a loopback port, with a data directory of its own in `parent` that goes with it. */
+/** Who may use the servers, where a test does not say who else. */
+export const credentials: Keys = { accessKeyId: 'wherry', secretAccessKey: 'wherry-secret' };
+
+/** Starts a server on a loopback port, with a data directory of its own in `parent` that goes with it. @param keys who may use it */
 export async function startS3Server(
   programOn: (address: string, directory: string) => S3ServerProgram,
   parent = temporary,
+  keys = credentials,
 ): Promise<S3Server> {
   const directory = mkdtempSync(join(parent, 'wherry-s3-'));
   const address = `127.0.0.1:${freePort()}`;
@@ -75,14 +81,14 @@ export async function startS3Server(
     server.kill('SIGKILL');
     await server.exited;
   };
-  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
+  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials: keys });
   let buckets = 0;
   return {
     endpoint,
     directory,
     environment: {
-      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+      AWS_ACCESS_KEY_ID: keys.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: keys.secretAccessKey,
       AWS_EC2_METADATA_DISABLED: 'true',
     },
     async newBucket({ isVersioned = false, isLocked = false } = {}) {

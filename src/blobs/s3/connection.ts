@@ -1,4 +1,5 @@
 import { S3Client, S3ServiceException } from '@aws-sdk/client-s3';
+import { fromIni } from '@aws-sdk/credential-provider-ini';
 import { FetchHttpHandler } from '@smithy/fetch-http-handler';
 import { BlobStoreBusyError } from '../store.ts';
 import { fetchWithin } from './aborted-fetch.ts';
@@ -44,11 +45,16 @@ export class BucketConnection {
   readonly #callMs: number;
 
   constructor(settings: S3Settings, patience = usualPatience) {
-    const { endpoint, region, isPathStyle, bucket, redirectEndpoint } = settings;
+    const { endpoint, region, isPathStyle, profile, bucket, redirectEndpoint } = settings;
     this.settings = settings;
     this.place = { Bucket: bucket };
     this.#callMs = patience.callMs;
-    const place = { ...(region !== undefined && { region }), forcePathStyle: isPathStyle };
+    const place = {
+      ...(region !== undefined && { region }),
+      forcePathStyle: isPathStyle,
+      // By the profile's name alone, the client would take others where there is no such profile.
+      ...(profile !== undefined && { profile, credentials: fromIni({ profile }) }),
+    };
     this.client = new S3Client({
       ...place,
       ...(endpoint !== undefined && { endpoint }),

@@ -16,6 +16,7 @@ export const s3SettingsInJson: z.ZodType<S3Settings> = z.object({
   endpoint: text,
   region: text,
   isPathStyle: z.boolean(),
+  profile: text,
   encryption: orNothing(
     z.discriminatedUnion('kind', [
       z.object({ kind: z.literal('AES256') }),

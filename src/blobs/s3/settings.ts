@@ -11,6 +11,8 @@ export interface S3Settings {
   readonly region: string | undefined;
   /** Whether the bucket stands in the path of a URL, not in the name of its host. */
   readonly isPathStyle: boolean;
+  /** Of the AWS tools' files, which has the credentials; undefined: wherever they are found. */
+  readonly profile: string | undefined;
   /** Undefined: as the bucket says. */
   readonly encryption: S3Encryption | undefined;
   /** Undefined: as the bucket says. */

@@ -1,6 +1,6 @@
 import { byteSize, choice, duration, httpUrl, networksOrAny, repositoryGlobs } from '../setting-types.ts';
 import { s3StorageClasses } from '../../s3-object-options.ts';
-import { regionName, s3Encryption } from '../s3-types.ts';
+import { profileName, regionName, s3Encryption } from '../s3-types.ts';
 import { setting } from './setting.ts';
 
 export const s3Settings = {
@@ -21,6 +21,14 @@ export const s3Settings = {
     description:
       'The region of the bucket. With auto it is what the environment (AWS_REGION, else AWS_DEFAULT_REGION) says; else ' +
       'us-east-1 where an endpoint is given, and where none is, what the AWS configuration says.',
+  }),
+  s3Profile: setting({
+    name: 's3.profile',
+    type: profileName,
+    default: 'auto',
+    description:
+      "The profile of the AWS command line's files that has the credentials, and no others are taken then. With auto they come " +
+      'from wherever they are found first; [s3.md](s3.md#credentials) has the order.',
   }),
   s3PathStyle: setting({
     name: 's3.pathStyle',
