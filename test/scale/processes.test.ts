@@ -6,6 +6,8 @@ import { Client } from 'pg';
 import { z } from 'zod';
 import { createLog } from '../../src/log/log.ts';
 import { change } from '../../src/metadata/operation.ts';
+import { PostgresRecords } from '../../src/fsck/postgres/records.ts';
+import { applicationNames } from '../../src/metadata/postgres/application-name.ts';
 import { PostgresMetadataStore } from '../../src/metadata/postgres/store.ts';
 import { raiseGeneration } from '../../src/metadata/queries/store.ts';
 import type { Topic } from '../../src/metadata/store.ts';
@@ -131,6 +133,24 @@ test('the status shows which processes serve a registry, of which version, and w
   await other.leave();
   expect(PostgresTables.at(url).rows('select id from process')).toHaveLength(2);
 }, 30_000);
+
+test.each([applicationNames.listening, applicationNames.usual, 'wherry (listening)', 'wherry'])(
+  'a check goes by a connection named %s for since when the registry has been served, and by none of a command',
+  async (name) => {
+    const client = new Client({ connectionString: url, application_name: name });
+    const command = new Client({ connectionString: url, application_name: 'wherry fsck' });
+    await using records = await PostgresRecords.open(url);
+    await command.connect();
+    // PostgreSQL knows of the end of a connection a moment later.
+    await until('nobody serves it', async () => (await records.servedSince()) === undefined);
+    await client.connect();
+    const { rows } = await client.query<{ since: string }>(
+      'select extract(epoch from backend_start) * 1000 as since from pg_stat_activity where pid = pg_backend_pid()',
+    );
+    expect(await records.servedSince()).toBe(Number(rows[0]?.since));
+    await Promise.all([client.end(), command.end()]);
+  },
+);
 
 test('a registry says which processes of an older version heed neither that it is read-only nor purges', async () => {
   await using registry = await ServedRegistry.start({ metadata: url });

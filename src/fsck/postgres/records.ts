@@ -15,6 +15,9 @@ const undefinedTable = '42P01';
 export const plannerOptions =
   '-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan';
 
+/** What the connections of a registry's processes are named, those of older versions too, which say no number. */
+const registrysNames = '^wherry( \\(listening\\))?(/[0-9]+)?$';
+
 /** A PostgreSQL database, which several servers may be changing. */
 export class PostgresRecords implements Records {
   readonly database = 'postgres';
@@ -77,11 +80,15 @@ export class PostgresRecords implements Records {
     return Math.floor(row?.now ?? NaN);
   }
 
-  /** By their connections: each server has some, and those of commands do not last. */
+  /**
+   * By their connections: each server has some, and those of commands do not last. The one that listens lasts for as long as
+   * its server; the others are closed once they have been idle for a while, and others made.
+   */
   async servedSince(): Promise<number | undefined> {
     const [row] = await this.all<{ since: number | null }>(
       `select extract(epoch from min(backend_start)) * 1000 as since from pg_stat_activity
-       where datname = current_database() and (application_name = 'wherry' or application_name like 'wherry/%')`,
+       where datname = current_database() and application_name ~ ?`,
+      registrysNames,
     );
     return row?.since ?? undefined;
   }
