@@ -4,6 +4,7 @@ import { Client } from 'pg';
 import { PostgresRecords } from '../../src/fsck/postgres/records.ts';
 import { migrations } from '../../src/metadata/migrations/all.ts';
 import { all, change, first, type Operation, type Step } from '../../src/metadata/operation.ts';
+import { applicationNames } from '../../src/metadata/postgres/application-name.ts';
 import { forgetOldRows } from '../../src/metadata/postgres/old-rows.ts';
 import { PostgresMetadataStore } from '../../src/metadata/postgres/store.ts';
 import { findTask, setTask, upsertTask } from '../../src/metadata/queries/tasks.ts';
@@ -308,6 +309,69 @@ describe('a database that goes away', () => {
     }
     await patient.close();
   });
+});
+
+describe('while all of its connections are in use, a store', () => {
+  let busy: PostgresMetadataStore;
+  let release: () => void;
+  let reading: readonly Promise<unknown>[];
+
+  /** Reads that go on until they are let go, on all connections. */
+  async function useAll(connections: number): Promise<void> {
+    const released = Promise.withResolvers<void>();
+    release = released.resolve;
+    let begun = 0;
+    const pause: Step = {
+      execute: () => undefined,
+      async executeLater() {
+        begun++;
+        await released.promise;
+      },
+    };
+    reading = Array.from({ length: connections }, () =>
+      busy.read(function* operation() {
+        yield pause;
+      }),
+    );
+    await until('all are in use', () => begun === connections);
+  }
+
+  beforeEach(async () => {
+    busy = await PostgresMetadataStore.open(url, { connections: 2 });
+    let heard = 0;
+    busy.onAnnouncement(() => heard++);
+    await until('it listens', () => heard > 0);
+    await useAll(2);
+  });
+
+  afterEach(async () => {
+    release();
+    await Promise.all(reading);
+    await busy.close();
+  });
+
+  test('is ready if the database answers', async () => {
+    expect(await busy.isReady()).toBeTrue();
+    release();
+    await Promise.all(reading);
+    expect(await busy.isReady()).toBeTrue();
+  });
+
+  test('is not if nothing answers, and says so before a request gives up that waits for a connection', async () => {
+    const [listening] = PostgresTables.at(url).rows<{ pid: number }>(
+      `select pid from pg_stat_activity where application_name = '${applicationNames.listening}' and datname = current_database()`,
+    );
+    if (listening === undefined) throw new Error('it listens');
+    process.kill(listening.pid, 'SIGSTOP');
+    try {
+      const waiting = refusalOf(busy.read(() => all(allRepositories, {})));
+      expect(await Promise.race([waiting, busy.isReady()])).toBeFalse();
+      expect(await waiting).toBeInstanceOf(MetadataBusyError);
+    } finally {
+      process.kill(listening.pid, 'SIGCONT');
+    }
+    expect(await busy.isReady()).toBeTrue();
+  }, 20_000);
 });
 
 describe('what was written without waiting for the disk', () => {

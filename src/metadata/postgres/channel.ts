@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Client } from 'pg';
+import type { Client, QueryConfig } from 'pg';
 import { type Topic, topics } from '../store.ts';
 
 /** On which all processes that share a database listen. */
@@ -41,6 +41,12 @@ export class Channel {
   listen(heard: (topic: Topic) => void): void {
     this.#listeners.push(heard);
     if (this.#listeners.length === 1) this.#connect();
+  }
+
+  /** Asks the database on the connection that listens, which nobody else uses. @throws where there is none, or no answer */
+  async ask(what: QueryConfig): Promise<void> {
+    if (this.#listening === undefined) throw new Error('no connection listens');
+    await this.#listening.query(what);
   }
 
   announce(topic: Topic): void {

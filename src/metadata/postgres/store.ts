@@ -223,15 +223,29 @@ export class PostgresMetadataStore implements MetadataStore {
     return Number(rows[0]?.bytes ?? 0);
   }
 
+  /** Whoever asks waits for less long than a request does, and for none of them. */
   async isReady(): Promise<boolean> {
+    // The client writes into what it is given.
+    const looking = () => ({ text: 'select 1', query_timeout: readyMs });
+    const asked: Promise<unknown>[] = [this.#pool.query(looking())];
+    // Where new ones have to be made it counts whether they can be.
+    if (this.#isEachInUse) asked.push(this.#channel.ask(looking()));
+    const isAnswered = Promise.any(asked).then(
+      () => true,
+      () => false,
+    );
+    const late = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => late.resolve(false), readyMs);
     try {
-      // Whoever asks waits for less long than a request does.
-      const looking = { text: 'select 1', query_timeout: readyMs };
-      await this.#pool.query(looking);
-      return true;
-    } catch {
-      return false;
+      return await Promise.race([isAnswered, late.promise]);
+    } finally {
+      clearTimeout(timer);
     }
+  }
+
+  /** Whether it has as many connections as it may have, and works on all of them. */
+  get #isEachInUse(): boolean {
+    return this.#connected.size >= this.#pool.options.max && this.#pool.idleCount === 0;
   }
 
   async close(): Promise<void> {
