@@ -32,7 +32,8 @@ export type LoadResult =
 
 /**
  * Reads the configuration from all of its sources: flags win over the environment, that over the file, that over the
- * defaults, unless it is said that the file goes before what is around it. Everything that is wrong in any of them is reported, even a value that another source overrides: each
+ * defaults, unless it is said that the file goes before what is around it. Everything that is wrong in any of them is
+ * reported, even a value that another source overrides: each
  * problem is one line that names the setting, where it stands, the value and what is accepted.
  *
  * @param options.configFile the path that the flag `--config` gave; otherwise WHERRY_CONFIG names the file

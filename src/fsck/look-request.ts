@@ -3,8 +3,8 @@ import { s3SettingsInJson } from '../blobs/s3/settings-json.ts';
 import type { LookOptions } from './fsck.ts';
 
 /**
- * What a process is asked to look at by a server, or by whoever moves a registry, in a line of JSON that the process reads from its input: on a command line,
- * whoever lists processes would read the database's password.
+ * What a process is asked to look at by a server, or by whoever moves a registry, in a line of JSON that the process reads
+ * from its input: on a command line, whoever lists processes would read the database's password.
  */
 export type LookRequest = Pick<LookOptions, 'dataDirectory' | 'database' | 'bucket' | 'rehash'> & {
   /** In ms since 1970; undefined: by the database's clock. */
