@@ -149,6 +149,79 @@ describe('transactions that have met', () => {
     await Promise.all([another.close(), stopped.end()]);
   });
 
+  describe('and one of the same process that stands still', () => {
+    let here: PostgresMetadataStore;
+    let holding: Promise<void> | undefined;
+    let held: PromiseWithResolvers<void>;
+    let release: PromiseWithResolvers<void>;
+
+    beforeEach(async () => {
+      [held, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      const statement = async <T>(send: () => Promise<T>): Promise<T> => {
+        const released = holding;
+        holding = undefined;
+        if (released !== undefined) held.resolve();
+        await released;
+        return await send();
+      };
+      here = await PostgresMetadataStore.open(url, { calls: { statement } });
+    });
+
+    afterEach(async () => {
+      release.resolve();
+      await here.close();
+    });
+
+    function* added(name: string): Operation<void> {
+      yield* change(upsertTask, { kind: 'object', key1: name, key2: '', dueAt: 1 });
+    }
+
+    /** Meets somebody twice, and then nobody. */
+    async function addAfterMeetingTwice(name: string, inStead = (): void => undefined): Promise<void> {
+      const client = new Client({ connectionString: url });
+      await client.connect();
+      let tried = 0;
+      const meet: Step = {
+        execute: () => undefined,
+        async executeLater() {
+          tried++;
+          if (tried <= 2) await client.query('do $$ begin raise serialization_failure; end $$');
+          inStead();
+        },
+      };
+      await here.write(function* met(): Operation<void> {
+        yield meet;
+        yield* added(name);
+      });
+      await client.end();
+    }
+
+    test('do not wait for it for long, nor does anybody who comes after them', async () => {
+      holding = release.promise;
+      const standing = here.write(() => added('standing'));
+      await held.promise;
+      const met = addAfterMeetingTwice('met');
+      await until('it has met twice', () => here.meetings.serialization === 2);
+      await Promise.all([met, ...['one', 'two'].map((name) => here.write(() => added(name)))]);
+      expect(await here.read(() => first(countTasks, {}))).toEqual({ count: 3 });
+      release.resolve();
+      await standing;
+      expect(await here.read(() => first(countTasks, {}))).toEqual({ count: 4 });
+    }, 15_000);
+
+    test('are not waited for for long where it is one of them, which goes alone', async () => {
+      const standing = addAfterMeetingTwice('standing', () => {
+        if (here.meetings.serialization === 2) holding = release.promise;
+      });
+      await held.promise;
+      await Promise.all(['one', 'two'].map((name) => here.write(() => added(name))));
+      expect(await store.read(() => first(countTasks, {}))).toEqual({ count: 2 });
+      release.resolve();
+      // The database may have ended it, where this took for long.
+      await standing.catch((error: unknown) => expect(error).toBeInstanceOf(MetadataBusyError));
+    }, 15_000);
+  });
+
   test('are counted', async () => {
     const another = await PostgresMetadataStore.open(url);
     await store.write(() => change(upsertTask, { kind: 'object', key1: 'first', key2: '', dueAt: 1 }));

@@ -23,18 +23,18 @@ import { processesBefore } from './older-processes.ts';
 import { Reconnecting } from './reconnecting.ts';
 import { withServerOptions } from './server-options.ts';
 import { SettledNumbers } from './settled-numbers.ts';
-import { Turns } from './turns.ts';
+import { type Patience, type Turn, Turns } from './turns.ts';
 
 /**
  * How often a transaction that met another is tried, how often of that beside others, and how long it waits before it is,
  * in ms: twice as long each time.
  */
 const trying = { tries: 20, together: 2, leastMs: 2, mostMs: 200 };
-/** How long a transaction that keeps meeting others waits for them to end, in ms; and the others for it, which may be short of nothing. */
-const longestTurnMs = 500;
-const longestWaitMs = 2000;
-/** How long all go beside each other after that was too long, in ms: somebody is at work for long, or stands still. */
-const crowdedMs = 5000;
+/**
+ * How long a transaction that keeps meeting others waits for them to end, in this process and among all; and the others for
+ * it, which may be short of nothing.
+ */
+const patience: Patience = { turnMs: 500, waitMs: 2000, crowdedMs: 5000 };
 /** How long one that goes alone may stand still before the database ends it, in ms. */
 const longestPauseMs = 5000;
 /** How long the database may take to be reached, and to answer a statement if nothing else is said, in ms. */
@@ -77,14 +77,11 @@ export class PostgresMetadataStore implements MetadataStore {
   readonly isShared = true;
   readonly #pool: Pool;
   readonly #random: () => number;
-  readonly #now: () => number;
-  /** Until when all transactions go beside each other, by that clock. */
-  #crowdedUntilMs = -Infinity;
   readonly #calls: PostgresCalls;
   readonly #reconnecting: Reconnecting;
   /** Those that are connected. */
   readonly #connected = new Set<PoolClient>();
-  readonly #turns = new Turns();
+  readonly #turns: Turns;
   readonly #numbers = new SettledNumbers('event_number');
   readonly #channel: Channel;
   readonly #meetings: { -readonly [Kind in keyof Meetings]: number } = { serialization: 0, deadlock: 0, constraint: 0 };
@@ -98,7 +95,7 @@ export class PostgresMetadataStore implements MetadataStore {
     this.#pool = pool;
     this.#channel = channel;
     this.#random = random;
-    this.#now = now;
+    this.#turns = new Turns(now, patience);
     this.#reconnecting = new Reconnecting({ now, random });
     pool.on('connect', (client) => {
       this.#connected.add(client);
@@ -255,29 +252,30 @@ export class PostgresMetadataStore implements MetadataStore {
 
   async #write<T>(operation: () => Operation<T>, mustLast: boolean, options: WriteOptions = {}): Promise<T> {
     const unsynced = mustLast ? '' : '; set local synchronous_commit = off';
-    let isBesideOthers = false;
     const { statement } = this.#calls;
     const commit: Call = (send) => this.#calls.commit(send, mustLast);
-    for (let tried = 1; ;) {
-      const turn = isBesideOthers ? 'beside-others' : this.#turnOf(tried);
+    const run = async (turn: Turn): Promise<T> => {
       const begin = `${beginning(options, turn)}${unsynced}`;
       try {
-        const run = () =>
-          this.#onConnection((client) =>
-            transact(client, begin, () => drive(operation(), new PostgresConnection(client), statement), commit),
-          );
+        return await this.#onConnection((client) =>
+          transact(client, begin, () => drive(operation(), new PostgresConnection(client), statement), commit),
+        );
+      } catch (error) {
+        throw turn !== 'beside-others' && isLockTimeout(causeOf(error)) ? new TurnMissedError() : error;
+      }
+    };
+    for (let tried = 1; ;) {
+      try {
         const result = await this.#inTurn(run, tried, options);
         this.#watcher();
         this.#channel.announce('commit');
         return result;
       } catch (error) {
-        const cause = error instanceof MetadataBusyError ? error.cause : error;
-        if (turn !== 'beside-others' && isLockTimeout(cause)) {
-          isBesideOthers = true;
-          this.#crowdedUntilMs = this.#now() + crowdedMs;
+        if (error instanceof TurnMissedError) {
+          this.#turns.crowd();
           continue;
         }
-        const met = meetingOf(cause);
+        const met = meetingOf(causeOf(error));
         if (met === undefined) throw error;
         this.#meetings[met]++;
         if (tried === trying.tries) throw error;
@@ -288,14 +286,9 @@ export class PostgresMetadataStore implements MetadataStore {
     }
   }
 
-  #turnOf(tried: number): Turn {
-    if (this.#now() < this.#crowdedUntilMs) return 'beside-others';
-    return tried <= trying.together ? 'together' : 'alone';
-  }
-
   /** Who goes by nothing but rows of its own meets hardly anybody, and need not wait for those who have met. */
-  async #inTurn<T>(run: () => Promise<T>, tried: number, { byOwnRows = false }: WriteOptions): Promise<T> {
-    if (byOwnRows) return await run();
+  async #inTurn<T>(run: (turn: Turn) => Promise<T>, tried: number, { byOwnRows = false }: WriteOptions): Promise<T> {
+    if (byOwnRows) return await run('beside-others');
     return await (tried <= trying.together ? this.#turns.together(run) : this.#turns.alone(run));
   }
 
@@ -361,18 +354,15 @@ function beginning({ whileReadOnly = false, byOwnRows = false }: WriteOptions, t
   return whileReadOnly ? begin : `${begin}; ${lookIfReadOnly}`;
 }
 
-/** Whether a transaction runs beside all others; or alone among all processes, as far as it need not wait long for that. */
-type Turn = 'together' | 'alone' | 'beside-others';
-
 /**
  * Locks of a table that nobody else locks like that, before the first statement that sees anything. Reads pass them. Who
  * goes alone waits for those under way, and those after it wait for it; where one of them takes long, or has been stopped,
  * not for long: then all go beside each other for a while.
  */
 const turns: Readonly<Record<Turn, string>> = {
-  together: withinMs(longestWaitMs, 'lock table read_only in row share mode'),
+  together: withinMs(patience.waitMs, 'lock table read_only in row share mode'),
   alone:
-    withinMs(longestTurnMs, 'lock table read_only in exclusive mode') +
+    withinMs(patience.turnMs, 'lock table read_only in exclusive mode') +
     `; set local idle_in_transaction_session_timeout = ${longestPauseMs}`,
   'beside-others': '',
 };
@@ -398,6 +388,16 @@ interface Begun {
 type Call = <T>(send: () => Promise<T>) => Promise<T>;
 
 const asItIs: Call = (send) => send();
+
+/** Whom a transaction had to wait for took too long. */
+class TurnMissedError extends Error {
+  override readonly name = 'TurnMissedError';
+}
+
+/** What the database has said. */
+function causeOf(error: unknown): unknown {
+  return error instanceof MetadataBusyError ? error.cause : error;
+}
 
 async function transact<T>(
   client: PoolClient,

@@ -1,5 +1,9 @@
-import { expect, test } from 'bun:test';
-import { Turns } from './turns.ts';
+import { describe, expect, jest, test } from 'bun:test';
+import { type Turn, Turns } from './turns.ts';
+
+/** Of a test in which nobody is too long. */
+const patient = { turnMs: 60_000, waitMs: 60_000, crowdedMs: 60_000 };
+const still = (): number => 0;
 
 interface Step {
   readonly done: Promise<unknown>;
@@ -23,12 +27,16 @@ function steps(): { readonly seen: string[]; step: (turns: Turns, how: 'together
   };
 }
 
+async function itsTurn(turn: Turn): Promise<Turn> {
+  return await Promise.resolve(turn);
+}
+
 async function turnsOfTheLoop(): Promise<void> {
   for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
 }
 
 test('those who go together do not wait for each other', async () => {
-  const turns = new Turns();
+  const turns = new Turns(still, patient);
   const { seen, step } = steps();
   const [a, b] = [step(turns, 'together', 'a'), step(turns, 'together', 'b')];
   expect(seen).toEqual(['a begins', 'b begins']);
@@ -38,7 +46,7 @@ test('those who go together do not wait for each other', async () => {
 });
 
 test('who goes alone waits for those before it, and those after it wait', async () => {
-  const turns = new Turns();
+  const turns = new Turns(still, patient);
   const { seen, step } = steps();
   const [a, b] = [step(turns, 'together', 'a'), step(turns, 'alone', 'b')];
   const [c, d] = [step(turns, 'alone', 'c'), step(turns, 'together', 'd')];
@@ -58,9 +66,74 @@ test('who goes alone waits for those before it, and those after it wait', async 
 });
 
 test('who fails lets the next one go', async () => {
-  const turns = new Turns();
+  const turns = new Turns(still, patient);
   const failing = turns.alone(() => Promise.reject(new Error('no')));
   const next = turns.together(() => Promise.resolve('yes'));
   expect(await failing.catch(String)).toBe('Error: no');
   expect(await next).toBe('yes');
+});
+
+describe('one that does not come to its end', () => {
+  const aloneImpatient = { ...patient, turnMs: 5 };
+  const allImpatient = { ...patient, waitMs: 5 };
+  const crowdedMs = 1000;
+
+  test('is not waited for by who wants to go alone, nor by those after that, nor by whoever comes for a while', async () => {
+    let now = 0;
+    const turns = new Turns(() => now, { ...aloneImpatient, crowdedMs });
+    const stuck = Promise.withResolvers<void>();
+    const standing = turns.together(() => stuck.promise);
+    const waiting = [turns.alone(itsTurn), turns.alone(itsTurn), turns.together(itsTurn)];
+    expect(await Promise.all(waiting)).toEqual(['beside-others', 'beside-others', 'beside-others']);
+    now += crowdedMs - 1;
+    expect(await turns.alone(itsTurn)).toBe('beside-others');
+    expect(await turns.together(itsTurn)).toBe('beside-others');
+    now += 1;
+    expect(await turns.together(itsTurn)).toBe('together');
+    stuck.resolve();
+    await standing;
+    expect(await turns.alone(itsTurn)).toBe('alone');
+  });
+
+  test('while it goes alone is not waited for by those who go together, nor by the next who wants to go alone', async () => {
+    const turns = new Turns(still, allImpatient);
+    const stuck = Promise.withResolvers<void>();
+    const standing = turns.alone(() => stuck.promise);
+    expect(await Promise.all([turns.together(itsTurn), turns.alone(itsTurn)])).toEqual([
+      'beside-others',
+      'beside-others',
+    ]);
+    stuck.resolve();
+    await standing;
+  });
+
+  test('and somebody has found out is not waited for by those who come then', async () => {
+    const turns = new Turns(still, patient);
+    const stuck = Promise.withResolvers<void>();
+    const standing = turns.together(() => stuck.promise);
+    turns.crowd();
+    expect(await turns.alone(itsTurn)).toBe('beside-others');
+    stuck.resolve();
+    await standing;
+  });
+});
+
+test('who goes alone waits for as long as those under way end one after the other', async () => {
+  jest.useFakeTimers();
+  try {
+    const turns = new Turns(still, { ...patient, turnMs: 500 });
+    const { seen, step } = steps();
+    const underWay = [1, 2, 3].map((at) => step(turns, 'together', String(at)));
+    const alone = turns.alone(itsTurn);
+    for (const { end, done } of underWay) {
+      jest.advanceTimersByTime(499);
+      end();
+      await done;
+      await turnsOfTheLoop();
+    }
+    expect(await alone).toBe('alone');
+    expect(seen).toHaveLength(6);
+  } finally {
+    jest.useRealTimers();
+  }
 });
