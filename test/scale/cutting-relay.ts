@@ -5,15 +5,19 @@ interface Side {
   /** What has come before the other side was there. */
   readonly early: Buffer[];
   isCut: boolean;
+  isSilent: boolean;
 }
 
-/** What the relay does with what a client has sent: hands it on, or hands it on and gives back no answer. */
-export type Cut = (sent: string) => 'hand-on' | 'cut' | 'lose-answer';
+/**
+ * What the relay does with what a client has sent: hands it on; cuts the connection off instead, or after it; or hands it on
+ * as the last of all that passes in any direction, while the connection stays.
+ */
+export type Cut = (sent: string) => 'hand-on' | 'cut' | 'lose-answer' | 'fall-silent';
 
 /** How long the server has for what it was sent before its client is cut off, in ms. */
 const answerMs = 20;
 
-/** Hands the connections of a PostgreSQL server on, and cuts them off where it is told to. */
+/** Hands the connections of a PostgreSQL server on, and cuts them off, or lets nothing more pass, where it is told to. */
 export class CuttingRelay implements Disposable {
   readonly #listener: Bun.TCPSocketListener<Side>;
   decide: Cut = () => 'hand-on';
@@ -25,7 +29,7 @@ export class CuttingRelay implements Disposable {
       port: 0,
       socket: {
         open: (client) => {
-          client.data = { other: undefined, early: [], isCut: false };
+          client.data = { other: undefined, early: [], isCut: false, isSilent: false };
           void this.#reach(client, target);
         },
         data: (client, bytes) => this.#take(client, bytes),
@@ -51,10 +55,10 @@ export class CuttingRelay implements Disposable {
       const server = await Bun.connect<Side>({
         hostname: '127.0.0.1',
         port: target,
-        data: { other: client, early: [], isCut: false },
+        data: { other: client, early: [], isCut: false, isSilent: false },
         socket: {
           data: (socket, bytes) => {
-            if (!client.data.isCut) socket.data.other?.write(bytes);
+            if (!client.data.isCut && !client.data.isSilent) socket.data.other?.write(bytes);
           },
           close: () => void client.end(),
           error: () => void client.end(),
@@ -73,8 +77,10 @@ export class CuttingRelay implements Disposable {
       early.push(Buffer.from(bytes));
       return;
     }
+    if (client.data.isSilent) return;
     const decision = this.decide(bytes.toString('latin1'));
-    if (decision === 'hand-on') {
+    client.data.isSilent = decision === 'fall-silent';
+    if (decision === 'hand-on' || decision === 'fall-silent') {
       other.write(bytes);
       return;
     }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { readFileSync } from 'node:fs';
 import { sql } from 'kysely';
-import { Client } from 'pg';
+import { Client, DatabaseError } from 'pg';
 import { PostgresRecords } from '../../src/fsck/postgres/records.ts';
 import { migrations } from '../../src/metadata/migrations/all.ts';
 import { all, change, first, type Operation, type Step } from '../../src/metadata/operation.ts';
@@ -14,6 +15,7 @@ import { PostgresTables } from '../pairs/tables.ts';
 import { refusalOf } from '../pairs/refusal.ts';
 import { add, allRepositories, app, namesIn, other, third } from '../metadata/repositories.ts';
 import { until } from '../server/until.ts';
+import { CuttingRelay } from './cutting-relay.ts';
 import { startPostgres } from './postgres-server.ts';
 import { StorageServers } from './storage-servers.ts';
 
@@ -447,6 +449,33 @@ describe('while all of its connections are in use, a store', () => {
   }, 20_000);
 });
 
+/** In how many ms the kernel asks the other ends of idle connections to a port whether they are there; undefined where never. */
+function askedInMs(port: number): readonly (number | undefined)[] {
+  const clockTicksPerSecond = 100;
+  const remote = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const established = '01';
+  const keepalive = '02';
+  return readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, , to, state]) => to?.endsWith(remote) === true && state === established)
+    .map(([, , , , , timer]) => timer?.split(':') ?? [])
+    .map(([kind, left = '0']) =>
+      kind === keepalive ? (Number.parseInt(left, 16) * 1000) / clockTicksPerSecond : undefined,
+    );
+}
+
+test('of each connection on which nothing comes it is soon asked whether its other end is there', async () => {
+  store.onAnnouncement(() => undefined);
+  await Promise.all([namesIn(store), namesIn(store)]);
+  const port = Number(new URL(url).port);
+  await until('the connections are idle', () => !askedInMs(port).includes(undefined));
+  const asked = askedInMs(port);
+  expect(asked.length).toBeGreaterThanOrEqual(2);
+  for (const ms of asked) expect(ms).toBeLessThanOrEqual(10_000);
+});
+
 describe('what was written without waiting for the disk', () => {
   test('is on it for who asks for all that has been seen', async () => {
     const client = new Client({ connectionString: url });
@@ -471,6 +500,7 @@ describe('what was written without waiting for the disk', () => {
 });
 
 describe('rows that were removed', () => {
+  const times = { statementMs: 30_000, answerMs: 30_000 };
   const once = { mostMs: 0, lookMs: 0 };
   let client: Client;
   let somebody: Client;
@@ -496,9 +526,27 @@ describe('rows that were removed', () => {
     const isolation = keep === 'select 1' ? 'repeatable read' : 'read committed';
     await somebody.query(`begin isolation level ${isolation}; ${keep}`);
     await store.write(() => add(app));
-    expect(await forgetOldRows(client, once)).toBeFalse();
+    expect(await forgetOldRows(client, times, once)).toBeFalse();
     await somebody.query(giveUp);
-    expect(await forgetOldRows(client, once)).toBeTrue();
+    expect(await forgetOldRows(client, times, once)).toBeTrue();
+  });
+
+  test('are given up on another connection where nothing is heard any more of the one on which that was under way', async () => {
+    using relay = new CuttingRelay(Number(new URL(url).port));
+    const impatient = await PostgresMetadataStore.open(relay.addressOf(url), { vacuumTimeoutMs: 100 });
+    relay.decide = (sent) => (sent.includes('vacuum manifest') ? 'fall-silent' : 'hand-on');
+    expect(await refusalOf(impatient.forgetOldPages())).toBeInstanceOf(MetadataBusyError);
+    relay.decide = () => 'hand-on';
+    expect(await impatient.forgetOldPages()).toBe('kept');
+    await impatient.close();
+  }, 30_000);
+
+  test('are not waited for for longer than that may take, and it takes no part of the time of what comes after', async () => {
+    await somebody.query('begin; lock table manifest in share update exclusive mode');
+    const hasty = { ...times, statementMs: 50 };
+    expect(await refusalOf(forgetOldRows(client, hasty, once))).toBeInstanceOf(DatabaseError);
+    const { rows } = await client.query('show statement_timeout');
+    expect(rows).toEqual([{ statement_timeout: '0' }]);
   });
 });
 

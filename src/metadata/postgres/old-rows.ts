@@ -1,23 +1,36 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientBase } from 'pg';
+import { isConnectionLost } from './failures.ts';
 
 /**
  * How long those are waited for that may still see older rows, and how often it is looked meanwhile, in ms. A standby says
  * what it reads every 10 s (wal_receiver_status_interval).
  */
-const patience = { mostMs: 12_000, lookMs: 50 };
-/** As good as for ever, in ms: the most that a timer takes. */
-const unlimitedMs = 2 ** 31 - 1;
+const waiting = { mostMs: 12_000, lookMs: 50 };
+
+/** How long the database may be at it, and how long its answer is waited for, in ms. */
+export interface VacuumTimes {
+  readonly statementMs: number;
+  readonly answerMs: number;
+}
 
 /** The tables in whose rows a content may stand that clients have pushed. */
 const tables = 'manifest';
 
+const usualTimeout = 'reset statement_timeout';
+
 /**
- * Has PostgreSQL give up the rows that transactions have removed or replaced which are committed by now.
+ * Has PostgreSQL give up the rows that transactions have removed or replaced which are committed by now. Where that
+ * takes longer than it may, or nothing is heard any more of the connection, it fails, and is to be done again: a vacuum
+ * passes over pages that one before it was through with.
  *
  * @returns false where somebody may see them for longer, such as a dump of the database, or a standby that says what it reads
  */
-export async function forgetOldRows(client: ClientBase, { mostMs, lookMs } = patience): Promise<boolean> {
+export async function forgetOldRows(
+  client: ClientBase,
+  { statementMs, answerMs }: VacuumTimes,
+  { mostMs, lookMs } = waiting,
+): Promise<boolean> {
   const { rows } = await client.query<{ next: string }>(
     'select pg_snapshot_xmax(pg_current_snapshot())::xid::text as next',
   );
@@ -26,14 +39,15 @@ export async function forgetOldRows(client: ClientBase, { mostMs, lookMs } = pat
     if (performance.now() > deadline) return false;
     await sleep(lookMs);
   }
-  // It takes as long as it takes.
-  const vacuum = { text: `vacuum ${tables}`, query_timeout: unlimitedMs };
-  await client.query('set statement_timeout = 0');
+  const vacuum = { text: `vacuum ${tables}`, query_timeout: answerMs };
+  await client.query(`set statement_timeout = ${statementMs}`);
   try {
     await client.query(vacuum);
-  } finally {
-    await client.query('reset statement_timeout');
+  } catch (error) {
+    if (!isConnectionLost(error)) await client.query(usualTimeout);
+    throw error;
   }
+  await client.query(usualTimeout);
   return true;
 }
 

@@ -40,6 +40,8 @@ const longestPauseMs = 5000;
 /** How long the database may take to be reached, and to answer a statement if nothing else is said, in ms. */
 const connectTimeoutMs = 5_000;
 const defaultStatementTimeoutMs = 30_000;
+/** How long a vacuum may take, in ms: it reads the table's new pages, and its indexes. */
+const defaultVacuumTimeoutMs = 300_000;
 /**
  * How much longer it is waited for that answer, in ms, since a server that answers says itself when it was too slow. One that
  * has stopped with all its connections open says nothing.
@@ -47,7 +49,7 @@ const defaultStatementTimeoutMs = 30_000;
 const answerGraceMs = 5_000;
 /** How long the answer to whether it is there may take, in ms. */
 const readyMs = 3_000;
-/** How long nothing may come on the connection that listens before it is asked whether the other end is there, in ms. */
+/** How long nothing may come on a connection before it is asked whether the other end is there, in ms. */
 const keepAliveMs = 10_000;
 
 export interface PostgresParts {
@@ -57,6 +59,8 @@ export interface PostgresParts {
   readonly statementTimeoutMs?: number;
   /** How long it waits for the database's answer to a statement, in ms, before it gives the connection up. */
   readonly answerTimeoutMs?: number;
+  /** How long the vacuum of a purge may take, in ms, before it is to be done again. */
+  readonly vacuumTimeoutMs?: number;
   /** A connection that nobody was using was lost; others will be made. */
   readonly onConnectionLost?: (error: unknown) => void;
   /** A number from 0 to 1 by which those who met wait for different times. */
@@ -77,6 +81,7 @@ export class PostgresMetadataStore implements MetadataStore {
   readonly isShared = true;
   readonly #pool: Pool;
   readonly #random: () => number;
+  readonly #vacuumTimeoutMs: number;
   readonly #calls: PostgresCalls;
   readonly #reconnecting: Reconnecting;
   /** Those that are connected. */
@@ -90,11 +95,17 @@ export class PostgresMetadataStore implements MetadataStore {
   private constructor(
     pool: Pool,
     channel: Channel,
-    { random = Math.random, now = () => performance.now(), calls }: PostgresParts,
+    {
+      random = Math.random,
+      now = () => performance.now(),
+      vacuumTimeoutMs = defaultVacuumTimeoutMs,
+      calls,
+    }: PostgresParts,
   ) {
     this.#pool = pool;
     this.#channel = channel;
     this.#random = random;
+    this.#vacuumTimeoutMs = vacuumTimeoutMs;
     this.#turns = new Turns(now, patience);
     this.#reconnecting = new Reconnecting({ now, random });
     pool.on('connect', (client) => {
@@ -116,6 +127,7 @@ export class PostgresMetadataStore implements MetadataStore {
       max: parts.connections ?? 10,
       connectionTimeoutMillis: connectTimeoutMs,
       keepAlive: true,
+      keepAliveInitialDelayMillis: keepAliveMs,
       application_name: applicationNames.usual,
       statement_timeout: statementTimeoutMs,
       query_timeout: queryTimeoutMs,
@@ -172,7 +184,8 @@ export class PostgresMetadataStore implements MetadataStore {
 
   /** What is not seen any more is overwritten in the tables; the write-ahead log is the server's. */
   async forgetOldPages(): Promise<OldPages> {
-    return (await this.#onConnection((client) => forgetOldRows(client))) ? 'kept' : 'being-read';
+    const times = { statementMs: this.#vacuumTimeoutMs, answerMs: this.#vacuumTimeoutMs + answerGraceMs };
+    return (await this.#onConnection((client) => forgetOldRows(client, times))) ? 'kept' : 'being-read';
   }
 
   get commits(): undefined {
