@@ -1,11 +1,9 @@
-import { Client, Pool, type PoolClient, type QueryResult } from 'pg';
-import type { AsyncConnection, Operation } from '../operation.ts';
+import { Client, Pool, type PoolClient } from 'pg';
+import type { Operation } from '../operation.ts';
 import {
   type Meetings,
-  MetadataBusyError,
   type MetadataStore,
   type OldPages,
-  RegistryReadOnlyError,
   type Seen,
   type Topic,
   type WriteOptions,
@@ -13,8 +11,7 @@ import {
 import { applicationNames } from './application-name.ts';
 import { type PostgresCalls, postgresCalls } from './calls.ts';
 import { Channel } from './channel.ts';
-import { PostgresConnection } from './connection.ts';
-import { isConnectionLost, isLockTimeout, meetingOf, translated, translatedOfConnecting } from './failures.ts';
+import { isConnectionLost, translated, translatedOfConnecting } from './failures.ts';
 import { flushLog } from './flushed-log.ts';
 import { migrate } from './migrate.ts';
 import { DatabaseUnusableError, oldestVersion, shownAddress } from './open-failure.ts';
@@ -23,30 +20,18 @@ import { processesBefore } from './older-processes.ts';
 import { Reconnecting } from './reconnecting.ts';
 import { withServerOptions } from './server-options.ts';
 import { SettledNumbers } from './settled-numbers.ts';
-import { type Patience, type Turn, Turns } from './turns.ts';
+import { Transactions } from './transactions.ts';
 
-/**
- * How often a transaction that met another is tried, how often of that beside others, and how long it waits before it is,
- * in ms: twice as long each time.
- */
-const trying = { tries: 20, together: 2, leastMs: 2, mostMs: 200 };
-/**
- * How long a transaction that keeps meeting others waits for them to end, in this process and among all; and the others for
- * it, which may be short of nothing.
- */
-const patience: Patience = { turnMs: 500, waitMs: 2000, crowdedMs: 5000 };
-/** How long one that goes alone may stand still before the database ends it, in ms. */
-const longestPauseMs = 5000;
 /** How long the database may take to be reached, and to answer a statement if nothing else is said, in ms. */
 const connectTimeoutMs = 5_000;
 const defaultStatementTimeoutMs = 30_000;
-/** How long a vacuum may take, in ms: it reads the table's new pages, and its indexes. */
-const defaultVacuumTimeoutMs = 300_000;
 /**
  * How much longer it is waited for that answer, in ms, since a server that answers says itself when it was too slow. One that
  * has stopped with all its connections open says nothing.
  */
 const answerGraceMs = 5_000;
+/** How long a vacuum may take, in ms: it reads the table's new pages, and its indexes. */
+const defaultVacuumTimeoutMs = 300_000;
 /** How long the answer to whether it is there may take, in ms. */
 const readyMs = 3_000;
 /** How long nothing may come on a connection before it is asked whether the other end is there, in ms. */
@@ -71,25 +56,17 @@ export interface PostgresParts {
   readonly calls?: Partial<PostgresCalls> | undefined;
 }
 
-/**
- * The metadata store in a PostgreSQL database, which many processes may share. Transactions are serializable: PostgreSQL
- * sees to it that they come out as if one had run after the other, as on SQLite, and undoes one of two that could not
- * have; that one runs again. Those that go by nothing but rows which they change themselves are so at REPEATABLE READ
- * already, where of two that change a row the later one is undone.
- */
+/** The metadata store in a PostgreSQL database, which many processes may share. */
 export class PostgresMetadataStore implements MetadataStore {
   readonly isShared = true;
   readonly #pool: Pool;
-  readonly #random: () => number;
   readonly #vacuumTimeoutMs: number;
-  readonly #calls: PostgresCalls;
   readonly #reconnecting: Reconnecting;
   /** Those that are connected. */
   readonly #connected = new Set<PoolClient>();
-  readonly #turns: Turns;
+  readonly #transactions: Transactions;
   readonly #numbers = new SettledNumbers('event_number');
   readonly #channel: Channel;
-  readonly #meetings: { -readonly [Kind in keyof Meetings]: number } = { serialization: 0, deadlock: 0, constraint: 0 };
   #watcher: () => void = () => undefined;
 
   private constructor(
@@ -104,16 +81,23 @@ export class PostgresMetadataStore implements MetadataStore {
   ) {
     this.#pool = pool;
     this.#channel = channel;
-    this.#random = random;
     this.#vacuumTimeoutMs = vacuumTimeoutMs;
-    this.#turns = new Turns(now, patience);
     this.#reconnecting = new Reconnecting({ now, random });
     pool.on('connect', (client) => {
       this.#connected.add(client);
       this.#reconnecting.reached();
     });
     pool.on('remove', (client) => this.#connected.delete(client));
-    this.#calls = { ...postgresCalls, ...calls };
+    this.#transactions = new Transactions({
+      onConnection: async (use) => await this.#onConnection(use),
+      onCommitted: () => {
+        this.#watcher();
+        this.#channel.announce('commit');
+      },
+      calls: { ...postgresCalls, ...calls },
+      now,
+      random,
+    });
   }
 
   /** Connects to a database and brings its schema up to date. @throws NewerSchemaError, MetadataBusyError */
@@ -154,27 +138,15 @@ export class PostgresMetadataStore implements MetadataStore {
   }
 
   async read<T>(operation: () => Operation<T>): Promise<T> {
-    return await this.#onConnection(async (client) => {
-      const connection = new PostgresConnection(client);
-      const only = operation();
-      const firstStep = only.next();
-      if (firstStep.done === true) return firstStep.value;
-      await firstStep.value.executeLater(connection);
-      const next = only.next();
-      if (next.done === true) return next.value;
-      // More than one statement: all have to see the same state.
-      return await transact(client, 'begin isolation level repeatable read, read only', () =>
-        drive(operation(), connection),
-      );
-    });
+    return await this.#transactions.read(operation);
   }
 
   async write<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T> {
-    return await this.#write(operation, true, options);
+    return await this.#transactions.write(operation, true, options);
   }
 
   async writeUnsynced<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T> {
-    return await this.#write(operation, false, options);
+    return await this.#transactions.write(operation, false, options);
   }
 
   /** What can be seen in PostgreSQL is on the disk already, but for what was written without waiting for it. */
@@ -223,7 +195,7 @@ export class PostgresMetadataStore implements MetadataStore {
   }
 
   get meetings(): Meetings {
-    return { ...this.#meetings };
+    return this.#transactions.meetings;
   }
 
   async sizeBytes(): Promise<number> {
@@ -261,48 +233,6 @@ export class PostgresMetadataStore implements MetadataStore {
   async close(): Promise<void> {
     await this.#channel.close();
     await this.#pool.end();
-  }
-
-  async #write<T>(operation: () => Operation<T>, mustLast: boolean, options: WriteOptions = {}): Promise<T> {
-    const unsynced = mustLast ? '' : '; set local synchronous_commit = off';
-    const { statement } = this.#calls;
-    const commit: Call = (send) => this.#calls.commit(send, mustLast);
-    const run = async (turn: Turn): Promise<T> => {
-      const begin = `${beginning(options, turn)}${unsynced}`;
-      try {
-        return await this.#onConnection((client) =>
-          transact(client, begin, () => drive(operation(), new PostgresConnection(client), statement), commit),
-        );
-      } catch (error) {
-        throw turn !== 'beside-others' && isLockTimeout(causeOf(error)) ? new TurnMissedError() : error;
-      }
-    };
-    for (let tried = 1; ;) {
-      try {
-        const result = await this.#inTurn(run, tried, options);
-        this.#watcher();
-        this.#channel.announce('commit');
-        return result;
-      } catch (error) {
-        if (error instanceof TurnMissedError) {
-          this.#turns.crowd();
-          continue;
-        }
-        const met = meetingOf(causeOf(error));
-        if (met === undefined) throw error;
-        this.#meetings[met]++;
-        if (tried === trying.tries) throw error;
-      }
-      const mostMs = Math.min(trying.mostMs, trying.leastMs * 2 ** (tried - 1));
-      await new Promise((resolve) => setTimeout(resolve, mostMs * this.#random()));
-      tried++;
-    }
-  }
-
-  /** Who goes by nothing but rows of its own meets hardly anybody, and need not wait for those who have met. */
-  async #inTurn<T>(run: (turn: Turn) => Promise<T>, tried: number, { byOwnRows = false }: WriteOptions): Promise<T> {
-    if (byOwnRows) return await run('beside-others');
-    return await (tried <= trying.together ? this.#turns.together(run) : this.#turns.alone(run));
   }
 
   /** One that is there, be it in use, shows that the database can be reached. */
@@ -352,89 +282,4 @@ async function expectVersion(client: Client, url: string): Promise<void> {
   throw new DatabaseUnusableError(
     `${shownAddress(url)} is a PostgreSQL ${Math.floor(version / 10_000)}, and it takes ${oldestVersion / 10_000} or later`,
   );
-}
-
-/**
- * Begins a transaction, and looks in the same message whether the registry is read-only, unless that makes no difference.
- * A transaction that saw that it is not, and commits after it has become so, counts as one before it: whoever reads a state
- * in which it is read-only, serializable and deferrable, sees what that one has written; of those that go by their own rows
- * only, whoever has waited for them to end as well.
- */
-function beginning({ whileReadOnly = false, byOwnRows = false }: WriteOptions, turn: Turn): string {
-  const begin = byOwnRows
-    ? 'begin isolation level repeatable read'
-    : `begin isolation level serializable${turns[turn]}`;
-  return whileReadOnly ? begin : `${begin}; ${lookIfReadOnly}`;
-}
-
-/**
- * Locks of a table that nobody else locks like that, before the first statement that sees anything. Reads pass them. Who
- * goes alone waits for those under way, and those after it wait for it; where one of them takes long, or has been stopped,
- * not for long: then all go beside each other for a while.
- */
-const turns: Readonly<Record<Turn, string>> = {
-  together: withinMs(patience.waitMs, 'lock table read_only in row share mode'),
-  alone:
-    withinMs(patience.turnMs, 'lock table read_only in exclusive mode') +
-    `; set local idle_in_transaction_session_timeout = ${longestPauseMs}`,
-  'beside-others': '',
-};
-
-function withinMs(ms: number, lock: string): string {
-  return `; set local lock_timeout = ${ms}; ${lock}; set local lock_timeout = default`;
-}
-
-const lookIfReadOnly = `select reason as read_only_reason from read_only where name = 'registry'`;
-
-/** @throws RegistryReadOnlyError where what was sent to begin has looked, and it is */
-function expectWritable(begun: QueryResult<Begun> | QueryResult<Begun>[]): void {
-  const answers: readonly QueryResult<Begun>[] = Array.isArray(begun) ? begun : [begun];
-  for (const { rows } of answers) {
-    for (const { read_only_reason: reason } of rows) if (reason !== undefined) throw new RegistryReadOnlyError(reason);
-  }
-}
-
-interface Begun {
-  readonly read_only_reason?: string;
-}
-
-type Call = <T>(send: () => Promise<T>) => Promise<T>;
-
-const asItIs: Call = (send) => send();
-
-/** Whom a transaction had to wait for took too long. */
-class TurnMissedError extends Error {
-  override readonly name = 'TurnMissedError';
-}
-
-/** What the database has said. */
-function causeOf(error: unknown): unknown {
-  return error instanceof MetadataBusyError ? error.cause : error;
-}
-
-async function transact<T>(
-  client: PoolClient,
-  begin: string,
-  run: () => Promise<T>,
-  commit: Call = asItIs,
-): Promise<T> {
-  try {
-    expectWritable(await client.query<Begun>(begin));
-    const result = await run();
-    await commit(() => client.query('commit'));
-    return result;
-  } catch (error) {
-    if (!isConnectionLost(error)) await client.query('rollback');
-    throw error;
-  }
-}
-
-/** Runs an operation from its first statement to its last. */
-async function drive<T>(operation: Operation<T>, connection: AsyncConnection, send: Call = asItIs): Promise<T> {
-  for (;;) {
-    const next = operation.next();
-    if (next.done === true) return next.value;
-    const step = next.value;
-    await send(() => step.executeLater(connection));
-  }
 }
