@@ -1,6 +1,6 @@
 import type { DirectoryCalls } from '../blobs/directory/calls.ts';
 import type { BucketCalls } from '../blobs/s3/calls.ts';
-import type { HttpCalls } from '../http/server.ts';
+import type { HttpCalls } from '../http/requests.ts';
 import type { PostgresCalls } from '../metadata/postgres/calls.ts';
 import type { DatabaseCalls } from '../metadata/sqlite/calls.ts';
 

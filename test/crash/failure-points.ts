@@ -1,6 +1,6 @@
 import { type DirectoryCalls, directoryCalls } from '../../src/blobs/directory/calls.ts';
 import { type BucketCall, type BucketCalls, bucketCalls } from '../../src/blobs/s3/calls.ts';
-import { type HttpCalls, httpCalls } from '../../src/http/server.ts';
+import { type HttpCalls, httpCalls } from '../../src/http/requests.ts';
 import { type PostgresCalls, postgresCalls } from '../../src/metadata/postgres/calls.ts';
 import { type DatabaseCalls, databaseCalls, type SyncFile } from '../../src/metadata/sqlite/calls.ts';
 import type { Syncs } from '../../src/stores/syncs.ts';
