@@ -102,9 +102,14 @@ function storedLines({ stored, trash }: Status): readonly Line[] {
   ];
 }
 
-function outlookLines({ freed, forecast }: Status): readonly Line[] {
+function outlookLines({ freed, forecast, collectorPaused: paused }: Status): readonly Line[] {
   const most = freed.isPartial ? 'some' : 'at most';
+  const held =
+    paused === undefined
+      ? []
+      : [['collector', `paused since ${timeText(paused.pausedAt)} by ${paused.pausedBy}: ${paused.reason}`] as const];
   return [
+    ...held,
     ['freed within an hour', `${most} ${bytesText(freed.withinHourBytes)}`],
     ['freed within a day', `${most} ${bytesText(freed.withinDayBytes)}`],
     ['at the rate of a day', forecastText(forecast.day)],

@@ -146,6 +146,21 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'a batch of the queue, in the order of its index: as many rows as were asked for',
     steps: ['SEARCH retention_review USING INDEX retention_review_due (due_at<?)'],
   },
+  'retention-reviews.claimRetentionReviews': {
+    reason: 'a batch of the queue, in the order of its index: as many rows as were asked for',
+    steps: [
+      'SEARCH retention_review USING PRIMARY KEY (repo=?)',
+      'SEARCH due USING INDEX retention_review_due (due_at<?)',
+    ],
+  },
+  'retention-reviews.unsettleClaimedReviews': {
+    reason: 'what the processes are looking at now: a batch for each',
+    steps: ['SEARCH retention_review USING INDEX retention_review_claimed (claimed_until>?)'],
+  },
+  'retention-reviews.renewRetentionReview': {
+    reason: 'one row: the repository is the whole key',
+    steps: ['SEARCH retention_review USING PRIMARY KEY (repo=?)'],
+  },
   'retention-reviews.nextRetentionReview': {
     reason: 'the first row of the queue, in the order of its index',
     steps: ['SEARCH retention_review USING COVERING INDEX retention_review_due (due_at>?)'],
@@ -357,6 +372,10 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     steps: ['SCAN purge USING INDEX purge_unfinished'],
   },
   'processes.otherProcesses': {
+    reason: 'a row for each process that serves the registry',
+    steps: ['SCAN process'],
+  },
+  'processes.anyByOtherPolicies': {
     reason: 'a row for each process that serves the registry',
     steps: ['SCAN process'],
   },

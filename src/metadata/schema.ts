@@ -332,6 +332,8 @@ export interface RetentionReviewTable {
   /** Grows with those changes by which something may stay that was to go. */
   narrowings: Generated<number>;
   attempts: Generated<number>;
+  /** Until when a process has it for itself; 0 where none does. */
+  claimed_until: Generated<number>;
 }
 
 /** What was pruned of a repository in an hour, by hours since 1970. */
@@ -544,6 +546,8 @@ export interface ProcessTable {
   /** Since when it runs, and when it has last shown that it lives, in ms since 1970. */
   since: number | null;
   heard_at: number | null;
+  /** By which policies it goes; empty where it goes by none, and what it changes is looked at whatever they are. */
+  policies: string | null;
 }
 
 /** A digest that a purge keeps out until somebody lifts that. */

@@ -62,7 +62,13 @@ async function apply(registry: Registry, request: ApplyRequest): Promise<readonl
     const matched = new Matched(left, mayPruneLastTag);
     const judge = (_: Policy, facts: RepositoryFacts): Judgement => matched.judge(facts);
     const shared = sharedContents(registry, now);
-    const { goes, waits } = await planRepository(registry, { repo, policy: unlimited, shared, now, judge });
+    const { goes, waits, sharesContents } = await planRepository(registry, {
+      repo,
+      policy: unlimited,
+      shared,
+      now,
+      judge,
+    });
     // A person has looked at the plan: no rails hold what is in it.
     const going = [...goes, ...waits];
     for (const [item, outcome] of matched.staying) {
@@ -79,6 +85,7 @@ async function apply(registry: Registry, request: ApplyRequest): Promise<readonl
         items: some.map(({ item }) => item),
         actor,
         isForRoom,
+        sharesContents,
         // Others may have been deleted since.
         keepsLastTag: !mayPruneLastTag,
       });

@@ -1,21 +1,29 @@
 import { setImmediate } from 'node:timers/promises';
-import { all, change, type Operation } from '../metadata/operation.ts';
-import { approvePolicy, markPolicyQueued, policyApprovals } from '../metadata/queries/policy-approvals.ts';
+import { all, change, first, type Operation } from '../metadata/operation.ts';
+import {
+  approvePolicy,
+  findPolicyApproval,
+  markPolicyQueued,
+  policyApprovals,
+} from '../metadata/queries/policy-approvals.ts';
 import { upsertRetentionReview } from '../metadata/queries/retention-reviews.ts';
 import { repositoriesAfter } from '../metadata/queries/usage.ts';
 import type { Digest } from '../oci/digest.ts';
 import { type Actor, pruningActor } from '../registry/actor.ts';
 import { recordEvent } from '../registry/events.ts';
+import { goByTheSame } from '../registry/processes.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Policy } from '../retention/policy.ts';
 import type { PolicySet } from '../retention/policy-set.ts';
 import { planRetention } from './plan.ts';
-import { forgetApprovals } from './forget-approvals.ts';
 import type { PolicyScope } from './policy-scope.ts';
 import { countOf, nothingPruned, type Pruned, retirable, sumOf } from './prune-repository.ts';
+import { policiesText, settleApprovals } from './settle-approvals.ts';
 
 /** Repositories that one step reads. */
 const repositoriesPerStep = 200;
+/** So long whoever has approved of a policy is given to have its repositories queued, in ms; then somebody else does. */
+const queueingMs = 600_000;
 /** Without approval nothing goes to make room on a disk that is full. */
 const fromReserve = { fromReserve: true } as const;
 
@@ -40,10 +48,14 @@ export interface ApprovalParts {
 /**
  * Which policies may prune. One that has changed may do so at once where all that it would prune is within its rails; else
  * it waits until somebody approves of it. Policies are told apart by their hashes, and what is approved outlasts restarts.
+ * What counts is what the database says: another process may have approved of it.
  */
 export class PolicyApprovals {
   readonly #parts: ApprovalParts;
   readonly #states = new Map<Policy, PolicyState>();
+  /** Those whose repositories this process has queued since it has begun. */
+  readonly #queued = new Set<Policy>();
+  #hasLooked = false;
 
   constructor(parts: ApprovalParts) {
     this.#parts = parts;
@@ -54,30 +66,59 @@ export class PolicyApprovals {
     return this.#states.get(policy) ?? { state: 'looking' };
   }
 
-  /** Looks up which policies are approved, and looks at what the others would do. */
+  /** Whether a policy is approved, in the transaction that goes by that. */
+  *isApproved(policy: Policy): Operation<boolean> {
+    return (yield* first(findPolicyApproval, { policy: this.#hashOf(policy) })) !== undefined;
+  }
+
+  /** Whether all processes go by the policies of this one. */
+  *areShared(): Operation<boolean> {
+    return yield* goByTheSame(policiesText(this.#parts.set));
+  }
+
+  /** Looks up which policies are approved by now. @returns when each was, and when its repositories were queued */
+  async refresh(): Promise<ReadonlyMap<Policy, { readonly approvedAt: number; readonly queuedAt: number | null }>> {
+    const { registry, set } = this.#parts;
+    const rows = await registry.metadata.read(() => all(policyApprovals, {}));
+    const byHash = new Map(rows.map((row) => [row.policy, row]));
+    const approved = new Map<Policy, { readonly approvedAt: number; readonly queuedAt: number | null }>();
+    for (const policy of set.policies) {
+      const row = byHash.get(this.#hashOf(policy));
+      if (row !== undefined) {
+        this.#states.set(policy, { state: 'approved' });
+        approved.set(policy, { approvedAt: row.approved_at, queuedAt: row.queued_at });
+      } else if (this.stateOf(policy).state === 'approved') {
+        // All processes have gone by others meanwhile.
+        this.#states.set(policy, { state: 'looking' });
+      }
+    }
+    return approved;
+  }
+
+  /**
+   * Looks up which policies are approved, and at what others would do of which that is not known yet. Has repositories queued
+   * that are to be, be it that whoever began it has died. To be called again and again.
+   */
   async look(): Promise<void> {
     const { registry, set } = this.#parts;
-    const rows = new Map(
-      (await registry.metadata.read(() => all(policyApprovals, {}))).map((row) => [row.policy, row]),
-    );
-    const hashes = new Set(set.hashes.values());
-    await forgetApprovals(
-      registry.metadata,
-      [...rows.keys()].filter((policy) => !hashes.has(policy)),
-    );
-    const unknown = new Set<Policy>();
-    for (const policy of set.policies) {
-      const row = rows.get(this.#hashOf(policy));
-      if (row === undefined) unknown.add(policy);
+    const areSame = await settleApprovals(registry.metadata, set);
+    const now = registry.clock.now();
+    for (const [policy, { approvedAt, queuedAt }] of await this.refresh()) {
       // By a clock that was ahead, which other times in the queue may be, too.
-      else if (row.queued_at === null || row.queued_at > registry.clock.now()) await this.#queue(policy);
-      else this.#states.set(policy, { state: 'approved' });
+      if (queuedAt !== null && queuedAt <= now) continue;
+      // While others go by other policies it is never done with, but begins only once.
+      if (!areSame && this.#queued.has(policy)) continue;
+      if (this.#hasLooked && approvedAt <= now && now - approvedAt < queueingMs) continue;
+      await this.#queue(policy);
     }
+    this.#hasLooked = true;
+    const unknown = new Set(set.policies.filter((policy) => this.stateOf(policy).state === 'looking'));
     if (unknown.size > 0) await this.#lookAt(unknown);
   }
 
   /** Lets policies prune that wait, all or those of a name. @returns those that did wait */
   async approve(name: string | undefined, actor: Actor): Promise<readonly Policy[]> {
+    await this.refresh();
     const waiting = this.#parts.set.policies.filter(
       (policy) => this.stateOf(policy).state === 'waiting' && (name === undefined || policy.name === name),
     );
@@ -87,9 +128,7 @@ export class PolicyApprovals {
 
   /** Has all repositories of the policies that may prune looked at, as when they were approved. */
   async queueAgain(): Promise<void> {
-    for (const policy of this.#parts.set.policies) {
-      if (this.stateOf(policy).state === 'approved') await this.#queue(policy);
-    }
+    for (const policy of (await this.refresh()).keys()) await this.#queue(policy);
   }
 
   async #lookAt(unknown: ReadonlySet<Policy>): Promise<void> {
@@ -106,7 +145,10 @@ export class PolicyApprovals {
       await rest(performance.now() - beganAt);
       beganAt = performance.now();
     }
+    await this.refresh();
     for (const [policy, { goes, waits }] of would) {
+      // Somebody has approved of it meanwhile.
+      if (this.stateOf(policy).state !== 'looking') continue;
       if (waits.tags + waits.manifests === 0) {
         await this.#approve(policy, pruningActor, 'what it would prune is within its rails');
       } else {
@@ -131,11 +173,13 @@ export class PolicyApprovals {
     const { registry } = this.#parts;
     const hash = this.#hashOf(policy);
     const now = registry.clock.now();
-    await registry.metadata.write(function* approve(): Operation<void> {
-      yield* change(approvePolicy, { policy: hash, now, approvedBy: actor.text });
+    const isNew = await registry.metadata.write(function* approve(): Operation<boolean> {
+      if ((yield* change(approvePolicy, { policy: hash, now, approvedBy: actor.text })) === 0) return false;
       yield* recordEvent({ at: now, kind: 'retention.approved', actor, reason: `${policy.name}: ${why}` });
+      return true;
     }, fromReserve);
-    await this.#queue(policy);
+    if (isNew) await this.#queue(policy);
+    else this.#states.set(policy, { state: 'approved' });
   }
 
   /** Has all repositories of a policy looked at, some at a time. Begun again where it was cut short. */
@@ -158,8 +202,14 @@ export class PolicyApprovals {
       if (!mayGoOn()) return;
       await setImmediate();
     }
+    this.#queued.add(policy);
     const now = clock.now();
-    await metadata.write(() => change(markPolicyQueued, { policy: this.#hashOf(policy), now }), fromReserve);
+    const hash = this.#hashOf(policy);
+    const areShared = () => this.areShared();
+    await metadata.write(function* mark(): Operation<void> {
+      // What others have put away, or have not queued, is queued again once they are gone.
+      if (yield* areShared()) yield* change(markPolicyQueued, { policy: hash, now });
+    }, fromReserve);
   }
 
   #hashOf(policy: Policy): Digest {

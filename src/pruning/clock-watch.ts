@@ -1,9 +1,17 @@
 import { change, first, type Operation } from '../metadata/operation.ts';
 import { unqueuePolicies } from '../metadata/queries/policy-approvals.ts';
-import { deletePruningPause, findPruningPause, upsertPruningPause } from '../metadata/queries/pruning-pause.ts';
+import {
+  deletePruningPause,
+  findPruningPause,
+  overrulePruningPause,
+  upsertPruningPause,
+} from '../metadata/queries/pruning-pause.ts';
 import { type Actor, pruningActor } from '../registry/actor.ts';
 import { recordEvent } from '../registry/events.ts';
 import type { Registry } from '../registry/registry.ts';
+
+/** Until when a pause lasts that an operator has ended. */
+const overruled = 0;
 
 export interface ClockSettings {
   /** By how much the clock may go wrong between two looks, in ms. */
@@ -22,7 +30,8 @@ export interface PruningPause {
 /**
  * Notices that the clock was set, which would make everything old at once (R42), and has nothing pruned for a while: until
  * somebody has set it right, or says that it is right, or it has gone on steadily for that long. It is remembered over a
- * restart.
+ * restart, and holds in all processes that share the database. Whoever has noticed the clock being set goes by what it has seen
+ * until somebody says that it is right, as the clock of another process may be another one.
  */
 export class ClockWatch {
   readonly #registry: Registry;
@@ -31,30 +40,32 @@ export class ClockWatch {
   #monotonicMs: number;
   /** How far the clock is from where it would be had nobody set it. */
   #offMs = 0;
-  #pause: PruningPause | undefined;
+  /** The pause that this process has begun. */
+  #own: PruningPause | undefined;
+  /** Whether it is in the database: what was overruled there before that is another one. */
+  #isOwnTold = false;
   /** Whether pruning goes on after a pause, and what was queued by a clock that was wrong has not been queued again. */
   hasResumed = false;
 
-  private constructor(registry: Registry, settings: ClockSettings, pause: PruningPause | undefined) {
+  constructor(registry: Registry, settings: ClockSettings) {
     this.#registry = registry;
     this.#settings = settings;
-    this.#pause = pause;
     this.#wallMs = registry.clock.now();
     this.#monotonicMs = registry.clock.monotonic();
   }
 
-  static async begin(registry: Registry, settings: ClockSettings): Promise<ClockWatch> {
-    const row = await registry.metadata.read(() => first(findPruningPause, {}));
-    const pause = row === undefined ? undefined : { reason: row.reason, pausedAt: row.paused_at, until: row.until };
-    return new ClockWatch(registry, settings, pause);
-  }
-
-  get pause(): PruningPause | undefined {
-    return this.#pause;
+  /** Why nothing is pruned, as far as this process knows by now; undefined where nothing holds it. */
+  async pause(): Promise<PruningPause | undefined> {
+    const told = await this.#told();
+    if (this.#own !== undefined) return this.#own;
+    return told !== undefined && isAhead(told.until, this.#registry.clock.now(), this.#settings.pauseMs)
+      ? told
+      : undefined;
   }
 
   /** Looks at the clock. @returns whether it is to be believed */
   async look(): Promise<boolean> {
+    const told = await this.#told();
     const { clock } = this.#registry;
     const [wallMs, monotonicMs] = [clock.now(), clock.monotonic()];
     const stepMs = wallMs - this.#wallMs - (monotonicMs - this.#monotonicMs);
@@ -63,42 +74,64 @@ export class ClockWatch {
     this.#monotonicMs = monotonicMs;
     this.#offMs += stepMs;
     const { largestStepMs, pauseMs } = this.#settings;
+    const pause = this.#own ?? told;
     if (Math.abs(stepMs) > largestStepMs && Math.abs(this.#offMs) > largestStepMs) {
       const reason = `the clock was set from ${timeText(expectedMs)} to ${timeText(wallMs)}`;
       await this.#stop({ reason, pausedAt: wallMs, until: wallMs + pauseMs });
-    } else if (this.#pause !== undefined && Math.abs(stepMs) > largestStepMs) {
-      await this.resume(pruningActor, 'the clock was set right again');
-    } else if (this.#pause !== undefined && !isAhead(this.#pause.until, wallMs, pauseMs)) {
-      await this.resume(pruningActor, 'the clock has gone on steadily since');
-    } else if (this.#pause === undefined) {
+      return false;
+    }
+    if (pause === undefined) {
       // Small steps do not add up to a large one, nor hide one.
       this.#offMs = 0;
+    } else if (Math.abs(stepMs) > largestStepMs) {
+      await this.#resume(pruningActor, 'the clock was set right again', deletePruningPause);
+    } else if (!isAhead(pause.until, wallMs, pauseMs)) {
+      await this.#resume(pruningActor, 'the clock has gone on steadily since', deletePruningPause);
+    } else {
+      return false;
     }
-    return this.#pause === undefined;
+    return true;
   }
 
-  /** Believes the clock as it is. False where nothing was paused. */
+  /** Believes the clock as it is, in all processes. False where nothing was paused. */
   async resume(actor: Actor, reason: string): Promise<boolean> {
-    this.#offMs = 0;
-    if (this.#pause === undefined) return false;
-    this.#pause = undefined;
-    this.hasResumed = true;
+    const isPaused = (await this.#told()) !== undefined || this.#own !== undefined;
+    if (isPaused) await this.#resume(actor, reason, overrulePruningPause);
+    else this.#offMs = 0;
+    return isPaused;
+  }
+
+  /** The pause in the database. One that was overruled is none, and this process's own is over with it. */
+  async #told(): Promise<PruningPause | undefined> {
+    const row = await this.#registry.metadata.read(() => first(findPruningPause, {}));
+    if (row === undefined) return undefined;
+    if (row.until !== overruled) return { reason: row.reason, pausedAt: row.paused_at, until: row.until };
+    if (this.#own !== undefined && this.#isOwnTold) [this.#own, this.#offMs] = [undefined, 0];
+    return undefined;
+  }
+
+  async #resume(
+    actor: Actor,
+    reason: string,
+    end: typeof deletePruningPause | typeof overrulePruningPause,
+  ): Promise<void> {
     const { metadata, clock, log } = this.#registry;
     const at = clock.now();
     await metadata.write(
       function* resume(): Operation<void> {
-        yield* change(deletePruningPause, {});
+        const ended = yield* change(end, { overruled });
         yield* change(unqueuePolicies, {});
-        yield* recordEvent({ at, kind: 'retention.resumed', actor, reason });
+        if (ended > 0) yield* recordEvent({ at, kind: 'retention.resumed', actor, reason });
       },
       { fromReserve: true },
     );
+    [this.#own, this.#offMs] = [undefined, 0];
+    this.hasResumed = true;
     log.warn({ reason }, 'retention prunes again');
-    return true;
   }
 
   async #stop(pause: PruningPause): Promise<void> {
-    this.#pause = pause;
+    [this.#own, this.#isOwnTold] = [pause, false];
     const { reason, pausedAt: now, until } = pause;
     const { metadata, log } = this.#registry;
     log.error({ until: timeText(until) }, `${reason}: nothing is pruned until then, or "wherry retention resume"`);
@@ -109,6 +142,7 @@ export class ClockWatch {
       },
       { fromReserve: true },
     );
+    this.#isOwnTold = true;
   }
 }
 

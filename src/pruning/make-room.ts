@@ -21,7 +21,7 @@ export interface RoomRequest {
   readonly mayPrune: (policy: Policy) => boolean;
   /** What is to be freed, in bytes. */
   readonly neededBytes: number;
-  readonly mayGoOn: () => boolean;
+  readonly mayGoOn: () => Promise<boolean>;
 }
 
 /** Nothing of it leads to its repository's rows, of which there may be many. */
@@ -47,7 +47,7 @@ export async function makeRoom(registry: Registry, request: RoomRequest): Promis
     // where each frees as much as one of the round before.
     for (let start = 0, round = 1; start < candidates.length;) {
       const leftBytes = request.neededBytes - pruned.bytes;
-      if (leftBytes <= 0 || !request.mayGoOn()) return pruned;
+      if (leftBytes <= 0 || !(await request.mayGoOn())) return pruned;
       if (start > 0) round = Math.min(round * mostGrowth, Math.ceil(leftBytes / Math.max(1, eachBytes)));
       const gone = await prune(registry, candidates.slice(start, start + round));
       hasPruned ||= gone.tags + gone.manifests > 0;
@@ -97,7 +97,7 @@ async function leastRecentlyUsed(registry: Registry, { set, mayPrune, mayGoOn }:
     now,
     judge: unneeded,
   })) {
-    if (!mayGoOn()) return [];
+    if (!(await mayGoOn())) return [];
     const { mayPruneLastTag } = policy.rails;
     for (const { item } of stays) {
       for (const planned of plannedOf(item)) {

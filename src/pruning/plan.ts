@@ -11,7 +11,7 @@ import type { PolicySet } from '../retention/policy-set.ts';
 import { inOrderOfPruning, withinRails, type Removal } from '../retention/rails.ts';
 import { changesNow, type RepositoryChanges } from '../registry/retire.ts';
 import { readDescriptions } from './descriptions.ts';
-import { prunedWithinDay } from './pruned-day.ts';
+import { type PrunedDay, prunedWithinDay } from './pruned-day.ts';
 import { repositoryFacts, type ItemNodes } from './item-facts.ts';
 import { type LinkedContents, readLinkedContents } from './linked-contents.ts';
 import { RepositoryGraph, type ManifestNode, type Removed, type TagNode } from './repository-graph.ts';
@@ -56,6 +56,10 @@ export interface RepositoryPlan {
   readonly changesAt: number | null;
   /** When the rails may let more go, in ms since 1970, where they have let something go within the last day. */
   readonly railsChangeAt: number | null;
+  /** What had been pruned of it within the day, which the rails have counted. */
+  readonly railed: Pick<PrunedDay, 'tags' | 'bytes'>;
+  /** Whether other repositories link something that it gives up. */
+  readonly sharesContents: boolean;
   /** How often the repository had changed before it was read. */
   readonly changes: RepositoryChanges;
 }
@@ -169,7 +173,10 @@ export async function planRepository(
   const { facts, nodes } = repositoryFacts(graph, { descriptions, now, leaseMs: windows.leaseMs });
   const { order, stays, changesAt } = judge(policy, facts, now);
   const known = { repo, policy, stays, changesAt, changes };
-  if (order.length === 0) return { ...known, goes: [], waits: [], railsChangeAt: null };
+  if (order.length === 0) {
+    const railed = { tags: 0, bytes: 0 };
+    return { ...known, goes: [], waits: [], railsChangeAt: null, railed, sharesContents: false };
+  }
   await graph.readBlobs(metadata);
 
   const waiting = (manifest: ManifestNode): boolean =>
@@ -203,7 +210,8 @@ export async function planRepository(
       }
     }
   }
-  return { ...known, goes, waits, railsChangeAt: pruned.endsAt };
+  const sharesContents = linkedElsewhere.size > 0;
+  return { ...known, goes, waits, railsChangeAt: pruned.endsAt, railed: pruned, sharesContents };
 }
 
 function asksForContents({ rules }: Policy): boolean {

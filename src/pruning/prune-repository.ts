@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import type { Operation } from '../metadata/operation.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import { pruningActor } from '../registry/actor.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -7,7 +8,7 @@ import type { Policy } from '../retention/policy.ts';
 import { reasonText } from '../retention/reason.ts';
 import { announceEnds, comingEnds } from './ends.ts';
 import { type PlannedRemoval, planRepository, type RepositoryPlan, sharedContents } from './plan.ts';
-import { forgetPruned } from './pruned-day.ts';
+import { forgetPruned, prunedWithinDay } from './pruned-day.ts';
 import { inTurn } from './turn.ts';
 
 /** How often a repository is judged again at once because it has changed meanwhile. */
@@ -29,9 +30,12 @@ export interface PruneRequest {
   readonly noticeMs: number;
   /** How soon it is looked at again where it changes all the time, in ms. */
   readonly retryMs: number;
-  readonly mayGoOn: () => boolean;
+  /** Asked before each batch. */
+  readonly mayGoOn: () => Promise<boolean>;
   /** Asked after the time was read: whether it is to be believed. */
   readonly isClockRight: () => Promise<boolean>;
+  /** Asked in each transaction in which something goes: whether the policy may prune. */
+  readonly isApproved: () => Operation<boolean>;
 }
 
 export interface PruneOutcome {
@@ -48,17 +52,17 @@ export async function pruneRepository(registry: Registry, request: PruneRequest)
 }
 
 async function prune(registry: Registry, request: PruneRequest): Promise<PruneOutcome> {
-  const { repo, policy, noticeMs, retryMs, mayGoOn, isClockRight } = request;
+  const { repo, policy, noticeMs, retryMs, mayGoOn, isClockRight, isApproved } = request;
   let pruned = nothingPruned;
   for (let looks = 1; ; looks += 1) {
     await registry.pulls.flushQuietly();
     const now = registry.clock.now();
-    if (!mayGoOn() || !(await isClockRight())) return { pruned, againAt: now, isEmpty: false };
+    if (!(await mayGoOn()) || !(await isClockRight())) return { pruned, againAt: now, isEmpty: false };
     const plan = await planRepository(registry, { repo, policy, shared: sharedContents(registry, now), now });
     // What changes all the time is pruned all the same; then what it frees may be a little off.
     const { version, narrowings } = plan.changes;
     const unchangedSince = looks < mostLooks ? { version, narrowings } : { narrowings };
-    const carriedOut = await carryOut(registry, plan, { now, mayGoOn, unchangedSince });
+    const carriedOut = await carryOut(registry, plan, { now, mayGoOn, isApproved, unchangedSince });
     pruned = sumOf(pruned, carriedOut.pruned);
     if (carriedOut.isWhole) {
       await announceEnds(registry, repo, comingEnds(plan.stays, now + noticeMs), now);
@@ -81,20 +85,35 @@ interface CarriedOut {
 
 interface CarryOutRequest {
   readonly now: number;
-  readonly mayGoOn: () => boolean;
+  readonly mayGoOn: () => Promise<boolean>;
+  readonly isApproved: () => Operation<boolean>;
   readonly unchangedSince: Partial<RepositoryChanges>;
 }
 
 async function carryOut(
   registry: Registry,
-  { repo, policy, goes }: RepositoryPlan,
-  { now, mayGoOn, unchangedSince }: CarryOutRequest,
+  { repo, policy, goes, railed, sharesContents }: RepositoryPlan,
+  { now, mayGoOn, isApproved, unchangedSince }: CarryOutRequest,
 ): Promise<CarriedOut> {
   let pruned = nothingPruned;
   for (let start = 0; start < goes.length; start += retiredAtOnce) {
-    if (!mayGoOn()) return { pruned, isWhole: false };
+    if (!(await mayGoOn())) return { pruned, isWhole: false };
+    // Another process may have pruned it, too, and then the rails may let less go.
+    const [tags, bytes] = [railed.tags + pruned.tags, railed.bytes + pruned.bytes];
+    function* isStillSo(): Operation<boolean> {
+      if (!(yield* isApproved())) return false;
+      const day = yield* prunedWithinDay(repo, now);
+      return day.tags <= tags && day.bytes <= bytes;
+    }
     const items = goes.slice(start, start + retiredAtOnce).map((removal) => retirable(removal, policy, now));
-    const outcome = await retire(registry, { repo, items, actor: pruningActor, unchangedSince });
+    const outcome = await retire(registry, {
+      repo,
+      items,
+      actor: pruningActor,
+      unchangedSince,
+      isStillSo,
+      sharesContents,
+    });
     if (outcome.outcome === 'changed') return { pruned, isWhole: false };
     const gone = items.filter((_, at) => outcome.retirements[at] === 'pruned');
     pruned = sumOf(pruned, countOf(gone));

@@ -1,13 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
-import { all, change, first } from '../metadata/operation.ts';
-import {
-  deleteRetentionReview,
-  dueRetentionReviews,
-  nextRetentionReview,
-  postponeRetentionReview,
-} from '../metadata/queries/retention-reviews.ts';
+import { first, type Operation } from '../metadata/operation.ts';
+import { nextRetentionReview } from '../metadata/queries/retention-reviews.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Actor } from '../registry/actor.ts';
+import { collectorPause } from '../registry/collector-pause.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Policy } from '../retention/policy.ts';
 import type { PolicySet } from '../retention/policy-set.ts';
@@ -16,9 +12,8 @@ import { ClockWatch, type PruningPause } from './clock-watch.ts';
 import { makeRoom } from './make-room.ts';
 import type { PolicyScope } from './policy-scope.ts';
 import { nothingPruned, type Pruned, pruneRepository, sumOf } from './prune-repository.ts';
+import { takeDue, type TakenReview } from './queue.ts';
 
-/** Repositories that are taken from the queue at once. */
-const takenAtOnce = 16;
 /** How soon a repository whose look failed is looked at again, in ms: twice as late after each failure. */
 const retryMs = { least: 1000, most: 3_600_000 };
 /** A repository that changes all the time is looked at for no more than this part of the time, where a look takes long. */
@@ -31,8 +26,10 @@ const shortLookMs = 250;
 const mostRested = 1000;
 /** How soon after a commit the queue is looked at, in ms: many commits share a look. */
 const noticeMs = 500;
-/** How often the clock is looked at, in ms, also while nothing is due. */
+/** How often the clock is looked at, and which policies are approved, in ms, also while nothing is due. */
 const clockLookMs = 60_000;
+/** How soon a repository is looked at again that this process leaves to others, which go by other policies, in ms. */
+const othersLookMs = 600_000;
 
 export interface PrunerSettings {
   /** How soon after a change a repository is looked at, in ms. */
@@ -55,8 +52,8 @@ export interface PrunerParts {
   readonly set: PolicySet;
   readonly scope: PolicyScope;
   readonly settings: PrunerSettings;
-  /** Whether nothing may be taken away, whatever is due. */
-  readonly isHeld: () => boolean;
+  /** Whether nothing may be taken away, whatever is due; asked again before each batch. */
+  readonly isHeld: () => Promise<boolean>;
   /** How long to rest after work that took so long, in ms. */
   readonly restMs: (tookMs: number) => number;
   readonly counts: PrunerCounts;
@@ -77,19 +74,24 @@ export class Pruner {
   readonly #approvals: PolicyApprovals;
   /** Until when repositories are left alone whose last look took long, by the steady clock. */
   readonly #restedUntil = new Map<RepositoryName, number>();
-  #clock: ClockWatch | undefined;
+  readonly #clock: ClockWatch;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #noticing: ReturnType<typeof setTimeout> | undefined;
   #working: Promise<void> | undefined;
   #mayHaveMore = false;
-  /** When the policies are to be looked at, by the steady clock; undefined once they have been. */
-  #lookAtPoliciesAt: number | undefined = -Infinity;
+  /** When the policies are to be looked at next, by the steady clock. */
+  #lookAtPoliciesAt = -Infinity;
   #isStopped = true;
   #isStopping = false;
   #endRest: () => void = () => undefined;
 
   constructor(parts: PrunerParts) {
     this.#parts = parts;
+    const { registry, settings } = parts;
+    this.#clock = new ClockWatch(registry, {
+      largestStepMs: settings.largestClockStepMs,
+      pauseMs: settings.clockPauseMs,
+    });
     this.#approvals = new PolicyApprovals({
       ...parts,
       mayGoOn: () => !this.#isStopped,
@@ -134,16 +136,22 @@ export class Pruner {
   /** Does all that is due now, also while it is held; resolves when nothing is. */
   async workOff(): Promise<Pruned> {
     while (this.#working !== undefined) await this.#working;
-    return await this.#workOffDue(() => true);
+    return await this.#workOffDue(() => Promise.resolve(true));
   }
 
-  get policies(): readonly StandingPolicy[] {
-    return this.#parts.set.policies.map((policy) => ({ policy, state: this.#approvals.stateOf(policy) }));
+  get policies(): readonly Policy[] {
+    return this.#parts.set.policies;
+  }
+
+  /** All policies, as they stand now, whichever process has approved of them. */
+  async standing(): Promise<readonly StandingPolicy[]> {
+    await this.#approvals.refresh();
+    return this.policies.map((policy) => ({ policy, state: this.#approvals.stateOf(policy) }));
   }
 
   /** Why nothing is pruned for a while, where that is so. */
-  get pause(): PruningPause | undefined {
-    return this.#clock?.pause;
+  async pause(): Promise<PruningPause | undefined> {
+    return await this.#clock.pause();
   }
 
   /** Lets policies prune that wait. @returns those that did */
@@ -155,7 +163,7 @@ export class Pruner {
 
   /** Believes the clock as it is. False where nothing was paused. */
   async resume(actor: Actor): Promise<boolean> {
-    const resumed = await (await this.#clockWatch()).resume(actor, 'an operator says that the clock is right');
+    const resumed = await this.#clock.resume(actor, 'an operator says that the clock is right');
     this.wake();
     return resumed;
   }
@@ -167,11 +175,13 @@ export class Pruner {
   async makeRoom(neededBytes: number): Promise<Pruned> {
     const { registry, set, counts } = this.#parts;
     if (!(await this.#isClockRight())) return nothingPruned;
+    await this.#approvals.refresh();
     const pruned = await makeRoom(registry, {
       set,
       mayPrune: (policy) => this.#approvals.stateOf(policy).state === 'approved',
       neededBytes,
-      mayGoOn: () => !this.#isStopped,
+      // An operator may pause the collector in any process.
+      mayGoOn: async () => !this.#isStopped && (await collectorPause(registry)) === undefined,
     });
     counts.pruned(pruned);
     return pruned;
@@ -187,10 +197,10 @@ export class Pruner {
   async #workThrough(): Promise<void> {
     const { log } = this.#parts.registry;
     try {
-      await this.#lookAtPolicies();
       do {
         this.#mayHaveMore = false;
-        await this.#workOffDue(() => !this.#isStopped && !this.#parts.isHeld());
+        await this.#lookAtPolicies();
+        await this.#workOffDue(async () => !this.#isStopped && !(await this.#parts.isHeld()));
         await this.#sleepUntilDue();
       } while (this.#mayHaveMore && !this.#isStopped);
     } catch (error) {
@@ -202,26 +212,29 @@ export class Pruner {
   /** Where that fails, those that are approved prune all the same, and the others are looked at again after a while. */
   async #lookAtPolicies(): Promise<void> {
     const { clock, log } = this.#parts.registry;
-    if (this.#lookAtPoliciesAt === undefined || clock.monotonic() < this.#lookAtPoliciesAt) return;
+    if (clock.monotonic() < this.#lookAtPoliciesAt) return;
+    this.#lookAtPoliciesAt = clock.monotonic() + clockLookMs;
     try {
       await this.#approvals.look();
-      this.#lookAtPoliciesAt = undefined;
     } catch (error) {
-      this.#lookAtPoliciesAt = clock.monotonic() + clockLookMs;
       log.error({ err: error }, 'what has changed in the policies could not be looked at; trying again in a minute');
     }
   }
 
-  async #workOffDue(mayGoOn: () => boolean): Promise<Pruned> {
+  async #workOffDue(mayGoOn: () => Promise<boolean>): Promise<Pruned> {
     const { registry, restMs } = this.#parts;
     let pruned = nothingPruned;
-    while (mayGoOn() && (await this.#isClockRight())) {
-      const now = registry.clock.now();
-      const due = await registry.metadata.read(() => all(dueRetentionReviews, { now, limit: takenAtOnce }));
+    while ((await mayGoOn()) && (await this.#isClockRight())) {
+      const due = await takeDue(registry);
       if (due.length === 0) return pruned;
+      await this.#approvals.refresh();
       // By name, as in a plan: what several repositories give up is freed by the last of them, which the rails heed.
-      for (const review of due.toSorted((one, other) => (one.repo < other.repo ? -1 : 1))) {
-        if (!mayGoOn()) return pruned;
+      const inOrder = due.toSorted((one, other) => (one.repo < other.repo ? -1 : 1));
+      for (const [at, review] of inOrder.entries()) {
+        if (!(await mayGoOn())) {
+          for (const left of inOrder.slice(at)) await left.release();
+          return pruned;
+        }
         const startedAt = performance.now();
         pruned = sumOf(pruned, await this.#review(review, mayGoOn));
         await this.#rest(restMs(performance.now() - startedAt));
@@ -230,20 +243,22 @@ export class Pruner {
     return pruned;
   }
 
-  async #review(review: Review, mayGoOn: () => boolean): Promise<Pruned> {
+  async #review(review: TakenReview, mayGoOn: () => Promise<boolean>): Promise<Pruned> {
     const { registry, scope, settings, counts } = this.#parts;
     const { repo } = review;
     const { clock, log } = registry;
     try {
+      // Others may have taken it up while those before it took long.
+      if (!(await review.keep())) return nothingPruned;
       const policy = scope.policyOf(repo);
-      const state = policy === undefined ? undefined : this.#approvals.stateOf(policy).state;
       if (policy === undefined) {
-        await this.#forget(review);
+        await this.#leaveToOthers(review);
         return nothingPruned;
       }
+      const { state } = this.#approvals.stateOf(policy);
       if (state !== 'approved') {
-        // As soon as the policy may prune, all of its repositories are looked at.
-        await this.#putAway(review, state === 'looking' ? clock.now() + settings.lookAfterMs + 1 : null);
+        if (state === 'waiting') await this.#putAwayUntilApproved(review, policy);
+        else await this.#putAway(review, clock.now() + settings.lookAfterMs + 1);
         return nothingPruned;
       }
       const startedAt = clock.monotonic();
@@ -258,19 +273,20 @@ export class Pruner {
         policy,
         noticeMs: settings.noticeMs,
         retryMs: settings.lookAfterMs,
-        mayGoOn,
+        mayGoOn: async () => (await mayGoOn()) && (await review.keep()),
         isClockRight: async () => await this.#isClockRight(),
+        isApproved: () => this.#approvals.isApproved(policy),
       });
       counts.pruned(pruned);
       this.#leaveAlone(repo, startedAt);
-      if (isEmpty) await this.#forget(review);
-      else await this.#putAway({ ...review, attempts: 0 }, againAt);
+      if (isEmpty) await review.forget(this.#changedDueAt());
+      else await this.#putAway(review, againAt, 0);
       return pruned;
     } catch (error) {
       const attempts = review.attempts + 1;
       log.error({ err: error, repo, attempts }, 'retention could not look at a repository and tries again');
       const dueAt = clock.now() + Math.min(retryMs.most, retryMs.least * 2 ** Math.min(attempts - 1, 20));
-      await this.#putAway({ ...review, attempts }, dueAt);
+      await this.#putAway(review, dueAt, attempts);
       return nothingPruned;
     }
   }
@@ -284,40 +300,54 @@ export class Pruner {
     this.#restedUntil.set(repo, endedAt + Math.min(longestRestMs, (endedAt - startedAt) / shareOfLooks));
   }
 
-  async #putAway({ repo, version, attempts }: Review, dueAt: number | null): Promise<void> {
+  async #putAway(review: TakenReview, dueAt: number | null, attempts = review.attempts): Promise<void> {
+    await review.putAway(dueAt, this.#changedDueAt(), attempts);
+  }
+
+  /** When a repository is looked at that has changed during a look at it. */
+  #changedDueAt(): number {
     const { registry, settings } = this.#parts;
-    const changedDueAt = registry.clock.now() + settings.lookAfterMs;
-    await registry.metadata.writeUnsynced(
-      () => change(postponeRetentionReview, { repo, version, dueAt, changedDueAt, attempts }),
+    return registry.clock.now() + settings.lookAfterMs;
+  }
+
+  /** Whoever approves of the policy has all of its repositories queued after that. */
+  async #putAwayUntilApproved(review: TakenReview, policy: Policy): Promise<void> {
+    const approvals = this.#approvals;
+    const now = this.#parts.registry.clock.now();
+    const changedDueAt = this.#changedDueAt();
+    await this.#parts.registry.metadata.writeUnsynced(
+      function* putAway(): Operation<void> {
+        let dueAt: number | null = null;
+        if (yield* approvals.isApproved(policy)) dueAt = now;
+        else if (!(yield* approvals.areShared())) dueAt = now + othersLookMs;
+        yield* review.puttingAway(dueAt, changedDueAt);
+      },
       { fromReserve: true },
     );
   }
 
-  /** There is nothing in it, or no policy is for it. */
-  async #forget({ repo, version }: Review): Promise<void> {
-    await this.#parts.registry.metadata.writeUnsynced(() => change(deleteRetentionReview, { repo, version }), {
-      fromReserve: true,
-    });
+  /** No policy is for it here; for good only if there is none in other processes either. */
+  async #leaveToOthers(review: TakenReview): Promise<void> {
+    const approvals = this.#approvals;
+    const dueAt = this.#parts.registry.clock.now() + othersLookMs;
+    const changedDueAt = this.#changedDueAt();
+    await this.#parts.registry.metadata.writeUnsynced(
+      function* leave(): Operation<void> {
+        if (yield* approvals.areShared()) yield* review.forgetting(changedDueAt);
+        else yield* review.puttingAway(dueAt, changedDueAt);
+      },
+      { fromReserve: true },
+    );
   }
 
   /** Looks at the clock. What was queued by one that was wrong is queued anew: it may be due long too late. */
   async #isClockRight(): Promise<boolean> {
-    const watch = await this.#clockWatch();
-    if (!(await watch.look())) return false;
-    if (watch.hasResumed) {
+    if (!(await this.#clock.look())) return false;
+    if (this.#clock.hasResumed) {
       await this.#approvals.queueAgain();
-      watch.hasResumed = false;
+      this.#clock.hasResumed = false;
     }
     return true;
-  }
-
-  async #clockWatch(): Promise<ClockWatch> {
-    const { registry, settings } = this.#parts;
-    this.#clock ??= await ClockWatch.begin(registry, {
-      largestStepMs: settings.largestClockStepMs,
-      pauseMs: settings.clockPauseMs,
-    });
-    return this.#clock;
   }
 
   async #sleepUntilDue(): Promise<void> {
@@ -348,10 +378,4 @@ export class Pruner {
     this.#timer = setTimeout(() => this.wake(), ms);
     this.#timer.unref();
   }
-}
-
-interface Review {
-  readonly repo: RepositoryName;
-  readonly version: number;
-  readonly attempts: number;
 }

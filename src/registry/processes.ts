@@ -5,6 +5,7 @@ import { all, change, first, type Operation } from '../metadata/operation.ts';
 import { migrations } from '../metadata/migrations/all.ts';
 import {
   aboutAllProcesses,
+  anyByOtherPolicies,
   deleteProcess,
   deleteSilentProcess,
   findProcess,
@@ -45,7 +46,12 @@ export interface ProcessesParts {
 export interface AboutProcess {
   readonly version: string;
   readonly isCollecting: boolean;
+  /** By which policies it goes; undefined where it has whatever it changes looked at by those of the others. */
+  readonly policies?: string;
 }
+
+/** Of a process that goes by no policies, but has whatever it changes looked at by those of the others. */
+const anyPolicies = '';
 
 /**
  * This process among those that share the metadata. Each has a row, and a number in it that grows as long as it lives. No
@@ -199,6 +205,7 @@ export class Processes {
       isCollecting: this.#about?.isCollecting === true ? (1 as const) : (0 as const),
       since: this.#since,
       now: this.#clock.now(),
+      policies: this.#about?.policies ?? anyPolicies,
     };
   }
 
@@ -247,6 +254,11 @@ export class Processes {
 /** Whether a process still has its row. */
 export function* isAmongOthers(id: string): Operation<boolean> {
   return (yield* first(findProcess, { id })) !== undefined;
+}
+
+/** Whether all processes that share the metadata go by the same policies, as far as they have any. */
+export function* goByTheSame(policies: string): Operation<boolean> {
+  return (yield* first(anyByOtherPolicies, { policies })) === undefined;
 }
 
 /** One of the processes that share the metadata. What it does not say, as it is of an earlier version, is undefined. */

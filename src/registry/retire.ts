@@ -4,7 +4,7 @@ import { anyTagOf, manifestTimes } from '../metadata/queries/holds.ts';
 import { trashManifest, visibleParents } from '../metadata/queries/manifests.ts';
 import { addPruned, deletePrunedBefore } from '../metadata/queries/pruned-hours.ts';
 import { presentChildrenOf, releaseManifest } from '../metadata/queries/removals.ts';
-import { changesOf } from '../metadata/queries/retention-reviews.ts';
+import { changesOf, unsettleClaimedReviews } from '../metadata/queries/retention-reviews.ts';
 import { anotherTagBetween, insertTagTrash, retireTag, tagTarget } from '../metadata/queries/tags.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
@@ -74,12 +74,16 @@ export interface RetireRequest {
   readonly isForRoom?: boolean;
   /** As read by `changesNow` before it was judged what goes; nothing goes where that is not so any more. */
   readonly unchangedSince?: Partial<RepositoryChanges> | undefined;
+  /** Asked in the transaction: whether what it was judged by is still so. Else nothing goes either. */
+  readonly isStillSo?: () => Operation<boolean>;
+  /** Whether other repositories link what goes: those that are being judged elsewhere then have to be judged again. */
+  readonly sharesContents?: boolean;
 }
 
 export type RetireOutcome =
   /** What became of each, up to the first that stays. */
   | { readonly outcome: 'retired'; readonly retirements: readonly Retirement[] }
-  /** Nothing was pruned: the repository has changed since it was judged. */
+  /** Nothing was pruned: the repository, or what it was judged by, has changed since. */
   | { readonly outcome: 'changed' };
 
 /**
@@ -97,10 +101,11 @@ export async function retire(registry: Registry, request: RetireRequest): Promis
   };
   return await metadata.write(
     function* retireAll(): Operation<RetireOutcome> {
-      const { repo, items, unchangedSince = {} } = request;
+      const { repo, items, unchangedSince = {}, isStillSo, sharesContents = false } = request;
       const changes = yield* changesNow(repo);
       if (changes.version !== (unchangedSince.version ?? changes.version)) return { outcome: 'changed' };
       if (changes.narrowings !== (unchangedSince.narrowings ?? changes.narrowings)) return { outcome: 'changed' };
+      if (isStillSo !== undefined && !(yield* isStillSo())) return { outcome: 'changed' };
       const retiring = {
         ...request,
         ...until,
@@ -131,6 +136,9 @@ export async function retire(registry: Registry, request: RetireRequest): Promis
         if (items.some((item, at) => item.digest === digest && retirements[at] === 'pruned')) {
           yield* reviewManifest(repo, digest, until.trashUntil);
         }
+      }
+      if (metadata.isShared && sharesContents && retirements.includes('pruned')) {
+        yield* change(unsettleClaimedReviews, { repo, now });
       }
       return { outcome: 'retired', retirements };
     },

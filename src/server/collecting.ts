@@ -56,9 +56,10 @@ export function pauseOutdated({ registry, collector, directory }: CollectingPart
 /** The database has been accepted as it is. */
 export async function collectAgain({ registry, collector, directory, isRun }: CollectingParts): Promise<void> {
   registry.log.warn({ directory }, 'the database was accepted as it is, though it is older than the blobs');
-  if (!isRun || (await collectorPause(registry)) !== undefined) return;
-  reclaimDead(registry);
-  collector.resume();
+  const isToPause = (await collectorPause(registry)) !== undefined;
+  if (isRun && !isToPause) reclaimDead(registry);
+  // What holds several processes until an operator resumes is in the database: any of them may be told.
+  if (registry.metadata.isShared || !isToPause) collector.resume();
 }
 
 /** Whether what is let go is taken away. */

@@ -4,7 +4,7 @@ import { storageFigures } from '../bounds/storage-figures.ts';
 import type { Collector } from '../collector/collector.ts';
 import type { StoreFigures } from '../metrics/metrics.ts';
 import type { Pruner } from '../pruning/pruner.ts';
-import { dueReviews } from '../registry/collector-pause.ts';
+import { collectorPause, dueReviews } from '../registry/collector-pause.ts';
 import type { Registry } from '../registry/registry.ts';
 import { heldFigures } from '../registry/store-figures.ts';
 import type { StoreGeneration } from '../registry/store-generation.ts';
@@ -30,6 +30,7 @@ export async function measuredFigures({
   const reviews = await dueReviews(registry);
   const measured = await storage.measure();
   const { freeBytes, totalBytes } = measured.disk;
+  const standing = (await pruner?.standing()) ?? [];
   return {
     ...storageFigures(measured, storage, reports.recent()),
     ...(await heldFigures(registry)),
@@ -39,8 +40,9 @@ export async function measuredFigures({
     databaseOutdated: generation.isDatabaseOutdated ? 1 : 0,
     dueReviews: reviews.count,
     oldestDueSeconds: reviews.oldestDueMs / 1000,
-    collectorPaused: collector.isPaused ? 1 : 0,
-    policiesWaiting: (pruner?.policies ?? []).filter(({ state }) => state.state === 'waiting').length,
-    pruningPaused: pruner?.pause === undefined ? 0 : 1,
+    // Any of the processes that share a database may have been told to pause.
+    collectorPaused: collector.isPaused || (await collectorPause(registry)) !== undefined ? 1 : 0,
+    policiesWaiting: standing.filter(({ state }) => state.state === 'waiting').length,
+    pruningPaused: (await pruner?.pause()) === undefined ? 0 : 1,
   };
 }

@@ -30,7 +30,8 @@ import { openAuditFile } from './audit-file.ts';
 import { openCertificate, watchCertificate } from './certificates.ts';
 import { exposedAddresses, plainAddress } from './exposure.ts';
 import { putQuotasInForce } from './quotas-in-force.ts';
-import { openPruner, openRetention } from './retention.ts';
+import { openPruner, openRetention, settleWithoutPolicies } from './retention.ts';
+import { policiesText } from '../pruning/settle-approvals.ts';
 import { placesOf } from '../stores/checked-places.ts';
 import { openBytes } from '../fsck/places.ts';
 import { OnlineChecks } from './online-checks.ts';
@@ -171,7 +172,7 @@ async function serve(
     { name: immutableKey, value: settings, ...(settings !== undefined && { settings }) },
   ];
   await rememberRules(metadata, rules, { now: clock.now() }, log);
-  const retention = await openRetention(metadata, policies, config);
+  const retention = await openRetention(policies, config);
   const room = new UploadRoom({
     reserve: config.storage.reserve,
     measure: async () => (config.blobs.kind === 'directory' ? await measureDisk(directory) : undefined),
@@ -185,7 +186,7 @@ async function serve(
     log,
     traffic: metrics,
     siblings: worker?.link,
-    about: { version, isCollecting: keeps && config.collector.isRun },
+    about: { version, isCollecting: keeps && config.collector.isRun, policies: policiesText(policies) },
     policies,
     quotas,
     immutability,
@@ -216,7 +217,7 @@ async function serve(
   const pruner = await openPruner(retention, {
     registry,
     settings: config.retention,
-    isHeld: () => collector.isPaused || readOnlyWatch.isOn,
+    isHeld: async () => collector.isPaused || readOnlyWatch.isOn || !(await mayCollect({ registry, generation })),
     pace,
     counts: metrics,
   });
@@ -275,6 +276,7 @@ async function serve(
   // Before anything is served: what is being purged must not be.
   await registry.purges.join();
   await registry.purges.resume();
+  const settles = keeps && policies === undefined ? await settleWithoutPolicies(registry) : undefined;
   const server = await listen(config, {
     registry,
     metrics,
@@ -342,6 +344,7 @@ async function serve(
     reopenFiles: () => auditFile?.reopen(),
     async stop() {
       events.stop();
+      settles?.[Symbol.dispose]();
       await Promise.all([certificateWatch?.stop(), accessWatch?.stop(), readOnlyWatch.stop(), acceptanceWatch.stop()]);
       const looked = Promise.all([checks.stop(), layers.stop()]);
       const collected = Promise.all([collector.stop(), pruner?.stop(), quotaCounter.stop()]);

@@ -83,7 +83,7 @@ async function makePruner(policy: Omit<PolicyDefinition, 'repositories'>): Promi
     set: parsed.set,
     scope,
     settings: config.retention,
-    isHeld: () => false,
+    isHeld: () => Promise.resolve(false),
     restMs: () => {
       inBetween();
       return restMs;
@@ -106,19 +106,19 @@ async function push(repository: string, name: string, content = name): Promise<v
   expect(outcome.outcome).toBe('created');
 }
 
-const states = (): readonly string[] => pruner.policies.map(({ state }) => state.state);
+const states = async (): Promise<readonly string[]> => (await pruner.standing()).map(({ state }) => state.state);
 
 test('policies that could not be looked at are looked at again', async () => {
   await makePruner({ default: 'keep' });
   isFull = true;
   pruner.start();
   await until('it has failed', () => logged.length > 0);
-  expect(states()).toEqual(['looking']);
+  expect(await states()).toEqual(['looking']);
   isFull = false;
   clock.advance(60_000);
-  await until('it is looked at again', () => {
+  await until('it is looked at again', async () => {
     pruner.wake();
-    return states()[0] === 'approved';
+    return (await states())[0] === 'approved';
   });
 });
 
@@ -129,7 +129,7 @@ test('a clock that is set between two repositories stops the pruner before the s
     rails: { tagsPerDay: '100%', mayPruneLastTag: true },
   });
   pruner.start();
-  await until('it may prune', () => states()[0] === 'approved');
+  await until('it may prune', async () => (await states())[0] === 'approved');
   for (const repo of ['one', 'other']) await push(repo, '1');
   clock.advance(1000);
   let reviews = 0;
@@ -138,7 +138,7 @@ test('a clock that is set between two repositories stops the pruner before the s
     if (reviews === 1) clock.set(365 * 86_400_000);
   };
   expect(await pruner.workOff()).toEqual({ tags: 0, manifests: 0, bytes: 0 });
-  expect(pruner.pause).not.toBe(undefined);
+  expect(await pruner.pause()).not.toBe(undefined);
 });
 
 const labelled: PolicyDefinition['rules'] = [{ action: 'keep', labels: { a: '*' }, mostRecentlyPushedCount: 1 }];
@@ -164,7 +164,7 @@ test('a repository that takes long is not looked at again at once after each cha
     rails: { grace: '0', tagsPerDay: '100%', bytesPerDay: '100%' },
   });
   pruner.start();
-  await until('it may prune', () => states()[0] === 'approved');
+  await until('it may prune', async () => (await states())[0] === 'approved');
   await push('app', '1');
   clock.advance(1000);
   readMs = 100;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Pruner } from '../../pruning/pruner.ts';
+import type { Pruner, StandingPolicy } from '../../pruning/pruner.ts';
 import { collectorPause } from '../../registry/collector-pause.ts';
 import { type AdminCall, endpoint, nothing, time, timeText } from './endpoint.ts';
 
@@ -53,8 +53,8 @@ export const approvePolicies = endpoint({
     const { pruner } = call.admin;
     if (pruner === undefined) return { problem: noPruner(call) };
     const { policy: name } = body;
-    if (name !== undefined && !pruner.policies.some(({ policy }) => policy.name === name)) {
-      const names = pruner.policies.map(({ policy }) => policy.name).join(', ');
+    if (name !== undefined && !pruner.policies.some((policy) => policy.name === name)) {
+      const names = pruner.policies.map((policy) => policy.name).join(', ');
       return { problem: { code: 'UNSUPPORTED', status: 404, message: `no policy is named ${name}, only ${names}` } };
     }
     const approved = await pruner.approve(name, call.actor());
@@ -89,17 +89,21 @@ function noPruner({ admin: { collector } }: AdminCall) {
 }
 
 async function statusOf({ registry }: AdminCall, pruner: Pruner): Promise<z.input<typeof status>> {
-  const { pause } = pruner;
-  const held = await collectorPause(registry);
+  const pause = await pruner.pause();
+  const [held, standing] = [await collectorPause(registry), await pruner.standing()];
   return {
     ...(pause && {
       paused: { reason: pause.reason, pausedAt: timeText(pause.pausedAt), until: timeText(pause.until) },
     }),
     ...(held && { collectorPaused: { ...held, pausedAt: timeText(held.pausedAt) } }),
-    policies: pruner.policies.map(({ policy: { name }, state }) => ({
-      name,
-      state: state.state,
-      ...(state.state === 'waiting' && { wouldPrune: state.wouldPrune, railsLet: state.railsLet }),
-    })),
+    policies: standing.map(toldPolicy),
+  };
+}
+
+function toldPolicy({ policy: { name }, state }: StandingPolicy): z.input<typeof status>['policies'][number] {
+  return {
+    name,
+    state: state.state,
+    ...(state.state === 'waiting' && { wouldPrune: state.wouldPrune, railsLet: state.railsLet }),
   };
 }

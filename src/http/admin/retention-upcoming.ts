@@ -66,8 +66,9 @@ async function* linesOf(
   let latest: z.output<typeof progress> = { name: 'repositories', done: 0 };
   let items = 0;
   // Nothing goes by such a one before somebody has approved of it.
+  const standing = (await admin.pruner?.standing()) ?? [];
   const waitsForApproval = (policy: Policy): boolean =>
-    admin.pruner?.policies.some((one) => one.policy === policy && one.state.state === 'waiting') ?? false;
+    standing.some((one) => one.policy === policy && one.state.state === 'waiting');
   const plans = planRetention(registry, {
     policies: policies.set,
     repositories: glob?.glob,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type Forecast, stateOf, type StorageReport } from '../../bounds/report.ts';
+import { collectorPause } from '../../registry/collector-pause.ts';
 import { sharingProcesses, type SharingProcess } from '../../registry/processes.ts';
 import { endpoint, nothing, time, timeText } from './endpoint.ts';
 
@@ -70,6 +71,8 @@ const status = z.object({
       lastHeardAt: time.optional(),
     }),
   ),
+  /** An operator has paused the collector: nothing is collected or pruned. */
+  collectorPaused: z.object({ reason: z.string(), pausedBy: z.string(), pausedAt: time }).optional(),
   events: z.array(z.object({ at: time, kind: z.string(), reason: z.string().optional(), bytes: bytes.optional() })),
 });
 
@@ -86,11 +89,18 @@ export const storageStatus = endpoint({
     call.allowSlowAnswer();
     const report = await call.admin.storage(onProgress);
     const processes = await sharingProcesses(call.registry.metadata);
-    return { answer: { ...answerOf(report, call.registry.clock.now()), processes: processes.map(toldProcess) } };
+    const pause = await collectorPause(call.registry);
+    return {
+      answer: {
+        ...answerOf(report, call.registry.clock.now()),
+        processes: processes.map(toldProcess),
+        ...(pause && { collectorPaused: { ...pause, pausedAt: timeText(pause.pausedAt) } }),
+      },
+    };
   },
 });
 
-function answerOf(report: StorageReport, now: number): Omit<z.input<typeof status>, 'processes'> {
+function answerOf(report: StorageReport, now: number): Omit<z.input<typeof status>, 'processes' | 'collectorPaused'> {
   const { disk, levels, room, stored, shared, garbage, databaseBytes, trash, outlook } = report;
   const { usedBytes, highBytes, lowBytes, reserveBytes } = levels;
   const { day, week } = report.forecast;

@@ -24,6 +24,7 @@ import { processes } from './0023-processes.ts';
 import { closingOfUploads } from './0024-closing-of-uploads.ts';
 import { registryIdentity } from './0025-registry-identity.ts';
 import { aboutProcesses } from './0026-about-processes.ts';
+import { sharedPruning } from './0027-shared-pruning.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -54,4 +55,5 @@ export const migrations: readonly Migration[] = [
   closingOfUploads,
   registryIdentity,
   aboutProcesses,
+  sharedPruning,
 ];

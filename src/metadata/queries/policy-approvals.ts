@@ -6,6 +6,11 @@ export const policyApprovals = query<Record<never, never>>()(({ db }) =>
   db.selectFrom('policy_approval').select(['policy', 'approved_at', 'approved_by', 'queued_at']),
 );
 
+export const findPolicyApproval = query<{ policy: Digest }>()(({ db, p }) =>
+  db.selectFrom('policy_approval').select('approved_at').where('policy', '=', p('policy')),
+);
+
+/** Touches no row where it is approved already. */
 export const approvePolicy = query<{ policy: Digest; now: number; approvedBy: string }>()(({ db, p }) =>
   db
     .insertInto('policy_approval')

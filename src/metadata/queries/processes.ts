@@ -10,6 +10,7 @@ export const insertProcess = query<{
   isCollecting: 0 | 1;
   since: number;
   now: number;
+  policies: string;
 }>()(({ db, p }) =>
   db.insertInto('process').values({
     id: p('id'),
@@ -19,6 +20,7 @@ export const insertProcess = query<{
     is_collecting: p('isCollecting'),
     since: p('since'),
     heard_at: p('now'),
+    policies: p('policies'),
   }),
 );
 
@@ -37,6 +39,17 @@ export const findProcess = query<{ id: string }>()(({ db, p }) =>
 /** All processes but one. */
 export const otherProcesses = query<{ id: string }>()(({ db, p }) =>
   db.selectFrom('process').select(['id', 'name', 'beat']).where('id', '<>', p('id')).orderBy('id'),
+);
+
+/** Any process that goes by other policies, or does not say by which. */
+export const anyByOtherPolicies = query<{ policies: string }>()(({ db, p }) =>
+  db
+    .selectFrom('process')
+    .select('id')
+    .where(({ eb, or, and }) =>
+      or([eb('policies', 'is', null), and([eb('policies', '<>', ''), eb('policies', '<>', p('policies'))])]),
+    )
+    .limit(1),
 );
 
 /** All processes, and what each says of itself. */

@@ -13,6 +13,16 @@ export const upsertPruningPause = query<{ reason: string; now: number; until: nu
     ),
 );
 
-export const deletePruningPause = query<Record<never, never>>()(({ db }) =>
-  db.deleteFrom('pruning_pause').where('name', '=', 'pruning'),
+/** Believes the clock, for all processes: the row stays, so that those which have noticed it being set see that. */
+export const overrulePruningPause = query<{ overruled: number }>()(({ db, p }) =>
+  db
+    .updateTable('pruning_pause')
+    .set({ until: p('overruled') })
+    .where('name', '=', 'pruning')
+    .where('until', '<>', p('overruled')),
+);
+
+/** It is over; one that was overruled stays so. */
+export const deletePruningPause = query<{ overruled: number }>()(({ db, p }) =>
+  db.deleteFrom('pruning_pause').where('name', '=', 'pruning').where('until', '<>', p('overruled')),
 );

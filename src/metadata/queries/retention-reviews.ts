@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { RepositoryName } from '../../oci/names.ts';
 import { query } from '../query.ts';
 
@@ -27,14 +28,56 @@ export const hastenRetentionReview = query<{ repo: RepositoryName; dueAt: number
     .where('repo', '=', p('repo')),
 );
 
-/** Repositories that are due, the longest due first. */
+/** Repositories that are due and that nobody has claimed, the longest due first. */
 export const dueRetentionReviews = query<{ now: number; limit: number }>()(({ db, p }) =>
   db
     .selectFrom('retention_review')
-    .select(['repo', 'due_at', 'version', 'attempts'])
+    .select(['repo', 'version', 'attempts', 'claimed_until'])
     .where('due_at', '<=', p('now'))
+    .where('claimed_until', '<=', p('now'))
     .orderBy('due_at')
     .limit(p('limit')),
+);
+
+/**
+ * Takes repositories that are due for itself until `until`, the longest due first; those that others have taken, or are about
+ * to, are left to them. The rows come in any order.
+ */
+export const claimRetentionReviews = query<{ now: number; until: number; limit: number }>()(({ db, p, dialect }) =>
+  db
+    .updateTable('retention_review')
+    .set({ claimed_until: p('until') })
+    .where(
+      ({ ref, selectFrom }) =>
+        sql<boolean>`${ref('repo')} in ${dialect.skippingLocked(
+          selectFrom('retention_review as due')
+            .select('due.repo')
+            .where('due.due_at', '<=', p('now'))
+            .where('due.claimed_until', '<=', p('now'))
+            .orderBy('due.due_at')
+            .limit(p('limit')),
+        )}`,
+    )
+    .returning(['repo', 'version', 'attempts', 'claimed_until']),
+);
+
+/** Has a repository for longer, or no more where `until` is 0; touches no row where somebody else has taken it since. */
+export const renewRetentionReview = query<{ repo: RepositoryName; claimedUntil: number; until: number }>()(
+  ({ db, p }) =>
+    db
+      .updateTable('retention_review')
+      .set({ claimed_until: p('until') })
+      .where('repo', '=', p('repo'))
+      .where('claimed_until', '=', p('claimedUntil')),
+);
+
+/** Has those that are looking at other repositories now see that what theirs share with one has changed. */
+export const unsettleClaimedReviews = query<{ repo: RepositoryName; now: number }>()(({ db, p }) =>
+  db
+    .updateTable('retention_review')
+    .set(({ eb }) => ({ version: eb('version', '+', 1) }))
+    .where('claimed_until', '>', p('now'))
+    .where('repo', '<>', p('repo')),
 );
 
 /** When the first repository is due, in ms since 1970. */
@@ -47,10 +90,16 @@ export const changesOf = query<{ repo: RepositoryName }>()(({ db, p }) =>
   db.selectFrom('retention_review').select(['version', 'narrowings']).where('repo', '=', p('repo')),
 );
 
-/** The next look comes at `dueAt`, or never; where something has changed meanwhile, at `changedDueAt`. */
+/**
+ * The next look comes at `dueAt`, or never; where something has changed meanwhile, at `changedDueAt`. Where somebody else has
+ * claimed it since, it is theirs to say.
+ */
 export const postponeRetentionReview = query<{
   repo: RepositoryName;
   version: number;
+  claimedUntil: number;
+  /** 0. */
+  unclaimed: number;
   dueAt: number | null;
   changedDueAt: number;
   attempts: number;
@@ -65,8 +114,10 @@ export const postponeRetentionReview = query<{
         .else(eb.cast<number>(p('changedDueAt'), 'bigint'))
         .end(),
       attempts: p('attempts'),
+      claimed_until: p('unclaimed'),
     }))
-    .where('repo', '=', p('repo')),
+    .where('repo', '=', p('repo'))
+    .where('claimed_until', '=', p('claimedUntil')),
 );
 
 /** The repository is gone, or under no policy: it is looked at no more, unless it has changed meanwhile. */
