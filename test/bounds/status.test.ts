@@ -90,7 +90,9 @@ test('wherry status says in words why no more room can be made', async () => {
     stdout: 'pipe',
     stderr: 'inherit',
   });
-  expect(await child.stdout.text()).toContain(
+  const out = await child.stdout.text();
+  expect(out).toContain(
     'and no more room can be made: the collector is paused, or the database is older than the blobs\n',
   );
+  expect(out).toMatch(/collector +paused since 2030-01-01 00:00:00 by admin .*: looking into something\n/);
 });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLog, type Log } from '../../src/log/log.ts';
 import type { Clock } from '../../src/registry/clock.ts';
+import type { PolicySet } from '../../src/retention/policy-set.ts';
 import { type RunningServer, startServer } from '../../src/server/server.ts';
 import type { Syncs } from '../../src/stores/syncs.ts';
 import type { SupervisorMessage, WorkerMessage } from '../../src/workers/messages.ts';
@@ -16,6 +17,12 @@ interface Worker {
   readonly server: RunningServer;
 }
 
+interface WorkersParts {
+  readonly syncsOf?: (index: number) => Syncs | undefined;
+  readonly clock?: Clock;
+  readonly policies?: PolicySet;
+}
+
 /**
  * Workers of one registry, all inside the test's process, with the supervisor that carries what they tell each other.
  * Unlike real ones each has a port of its own, so that a test can choose which is asked.
@@ -27,20 +34,19 @@ export class WorkersInProcess implements AsyncDisposable {
   readonly #settings: Readonly<Record<string, string>>;
   readonly #syncsOf: (index: number) => Syncs | undefined;
   readonly #clock: Clock | undefined;
+  readonly #policies: PolicySet | undefined;
 
-  private constructor(
-    settings: Readonly<Record<string, string>>,
-    { syncsOf, clock }: { readonly syncsOf?: (index: number) => Syncs | undefined; readonly clock?: Clock },
-  ) {
+  private constructor(settings: Readonly<Record<string, string>>, { syncsOf, clock, policies }: WorkersParts) {
     this.#settings = settings;
     this.#syncsOf = syncsOf ?? (() => undefined);
     this.#clock = clock;
+    this.#policies = policies;
   }
 
   static async start(
     count: number,
     settings: Readonly<Record<string, string>> = {},
-    parts: { readonly syncsOf?: (index: number) => Syncs | undefined; readonly clock?: Clock } = {},
+    parts: WorkersParts = {},
   ): Promise<WorkersInProcess> {
     const workers = new WorkersInProcess(settings, parts);
     const stream = { write: (line: string) => void workers.logged.push(line) };
@@ -113,6 +119,7 @@ export class WorkersInProcess implements AsyncDisposable {
     const server = await startServer({
       config,
       log,
+      policies: this.#policies,
       worker: { ...place, ports: [], isFirst: true, link },
       ...(syncs !== undefined && { syncs }),
       ...(this.#clock !== undefined && { clock: this.#clock }),
