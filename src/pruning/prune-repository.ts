@@ -44,6 +44,8 @@ export interface PruneOutcome {
   readonly againAt: number | null;
   /** Whether nothing is in it any more, and nothing has to be remembered of it. */
   readonly isEmpty: boolean;
+  /** How often the repository had changed when it was judged; undefined where there was no time for that. */
+  readonly version: number | undefined;
 }
 
 /** Has what a policy says about a repository done now, within its rails, and says when to look again. */
@@ -54,26 +56,28 @@ export async function pruneRepository(registry: Registry, request: PruneRequest)
 async function prune(registry: Registry, request: PruneRequest): Promise<PruneOutcome> {
   const { repo, policy, noticeMs, retryMs, mayGoOn, isClockRight, isApproved } = request;
   let pruned = nothingPruned;
+  let judged: number | undefined;
   for (let looks = 1; ; looks += 1) {
     await registry.pulls.flushQuietly();
     const now = registry.clock.now();
-    if (!(await mayGoOn()) || !(await isClockRight())) return { pruned, againAt: now, isEmpty: false };
+    if (!(await mayGoOn()) || !(await isClockRight())) return { pruned, againAt: now, isEmpty: false, version: judged };
     const plan = await planRepository(registry, { repo, policy, shared: sharedContents(registry, now), now });
     // What changes all the time is pruned all the same; then what it frees may be a little off.
     const { version, narrowings } = plan.changes;
+    judged = version;
     const unchangedSince = looks < mostLooks ? { version, narrowings } : { narrowings };
     const carriedOut = await carryOut(registry, plan, { now, mayGoOn, isApproved, unchangedSince });
     pruned = sumOf(pruned, carriedOut.pruned);
     if (carriedOut.isWhole) {
       await announceEnds(registry, repo, comingEnds(plan.stays, now + noticeMs), now);
       if (plan.waits.length + plan.stays.length > 0) {
-        return { pruned, againAt: againAt(plan, noticeMs, now), isEmpty: false };
+        return { pruned, againAt: againAt(plan, noticeMs, now), isEmpty: false, version };
       }
       // What was pruned of it within the day counts, should something be pushed again.
       const forgetAt = await registry.metadata.writeUnsynced(() => forgetPruned(repo, now), { fromReserve: true });
-      return { pruned, againAt: forgetAt, isEmpty: forgetAt === null };
+      return { pruned, againAt: forgetAt, isEmpty: forgetAt === null, version };
     }
-    if (looks === mostLooks) return { pruned, againAt: now + retryMs, isEmpty: false };
+    if (looks === mostLooks) return { pruned, againAt: now + retryMs, isEmpty: false, version };
   }
 }
 

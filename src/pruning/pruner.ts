@@ -268,7 +268,7 @@ export class Pruner {
         await this.#putAway(review, clock.now() + Math.ceil(restMs));
         return nothingPruned;
       }
-      const { pruned, againAt, isEmpty } = await pruneRepository(registry, {
+      const { pruned, againAt, isEmpty, version } = await pruneRepository(registry, {
         repo,
         policy,
         noticeMs: settings.noticeMs,
@@ -277,6 +277,7 @@ export class Pruner {
         isClockRight: async () => await this.#isClockRight(),
         isApproved: () => this.#approvals.isApproved(policy),
       });
+      if (version !== undefined) review.judgedAt(version);
       counts.pruned(pruned);
       this.#leaveAlone(repo, startedAt);
       if (isEmpty) await review.forget(this.#changedDueAt());

@@ -47,8 +47,8 @@ interface ReviewRow {
 export class TakenReview {
   readonly #registry: Registry;
   readonly repo: RepositoryName;
-  /** How often the repository had changed when it was taken. */
-  readonly version: number;
+  /** How often the repository had changed when it was taken, or was last judged. */
+  #version: number;
   /** How often in a row a look at it has failed. */
   readonly attempts: number;
   /** In ms since 1970. Tells this claim from those that others may make after it. */
@@ -57,9 +57,14 @@ export class TakenReview {
   constructor(registry: Registry, row: ReviewRow) {
     this.#registry = registry;
     this.repo = row.repo;
-    this.version = row.version;
+    this.#version = row.version;
     this.attempts = row.attempts;
     this.#claimedUntil = row.claimed_until;
+  }
+
+  /** It was judged when it had changed so often: only what comes after that makes another look necessary. */
+  judgedAt(version: number): void {
+    this.#version = version;
   }
 
   /** Has it for longer, where its time is half over. @returns whether it is still this process's */
@@ -82,8 +87,8 @@ export class TakenReview {
 
   /** The same, as the last statement of a transaction that decides when. */
   *puttingAway(dueAt: number | null, changedDueAt: number, attempts = this.attempts): Operation<void> {
-    const { repo, version } = this;
-    const claimedUntil = this.#claimedUntil;
+    const { repo } = this;
+    const [version, claimedUntil] = [this.#version, this.#claimedUntil];
     yield* change(postponeRetentionReview, {
       repo,
       version,
@@ -102,7 +107,8 @@ export class TakenReview {
 
   /** The same, as the last statements of a transaction. */
   *forgetting(changedDueAt: number): Operation<void> {
-    const { repo, version } = this;
+    const { repo } = this;
+    const version = this.#version;
     if ((yield* change(deleteRetentionReview, { repo, version })) > 0) return;
     yield* this.puttingAway(changedDueAt, changedDueAt, 0);
   }

@@ -218,6 +218,14 @@ describe('a repository that is due', () => {
     expect(names(await takeDue(other))).toEqual(['app']);
   });
 
+  test('that had changed before it was judged is not looked at again for that', async () => {
+    const [taken] = await takeDue(one);
+    await push(known(app), 'v2', layer('b'));
+    taken?.judgedAt(known((await prune(one, known(app))).version));
+    await taken?.putAway(null, clock.now());
+    expect(dueAt()).toBe(null);
+  });
+
   test('that has changed since it was taken is looked at again', async () => {
     const [taken] = await takeDue(one);
     await push(known(app), 'v2', layer('b'));
