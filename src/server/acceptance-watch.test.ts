@@ -8,7 +8,7 @@ import { Pace } from '../collector/pace.ts';
 import { createLog } from '../log/log.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import { startActor } from '../registry/actor.ts';
-import { pauseCollector } from '../registry/collector-pause.ts';
+import { pauseCollector, resumeCollector } from '../registry/collector-pause.ts';
 import { DatabaseOutdatedError, StoreGeneration } from '../registry/store-generation.ts';
 import { AcceptanceWatch } from './acceptance-watch.ts';
 import { type CollectingParts, collectAgain, pauseOutdated } from './collecting.ts';
@@ -181,6 +181,20 @@ test('a collector that an operator has paused stays so when the database is acce
   await acceptElsewhere();
   await look();
   expect(collecting.collector.isPaused).toBe(true);
+  // By way of any process.
+  await resumeCollector(collecting.registry, startActor);
+  await look();
+  expect(collecting.collector.isPaused).toBe(false);
+});
+
+test('what a server that does not collect prunes is held no more either once the database is accepted', async () => {
+  await start({ isRun: false });
+  await becomeOutdated();
+  await look();
+  expect(collecting.collector.isPaused).toBe(true);
+  await acceptElsewhere();
+  await look();
+  expect(collecting.collector.isPaused).toBe(false);
 });
 
 test('a look that fails changes nothing, and what it would have found is found by a later one', async () => {

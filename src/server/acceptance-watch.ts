@@ -10,8 +10,8 @@ export interface AcceptanceWatchParts {
   readonly log: Pick<Log, 'warn'>;
   /** The database has turned out to be the older one: nothing may be collected. */
   readonly onOutdated: () => void;
-  /** It was accepted as it is, here or elsewhere. */
-  readonly onAccepted: () => Promise<void>;
+  /** It was accepted as it is, here or elsewhere. False where it is to be called again, as nothing is collected yet. */
+  readonly onAccepted: () => Promise<boolean>;
   readonly every?: Every;
 }
 
@@ -57,7 +57,8 @@ export class AcceptanceWatch {
         : await generation.isOvertaken();
       if (isOutdated === this.#isTold) return;
       if (isOutdated) onOutdated();
-      else await onAccepted();
+      // Whichever process is told to resume, all have to.
+      else if (!(await onAccepted())) return;
       this.#isTold = isOutdated;
     } catch (error) {
       log.warn({ err: error }, 'it could not be seen whether the database is older than the blobs; it is tried again');

@@ -53,13 +53,14 @@ export function pauseOutdated({ registry, collector, directory }: CollectingPart
   );
 }
 
-/** The database has been accepted as it is. */
-export async function collectAgain({ registry, collector, directory, isRun }: CollectingParts): Promise<void> {
+/** The database has been accepted as it is. @returns whether an operator has not paused the collector beside that */
+export async function collectAgain({ registry, collector, directory, isRun }: CollectingParts): Promise<boolean> {
+  if ((await collectorPause(registry)) !== undefined) return false;
   registry.log.warn({ directory }, 'the database was accepted as it is, though it is older than the blobs');
-  const isToPause = (await collectorPause(registry)) !== undefined;
-  if (isRun && !isToPause) reclaimDead(registry);
-  // What holds several processes until an operator resumes is in the database: any of them may be told.
-  if (registry.metadata.isShared || !isToPause) collector.resume();
+  if (isRun) reclaimDead(registry);
+  // Also where this process does not collect, as it holds what it prunes as well.
+  collector.resume();
+  return true;
 }
 
 /** Whether what is let go is taken away. */

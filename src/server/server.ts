@@ -258,7 +258,7 @@ async function serve(
     quotas: quotaCounter,
     keepAdoptedMs: config.windows.adoptedMs,
     openBytes: () => openBytes(places),
-    onSettled: () => collectAgain(collecting),
+    onSettled: async () => void (await collectAgain(collecting)),
   });
   const checks = new OnlineChecks({ places, clock, make: (repair) => repairs.make(repair) });
   const layers = new LayerProcesses(places);
