@@ -2,8 +2,15 @@ import { constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Log } from '../log/log.ts';
-import { change, first } from '../metadata/operation.ts';
-import { auditMark, upsertAuditMark } from '../metadata/queries/audit-mark.ts';
+import { change, first, type Operation } from '../metadata/operation.ts';
+import {
+  auditFileMark,
+  commonAuditMark,
+  deleteAuditFilesBefore,
+  foremostAuditFile,
+  upsertAuditFile,
+} from '../metadata/queries/audit-files.ts';
+import { firstEvent } from '../metadata/queries/events.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import { endLastLine, lastLine } from './audit-file-end.ts';
 import type { EventFeed } from './event-feed.ts';
@@ -36,6 +43,8 @@ const auditFileCalls: AuditFileCalls = {
 
 export interface AuditFileParts {
   readonly path: string;
+  /** The id of who writes it; nobody else does meanwhile. */
+  readonly writer: string;
   readonly metadata: MetadataStore;
   readonly feed: EventFeed;
   readonly log: Log;
@@ -52,10 +61,10 @@ const idleMs = 60_000;
 const patienceMs = 5000;
 
 /**
- * Appends every event to a file, as a line of JSON, once it is committed and on the disk. The database remembers how far
- * it has come, so nothing is left out: a file that cannot be written is caught up with later. After a crash the file may
- * be further than what is remembered, so it goes on after the file's last line; only where that has been moved away
- * meanwhile, the last lines come twice, with the same `id`. No request waits for it.
+ * Appends every event to a file, as a line of JSON, once it is committed and on the disk. The file's own last line says how
+ * far it has come, and where it was moved away, what the database remembers of its writer: so nothing is left out, also
+ * while other files go on, and a file that cannot be written is caught up with later. Only where it is moved away between
+ * a crash and the next start, the last lines come twice, with the same `id`. No request waits for it.
  */
 export class AuditFile {
   readonly #parts: Omit<AuditFileParts, 'calls' | 'retryMs'> & Required<Pick<AuditFileParts, 'retryMs'>>;
@@ -74,15 +83,21 @@ export class AuditFile {
     this.#lastId = lastId;
   }
 
-  /** Opens or makes the file. A registry that never had one begins with what happens from now on. */
+  /**
+   * Opens or makes the file. One that is new begins where the registry's files have come to; where it never had one, with
+   * what happens from now on.
+   */
   static async open(parts: AuditFileParts): Promise<AuditFile> {
-    const { path, metadata, feed } = parts;
-    const file = await opened(path, { ...auditFileCalls, ...parts.calls });
-    const known = (await metadata.read(() => first(auditMark, {})))?.last_id;
-    const written = await lastWritten(file, { feed, known: known ?? 0 });
-    const audit = new AuditFile(parts, file, written ?? known ?? (await feed.lastId(patienceMs)));
-    if (audit.#lastId !== known) await audit.#remember();
-    return audit;
+    const file = await opened(parts.path, { ...auditFileCalls, ...parts.calls });
+    try {
+      const { known, lastId } = await begunAt(file, parts);
+      const audit = new AuditFile(parts, file, lastId);
+      if (lastId !== known) await audit.#remember(true);
+      return audit;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
   }
 
   start(): void {
@@ -157,14 +172,21 @@ export class AuditFile {
     await this.#remember();
   }
 
-  /** Where that fails, lines come twice after a restart. */
-  async #remember(): Promise<void> {
-    const { metadata, log, path } = this.#parts;
+  /**
+   * Where that fails, lines come twice after a restart.
+   * @param isFirst whether files that nobody has written for long are forgotten as well
+   */
+  async #remember(isFirst = false): Promise<void> {
+    const { metadata, writer, log, path } = this.#parts;
+    const lastId = this.#lastId;
     try {
-      await metadata.writeUnsynced(() => change(upsertAuditMark, { lastId: this.#lastId }), {
-        fromReserve: true,
-        whileReadOnly: true,
-      });
+      await metadata.writeUnsynced(
+        function* remember(): Operation<void> {
+          yield* change(upsertAuditFile, { writer, lastId });
+          if (isFirst) yield* forgetOthers(writer);
+        },
+        { fromReserve: true, whileReadOnly: true },
+      );
     } catch (error) {
       log.warn({ err: error, file: path }, 'it could not be remembered how far the audit file has come');
     }
@@ -180,8 +202,7 @@ export class AuditFile {
     await this.#file.close().catch(() => undefined);
     this.#file = next;
     // Lines that are there of a batch that failed, and that could not be cut off.
-    const { feed } = this.#parts;
-    this.#lastId = (await lastWritten(next, { feed, known: this.#lastId })) ?? this.#lastId;
+    this.#lastId = Math.max(this.#lastId, (await lastWritten(next, this.#parts.feed)) ?? 0);
   }
 }
 
@@ -209,19 +230,48 @@ async function opened(path: string, calls: AuditFileCalls): Promise<FileHandle> 
   }
 }
 
-/**
- * The event that a file's last line tells, where it is a later one than is remembered; undefined where it is not, or where
- * the line is not what this registry writes of one of its events.
- */
-async function lastWritten(
+/** How far a file has come, and what the database knows of that. */
+async function begunAt(
   file: FileHandle,
-  { feed, known }: { readonly feed: EventFeed; readonly known: number },
-): Promise<number | undefined> {
+  { writer, metadata, feed }: AuditFileParts,
+): Promise<{ readonly known: number | undefined; readonly lastId: number }> {
+  const known = (await metadata.read(() => first(auditFileMark, { writer })))?.last_id;
+  const own = (await lastWritten(file, feed)) ?? known ?? (await lastExpired(file, metadata));
+  return { known, lastId: own ?? (await metadata.read(foremost)) ?? (await feed.lastId(patienceMs)) };
+}
+
+/** The event that a file's last line tells; undefined where that is not what this registry writes of one of its events. */
+async function lastWritten(file: FileHandle, feed: EventFeed): Promise<number | undefined> {
   const line = await lastLine(file);
-  const id = line === undefined ? undefined : /^\{"id":(?<id>\d{1,15}),/.exec(line)?.groups?.['id'];
-  if (id === undefined || Number(id) <= known) return undefined;
-  const [row] = await feed.next(Number(id) - 1);
+  const id = idOf(line);
+  if (id === undefined) return undefined;
+  const [row] = await feed.next(id - 1);
   return row !== undefined && lineOf(row) === line ? row.id : undefined;
+}
+
+/** The same where the event is gone since, with all before it, so that nothing can be left out. */
+async function lastExpired(file: FileHandle, metadata: MetadataStore): Promise<number | undefined> {
+  const id = idOf(await lastLine(file));
+  const oldest = await metadata.read(() => first(firstEvent, {}));
+  return id !== undefined && oldest !== undefined && id < oldest.id ? id : undefined;
+}
+
+function idOf(line: string | undefined): number | undefined {
+  const id = line === undefined ? undefined : /^\{"id":(?<id>\d{1,15}),/.exec(line)?.groups?.['id'];
+  return id === undefined ? undefined : Number(id);
+}
+
+/** Forgets the files of others that nobody has written for so long that the events are gone which would be next. */
+function* forgetOthers(writer: string): Operation<void> {
+  const oldest = yield* first(firstEvent, {});
+  if (oldest !== undefined) yield* change(deleteAuditFilesBefore, { id: oldest.id - 1, writer });
+}
+
+/** How far the file has come that has come the furthest, also of versions that knew of one only. */
+function* foremost(): Operation<number | undefined> {
+  const ids = [(yield* first(foremostAuditFile, {}))?.last_id, (yield* first(commonAuditMark, {}))?.last_id];
+  const known = ids.filter((id) => id !== undefined);
+  return known.length === 0 ? undefined : Math.max(...known);
 }
 
 async function sleep(ms: number, signal: AbortSignal): Promise<void> {

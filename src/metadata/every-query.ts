@@ -1,6 +1,6 @@
 import type { Dialect } from './dialect.ts';
 import * as announcedEnds from './queries/announced-ends.ts';
-import * as auditMark from './queries/audit-mark.ts';
+import * as auditFiles from './queries/audit-files.ts';
 import * as collectorPause from './queries/collector-pause.ts';
 import * as events from './queries/events.ts';
 import * as find from './queries/find.ts';
@@ -57,7 +57,7 @@ interface Compiles {
 
 const files = {
   'announced-ends': announcedEnds,
-  'audit-mark': auditMark,
+  'audit-files': auditFiles,
   'collector-pause': collectorPause,
   events,
   find,

@@ -137,6 +137,15 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'a page, in the order of an index',
     steps: ['SEARCH event USING INDEX event_at (at<?)'],
   },
+  'events.firstEvent': { reason: 'the first row, in the order of the key', steps: ['SCAN event'] },
+  'audit-files.foremostAuditFile': {
+    reason: 'the last row, in the order of an index',
+    steps: ['SCAN audit_file USING COVERING INDEX audit_file_last'],
+  },
+  'audit-files.deleteAuditFilesBefore': {
+    reason: 'one row for each file that is forgotten',
+    steps: ['SEARCH audit_file USING COVERING INDEX audit_file_last (last_id<?)'],
+  },
   'events.lastEvent': { reason: 'the last row, in the order of the key', steps: ['SCAN event'] },
   'events.eventsOfRepository': {
     reason: 'the last events of a repository as a whole, in the order of an index that holds nothing else',
@@ -474,6 +483,7 @@ describe('a foreign key', () => {
       'purge_consequence(purge)',
       'purge_digest(purge)',
       'purge_place(purge)',
+      'room_making(process)',
       'tag(repo,manifest)',
       'tag_trash(repo,manifest)',
       'upload(oid)',

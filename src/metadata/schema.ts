@@ -38,6 +38,7 @@ export interface Schema {
   signing_key: SigningKeyTable;
   refresh_token: RefreshTokenTable;
   audit_mark: AuditMarkTable;
+  audit_file: AuditFileTable;
   rules_in_force: RulesInForceTable;
   purge: PurgeTable;
   purge_digest: PurgeDigestTable;
@@ -276,9 +277,16 @@ export interface EventTable {
   result: 'done' | 'refused';
 }
 
-/** How far the log of events has been written to a file. */
+/** How far the only audit file had come, as long as there was one for a registry. Nothing but old versions writes it. */
 export interface AuditMarkTable {
   name: 'file';
+  last_id: number;
+}
+
+/** How far an audit file has come. Each machine may have its own. */
+export interface AuditFileTable {
+  /** The id of who writes it, as it stands beside the file. */
+  writer: string;
   last_id: number;
 }
 

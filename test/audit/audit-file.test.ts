@@ -3,20 +3,10 @@ import { appendFile, chmod, type FileHandle, mkdtemp, readFile, rename, rm, stat
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
-import { AuditFile, type AuditFileParts } from '../../src/audit/audit-file.ts';
-import { EventFeed } from '../../src/audit/event-feed.ts';
-import { createLog } from '../../src/log/log.ts';
-import { change, first } from '../../src/metadata/operation.ts';
-import { auditMark, upsertAuditMark } from '../../src/metadata/queries/audit-mark.ts';
-import type { MetadataStore } from '../../src/metadata/store.ts';
-import { anyClient } from '../../src/registry/actor.ts';
-import { recordEvent } from '../../src/registry/events.ts';
 import { pushImage } from '../admin/pushed-images.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
-import { forgetStoresBeside, openMetadata } from '../pairs/stores-beside.ts';
-
-const line = z.object({ id: z.number(), kind: z.string(), reason: z.string().optional() });
+import { forgetStoresBeside } from '../pairs/stores-beside.ts';
+import { AuditParts, line, lines, linesOf } from './audit-parts.ts';
 
 let directory: string;
 let file: string;
@@ -28,23 +18,6 @@ afterEach(async () => {
   forgetStoresBeside(directory);
   await rm(directory, { recursive: true });
 });
-
-async function linesOf(path: string) {
-  const text = await readFile(path, 'utf8').catch(() => '');
-  return text
-    .split('\n')
-    .filter((part) => part !== '')
-    .map((part) => line.parse(JSON.parse(part)));
-}
-
-/** The file's lines once there are so many; they come after what they tell of. */
-async function lines(path: string, count: number) {
-  for (;;) {
-    const found = await linesOf(path);
-    if (found.length >= count) return found;
-    await sleep(20);
-  }
-}
 
 test('every event is a line of the file, in order, and none is missing over a restart', async () => {
   const settings = { 'audit.file': file };
@@ -93,7 +66,7 @@ test('a file that cannot be made keeps the server from starting, with what to do
 });
 
 test('a full disk holds up nothing: once there is room the file has all lines, each of them whole', async () => {
-  await using parts = await Parts.open();
+  await using parts = await AuditParts.open(directory);
   let isFull = true;
   const calls = {
     async write(handle: FileHandle, bytes: Uint8Array) {
@@ -116,7 +89,7 @@ test('a full disk holds up nothing: once there is room the file has all lines, e
 });
 
 test('wherever a crash cuts what is being written, the next start goes on with it: every event once, every line whole', async () => {
-  await using parts = await Parts.open();
+  await using parts = await AuditParts.open(directory);
   const begun = await parts.file();
   await parts.happen('before');
   await begun.stop();
@@ -137,7 +110,7 @@ test('wherever a crash cuts what is being written, the next start goes on with i
 });
 
 test('a line that looks like one of ours, but is of another registry, has no event left out', async () => {
-  await using parts = await Parts.open();
+  await using parts = await AuditParts.open(directory);
   await parts.happen('before there was a file');
   const audit = await parts.file();
   await parts.happen('one');
@@ -152,7 +125,7 @@ test('a line that looks like one of ours, but is of another registry, has no eve
 });
 
 test('what a file ends with that is not ours is ended, not taken away, and its rights stay', async () => {
-  await using parts = await Parts.open();
+  await using parts = await AuditParts.open(directory);
   await appendFile(file, 'somebody has written this');
   await chmod(file, 0o600);
   const audit = await parts.file();
@@ -165,7 +138,7 @@ test('what a file ends with that is not ours is ended, not taken away, and its r
 });
 
 test('zeros that a power cut has left at the end are cut off', async () => {
-  await using parts = await Parts.open();
+  await using parts = await AuditParts.open(directory);
   await appendFile(file, Buffer.alloc(100_000));
   const audit = await parts.file();
   await parts.happen('after');
@@ -174,7 +147,7 @@ test('zeros that a power cut has left at the end are cut off', async () => {
 });
 
 test('lines that could not be taken back where a write failed do not come twice, and half of one goes', async () => {
-  await using parts = await Parts.open();
+  await using parts = await AuditParts.open(directory);
   for (const reason of ['one', 'two']) await parts.happen(reason);
   await parts.remember(0);
   let isFailing = true;
@@ -196,7 +169,7 @@ test('lines that could not be taken back where a write failed do not come twice,
 });
 
 test('before it is remembered what a new file has, the directory has been synced', async () => {
-  await using parts = await Parts.open();
+  await using parts = await AuditParts.open(directory);
   const happened: string[] = [];
   const calls = {
     async write(handle: FileHandle, bytes: Uint8Array) {
@@ -216,48 +189,3 @@ test('before it is remembered what a new file has, the directory has been synced
   await audit.stop();
   expect(happened).toEqual([`${directory} synced`, 'written', `${directory} synced`, 'written']);
 });
-
-/** What an audit file needs of a server. */
-class Parts implements AsyncDisposable {
-  readonly metadata: MetadataStore;
-  readonly feed: EventFeed;
-  readonly logged: string[] = [];
-  readonly log;
-
-  private constructor(metadata: MetadataStore, log: Awaited<ReturnType<typeof createLog>>, logged: string[]) {
-    this.metadata = metadata;
-    this.feed = new EventFeed(metadata);
-    this.log = log;
-    this.logged = logged;
-    metadata.watch(() => this.feed.notice());
-  }
-
-  static async open(): Promise<Parts> {
-    const logged: string[] = [];
-    const stream = { write: (text: string) => void logged.push(text) };
-    const log = await createLog({ level: 'info', format: 'json', stream });
-    return new Parts(await openMetadata(directory), log, logged);
-  }
-
-  async file(others: Partial<AuditFileParts> = {}): Promise<AuditFile> {
-    const { metadata, feed, log } = this;
-    return await AuditFile.open({ metadata, feed, log, path: file, ...others });
-  }
-
-  /** How far the database remembers that the file has come. */
-  async mark(): Promise<number> {
-    return (await this.metadata.read(() => first(auditMark, {})))?.last_id ?? 0;
-  }
-
-  async remember(lastId: number): Promise<void> {
-    await this.metadata.write(() => change(upsertAuditMark, { lastId }));
-  }
-
-  async happen(reason: string): Promise<void> {
-    await this.metadata.write(() => recordEvent({ at: 0, kind: 'collector.paused', actor: anyClient, reason }));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.metadata.close();
-  }
-}

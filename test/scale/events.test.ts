@@ -226,6 +226,7 @@ test('the audit file has what was committed before its server ends, also while a
   let isWritten = false;
   const file = await AuditFile.open({
     path,
+    writer: 'the only one',
     metadata: one,
     feed,
     log: await createLog({ level: 'warn', format: 'json' }),

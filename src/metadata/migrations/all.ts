@@ -25,6 +25,7 @@ import { closingOfUploads } from './0024-closing-of-uploads.ts';
 import { registryIdentity } from './0025-registry-identity.ts';
 import { aboutProcesses } from './0026-about-processes.ts';
 import { sharedPruning } from './0027-shared-pruning.ts';
+import { doneOnce } from './0028-done-once.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -56,4 +57,5 @@ export const migrations: readonly Migration[] = [
   registryIdentity,
   aboutProcesses,
   sharedPruning,
+  doneOnce,
 ];

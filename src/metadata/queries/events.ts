@@ -118,6 +118,8 @@ export const lastEvent = query<object>()(({ db }) =>
   db.selectFrom('event').select('id').orderBy('id', 'desc').limit(1),
 );
 
+export const firstEvent = query<object>()(({ db }) => db.selectFrom('event').select('id').orderBy('id').limit(1));
+
 /** Removes events from before `before`, the oldest first. The last one stays, so that its number is not given again. */
 export const deleteOldEvents = query<{ before: number; limit: number }>()(({ db, p }) =>
   db.deleteFrom('event').where('id', 'in', ({ selectFrom }) =>

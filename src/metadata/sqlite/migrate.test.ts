@@ -71,6 +71,7 @@ describe('a database', () => {
     expect(schemaNumber()).toBe(migrations.length);
     expect(tables()).toEqual([
       'announced_end',
+      'audit_file',
       'audit_mark',
       'blocked',
       'collector_pause',
@@ -100,6 +101,7 @@ describe('a database', () => {
       'repository',
       'retention_review',
       'robot',
+      'room_making',
       'rules_in_force',
       'signing_key',
       'storage_sample',
