@@ -42,13 +42,21 @@ export interface EmptiedOldest {
   readonly next: TrashPosition | undefined;
 }
 
+export interface EmptyRequest {
+  readonly neededBytes: number;
+  readonly from: TrashPosition | undefined;
+  readonly reason: string;
+  /** Done first in each transaction that lets something go: throws where it may not. */
+  readonly guard: () => Operation<void>;
+}
+
 /**
  * Ends the time of what has been in the trash the longest, until that frees `neededBytes`. What would free nothing now is
  * left alone, so that it can still be restored: what something else holds, and what has a lease that goes on.
  */
 export async function emptyOldest(
   registry: Registry,
-  { neededBytes, from, reason }: { neededBytes: number; from: TrashPosition | undefined; reason: string },
+  { neededBytes, from, reason, guard }: EmptyRequest,
 ): Promise<EmptiedOldest> {
   const now = registry.clock.now();
   const choice = new Choice({ now, windows: registry.windows });
@@ -59,7 +67,7 @@ export async function emptyOldest(
     const chosen = await registry.metadata.read(() => choice.from(at, neededBytes));
     position = chosen.next;
     if (chosen.entries.length > 0) {
-      const gone = await endTrashOf(registry, chosen.entries, { actor: boundsActor, reason });
+      const gone = await endTrashOf(registry, chosen.entries, { actor: boundsActor, reason, guard });
       emptied.manifests += gone.filter(({ kind }) => kind === 'manifest').length;
       emptied.tags += gone.filter(({ kind }) => kind === 'tag').length;
     }

@@ -7,7 +7,7 @@ import { growthOf, reachedInMs, type Sample } from './forecast.ts';
 import { type Garbage, garbageByAge, type Shared, sharedBytes } from './garbage.ts';
 import type { DiskSpace, Levels } from './levels.ts';
 import { type Outlook, outlookOf, type TrashFigures, trashFigures } from './outlook.ts';
-import type { RoomState } from './room-maker.ts';
+import type { RoomState } from './room-state.ts';
 import type { Storage } from './storage.ts';
 
 const hourMs = 3_600_000;

@@ -16,11 +16,11 @@ const keepMs = 30 * 24 * hourMs;
 /** As many samples as there can be. */
 const mostSamples = keepMs / everyMs + 2;
 
-/** Remembers hourly what is stored, so that it can be said when the disk will be full. */
+/** Remembers hourly what is stored, so that it can be said when the disk will be full: once an hour among all processes. */
 export class Samples {
   readonly #registry: Pick<Registry, 'metadata' | 'clock' | 'log'>;
-  /** In ms since 1970; undefined until it has been looked up. */
-  #lastAt: number | undefined;
+  /** When the last one was taken that this process knows of, in ms since 1970. */
+  #lastAt = -Infinity;
 
   constructor(registry: Pick<Registry, 'metadata' | 'clock' | 'log'>) {
     this.#registry = registry;
@@ -30,14 +30,16 @@ export class Samples {
   async look({ usedOnDiskBytes, blobBytes }: Pick<Levels, 'usedOnDiskBytes' | 'blobBytes'>): Promise<void> {
     const { metadata, clock, log } = this.#registry;
     const now = clock.now();
-    this.#lastAt ??= (await metadata.read(() => first(storageSamplesSince, { since: 0, limit: 1 })))?.at ?? -Infinity;
-    // A clock that was set back must not keep the next sample away.
-    if (now >= this.#lastAt && now - this.#lastAt < everyMs) return;
+    if (isRecent(this.#lastAt, now)) return;
     this.#lastAt = now;
     try {
-      await metadata.writeUnsynced(function* sample(): Operation<void> {
+      this.#lastAt = await metadata.writeUnsynced(function* sample(): Operation<number> {
+        // Another process may have taken one, or this one before its start.
+        const last = yield* first(storageSamplesSince, { since: 0, limit: 1 });
+        if (last !== undefined && isRecent(last.at, now)) return last.at;
         yield* change(insertStorageSample, { at: now, storedBytes: blobBytes, diskUsedBytes: usedOnDiskBytes });
         yield* change(deleteOldStorageSamples, { before: now - keepMs });
+        return now;
       });
     } catch (error) {
       log.warn({ err: error }, 'how much is stored could not be written down');
@@ -54,4 +56,9 @@ export class Samples {
       diskUsedBytes: disk_used_bytes,
     }));
   }
+}
+
+/** Whether a sample of then is enough for now. A clock that was set back must not keep the next one away. */
+function isRecent(at: number, now: number): boolean {
+  return now >= at && now - at < everyMs;
 }

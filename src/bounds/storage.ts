@@ -1,4 +1,5 @@
 import type { Registry } from '../registry/registry.ts';
+import { dueReviews } from '../registry/collector-pause.ts';
 import { storedNow } from '../registry/stored.ts';
 import { type Bounds, type DiskSpace, type Levels, levelsOf, type Measured } from './levels.ts';
 import type { PruneLeastRecentlyUsed } from './pruner.ts';
@@ -21,7 +22,7 @@ export interface StorageParts {
   readonly mayCollect: () => Promise<boolean>;
   readonly wakeCollector: () => void;
   readonly prune: PruneLeastRecentlyUsed;
-  /** Whether it is this process that makes room where it is short, and keeps the record of it; else another one does. */
+  /** Whether this process may make room where it is short, and keep the record of it. Of all that may, one does at a time. */
   readonly makesRoom?: boolean;
 }
 
@@ -35,11 +36,14 @@ export class Storage {
   #isStarted = false;
   /** What may come in before it is looked again. */
   #soonBytes = Infinity;
+  /** Whether it is this process that makes room now. */
+  #isMaker = false;
 
   constructor(parts: StorageParts) {
     this.#parts = parts;
-    const { registry, prune, mayCollect, wakeCollector } = parts;
-    this.maker = new RoomMaker({ registry, prune, mayCollect, wakeCollector });
+    const { registry, bounds, prune, mayCollect, wakeCollector } = parts;
+    const isAllowed = bounds.high !== undefined;
+    this.maker = new RoomMaker({ registry, isAllowed, prune, mayCollect, wakeCollector });
     this.samples = new Samples(registry);
   }
 
@@ -55,11 +59,14 @@ export class Storage {
     await this.#looking;
   }
 
-  /** How things stand now. */
+  /**
+   * How things stand now. The disk comes last: what has left it since the database was asked counts as still on its way out,
+   * so less seems to be missing, never more.
+   */
   async measure(): Promise<Measured> {
     const { measureDisk, registry } = this.#parts;
-    const disk = await measureDisk();
-    return { disk, stored: await storedNow(registry), databaseBytes: await registry.metadata.sizeBytes() };
+    const stored = await storedNow(registry);
+    return { stored, databaseBytes: await registry.metadata.sizeBytes(), disk: await measureDisk() };
   }
 
   levelsOf(measured: Measured): Levels {
@@ -92,7 +99,10 @@ export class Storage {
         this.#looking = undefined;
         if (!this.#isStarted) return;
         const { calm, makingRoom } = lookEveryMs;
-        this.#timer = setTimeout(() => void this.#lookQuietly(), this.maker.isMakingRoom ? makingRoom : calm);
+        this.#timer = setTimeout(
+          () => void this.#lookQuietly(),
+          this.#isMaker && this.maker.isMakingRoom ? makingRoom : calm,
+        );
         this.#timer.unref();
       });
     await this.#looking;
@@ -101,12 +111,14 @@ export class Storage {
   async #look(): Promise<void> {
     this.#soonBytes = Infinity;
     await this.#parts.room.look();
-    if (this.#parts.makesRoom === false) {
+    this.#isMaker = await this.maker.takeTurn(this.#parts.makesRoom !== false);
+    if (!this.#isMaker) {
       this.#soonBytes = leastSoonBytes;
       return;
     }
+    const due = await dueReviews(this.#parts.registry);
     const levels = this.levelsOf(await this.measure());
-    await this.maker.look(levels);
+    await this.maker.look(levels, due);
     await this.samples.look(levels);
     const { usedBytes, highBytes = Infinity, freeBytes, reserveBytes } = levels;
     const leftBytes = Math.min(highBytes - usedBytes, freeBytes - reserveBytes);

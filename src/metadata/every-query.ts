@@ -34,6 +34,7 @@ import * as retention from './queries/retention.ts';
 import * as robots from './queries/robots.ts';
 import * as signingKeys from './queries/signing-keys.ts';
 import * as readOnly from './queries/read-only.ts';
+import * as roomMaking from './queries/room-making.ts';
 import * as rulesInForce from './queries/rules-in-force.ts';
 import * as storageSamples from './queries/storage-samples.ts';
 import * as store from './queries/store.ts';
@@ -91,6 +92,7 @@ const files = {
   'retention-reviews': retentionReviews,
   robots,
   'signing-keys': signingKeys,
+  'room-making': roomMaking,
   'rules-in-force': rulesInForce,
   'storage-samples': storageSamples,
   store,

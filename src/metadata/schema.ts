@@ -34,6 +34,7 @@ export interface Schema {
   push_history: PushHistoryTable;
   stored: StoredTable;
   storage_sample: StorageSampleTable;
+  room_making: RoomMakingTable;
   robot: RobotTable;
   signing_key: SigningKeyTable;
   refresh_token: RefreshTokenTable;
@@ -466,6 +467,17 @@ export interface StorageSampleTable {
   at: number;
   stored_bytes: number;
   disk_used_bytes: number;
+}
+
+/** The one row says which process makes room where too much is stored, and how that stands. */
+export interface RoomMakingTable {
+  name: 'room';
+  /** NULL where nobody does, and where no process shares the database. */
+  process: string | null;
+  /** When something was last let go, in ms since 1970; NULL where nothing was. */
+  stepped_at: number | null;
+  /** JSON; NULL where nobody has looked yet. */
+  state: string | null;
 }
 
 /** An account of a program, made by an operator. */

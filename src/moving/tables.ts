@@ -24,8 +24,8 @@ export interface Tables {
   readonly events: Table;
 }
 
-/** What is counted by the database itself, what says that it must not be changed, and which processes serve it. */
-const notCopied = new Set(['stored', 'read_only', 'process', 'purge_confirmation']);
+/** What is counted by the database itself, what says that it must not be changed, which processes serve it, and how full its disk is. */
+const notCopied = new Set(['stored', 'read_only', 'process', 'purge_confirmation', 'room_making']);
 /** What is counted, and what says of the new place itself that it must not be changed. */
 const keptThere = new Set(['stored', 'read_only']);
 /** Manifests have 4 MiB each at most, unless somebody has set more. */

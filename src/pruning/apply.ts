@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { first } from '../metadata/operation.ts';
+import { first, type Operation } from '../metadata/operation.ts';
 import { manifestTimes } from '../metadata/queries/holds.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName, TagName } from '../oci/names.ts';
@@ -33,6 +33,8 @@ export interface ApplyRequest {
   readonly mayPruneLastTag: boolean;
   /** Whether it goes because room is needed. */
   readonly isForRoom?: boolean;
+  /** Done first in each transaction that prunes: throws where nothing is to go after all. */
+  readonly guard?: (() => Operation<void>) | undefined;
 }
 
 /** What became of something planned, and what its going frees, in bytes. */
@@ -52,7 +54,7 @@ export async function applyPlan(registry: Registry, request: ApplyRequest): Prom
 }
 
 async function apply(registry: Registry, request: ApplyRequest): Promise<readonly Applied[]> {
-  const { repo, items, actor, isForRoom = false, mayPruneLastTag } = request;
+  const { repo, items, actor, isForRoom = false, guard, mayPruneLastTag } = request;
   const applied = new Map<PlannedItem, Applied>();
   for (;;) {
     const left = items.filter((item) => !applied.has(item));
@@ -86,6 +88,7 @@ async function apply(registry: Registry, request: ApplyRequest): Promise<readonl
         actor,
         isForRoom,
         sharesContents,
+        guard,
         // Others may have been deleted since.
         keepsLastTag: !mayPruneLastTag,
       });

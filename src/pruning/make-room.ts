@@ -1,3 +1,4 @@
+import type { Operation } from '../metadata/operation.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import { pruningActor } from '../registry/actor.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -22,6 +23,8 @@ export interface RoomRequest {
   /** What is to be freed, in bytes. */
   readonly neededBytes: number;
   readonly mayGoOn: () => Promise<boolean>;
+  /** Done first in each transaction that prunes: throws where nothing is to go after all. */
+  readonly guard?: (() => Operation<void>) | undefined;
 }
 
 /** Nothing of it leads to its repository's rows, of which there may be many. */
@@ -49,7 +52,7 @@ export async function makeRoom(registry: Registry, request: RoomRequest): Promis
       const leftBytes = request.neededBytes - pruned.bytes;
       if (leftBytes <= 0 || !(await request.mayGoOn())) return pruned;
       if (start > 0) round = Math.min(round * mostGrowth, Math.ceil(leftBytes / Math.max(1, eachBytes)));
-      const gone = await prune(registry, candidates.slice(start, start + round));
+      const gone = await prune(registry, candidates.slice(start, start + round), request.guard);
       hasPruned ||= gone.tags + gone.manifests > 0;
       pruned = sumOf(pruned, gone);
       eachBytes = gone.bytes / round;
@@ -59,7 +62,11 @@ export async function makeRoom(registry: Registry, request: RoomRequest): Promis
   }
 }
 
-async function prune(registry: Registry, candidates: readonly Candidate[]): Promise<Pruned> {
+async function prune(
+  registry: Registry,
+  candidates: readonly Candidate[],
+  guard: RoomRequest['guard'],
+): Promise<Pruned> {
   let pruned = nothingPruned;
   for (const [repo, some] of Map.groupBy(candidates, (candidate) => candidate.repo)) {
     const applied = await applyPlan(registry, {
@@ -68,6 +75,7 @@ async function prune(registry: Registry, candidates: readonly Candidate[]): Prom
       actor: pruningActor,
       mayPruneLastTag: some.every(({ mayPruneLastTag }) => mayPruneLastTag),
       isForRoom: true,
+      guard,
     });
     for (const [at, { outcome, freesBytes: bytes }] of applied.entries()) {
       if (outcome !== 'pruned') continue;

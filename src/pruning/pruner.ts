@@ -171,8 +171,10 @@ export class Pruner {
   /**
    * Prunes by least recent use, where policies let it for a disk that is nearly full, until so many bytes are freed or
    * nothing more may go. Whoever asks has seen to it that nothing holds the pruner.
+   *
+   * @param guard done first in each transaction that prunes; what it throws ends this
    */
-  async makeRoom(neededBytes: number): Promise<Pruned> {
+  async makeRoom(neededBytes: number, guard?: () => Operation<void>): Promise<Pruned> {
     const { registry, set, counts } = this.#parts;
     if (!(await this.#isClockRight())) return nothingPruned;
     await this.#approvals.refresh();
@@ -180,6 +182,7 @@ export class Pruner {
       set,
       mayPrune: (policy) => this.#approvals.stateOf(policy).state === 'approved',
       neededBytes,
+      guard,
       // An operator may pause the collector in any process.
       mayGoOn: async () => !this.#isStopped && (await collectorPause(registry)) === undefined,
     });

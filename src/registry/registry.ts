@@ -6,6 +6,7 @@ import type { IdGenerator } from './id-generator.ts';
 import type { Immutability } from './immutability.ts';
 import type { PullRules } from './puller.ts';
 import type { PullRecorder } from './pull-recorder.ts';
+import type { Processes } from './processes.ts';
 import type { PurgeFinisher } from './purges/finisher.ts';
 import type { Quotas } from './quotas.ts';
 import type { RecentManifests } from './manifests/recent.ts';
@@ -62,6 +63,7 @@ export interface Registry {
   readonly reclaimer: Reclaimer;
   readonly responses: Responses;
   readonly siblings: Siblings;
+  readonly processes: Processes;
   readonly purges: PurgeFinisher;
   readonly retention: RetentionScope;
 }

@@ -72,6 +72,8 @@ export interface RetireRequest {
    * is in the trash like anything else.
    */
   readonly isForRoom?: boolean;
+  /** Done first in the transaction: throws where nothing is to go after all. */
+  readonly guard?: (() => Operation<void>) | undefined;
   /** As read by `changesNow` before it was judged what goes; nothing goes where that is not so any more. */
   readonly unchangedSince?: Partial<RepositoryChanges> | undefined;
   /** Asked in the transaction: whether what it was judged by is still so. Else nothing goes either. */
@@ -102,6 +104,7 @@ export async function retire(registry: Registry, request: RetireRequest): Promis
   return await metadata.write(
     function* retireAll(): Operation<RetireOutcome> {
       const { repo, items, unchangedSince = {}, isStillSo, sharesContents = false } = request;
+      if (request.guard !== undefined) yield* request.guard();
       const changes = yield* changesNow(repo);
       if (changes.version !== (unchangedSince.version ?? changes.version)) return { outcome: 'changed' };
       if (changes.narrowings !== (unchangedSince.narrowings ?? changes.narrowings)) return { outcome: 'changed' };

@@ -68,6 +68,7 @@ export function registryOf({
     keepsHistory: config.pulls.historyMs > 0,
     siblings,
   });
+  const processes = new Processes({ metadata, log, siblings, about, clock });
   return {
     metadata,
     blobs,
@@ -87,6 +88,7 @@ export function registryOf({
     reclaimer: new Reclaimer({ metadata, blobs, clock, log, generation }),
     responses,
     siblings,
+    processes,
     purges: new PurgeFinisher({
       metadata,
       blobs,
@@ -97,7 +99,7 @@ export function registryOf({
       siblings,
       pulls,
       immutability,
-      processes: new Processes({ metadata, log, siblings, about, clock }),
+      processes,
     }),
     retention,
   };

@@ -211,7 +211,7 @@ async function serve(
     measureDisk: () => measureDisk(directory),
     mayCollect: () => mayCollect({ registry, generation }),
     wakeCollector: () => collector.wake(),
-    prune: prune ?? ((neededBytes) => pruner?.makeRoom(neededBytes) ?? pruneNothing(neededBytes)),
+    prune: prune ?? ((neededBytes, guard) => pruner?.makeRoom(neededBytes, guard) ?? pruneNothing(neededBytes, guard)),
   });
   const reports = new Reports(registry, storage);
   const pruner = await openPruner(retention, {

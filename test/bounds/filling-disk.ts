@@ -93,7 +93,8 @@ export class FillingDisk implements AsyncDisposable {
     this.registry.policies = parsed.set;
     await this.registry.resume(this.#settings);
     await this.registry.pruned();
-    this.registry.prune = async (neededBytes) => (await this.registry.makeRoom(neededBytes)) ?? nothingPruned;
+    this.registry.prune = async (neededBytes, guard) =>
+      (await this.registry.makeRoom(neededBytes, guard)) ?? nothingPruned;
   }
 
   /** Pulls the manifest that a tag leads to. @returns the status */

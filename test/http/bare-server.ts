@@ -77,6 +77,7 @@ export class BareServer implements AsyncDisposable {
     });
     const responses = new Responses();
     const pulls = new PullRecorder({ metadata, clock, log });
+    const processes = new Processes({ metadata, log, siblings: noSiblings });
     const server = await startHttpServer({
       registry: {
         metadata,
@@ -101,6 +102,7 @@ export class BareServer implements AsyncDisposable {
         reclaimer: new Reclaimer({ metadata, blobs, clock, log, generation }),
         responses,
         siblings: noSiblings,
+        processes,
         purges: new PurgeFinisher({
           metadata,
           blobs,
@@ -111,7 +113,7 @@ export class BareServer implements AsyncDisposable {
           siblings: noSiblings,
           pulls,
           immutability: noImmutability,
-          processes: new Processes({ metadata, log, siblings: noSiblings }),
+          processes,
         }),
         retention: noRetention,
         quotas: noQuotas,

@@ -7,6 +7,7 @@ import type { DiskSpace } from '../../src/bounds/levels.ts';
 import { pruneNothing, type PruneLeastRecentlyUsed } from '../../src/bounds/pruner.ts';
 import { ImmutabilitySet } from '../../src/immutability/immutability-set.ts';
 import { createLog } from '../../src/log/log.ts';
+import type { Operation } from '../../src/metadata/operation.ts';
 import type { MetadataStore } from '../../src/metadata/store.ts';
 import type { Pruned } from '../../src/pruning/prune-repository.ts';
 import type { PolicySet } from '../../src/retention/policy-set.ts';
@@ -99,7 +100,7 @@ export class ServedRegistry implements AsyncDisposable {
       configuredRules,
       clock,
       measureDisk: async () => this.disk,
-      prune: async (neededBytes) => await this.prune(neededBytes),
+      prune: async (neededBytes, guard) => await this.prune(neededBytes, guard),
       ...syncs,
       ...(wrapMetadata === undefined ? {} : { wrapMetadata }),
     });
@@ -153,8 +154,8 @@ export class ServedRegistry implements AsyncDisposable {
   }
 
   /** Has policies prune that let it for a disk that is nearly full. */
-  async makeRoom(neededBytes: number): Promise<Pruned | undefined> {
-    return await this.#server?.pruner?.makeRoom(neededBytes);
+  async makeRoom(neededBytes: number, guard?: () => Operation<void>): Promise<Pruned | undefined> {
+    return await this.#server?.pruner?.makeRoom(neededBytes, guard);
   }
 
   /** Serves the same data with these quotas, and waits until all that they limit is counted. */

@@ -306,6 +306,7 @@ export class World implements AsyncDisposable {
     const generation = await StoreGeneration.open({ metadata, blobs, clock });
     const responses = new Responses();
     const pulls = new PullRecorder({ metadata, clock, log });
+    const processes = new Processes({ metadata, log, siblings: noSiblings });
     const registry: Registry = {
       metadata,
       blobs,
@@ -323,6 +324,7 @@ export class World implements AsyncDisposable {
       reclaimer: new Reclaimer({ metadata, blobs, clock, log, generation }),
       responses,
       siblings: noSiblings,
+      processes,
       purges: new PurgeFinisher({
         metadata,
         blobs,
@@ -333,7 +335,7 @@ export class World implements AsyncDisposable {
         siblings: noSiblings,
         pulls,
         immutability: this.#settings.immutability ?? noImmutability,
-        processes: new Processes({ metadata, log, siblings: noSiblings }),
+        processes,
       }),
       retention: noRetention,
       quotas: set ?? noQuotas,

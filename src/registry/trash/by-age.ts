@@ -68,12 +68,23 @@ export function positionAfter(entries: readonly OldEntry[], before: TrashPositio
   return { manifests, tags };
 }
 
-/** Ends the time of some things in the trash now. @returns those that had not been restored meanwhile */
+/**
+ * Ends the time of some things in the trash now.
+ *
+ * @param request `guard` is done first in the transaction: it throws where they are to stay
+ * @returns those that had not been restored meanwhile
+ */
 export async function endTrashOf(
   { metadata, clock }: Registry,
   entries: readonly TrashEntry[],
-  { actor, reason }: { readonly actor: Actor; readonly reason: string },
+  { actor, reason, guard }: { readonly actor: Actor; readonly reason: string; readonly guard: () => Operation<void> },
 ): Promise<readonly TrashEntry[]> {
   const now = clock.now();
-  return await metadata.write(() => endWindows(entries, now, actor, reason), { fromReserve: true });
+  return await metadata.write(
+    function* endAll(): Operation<readonly TrashEntry[]> {
+      yield* guard();
+      return yield* endWindows(entries, now, actor, reason);
+    },
+    { fromReserve: true },
+  );
 }
