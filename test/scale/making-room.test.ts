@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { Client } from 'pg';
+import type { DiskSpace } from '../../src/bounds/levels.ts';
 import type { Operation, SyncConnection } from '../../src/metadata/operation.ts';
 import type { MetadataStore, WriteOptions } from '../../src/metadata/store.ts';
 import { parsePolicySet } from '../../src/retention/policy-set.ts';
@@ -30,6 +31,7 @@ let tables: PostgresTables;
 let clock: ManualClock;
 /** What is on the disk and not the registry's. */
 let othersBytes: number;
+let measureDisk: () => Promise<DiskSpace>;
 let policies: PolicySet | undefined;
 let serving: Set<RunningServer>;
 let standing: StandingStill[];
@@ -40,6 +42,7 @@ beforeEach(async () => {
   tables = PostgresTables.at(metadata);
   clock = new ManualClock();
   othersBytes = 0;
+  measureDisk = async () => disk();
   policies = undefined;
   serving = new Set();
   standing = [];
@@ -70,7 +73,7 @@ async function serve(wrapMetadata?: (store: MetadataStore) => MetadataStore): Pr
     log: await logOfErrors(),
     clock,
     policies,
-    measureDisk: async () => disk(),
+    measureDisk: async () => await measureDisk(),
     ...(wrapMetadata !== undefined && { wrapMetadata }),
   });
   server.collector.pause();
@@ -85,7 +88,7 @@ async function stop(server: RunningServer): Promise<void> {
   await server.stop();
 }
 
-function disk() {
+function disk(): DiskSpace {
   const [row] = tables.rows<{ bytes: number }>('select sum(bytes) as bytes from stored');
   const usedBytes = Number(row?.bytes ?? 0) + othersBytes;
   return { usedBytes, freeBytes: 100 * percent - usedBytes, totalBytes: 100 * percent };
@@ -107,7 +110,7 @@ async function push(server: RunningServer, tag: string, percents: number): Promi
   clock.advance(1000);
 }
 
-/** Fills three quarters of the disk, of which all but 15 % are in the trash, and lets leases end. */
+/** Fills three quarters of the disk, of which all but 15 % are in the trash. */
 async function fillTrash(server: RunningServer): Promise<void> {
   for (const tag of tags) await push(server, tag, 10);
   await push(server, 'kept', 15);
@@ -116,6 +119,10 @@ async function fillTrash(server: RunningServer): Promise<void> {
     expect(deleted.status).toBe(202);
     clock.advance(1000);
   }
+}
+
+/** Lets leases end. */
+async function leasesEnd(server: RunningServer): Promise<void> {
   clock.advance(2 * hour);
   await collected(server);
 }
@@ -193,6 +200,7 @@ async function serveOneThatStandsStill() {
 test('several processes end no more of the trash before its time than one would, and tell of it once', async () => {
   const [one, two] = [await serve(), await serve()];
   await fillTrash(one);
+  await leasesEnd(one);
   othersBytes = 10 * percent;
   // 85 % of the disk: 25 % are to go, which three images are. Nothing is collected yet of what the first lets go.
   await one.storage.look();
@@ -210,6 +218,7 @@ test('several processes end no more of the trash before its time than one would,
 test('a process that takes over from one that was stopped knows what that has let go', async () => {
   const [one, two] = [await serve(), await serve()];
   await fillTrash(one);
+  await leasesEnd(one);
   othersBytes = 10 * percent;
   await one.storage.look();
   await stop(one);
@@ -224,17 +233,31 @@ test('a process that takes over from one that was stopped knows what that has le
 });
 
 test('a process that has stood still, and was taken for gone, ends nothing more of the trash', async () => {
-  const { server: one, store } = await serveOneThatStandsStill();
-  const two = await serve();
+  const [one, two] = [await serve(), await serve()];
   await fillTrash(two);
   othersBytes = 10 * percent;
-  store.arm();
+  await one.storage.look();
+  expect(one.storage.maker.isMakingRoom).toBe(true);
+  await leasesEnd(two);
+  expect(inTrash()).toEqual(tags);
+  const [reached, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const measured = disk();
+  let measurements = 0;
+  measureDisk = async () => {
+    // The first one is for uploads.
+    if (++measurements === 1) return measured;
+    reached.resolve();
+    await goOn.promise;
+    return measured;
+  };
   const looking = one.storage.look();
-  await store.reached.promise;
+  await reached.promise;
+  measureDisk = async () => disk();
   await takeMakerForGone();
-  await two.storage.look();
+  await looked(two);
   expect(inTrash()).toEqual(['four', 'five', 'six']);
-  store.goOn.resolve();
+  // It goes by what it has seen before.
+  goOn.resolve();
   await looking;
   await looked(one, two);
   expect(inTrash()).toEqual(['four', 'five', 'six']);
@@ -249,8 +272,7 @@ test('a process that has stood still, and was taken for gone, prunes no more for
   const two = await serve();
   for (const tag of tags) await push(two, tag, 10);
   for (const server of [one, two]) await server.pruner?.workOff();
-  clock.advance(2 * hour);
-  await collected(two);
+  await leasesEnd(two);
   othersBytes = 25 * percent;
   store.arm();
   const looking = one.storage.look();
@@ -282,10 +304,13 @@ test('what cannot be helped is told once, whichever process finds it', async () 
 test('a sample of what is stored is taken once an hour among all, whichever process takes it', async () => {
   let [one, two] = [await serve(), await serve()];
   for (let half = 0; half < 8; half++) {
-    for (const server of [one, two]) await server.storage.look();
+    for (const server of [one, two]) {
+      await server.storage.look();
+      clock.advance(1000);
+    }
+    const next = await serve();
     await stop(one);
-    [one, two] = [two, await serve()];
-    await one.storage.look();
+    [one, two] = [two, next];
     clock.advance(hour / 2);
   }
   expect(tables.rows('select at from storage_sample')).toHaveLength(4);
