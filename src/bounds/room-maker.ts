@@ -149,7 +149,7 @@ export class RoomMaker {
       return;
     }
     const now = registry.clock.now();
-    if ((due.count > 0 && now - this.#stepAt < settleMs) || due.oldestDueMs > settleMs) return wakeCollector();
+    if ((due.count > 0 && due.at - this.#stepAt < settleMs) || due.oldestDueMs >= settleMs) return wakeCollector();
     if (now - this.#emptyHandedAt < againMs.trash) return;
 
     const reason = this.#state.overHighSince === undefined ? 'storage.reserve was touched' : 'storage.high was passed';

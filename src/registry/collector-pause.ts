@@ -49,6 +49,8 @@ export async function collectorPause({ metadata }: Registry): Promise<CollectorP
 }
 
 export interface DueReviews {
+  /** When that was so, in ms since 1970. */
+  readonly at: number;
   /** `mostCountedReviews` may stand for more. */
   readonly count: number;
   /** For how long the first of them has been due; 0 where none is. */
@@ -64,6 +66,6 @@ export async function dueReviews({ metadata, clock }: Pick<Registry, 'metadata' 
     const figures = yield* first(dueFigures, { now, limit: mostCountedReviews });
     const next = yield* first(nextTask, {});
     const oldest = figures?.oldest ?? now;
-    return { count: figures?.count ?? 0, oldestDueMs: now - oldest, nextDueAt: next?.due_at };
+    return { at: now, count: figures?.count ?? 0, oldestDueMs: now - oldest, nextDueAt: next?.due_at };
   });
 }

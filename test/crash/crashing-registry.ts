@@ -21,6 +21,7 @@ const settledWithinMs = 60_000;
 const claimedMs = 5000;
 /** What stays when nothing is left: what happened, which policies may prune, and what is known of the store itself. */
 const tablesThatStay = new Set([
+  'audit_file',
   'audit_mark',
   'event',
   'policy_approval',
@@ -32,6 +33,7 @@ const tablesThatStay = new Set([
   'purge_place',
   'blocked',
   'push_history',
+  'room_making',
   'rules_in_force',
   'schema_migration',
   'storage_sample',
