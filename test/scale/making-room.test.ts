@@ -90,7 +90,7 @@ async function stop(server: RunningServer): Promise<void> {
 
 function disk(): DiskSpace {
   const [row] = tables.rows<{ bytes: number }>('select sum(bytes) as bytes from stored');
-  const usedBytes = Number(row?.bytes ?? 0) + othersBytes;
+  const usedBytes = (row?.bytes ?? 0) + othersBytes;
   return { usedBytes, freeBytes: 100 * percent - usedBytes, totalBytes: 100 * percent };
 }
 
