@@ -1,5 +1,5 @@
 import type { AsyncConnection, Operation, SyncConnection } from '../../src/metadata/operation.ts';
-import type { MetadataStore, WriteOptions } from '../../src/metadata/store.ts';
+import type { Begun, MetadataStore, WriteOptions } from '../../src/metadata/store.ts';
 import { WrappedMetadata } from '../../test/metadata/wrapped-metadata.ts';
 
 /** What operations have done since the counts were taken last. */
@@ -40,7 +40,7 @@ export class CountedMetadata extends WrappedMetadata {
     return work;
   }
 
-  override write<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T> {
+  override write<T>(operation: (begun: Begun) => Operation<T>, options?: WriteOptions): Promise<T> {
     this.#writes += 1;
     return super.write(operation, options);
   }

@@ -24,7 +24,7 @@ import { adminPrefix, answerAdmin } from '../http/admin/routes.ts';
 import { jsonLines } from '../json-lines.ts';
 import { createLog } from '../log/log.ts';
 import { immutabilityOf } from '../immutability/in-force.ts';
-import { quotasOf } from '../quotas/in-force.ts';
+import { StoredQuotas } from '../quotas/in-force.ts';
 import { endOverdue } from '../registry/read-only.ts';
 import { requestActor } from '../registry/actor.ts';
 import { anyRetention } from '../registry/retention-review.ts';
@@ -146,7 +146,7 @@ async function withinProcess(
 ): Promise<AdminClient> {
   const log = await quietLog();
   const traffic = { pulled: () => undefined, pushed: () => undefined };
-  const quotas = await quotasOf(stores.metadata);
+  const quotas = await StoredQuotas.open(stores.metadata, log);
   const immutability = await immutabilityOf(stores.metadata);
   const about = { version, isCollecting: false };
   const parts = { stores, config, clock: stores.clock, log, traffic, quotas, immutability, about };
@@ -193,7 +193,6 @@ async function withinProcess(
         events: undefined,
         pruner: undefined,
         policies: () => configuredPolicies(policies),
-        quotas,
         storage: (onProgress) => storageReport(registry, storage, onProgress),
       },
     };

@@ -1,6 +1,6 @@
 import type { Log } from '../log/log.ts';
 import type { Operation } from '../metadata/operation.ts';
-import { RegistryReadOnlyError } from '../metadata/store.ts';
+import { type Begun, RegistryReadOnlyError } from '../metadata/store.ts';
 import { parseDigest } from '../oci/digest.ts';
 import { parseRepositoryName } from '../oci/names.ts';
 import { keepsHistory } from '../registry/history.ts';
@@ -255,11 +255,14 @@ export class Collector {
   async #handle(task: Task): Promise<void> {
     const { blobs, clock, immutability, metadata, quotas, reclaimer, sessions, windows } = this.#registry;
     try {
-      const time = { now: clock.now(), windows, quotas, immutability, lateWritesMs: blobs.lateWritesMs };
+      const time = { now: clock.now(), windows, immutability, lateWritesMs: blobs.lateWritesMs };
+      const reviewNow = function* reviewNow(begun: Begun): Operation<ReviewOutcome> {
+        return yield* reviewed(task, { ...time, quotas: yield* quotas.at(begun) }, sessions);
+      };
       // Bytes go only once it is on the disk that they may (R4, R37); nothing else that a review does must outlast a power cut.
       const outcome = await (mayReclaim(task)
-        ? metadata.write(() => reviewed(task, time, sessions), { fromReserve: true })
-        : metadata.writeUnsynced(() => reviewed(task, time, sessions), { fromReserve: true }));
+        ? metadata.write(reviewNow, { fromReserve: true })
+        : metadata.writeUnsynced(reviewNow, { fromReserve: true }));
       if (outcome.collected !== undefined) this.#counts.collected(outcome.collected);
       if (outcome.reclaim !== undefined) {
         const isFirst = await reclaimer.reclaim(outcome.reclaim.oid);

@@ -30,6 +30,7 @@ export interface Schema {
   quota: QuotaTable;
   quota_usage: QuotaUsageTable;
   quota_blob: QuotaBlobTable;
+  quota_set: QuotaSetTable;
   pull_history: PullHistoryTable;
   push_history: PushHistoryTable;
   stored: StoredTable;
@@ -408,6 +409,12 @@ export interface QuotaUsageTable {
   /** When something was first refused for these; NULL again when there is less of them. */
   refused_bytes: number | null;
   refused_tags: number | null;
+}
+
+/** One row: which set of quotas is in force. The database changes its number itself. */
+export interface QuotaSetTable {
+  name: 'registry';
+  revision: number;
 }
 
 /** In how many repositories of a quota a content is linked: it counts once. */

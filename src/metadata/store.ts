@@ -18,6 +18,12 @@ export interface WriteOptions {
   readonly byOwnRows?: boolean;
 }
 
+/** What a transaction has seen as it began, which costs it no statement. */
+export interface Begun {
+  /** The number of the set of quotas in force; undefined where it has not looked, as one that is carried out while read-only. */
+  readonly quotaRevision: number | undefined;
+}
+
 /** What processes that share a database tell each other of. */
 export type Topic =
   /** Something was committed that may be in the review queue, or be an event. */
@@ -52,13 +58,13 @@ export interface MetadataStore {
    * be undone by a power cut (I7). A throw rolls back. The function may be called again where a database asks for a
    * retry or shares a transaction with one that failed, so it must not act outside the transaction.
    */
-  write<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T>;
+  write<T>(operation: (begun: Begun) => Operation<T>, options?: WriteOptions): Promise<T>;
 
   /**
    * The same without waiting for the disk: the commit survives the end of the process, but a power cut may undo it,
    * together with all that was committed after it. For what no answer promises: an upload just opened, its offset, pull times.
    */
-  writeUnsynced<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T>;
+  writeUnsynced<T>(operation: (begun: Begun) => Operation<T>, options?: WriteOptions): Promise<T>;
 
   /**
    * Resolves once what a read may have seen until now is on the disk.

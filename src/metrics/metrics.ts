@@ -41,6 +41,7 @@ export class Metrics {
   readonly #durations = new DurationHistogram(this.#requests, durationBuckets);
   readonly #pulledBytes: Counter;
   readonly #pushedBytes: Counter;
+  #showsQuotas = false;
   readonly #collected: Counter<'kind'>;
   readonly #failedReviews: Counter;
   readonly #reclaimedBytes: Counter;
@@ -243,8 +244,10 @@ export class Metrics {
     this.#pushedBytes.inc(sizeBytes);
   }
 
-  /** Shows what is used of quotas. @param measure is called whenever somebody asks */
+  /** Shows what is used of quotas from the first call on. @param measure is called whenever somebody asks */
   watchQuotas(measure: () => Promise<readonly QuotaFigures[]>): void {
+    if (this.#showsQuotas) return;
+    this.#showsQuotas = true;
     addQuotaGauges(this.#registry, measure);
   }
 

@@ -27,7 +27,10 @@ export function addQuotaGauges(registry: Registry, measure: () => Promise<readon
       registers: [registry],
       aggregator: 'first',
       async collect() {
-        for (const figures of await measure()) show(gauge, figures);
+        const all = await measure();
+        // Another process may have put others in force.
+        gauge.reset();
+        for (const figures of all) show(gauge, figures);
       },
     });
   };

@@ -25,9 +25,9 @@ export interface Tables {
 }
 
 /** What is counted by the database itself, what says that it must not be changed, which processes serve it, and how full its disk is. */
-const notCopied = new Set(['stored', 'read_only', 'process', 'purge_confirmation', 'room_making']);
+const notCopied = new Set(['stored', 'quota_set', 'read_only', 'process', 'purge_confirmation', 'room_making']);
 /** What is counted, and what says of the new place itself that it must not be changed. */
-const keptThere = new Set(['stored', 'read_only']);
+const keptThere = new Set(['stored', 'quota_set', 'read_only']);
 /** Manifests have 4 MiB each at most, unless somebody has set more. */
 const manifestsAtOnce = 32;
 const usualRowsAtOnce = 500;

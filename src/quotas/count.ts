@@ -8,13 +8,12 @@ import {
   countTagsAfter,
   deleteQuota,
   moveQuotaCursor,
-  quotaAt,
 } from '../metadata/queries/quotas.ts';
 import { linkedBlobsAfter, repositoriesAfter } from '../metadata/queries/usage.ts';
 import type { QuotaPhase } from '../metadata/schema.ts';
 import { parseRepositoryName, type RepositoryName } from '../oci/names.ts';
 import { scopeOf } from '../registry/quota-usage.ts';
-import type { ConfiguredQuota, QuotaSet } from './quota-set.ts';
+import { type QuotaInForce, setInForce } from './in-force.ts';
 
 /** Rows that one transaction counts or clears. */
 export interface Pages {
@@ -31,26 +30,28 @@ const usual: Pages = { links: 50, tags: 1000, repositories: 500, cleared: 500 };
 const behind = '~';
 
 /**
- * One step of counting what the repositories of a quota hold: a page of the links of one of them, then, when all of them
- * are through, of their tags. The cursor moves in the same transaction, and whatever changes behind it meanwhile is counted
- * by whoever changes it (registry/quota-usage.ts). So it is exact at any moment, also where the process ends in between.
+ * One step of counting what the repositories of a quota hold, of the first that is not counted yet: a page of the links of
+ * one of them, then, when all of them are through, of their tags. The cursor moves in the same transaction, and whatever
+ * changes behind it meanwhile is counted by whoever changes it (registry/quota-usage.ts). So it is exact at any moment, also
+ * where the process ends in between, or another one puts other quotas in force.
  *
- * @returns whether there is more to count
+ * @returns whether there may be more to count
  */
-export function* countOn(set: QuotaSet, quota: ConfiguredQuota, pages = usual): Operation<boolean> {
-  const count = yield* first(quotaAt, { position: quota.position });
-  if (count === undefined || count.phase === 'complete' || count.phase === 'stale') return false;
-  const { number, phase } = count;
-  const isIts = (name: RepositoryName): boolean => set.of(name)?.position === quota.position;
-  const repo = parseRepositoryName(count.cursor_repo);
+export function* countOn(pages = usual): Operation<boolean> {
+  const set = yield* setInForce();
+  const quota = set.quotas.find(({ phase: is }) => is !== 'complete');
+  if (quota === undefined || quota.phase === 'complete' || quota.phase === 'stale') return false;
+  const { number, phase, cursor } = quota;
+  const isIts = (name: RepositoryName): boolean => set.of(name) === quota;
+  const repo = parseRepositoryName(cursor.repo);
   if (repo !== undefined && isIts(repo)) {
-    const last = yield* countPage(number, phase, repo, { quota, after: count.cursor_item, pages });
+    const last = yield* countPage(quota, phase, repo, { after: cursor.item, pages });
     if (last !== undefined) {
       yield* change(moveQuotaCursor, { number, phase, repo, item: last });
       return true;
     }
   }
-  const page = yield* all(repositoriesAfter, { after: count.cursor_repo, limit: pages.repositories });
+  const page = yield* all(repositoriesAfter, { after: cursor.repo, limit: pages.repositories });
   const next = page.find(({ name }) => isIts(name));
   const lastSeen = page.at(-1);
   if (next !== undefined) {
@@ -60,16 +61,17 @@ export function* countOn(set: QuotaSet, quota: ConfiguredQuota, pages = usual): 
   } else {
     yield* change(moveQuotaCursor, { number, phase: phase === 'links' ? 'tags' : 'complete', repo: '', item: '' });
   }
-  return next !== undefined || phase === 'links' || page.length === pages.repositories;
+  return true;
 }
 
 /** @returns where the next page of the repository begins; undefined where this was its last */
 function* countPage(
-  number: number,
+  quota: QuotaInForce,
   phase: Exclude<QuotaPhase, 'complete' | 'stale'>,
   repo: RepositoryName,
-  { quota, after, pages }: { readonly quota: ConfiguredQuota; readonly after: string; readonly pages: Pages },
+  { after, pages }: { readonly after: string; readonly pages: Pages },
 ): Operation<string | undefined> {
+  const { number } = quota;
   const scope = scopeOf(quota, repo);
   if (phase === 'tags') {
     const page = yield* first(countTagsAfter, { repo, after, limit: pages.tags });

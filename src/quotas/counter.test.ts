@@ -13,7 +13,6 @@ test('a counter that is stopped while a step fails does not wait until it would 
         return await failing.promise;
       },
     },
-    set: undefined,
     log: await createLog({ level: 'error', format: 'json', stream: { write: () => undefined } }),
   });
   counter.start();

@@ -2,7 +2,6 @@ import type { Log } from '../log/log.ts';
 import type { Operation } from '../metadata/operation.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import { clearStale, countOn } from './count.ts';
-import type { QuotaSet } from './quota-set.ts';
 import { recount } from './recount.ts';
 
 /** The part of the time that counting may take while requests come. */
@@ -14,7 +13,6 @@ const retryMs = 10_000;
 
 interface Parts {
   readonly metadata: Pick<MetadataStore, 'write' | 'writeUnsynced'>;
-  readonly set: QuotaSet | undefined;
   readonly log: Log;
 }
 
@@ -68,10 +66,7 @@ export class QuotaCounter {
   }
 
   async #countAll(): Promise<void> {
-    const { set } = this.#parts;
-    for (const quota of set?.quotas ?? []) {
-      if (set !== undefined) await this.#repeat(() => countOn(set, quota));
-    }
+    await this.#repeat(countOn);
     await this.#repeat(clearStale);
   }
 

@@ -1,13 +1,15 @@
 import { formatByteSize } from '../config/byte-size.ts';
 import { digestOf } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
-import type { Quota, QuotaLimits, Quotas } from '../registry/quotas.ts';
+import type { Quota, QuotaLimits } from '../registry/quotas.ts';
 import { problemLines, repeatedNames } from '../retention/document-problems.ts';
 import type { Glob } from '../retention/glob.ts';
 import { namesIn, type QuotaDefinition, quotasSchema } from './schema.ts';
 
 /** A quota of the configuration. */
-export interface ConfiguredQuota extends Quota {
+export interface ConfiguredQuota extends Omit<Quota, 'number'> {
+  /** Where it stands among them, from 0. */
+  readonly position: number;
   readonly repositories: readonly Glob[];
   /** Of all that decides which repositories it is for: while it stays the same, so does what is counted. */
   readonly repositoriesHash: string;
@@ -19,7 +21,7 @@ export type QuotaSetResult =
   { readonly ok: true; readonly set: QuotaSet } | { readonly ok: false; readonly problems: readonly string[] };
 
 /** The quotas of a registry, in their order: a repository is under the first that has a glob for it. */
-export class QuotaSet implements Quotas {
+export class QuotaSet {
   readonly quotas: readonly ConfiguredQuota[];
 
   private constructor(quotas: readonly ConfiguredQuota[]) {

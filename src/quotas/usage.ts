@@ -1,13 +1,13 @@
 import { all, first, type Operation } from '../metadata/operation.ts';
-import { quotaAt, quotaUsage, quotaUsagesAfter } from '../metadata/queries/quotas.ts';
+import { quotaUsage, quotaUsagesAfter } from '../metadata/queries/quotas.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import type { QuotaFigures } from '../metrics/quota-gauges.ts';
 import type { RepositoryName } from '../oci/names.ts';
-import type { ConfiguredQuota, QuotaSet } from './quota-set.ts';
+import { type QuotaInForce, setInForce } from './in-force.ts';
 
 /** What is used of a quota. */
 export interface QuotaUsage {
-  readonly quota: ConfiguredQuota;
+  readonly quota: QuotaInForce;
   /** Undefined where it is for all of its repositories together. */
   readonly repo: RepositoryName | undefined;
   /** Whether all is counted; until then what is used is at least this, and nothing is refused. */
@@ -28,10 +28,10 @@ export interface QuotaPosition {
  */
 export async function quotaUsages(
   metadata: MetadataStore,
-  set: QuotaSet,
   { from, limit }: { readonly from: QuotaPosition; readonly limit: number },
 ): Promise<{ readonly usages: readonly QuotaUsage[]; readonly next: QuotaPosition | undefined }> {
   return await metadata.read(function* page() {
+    const set = yield* setInForce();
     const usages: QuotaUsage[] = [];
     for (const quota of set.quotas.slice(from.position)) {
       const after = quota.position === from.position ? from.repo : '';
@@ -45,23 +45,21 @@ export async function quotaUsages(
   });
 }
 
-function* usagesOf(quota: ConfiguredQuota, after: string, limit: number): Operation<readonly QuotaUsage[]> {
-  const count = yield* first(quotaAt, { position: quota.position });
-  if (count === undefined) return [];
-  const isCounted = count.phase === 'complete';
+function* usagesOf(quota: QuotaInForce, after: string, limit: number): Operation<readonly QuotaUsage[]> {
+  const isCounted = quota.phase === 'complete';
   if (quota.isEach) {
-    const rows = yield* all(quotaUsagesAfter, { quota: count.number, after, limit });
+    const rows = yield* all(quotaUsagesAfter, { quota: quota.number, after, limit });
     return rows.flatMap(({ repo, bytes, tags }) => (repo === '' ? [] : [{ quota, repo, isCounted, bytes, tags }]));
   }
-  const { bytes, tags } = (yield* first(quotaUsage, { quota: count.number })) ?? { bytes: 0, tags: 0 };
+  const { bytes, tags } = (yield* first(quotaUsage, { quota: quota.number })) ?? { bytes: 0, tags: 0 };
   return [{ quota, repo: undefined, isCounted, bytes, tags }];
 }
 
 /** What the metrics show: of each repository of a quota that is for each, they would be too many. */
-export async function quotaFigures(metadata: MetadataStore, set: QuotaSet): Promise<readonly QuotaFigures[]> {
+export async function quotaFigures(metadata: MetadataStore): Promise<readonly QuotaFigures[]> {
   return await metadata.read(function* figures() {
     const shown: QuotaFigures[] = [];
-    for (const quota of set.quotas) {
+    for (const quota of (yield* setInForce()).quotas) {
       if (quota.isEach) continue;
       for (const { isCounted, bytes, tags } of yield* usagesOf(quota, '', 1)) {
         const { name } = quota;

@@ -1,7 +1,9 @@
 import { expect, test } from 'bun:test';
 import { ManualClock } from '../../test/server/manual-clock.ts';
 import type { Log } from '../log/log.ts';
+import { notLooked } from '../metadata/begun.ts';
 import type { Operation } from '../metadata/operation.ts';
+import type { Begun } from '../metadata/store.ts';
 import { LoginRefusals } from './login-refusals.ts';
 
 function world() {
@@ -17,9 +19,9 @@ function world() {
   const told: string[] = [];
   let writes = 0;
   const metadata = {
-    writeUnsynced: <T>(operation: () => Operation<T>): Promise<T> => {
+    writeUnsynced: <T>(operation: (begun: Begun) => Operation<T>): Promise<T> => {
       // Each event is one statement.
-      writes += [...operation()].length;
+      writes += [...operation(notLooked)].length;
       return Promise.reject(new Error('the disk is full'));
     },
   };

@@ -8,13 +8,14 @@ import {
 } from '../metadata/queries/links.ts';
 import { liveObject } from '../metadata/queries/objects.ts';
 import { insertRepository } from '../metadata/queries/repositories.ts';
+import type { Begun } from '../metadata/store.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import { type Actor, anyClient } from './actor.ts';
 import { recordEvent } from './events.ts';
 import { type Purged, purgedDigest } from './purges/purged.ts';
 import { admitLink } from './quota-usage.ts';
-import type { Admission, Quota } from './quotas.ts';
+import type { Admission, QuotasInForce } from './quotas.ts';
 import type { Registry } from './registry.ts';
 import { reviewLink } from './review.ts';
 import { namesBeginningWith, type Sight } from './sight.ts';
@@ -48,25 +49,27 @@ export type MountOutcome = Admission | Hindrance;
 export async function mountBlob(registry: Registry, request: MountRequest): Promise<MountOutcome> {
   const now = registry.clock.now();
   const leaseUntil = now + registry.windows.leaseMs;
-  const quota = registry.quotas.of(request.repo);
   // Whoever may not see all is told no by the same reads wherever the blob is, and waits for nobody who writes.
   if (request.sight !== undefined) {
     const hindrance = await registry.metadata.read(() => hindranceOf(request));
     if (hindrance !== undefined) return hindrance;
   }
-  return await registry.metadata.write(() => mount(request, quota, now, leaseUntil));
+  return await registry.metadata.write((begun) => mount(request, { quotas: registry.quotas, begun, now, leaseUntil }));
 }
 
-function* mount(
-  request: MountRequest,
-  quota: Quota | undefined,
-  now: number,
-  leaseUntil: number,
-): Operation<MountOutcome> {
+interface Mounting {
+  readonly quotas: QuotasInForce;
+  readonly begun: Begun;
+  readonly now: number;
+  readonly leaseUntil: number;
+}
+
+function* mount(request: MountRequest, { quotas, begun, now, leaseUntil }: Mounting): Operation<MountOutcome> {
   const { repo, digest, from, actor = anyClient } = request;
   const hindrance = yield* hindranceOf(request);
   if (hindrance !== undefined) return hindrance;
   const bytes = (yield* first(liveObject, { digest }))?.size_bytes ?? 0;
+  const quota = (yield* quotas.at(begun)).of(repo);
   const admission = yield* admitLink(quota, { repo, digest, sizeBytes: bytes }, { now });
   if (admission.outcome === 'over-quota') return admission;
   yield* change(insertRepository, { repo, now });

@@ -5,7 +5,7 @@ import { change, first, type Operation } from '../metadata/operation.ts';
 import { upsertManifest } from '../metadata/queries/manifests.ts';
 import { insertRepository } from '../metadata/queries/repositories.ts';
 import { query } from '../metadata/query.ts';
-import type { MetadataStore } from '../metadata/store.ts';
+import type { Begun, MetadataStore } from '../metadata/store.ts';
 import { digestOf } from '../oci/digest.ts';
 import { parseRepositoryName, parseTagName, type RepositoryName } from '../oci/names.ts';
 import { type Pulled, PullRecorder } from './pull-recorder.ts';
@@ -47,7 +47,7 @@ beforeEach(async () => {
   holdUp = undefined;
   writes = 0;
   const metadata = {
-    async writeUnsynced<T>(operation: () => Operation<T>): Promise<T> {
+    async writeUnsynced<T>(operation: (begun: Begun) => Operation<T>): Promise<T> {
       writes++;
       await holdUp;
       if (isFull) throw new Error('the disk is full');

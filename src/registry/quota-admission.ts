@@ -14,10 +14,17 @@ export interface UploadToBegin {
  * commit looks again. What the quota has already is never refused.
  */
 export async function admitUpload(registry: Registry, { repo, blob }: UploadToBegin): Promise<Admission> {
-  const quota = registry.quotas.of(repo);
-  if (quota === undefined) return { outcome: 'admitted', warnings: [] };
-  const admission = await registry.metadata.read(() => admitUploadNow(quota, repo, blob));
+  const { clock, metadata, quotas } = registry;
+  const known = quotas.of(repo);
+  if (known === undefined) return { outcome: 'admitted', warnings: [] };
+  const admission = await metadata.read(function* look() {
+    const byKnown = yield* admitUploadNow(known, repo, blob);
+    // Nobody is refused by a quota that another process has put out of force.
+    return byKnown.outcome === 'admitted' ? byKnown : yield* admitUploadNow((yield* quotas.at()).of(repo), repo, blob);
+  });
   if (admission.outcome === 'admitted' || !admission.over.isFirst) return admission;
-  const now = registry.clock.now();
-  return await registry.metadata.writeUnsynced(() => refuseUploadNow(quota, repo, blob, { now }));
+  const now = clock.now();
+  return await metadata.writeUnsynced(function* refuse(begun) {
+    return yield* refuseUploadNow((yield* quotas.at(begun)).of(repo), repo, blob, { now });
+  });
 }

@@ -58,7 +58,7 @@ export function* admitLink(quota: Quota | undefined, blob: CountedBlob, occasion
   if (quota === undefined) return admitted;
   const { repo, digest, sizeBytes } = blob;
   const scope = scopeOf(quota, repo);
-  const standing = yield* first(quotaAndBlob, { position: quota.position, scope, repo, digest });
+  const standing = yield* first(quotaAndBlob, { number: quota.number, scope, repo, digest });
   if (standing === undefined) return admitted;
   if (standing.linked !== null) return { outcome: 'admitted', warnings: warningsOf(quota, standing) };
   const added = standing.links === null ? sizeBytes : 0;
@@ -86,17 +86,18 @@ export interface BlobToCome {
 
 /** Whether an upload may begin: of a blob that is known already, or of whatever it will be. Changes nothing. */
 export function* admitUploadNow(
-  quota: Quota,
+  quota: Quota | undefined,
   repo: RepositoryName,
   blob: BlobToCome | undefined,
 ): Operation<Admission> {
+  if (quota === undefined) return admitted;
   const scope = scopeOf(quota, repo);
   if (blob === undefined) {
-    const standing = yield* first(quotaStanding, { position: quota.position, scope });
+    const standing = yield* first(quotaStanding, { number: quota.number, scope });
     return standing === undefined ? admitted : admissionOf(quota, standing, undefined);
   }
   const { digest, sizeBytes } = blob;
-  const standing = yield* first(quotaAndBlob, { position: quota.position, scope, repo, digest });
+  const standing = yield* first(quotaAndBlob, { number: quota.number, scope, repo, digest });
   if (standing === undefined) return admitted;
   if (standing.linked !== null || (standing.links !== null && blob.showsOthers !== false)) {
     return { outcome: 'admitted', warnings: warningsOf(quota, standing) };
@@ -106,14 +107,14 @@ export function* admitUploadNow(
 
 /** The same, where a refusal shall be remembered. */
 export function* refuseUploadNow(
-  quota: Quota,
+  quota: Quota | undefined,
   repo: RepositoryName,
   blob: BlobToCome | undefined,
   occasion: Occasion,
 ): Operation<Admission> {
   const admission = yield* admitUploadNow(quota, repo, blob);
-  if (admission.outcome === 'admitted') return admission;
-  const standing = yield* first(quotaStanding, { position: quota.position, scope: scopeOf(quota, repo) });
+  if (quota === undefined || admission.outcome === 'admitted') return admission;
+  const standing = yield* first(quotaStanding, { number: quota.number, scope: scopeOf(quota, repo) });
   if (standing !== undefined) yield* recordRefusal(quota, standing, repo, admission.over, occasion);
   return admission;
 }
@@ -129,7 +130,7 @@ function admissionOf(quota: Quota, standing: Standing, wanted: number | undefine
 export function* uncountLink(quota: Quota | undefined, repo: RepositoryName, digest: Digest): Operation<void> {
   if (quota === undefined) return;
   const scope = scopeOf(quota, repo);
-  const standing = yield* first(quotaStanding, { position: quota.position, scope });
+  const standing = yield* first(quotaStanding, { number: quota.number, scope });
   if (standing === undefined || !isCounted(standing, 'links', repo, digest)) return;
   const { number } = standing;
   const left = yield* first(removeQuotaLink, { quota: number, scope, digest });
@@ -148,7 +149,7 @@ export function* admitTags(
 ): Operation<Admission> {
   if (quota === undefined) return admitted;
   if (names.length === 0 && quota.bytes.soft === undefined && quota.tags.soft === undefined) return admitted;
-  const standing = yield* first(quotaStanding, { position: quota.position, scope: scopeOf(quota, repo) });
+  const standing = yield* first(quotaStanding, { number: quota.number, scope: scopeOf(quota, repo) });
   if (standing === undefined) return admitted;
   if (names.length === 0) return { outcome: 'admitted', warnings: warningsOf(quota, standing) };
   const over = overLimit(quota, standing, 'tags', names.length);
@@ -168,7 +169,7 @@ export function* countTags(
   occasion: Occasion,
 ): Operation<void> {
   if (quota === undefined || names.length === 0) return;
-  const standing = yield* first(quotaStanding, { position: quota.position, scope: scopeOf(quota, repo) });
+  const standing = yield* first(quotaStanding, { number: quota.number, scope: scopeOf(quota, repo) });
   if (standing === undefined) return;
   yield* addTags(quota, standing, repo, names);
   yield* warnings(quota, standing, repo, { tags: names.length }, occasion);
@@ -182,7 +183,7 @@ export function* uncountTags(
 ): Operation<void> {
   if (quota === undefined || names.length === 0) return;
   const scope = scopeOf(quota, repo);
-  const standing = yield* first(quotaStanding, { position: quota.position, scope });
+  const standing = yield* first(quotaStanding, { number: quota.number, scope });
   if (standing === undefined) return;
   const tags = names.filter((name) => isCounted(standing, 'tags', repo, name)).length;
   if (tags === 0) return;

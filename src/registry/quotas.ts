@@ -1,3 +1,5 @@
+import type { Operation } from '../metadata/operation.ts';
+import type { Begun } from '../metadata/store.ts';
 import type { RepositoryName } from '../oci/names.ts';
 
 /** What a quota allows of one thing: above `soft` clients are warned, above `hard` pushes are refused. */
@@ -8,8 +10,8 @@ export interface QuotaLimits {
 
 /** A quota, as far as the operations need to know it. */
 export interface Quota {
-  /** Where it stands among those in force, from 0: what is counted is found by that. */
-  readonly position: number;
+  /** Of what is counted of it: another one whenever that begins anew. */
+  readonly number: number;
   readonly name: string;
   /** Whether it is for each of its repositories by itself; else it is for all of them together. */
   readonly isEach: boolean;
@@ -20,13 +22,34 @@ export interface Quota {
   readonly tags: QuotaLimits;
 }
 
-/** Which quota a repository is under. Those of one process stay as they are as long as it runs. */
+/** Which quota a repository is under. */
 export interface Quotas {
   of(repo: RepositoryName): Quota | undefined;
 }
 
+/**
+ * The quotas of the process that has started last, whatever this one was started with: by those all count, as each adds to
+ * what others have counted. Another process may start at any time, so whoever counts asks in its own transaction.
+ */
+export interface QuotasInForce extends Quotas {
+  /** As far as this process knows: for what nothing is counted by. */
+  of(repo: RepositoryName): Quota | undefined;
+  /**
+   * Those that a transaction sees. Takes a statement only where they are others than this process knows.
+   *
+   * @param begun of the transaction, where it has looked
+   */
+  at(begun?: Begun): Operation<Quotas>;
+}
+
 /** A registry that limits nobody, and so counts nothing. */
-export const noQuotas: Quotas = { of: () => undefined };
+export const noQuotas: QuotasInForce = {
+  of: () => undefined,
+  *at() {
+    yield* [];
+    return noQuotas;
+  },
+};
 
 /** What is limited. */
 export type QuotaKind = 'bytes' | 'tags';

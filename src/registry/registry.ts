@@ -8,7 +8,7 @@ import type { PullRules } from './puller.ts';
 import type { PullRecorder } from './pull-recorder.ts';
 import type { Processes } from './processes.ts';
 import type { PurgeFinisher } from './purges/finisher.ts';
-import type { Quotas } from './quotas.ts';
+import type { QuotasInForce } from './quotas.ts';
 import type { RecentManifests } from './manifests/recent.ts';
 import type { Reclaimer } from './reclaimer.ts';
 import type { Responses } from './responses.ts';
@@ -51,7 +51,7 @@ export interface Registry {
   readonly ids: IdGenerator;
   readonly windows: Windows;
   readonly sparse: SparsePolicy;
-  readonly quotas: Quotas;
+  readonly quotas: QuotasInForce;
   readonly immutability: Immutability;
   readonly log: Log;
   readonly traffic: Traffic;

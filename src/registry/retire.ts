@@ -102,7 +102,7 @@ export async function retire(registry: Registry, request: RetireRequest): Promis
     leaseUntil: request.isForRoom === true ? 0 : now + windows.leaseMs,
   };
   return await metadata.write(
-    function* retireAll(): Operation<RetireOutcome> {
+    function* retireAll(begun): Operation<RetireOutcome> {
       const { repo, items, unchangedSince = {}, isStillSo, sharesContents = false } = request;
       if (request.guard !== undefined) yield* request.guard();
       const changes = yield* changesNow(repo);
@@ -115,7 +115,7 @@ export async function retire(registry: Registry, request: RetireRequest): Promis
         now,
         leaseMs: windows.leaseMs,
         waiting: pulls.waitingIn(repo),
-        quota: quotas.of(repo),
+        quota: (yield* quotas.at(begun)).of(repo),
         immutability: registry.immutability,
         keepsHistory: keepsHistory(windows),
       };

@@ -8,7 +8,7 @@ import { type AboutProcess, Processes } from '../registry/processes.ts';
 import { PullRecorder } from '../registry/pull-recorder.ts';
 import { everyGet } from '../registry/puller.ts';
 import { PurgeFinisher } from '../registry/purges/finisher.ts';
-import { noQuotas, type Quotas } from '../registry/quotas.ts';
+import { noQuotas, type QuotasInForce } from '../registry/quotas.ts';
 import { RecentManifests } from '../registry/manifests/recent.ts';
 import { Reclaimer } from '../registry/reclaimer.ts';
 import type { Registry, Traffic } from '../registry/registry.ts';
@@ -35,7 +35,8 @@ export interface RegistryParts {
   readonly retention?: RetentionScope | undefined;
   /** By which it is decided whose pulls count; undefined where everybody's do. */
   readonly policies?: PolicySet | undefined;
-  readonly quotas?: Quotas | undefined;
+  /** None where it is not given: for what neither adds nor removes anything. */
+  readonly quotas?: QuotasInForce;
   readonly immutability?: Immutability | undefined;
   /** Unbounded where it is not given: nothing is uploaded. */
   readonly room?: Room;

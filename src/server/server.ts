@@ -39,6 +39,7 @@ import { LayerProcesses } from './layer-processes.ts';
 import { OnlineRepairs } from './online-repairs.ts';
 import type { Pruner } from '../pruning/pruner.ts';
 import { QuotaCounter } from '../quotas/counter.ts';
+import { StoredQuotas } from '../quotas/in-force.ts';
 import type { QuotaSet } from '../quotas/quota-set.ts';
 import { quotaFigures } from '../quotas/usage.ts';
 import { type Clock, systemClock } from '../registry/clock.ts';
@@ -164,7 +165,8 @@ async function serve(
   if (metadata.meetings !== undefined) metrics.watchMeetings(() => metadata.meetings ?? {});
   const events = new EventFeed(metadata);
   const auditFile = await openAuditFile({ path: keeps ? config.audit.file : undefined, metadata, feed: events, log });
-  await putQuotasInForce(metadata, quotas);
+  const haveQuotasChanged = await putQuotasInForce(metadata, quotas, log);
+  const quotasInForce = await StoredQuotas.open(metadata, log);
   const settings = immutability?.settings;
   const rules: readonly ConfiguredRules[] = [
     ...configuredRules,
@@ -188,15 +190,17 @@ async function serve(
     siblings: worker?.link,
     about: { version, isCollecting: keeps && config.collector.isRun, policies: policiesText(policies) },
     policies,
-    quotas,
+    quotas: quotasInForce,
     immutability,
     retention: retention?.scope,
     room,
   });
   const registry: Registry = { ...made, pullRules: wrapPullRules(made.pullRules) };
   const readOnlyWatch = new ReadOnlyWatch(registry, keeps);
-  const quotaCounter = new QuotaCounter({ metadata, set: quotas, log });
-  if (quotas !== undefined) metrics.watchQuotas(() => quotaFigures(metadata, quotas));
+  const quotaCounter = new QuotaCounter({ metadata, log });
+  quotasInForce.watch((set) => {
+    if (set.quotas.length > 0) metrics.watchQuotas(() => quotaFigures(metadata));
+  });
   const pace = new Pace({
     ...config.collector,
     quietMs: () => server.quietMs(),
@@ -269,7 +273,6 @@ async function serve(
     events,
     pruner,
     policies: () => Promise.resolve(policies === undefined ? undefined : ({ ok: true, set: policies } as const)),
-    quotas,
     storage: (onProgress: OnProgress) => storageReport(registry, storage, onProgress),
   };
   await readOnlyWatch.look();
@@ -324,8 +327,9 @@ async function serve(
     await beginCollecting(collecting);
     if (metadata.isShared) acceptanceWatch.start();
     pruner?.start();
-    quotaCounter.start();
   }
+  // Nobody else counts what comes into force now, so whoever has put it there does.
+  if (keeps || haveQuotasChanged) quotaCounter.start();
   auditFile?.start();
   worker?.link.serving(server.url.origin, server.ports);
 

@@ -5,7 +5,7 @@ import { placesOf } from '../stores/checked-places.ts';
 import type { Log } from '../log/log.ts';
 import { OnlineRepairs } from './online-repairs.ts';
 import { QuotaCounter } from '../quotas/counter.ts';
-import { quotasOf } from '../quotas/in-force.ts';
+import { StoredQuotas } from '../quotas/in-force.ts';
 import type { Clock } from '../registry/clock.ts';
 import type { Registry } from '../registry/registry.ts';
 import { openStores, type Stores } from '../stores/stores.ts';
@@ -45,9 +45,9 @@ export class SharedRepairs implements AsyncDisposable {
     const [config, log] = [this.#config, this.#log];
     const stores = await openStores(config, log, { clock: this.#clock });
     const traffic = { pulled: () => undefined, pushed: () => undefined };
-    const quotaSet = await quotasOf(stores.metadata);
-    const registry = registryOf({ stores, config, clock: stores.clock, log, traffic, quotas: quotaSet });
-    const quotas = new QuotaCounter({ metadata: stores.metadata, set: quotaSet, log });
+    const inForce = await StoredQuotas.open(stores.metadata, log);
+    const registry = registryOf({ stores, config, clock: stores.clock, log, traffic, quotas: inForce });
+    const quotas = new QuotaCounter({ metadata: stores.metadata, log });
     const repairs = new OnlineRepairs({
       registry,
       generation: stores.generation,

@@ -127,7 +127,6 @@ export class BareServer implements AsyncDisposable {
         events: undefined,
         pruner: undefined,
         policies: () => Promise.resolve(undefined),
-        quotas: undefined,
         storage: () => Promise.reject(new Error('nothing is measured here')),
       },
       access: openAccess('none'),

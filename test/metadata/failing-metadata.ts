@@ -1,5 +1,5 @@
 import type { Operation, SyncConnection } from '../../src/metadata/operation.ts';
-import type { MetadataStore, WriteOptions } from '../../src/metadata/store.ts';
+import type { Begun, MetadataStore, WriteOptions } from '../../src/metadata/store.ts';
 import { WrappedMetadata } from './wrapped-metadata.ts';
 
 /** A database that undoes one write of those that do not wait for the disk, whenever there is an error for it. */
@@ -15,11 +15,11 @@ export class FailingMetadata extends WrappedMetadata {
     return connection;
   }
 
-  override async writeUnsynced<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T> {
+  override async writeUnsynced<T>(operation: (begun: Begun) => Operation<T>, options?: WriteOptions): Promise<T> {
     const { next: error } = this.#failing;
     delete this.#failing.next;
-    return await super.writeUnsynced(function* undone(): Operation<T> {
-      const result = yield* operation();
+    return await super.writeUnsynced(function* undone(begun): Operation<T> {
+      const result = yield* operation(begun);
       if (error !== undefined) throw error;
       return result;
     }, options);

@@ -1,5 +1,5 @@
 import type { AsyncConnection, Operation, Step, SyncConnection } from '../../src/metadata/operation.ts';
-import type { Meetings, MetadataStore, OldPages, Seen, Topic, WriteOptions } from '../../src/metadata/store.ts';
+import type { Begun, Meetings, MetadataStore, OldPages, Seen, Topic, WriteOptions } from '../../src/metadata/store.ts';
 
 /** A metadata store around another, which sees every statement of every operation. */
 export abstract class WrappedMetadata implements MetadataStore {
@@ -22,12 +22,12 @@ export abstract class WrappedMetadata implements MetadataStore {
     return this.#inner.read(() => this.#watched(operation()));
   }
 
-  write<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T> {
-    return this.#inner.write(() => this.#watched(operation()), options);
+  write<T>(operation: (begun: Begun) => Operation<T>, options?: WriteOptions): Promise<T> {
+    return this.#inner.write((begun) => this.#watched(operation(begun)), options);
   }
 
-  writeUnsynced<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T> {
-    return this.#inner.writeUnsynced(() => this.#watched(operation()), options);
+  writeUnsynced<T>(operation: (begun: Begun) => Operation<T>, options?: WriteOptions): Promise<T> {
+    return this.#inner.writeUnsynced((begun) => this.#watched(operation(begun)), options);
   }
 
   async durable(what?: Seen): Promise<void> {

@@ -14,9 +14,7 @@ const pages: Pages = { links: 1, tags: 1, repositories: 1, cleared: 1 };
 /** Counts on where all is not counted yet; where it is, what is counted is what there is. */
 export async function checkQuotas(world: World): Promise<void> {
   const { metadata } = world.registry;
-  for (const quota of boundless.quotas) {
-    if (await metadata.write(() => countOn(boundless, quota, pages))) return;
-  }
+  if (await metadata.write(() => countOn(pages))) return;
   const [is, shouldBe] = [await counted(world), await naiveCount(world, boundless)];
   const used = [...shouldBe.used].filter(([, { bytes, tags }]) => bytes > 0 || tags > 0);
   if (isDeepStrictEqual([is.used, is.blobs], [new Map(used), shouldBe.blobs])) return;

@@ -26,7 +26,7 @@ import { insertTagTrash, touchTag } from '../../src/metadata/queries/tags.ts';
 import { upsertTask } from '../../src/metadata/queries/tasks.ts';
 import { endManifestTrash, endTagTrash, showBlobsOf } from '../../src/metadata/queries/trash.ts';
 import type { Parameters, Query } from '../../src/metadata/query.ts';
-import type { MetadataStore, OldPages, Seen, Topic } from '../../src/metadata/store.ts';
+import type { Begun, MetadataStore, OldPages, Seen, Topic } from '../../src/metadata/store.ts';
 import type { Mutation } from './world.ts';
 
 /** A query that does not reach the database: it finds nothing, and changes nothing, whatever it says. */
@@ -95,12 +95,12 @@ class DeafStore implements MetadataStore {
     return await this.#store.read(() => deafened(operation(), this.#unheard));
   }
 
-  async write<T>(operation: () => Operation<T>): Promise<T> {
-    return await this.#store.write(() => deafened(operation(), this.#unheard));
+  async write<T>(operation: (begun: Begun) => Operation<T>): Promise<T> {
+    return await this.#store.write((begun) => deafened(operation(begun), this.#unheard));
   }
 
-  async writeUnsynced<T>(operation: () => Operation<T>): Promise<T> {
-    return await this.#store.writeUnsynced(() => deafened(operation(), this.#unheard));
+  async writeUnsynced<T>(operation: (begun: Begun) => Operation<T>): Promise<T> {
+    return await this.#store.writeUnsynced((begun) => deafened(operation(begun), this.#unheard));
   }
 
   async durable(what?: Seen): Promise<void> {

@@ -20,9 +20,8 @@ import { randomIds } from '../../src/registry/id-generator.ts';
 import { type Immutability, noImmutability } from '../../src/registry/immutability.ts';
 import { everyGet } from '../../src/registry/puller.ts';
 import { PullRecorder } from '../../src/registry/pull-recorder.ts';
-import { putInForce } from '../../src/quotas/in-force.ts';
+import { putInForce, StoredQuotas } from '../../src/quotas/in-force.ts';
 import type { QuotaSet } from '../../src/quotas/quota-set.ts';
-import { noQuotas } from '../../src/registry/quotas.ts';
 import { Processes } from '../../src/registry/processes.ts';
 import { PurgeFinisher } from '../../src/registry/purges/finisher.ts';
 import { RecentManifests } from '../../src/registry/manifests/recent.ts';
@@ -299,10 +298,9 @@ export class World implements AsyncDisposable {
     const { windows, sparse, mutation, quotas } = this.#settings;
     const metadata = mutation === undefined ? store : mutation(store);
     const { clock } = this;
-    const set = quotas?.();
-    if (quotas !== undefined) await putInForce(metadata, set);
     const life = { isKilled: false };
     const log = logInto(this.errors, life);
+    if (quotas !== undefined) await putInForce(metadata, quotas());
     const generation = await StoreGeneration.open({ metadata, blobs, clock });
     const responses = new Responses();
     const pulls = new PullRecorder({ metadata, clock, log });
@@ -338,7 +336,7 @@ export class World implements AsyncDisposable {
         processes,
       }),
       retention: noRetention,
-      quotas: set ?? noQuotas,
+      quotas: await StoredQuotas.open(metadata, log),
       immutability: this.#settings.immutability ?? noImmutability,
     };
     const pace = new Pace({

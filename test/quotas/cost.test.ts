@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import type { Operation } from '../../src/metadata/operation.ts';
-import type { MetadataStore, OldPages, Seen, Topic, WriteOptions } from '../../src/metadata/store.ts';
+import type { Begun, MetadataStore, OldPages, Seen, Topic, WriteOptions } from '../../src/metadata/store.ts';
 import { digestOf } from '../../src/oci/digest.ts';
 import { parseRepositoryName, parseTagName } from '../../src/oci/names.ts';
 import { countOn } from '../../src/quotas/count.ts';
@@ -26,8 +26,7 @@ class CountingStore implements MetadataStore {
     this.#store = store;
   }
 
-  *#counted<T>(operation: () => Operation<T>): Operation<T> {
-    const steps = operation();
+  *#counted<T>(steps: Operation<T>): Operation<T> {
     for (;;) {
       const next = steps.next();
       if (next.done === true) return next.value;
@@ -37,15 +36,15 @@ class CountingStore implements MetadataStore {
   }
 
   async read<T>(operation: () => Operation<T>): Promise<T> {
-    return await this.#store.read(() => this.#counted(operation));
+    return await this.#store.read(() => this.#counted(operation()));
   }
 
-  async write<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T> {
-    return await this.#store.write(() => this.#counted(operation), options);
+  async write<T>(operation: (begun: Begun) => Operation<T>, options?: WriteOptions): Promise<T> {
+    return await this.#store.write((begun) => this.#counted(operation(begun)), options);
   }
 
-  async writeUnsynced<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T> {
-    return await this.#store.writeUnsynced(() => this.#counted(operation), options);
+  async writeUnsynced<T>(operation: (begun: Begun) => Operation<T>, options?: WriteOptions): Promise<T> {
+    return await this.#store.writeUnsynced((begun) => this.#counted(operation(begun)), options);
   }
 
   async durable(what?: Seen): Promise<void> {
@@ -114,8 +113,7 @@ async function statements(quotas: unknown): Promise<Readonly<Record<string, numb
   if (store === undefined || repo === undefined || other === undefined || tag === undefined)
     throw new Error('no names');
   const countAll = function* all(): Operation<void> {
-    if (set === undefined) return;
-    for (const quota of set.quotas) while (yield* countOn(set, quota));
+    while (yield* countOn());
   };
   await registry.metadata.write(countAll);
   const taken: Record<string, number> = {};

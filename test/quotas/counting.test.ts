@@ -118,10 +118,7 @@ class Run {
 
   async #count(): Promise<boolean> {
     const { metadata } = this.#world.registry;
-    const set = this.#set;
-    for (const quota of set?.quotas ?? []) {
-      if (set !== undefined && (await metadata.write(() => countOn(set, quota, pages)))) return true;
-    }
+    if (await metadata.write(() => countOn(pages))) return true;
     return await metadata.write(() => clearStale(pages));
   }
 
@@ -226,7 +223,7 @@ test('while a quota is being counted nothing is refused, and once it is, what do
     return (await pushWholeBlob(registry, blob)).outcome;
   };
   expect([await push(7), await push(8)]).toEqual(['created', 'created']);
-  for (const quota of set.quotas) while (await registry.metadata.write(() => countOn(set, quota, pages)));
+  while (await registry.metadata.write(() => countOn(pages)));
   expect([await push(7), await push(6)]).toEqual(['created', 'over-quota']);
 });
 

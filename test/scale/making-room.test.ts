@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { Client } from 'pg';
 import type { DiskSpace } from '../../src/bounds/levels.ts';
 import type { Operation, SyncConnection } from '../../src/metadata/operation.ts';
-import type { MetadataStore, WriteOptions } from '../../src/metadata/store.ts';
+import type { Begun, MetadataStore, WriteOptions } from '../../src/metadata/store.ts';
 import { parsePolicySet } from '../../src/retention/policy-set.ts';
 import type { PolicySet } from '../../src/retention/policy-set.ts';
 import { type RunningServer, startServer } from '../../src/server/server.ts';
@@ -172,7 +172,7 @@ class StandingStill extends WrappedMetadata {
     this.#isArmed = true;
   }
 
-  override async write<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T> {
+  override async write<T>(operation: (begun: Begun) => Operation<T>, options?: WriteOptions): Promise<T> {
     if (this.#isArmed) {
       this.#isArmed = false;
       this.reached.resolve();

@@ -5,7 +5,6 @@ import { parseTarget, type Target, targetPattern } from '../../oci/target.ts';
 import type { LayerReaders } from '../../find/layer-reader.ts';
 import type { EventFeed } from '../../audit/event-feed.ts';
 import type { Pruner } from '../../pruning/pruner.ts';
-import type { QuotaSet } from '../../quotas/quota-set.ts';
 import type { StorageReport } from '../../bounds/report.ts';
 import type { PolicySetResult } from '../../retention/policy-set.ts';
 import { readBounded } from '../bounded-body.ts';
@@ -41,8 +40,6 @@ export interface AdminParts {
   readonly pruner: Pruner | undefined;
   /** The retention policies that the registry has been given; undefined where there are none. */
   readonly policies: () => Promise<PolicySetResult | undefined>;
-  /** The quotas that are in force; undefined where nothing is limited. */
-  readonly quotas: QuotaSet | undefined;
   /** How the disk and what is stored stand. */
   readonly storage: (onProgress: (progress: Progress) => void) => Promise<StorageReport>;
 }

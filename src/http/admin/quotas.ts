@@ -37,9 +37,8 @@ export const listQuotas = endpoint({
   query: z.strictObject({ after: position.default({ position: 0, repo: '' }), n: pageLength }),
   body: nothing,
   answer: z.object({ quotas: z.array(shownQuota), next: z.string().optional() }),
-  async handle({ registry, admin }, { query: { after: from, n: limit } }) {
-    if (admin.quotas === undefined) return { answer: { quotas: [] } };
-    const { usages, next } = await quotaUsages(registry.metadata, admin.quotas, { from, limit });
+  async handle({ registry }, { query: { after: from, n: limit } }) {
+    const { usages, next } = await quotaUsages(registry.metadata, { from, limit });
     return {
       answer: { quotas: usages.map(shown), ...(next !== undefined && { next: `${next.position} ${next.repo}` }) },
     };

@@ -1,8 +1,7 @@
 import type { Rights } from '../../access/rights.ts';
 import { formatByteSize } from '../../config/byte-size.ts';
 import type { RepositoryName } from '../../oci/names.ts';
-import type { OverQuota, QuotaKind, QuotaWarning } from '../../registry/quotas.ts';
-import type { Registry } from '../../registry/registry.ts';
+import type { OverQuota, Quota, QuotaKind, QuotaWarning } from '../../registry/quotas.ts';
 import type { Problem } from '../errors.ts';
 
 /** So much of a quota's name is shown: the warnings of an answer may have no more than 4096 bytes. */
@@ -10,7 +9,9 @@ const longestNameShown = 200;
 
 /** Of a call, who asks, and what is limited. */
 interface QuotaAsked {
-  readonly registry: Pick<Registry, 'quotas'>;
+  readonly registry: {
+    readonly quotas: { of(repo: RepositoryName): Pick<Quota, 'isEach' | 'repositories'> | undefined };
+  };
   readonly rights: Pick<Rights, 'mayInAll' | 'mayEverywhere'>;
 }
 

@@ -26,6 +26,7 @@ import { registryIdentity } from './0025-registry-identity.ts';
 import { aboutProcesses } from './0026-about-processes.ts';
 import { sharedPruning } from './0027-shared-pruning.ts';
 import { doneOnce } from './0028-done-once.ts';
+import { quotaSet } from './0029-quota-set.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -58,4 +59,5 @@ export const migrations: readonly Migration[] = [
   aboutProcesses,
   sharedPruning,
   doneOnce,
+  quotaSet,
 ];

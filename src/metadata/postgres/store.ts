@@ -1,6 +1,7 @@
 import { Client, Pool, type PoolClient } from 'pg';
 import type { Operation } from '../operation.ts';
 import {
+  type Begun,
   type Meetings,
   type MetadataStore,
   type OldPages,
@@ -141,11 +142,11 @@ export class PostgresMetadataStore implements MetadataStore {
     return await this.#transactions.read(operation);
   }
 
-  async write<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T> {
+  async write<T>(operation: (begun: Begun) => Operation<T>, options?: WriteOptions): Promise<T> {
     return await this.#transactions.write(operation, true, options);
   }
 
-  async writeUnsynced<T>(operation: () => Operation<T>, options?: WriteOptions): Promise<T> {
+  async writeUnsynced<T>(operation: (begun: Begun) => Operation<T>, options?: WriteOptions): Promise<T> {
     return await this.#transactions.write(operation, false, options);
   }
 

@@ -1,6 +1,7 @@
 import type { PoolClient, QueryResult } from 'pg';
+import { expectWritable, notLooked } from '../begun.ts';
 import type { AsyncConnection, Operation } from '../operation.ts';
-import { MetadataBusyError, type Meetings, RegistryReadOnlyError, type WriteOptions } from '../store.ts';
+import { type Begun, MetadataBusyError, type Meetings, type WriteOptions } from '../store.ts';
 import type { PostgresCalls } from './calls.ts';
 import { PostgresConnection } from './connection.ts';
 import { isConnectionLost, isLockTimeout, meetingOf } from './failures.ts';
@@ -70,7 +71,7 @@ export class Transactions {
    * @param mustLast whether it is on the database's disk when this resolves
    * @throws RegistryReadOnlyError; MetadataBusyError where it has met others too often
    */
-  async write<T>(operation: () => Operation<T>, mustLast: boolean, options: WriteOptions = {}): Promise<T> {
+  async write<T>(operation: (begun: Begun) => Operation<T>, mustLast: boolean, options: WriteOptions = {}): Promise<T> {
     const unsynced = mustLast ? '' : '; set local synchronous_commit = off';
     const { statement } = this.#parts.calls;
     const commit: Call = (send) => this.#parts.calls.commit(send, mustLast);
@@ -78,7 +79,12 @@ export class Transactions {
       const begin = `${beginning(options, turn)}${unsynced}`;
       try {
         return await this.#parts.onConnection((client) =>
-          transact(client, begin, () => drive(operation(), new PostgresConnection(client), statement), commit),
+          transact(
+            client,
+            begin,
+            (begun) => drive(operation(begun), new PostgresConnection(client), statement),
+            commit,
+          ),
         );
       } catch (error) {
         throw turn !== 'beside-others' && isLockTimeout(causeOf(error)) ? new TurnMissedError() : error;
@@ -113,7 +119,8 @@ export class Transactions {
 }
 
 /**
- * Begins a transaction, and looks in the same message whether the registry is read-only, unless that makes no difference.
+ * Begins a transaction, and looks in the same message whether the registry is read-only, unless that makes no difference, and
+ * which quotas are in force.
  * A transaction that saw that it is not, and commits after it has become so, counts as one before it: whoever reads a state
  * in which it is read-only, serializable and deferrable, sees what that one has written; of those that go by their own rows
  * only, whoever has waited for them to end as well.
@@ -122,7 +129,7 @@ function beginning({ whileReadOnly = false, byOwnRows = false }: WriteOptions, t
   const begin = byOwnRows
     ? 'begin isolation level repeatable read'
     : `begin isolation level serializable${turns[turn]}`;
-  return whileReadOnly ? begin : `${begin}; ${lookIfReadOnly}`;
+  return whileReadOnly ? begin : `${begin}; ${look}`;
 }
 
 /**
@@ -142,18 +149,26 @@ function withinMs(ms: number, lock: string): string {
   return `; set local lock_timeout = ${ms}; ${lock}; set local lock_timeout = default`;
 }
 
-const lookIfReadOnly = `select reason as read_only_reason from read_only where name = 'registry'`;
+/** As `begunState`, but in a text that has no parameters. */
+const look = `select (select reason from read_only where name = 'registry') as read_only_reason,
+  (select revision from quota_set where name = 'registry') as quota_revision`;
 
-/** @throws RegistryReadOnlyError where what was sent to begin has looked, and it is */
-function expectWritable(begun: QueryResult<Begun> | QueryResult<Begun>[]): void {
-  const answers: readonly QueryResult<Begun>[] = Array.isArray(begun) ? begun : [begun];
+/** @throws RegistryReadOnlyError where what was sent to begin has looked whether it is */
+function seen(begun: QueryResult<Partial<BegunRow>> | QueryResult<Partial<BegunRow>>[]): Begun {
+  const answers: readonly QueryResult<Partial<BegunRow>>[] = Array.isArray(begun) ? begun : [begun];
+  // Numbers come as text: what begins has no types.
   for (const { rows } of answers) {
-    for (const { read_only_reason: reason } of rows) if (reason !== undefined) throw new RegistryReadOnlyError(reason);
+    for (const { read_only_reason: reason, quota_revision: revision } of rows) {
+      expectWritable(reason);
+      if (revision !== undefined && revision !== null) return { quotaRevision: Number(revision) };
+    }
   }
+  return notLooked;
 }
 
-interface Begun {
-  readonly read_only_reason?: string;
+interface BegunRow {
+  readonly read_only_reason: string | null;
+  readonly quota_revision: string | null;
 }
 
 type Call = <T>(send: () => Promise<T>) => Promise<T>;
@@ -173,12 +188,11 @@ function causeOf(error: unknown): unknown {
 async function transact<T>(
   client: PoolClient,
   begin: string,
-  run: () => Promise<T>,
+  run: (begun: Begun) => Promise<T>,
   commit: Call = asItIs,
 ): Promise<T> {
   try {
-    expectWritable(await client.query<Begun>(begin));
-    const result = await run();
+    const result = await run(seen(await client.query<Partial<BegunRow>>(begin)));
     await commit(() => client.query('commit'));
     return result;
   } catch (error) {

@@ -8,7 +8,7 @@ import type { QuotaPhase } from '../schema.ts';
 
 /** How a quota stands, and what is known of a content in it and of its link. */
 export const quotaAndBlob = query<{
-  position: number;
+  number: number;
   scope: RepositoryName | '';
   repo: RepositoryName;
   digest: Digest;
@@ -37,11 +37,11 @@ export const quotaAndBlob = query<{
       'blob.links',
       'link.digest as linked',
     ])
-    .where('quota.position', '=', p('position')),
+    .where('quota.number', '=', p('number')),
 );
 
 /** How a quota stands. */
-export const quotaStanding = query<{ position: number; scope: RepositoryName | '' }>()(({ db, p }) =>
+export const quotaStanding = query<{ number: number; scope: RepositoryName | '' }>()(({ db, p }) =>
   db
     .selectFrom('quota')
     .leftJoin('quota_usage as usage', (join) =>
@@ -57,7 +57,7 @@ export const quotaStanding = query<{ position: number; scope: RepositoryName | '
       'usage.refused_bytes',
       'usage.refused_tags',
     ])
-    .where('quota.position', '=', p('position')),
+    .where('quota.number', '=', p('number')),
 );
 
 /** One more repository of a quota links a content. @returns how many do */
@@ -176,17 +176,14 @@ export const quotasInForce = query<Record<never, never>>()(({ db }) =>
     .orderBy('position'),
 );
 
+/** The number of the set of quotas in force. */
+export const quotaRevision = query<Record<never, never>>()(({ db }) =>
+  db.selectFrom('quota_set').select('revision').where('name', '=', 'registry'),
+);
+
 /** A count, by its number. */
 export const quotaByNumber = query<{ number: number }>()(({ db, p }) =>
   db.selectFrom('quota').select(['position', 'repositories_hash', 'settings']).where('number', '=', p('number')),
-);
-
-/** A quota that is in force. */
-export const quotaAt = query<{ position: number }>()(({ db, p }) =>
-  db
-    .selectFrom('quota')
-    .select(['number', 'phase', 'cursor_repo', 'cursor_item'])
-    .where('position', '=', p('position')),
 );
 
 export const insertQuota = query<{ position: number; hash: string; settings: string }>()(({ db, p }) =>

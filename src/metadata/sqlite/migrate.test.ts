@@ -95,6 +95,7 @@ describe('a database', () => {
       'push_history',
       'quota',
       'quota_blob',
+      'quota_set',
       'quota_usage',
       'read_only',
       'refresh_token',

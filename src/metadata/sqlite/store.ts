@@ -2,6 +2,7 @@ import { Database, SQLiteError } from 'bun:sqlite';
 import { join } from 'node:path';
 import type { Operation } from '../operation.ts';
 import {
+  type Begun,
   MetadataBusyError,
   MetadataFullError,
   type MetadataStore,
@@ -17,7 +18,7 @@ import { CommitSync } from './commit-sync.ts';
 import { SqliteConnection } from './connection.ts';
 import { dataVersion, ForeignCommits } from './foreign-commits.ts';
 import { GroupCommit } from './group-commit.ts';
-import { unlessReadOnly } from '../read-only.ts';
+import { notLooked, unlessReadOnly } from '../begun.ts';
 import { migrate } from './migrate.ts';
 import type { Reserve } from './reserve.ts';
 import { SharedCommit } from './shared-commit.ts';
@@ -165,13 +166,13 @@ export class SqliteMetadataStore implements MetadataStore {
     }
   }
 
-  async write<T>(operation: () => Operation<T>, options: WriteOptions = {}): Promise<T> {
+  async write<T>(operation: (begun: Begun) => Operation<T>, options: WriteOptions = {}): Promise<T> {
     const result = await this.#withRoom(operation, true, options);
     await this.#log.durable();
     return result;
   }
 
-  async writeUnsynced<T>(operation: () => Operation<T>, options: WriteOptions = {}): Promise<T> {
+  async writeUnsynced<T>(operation: (begun: Begun) => Operation<T>, options: WriteOptions = {}): Promise<T> {
     return await this.#withRoom(operation, false, options);
   }
 
@@ -270,11 +271,11 @@ export class SqliteMetadataStore implements MetadataStore {
 
   /** Where the disk is full, room is made and the operation, which has been rolled back, runs again. */
   async #withRoom<T>(
-    operation: () => Operation<T>,
+    operation: (begun: Begun) => Operation<T>,
     mustLast: boolean,
     { fromReserve = false, whileReadOnly = false }: WriteOptions,
   ): Promise<T> {
-    const allowed = whileReadOnly ? operation : () => unlessReadOnly(operation);
+    const allowed = () => (whileReadOnly ? operation(notLooked) : unlessReadOnly(operation));
     try {
       return await this.#run(allowed, mustLast);
     } catch (error) {

@@ -44,7 +44,7 @@ export async function deleteManifest(
   const now = registry.clock.now();
   const trashUntil = now + registry.windows.trashMs;
   return await registry.metadata.write(
-    function* remove(): Operation<DeleteManifestOutcome> {
+    function* remove(begun): Operation<DeleteManifestOutcome> {
       if ((yield* first(manifestHeadByDigest, { repo, digest })) === undefined) return { outcome: 'unknown' };
       const parents = yield* all(visibleParents, { repo, child: digest, limit: namedHolders });
       if (parents.length > 0) return { outcome: 'referenced', indexes: parents.map((parent) => parent.digest) };
@@ -64,7 +64,7 @@ export async function deleteManifest(
       for (const name of tags) {
         yield* change(insertTagTrash, { repo, name, manifest: digest, now, purgeAfter: trashUntil });
       }
-      yield* uncountTags(registry.quotas.of(repo), repo, tags);
+      yield* uncountTags((yield* registry.quotas.at(begun)).of(repo), repo, tags);
       yield* change(trashManifest, { repo, digest, trashUntil });
       const reason = tags.length === 0 ? undefined : `with the tags ${tags.join(', ')}`.slice(0, longestReason);
       yield* recordEvent({ at: now, kind: 'manifest.deleted', repo, digest, actor, ...(reason && { reason }) });
@@ -101,7 +101,7 @@ export async function removeTag(
   const purgeAfter = now + registry.windows.trashMs;
   const leaseUntil = now + registry.windows.leaseMs;
   return await registry.metadata.write(
-    function* remove(): Operation<DeleteTagOutcome> {
+    function* remove(begun): Operation<DeleteTagOutcome> {
       const there = yield* first(tagTarget, { repo, name });
       if (there === undefined) return { outcome: 'unknown' };
       const pin = yield* pinAgainstTagDelete(repo, name);
@@ -111,7 +111,7 @@ export async function removeTag(
       const unmet = yield* failedPrecondition(repo, { kind: 'tag', tag: name }, precondition);
       if (unmet !== undefined) return unmet;
       // The quota, the manifest, the tag: a push takes them in this order.
-      yield* uncountTags(registry.quotas.of(repo), repo, [name]);
+      yield* uncountTags((yield* registry.quotas.at(begun)).of(repo), repo, [name]);
       yield* change(releaseManifest, { repo, digest: there.manifest, now, leaseUntil });
       const removed = yield* first(deleteTag, { repo, name });
       if (removed === undefined) throw new Error('a tag is gone that this transaction has seen');

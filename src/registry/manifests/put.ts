@@ -13,6 +13,7 @@ import { releaseManifestFromQuarantine, releaseTagFromQuarantine } from '../../m
 import { releaseManifest } from '../../metadata/queries/removals.ts';
 import { insertRepository } from '../../metadata/queries/repositories.ts';
 import { insertTagTrash, markManifestTagged, tagTarget, upsertTag } from '../../metadata/queries/tags.ts';
+import type { Begun } from '../../metadata/store.ts';
 import { algorithmOf, type Digest, digestOf } from '../../oci/digest.ts';
 import { type Manifest, parseManifest } from '../../oci/manifest.ts';
 import { orderOfKeys } from '../order-of-keys.ts';
@@ -27,7 +28,7 @@ import { keepsHistory, rememberManifest, rememberTag, type TagBefore } from '../
 import { failedPrecondition, type Precondition, type PreconditionFailure } from '../precondition.ts';
 import { type Purged, purgedBy } from '../purges/purged.ts';
 import { admitTags } from '../quota-usage.ts';
-import type { OverQuota, Quota, QuotaWarning } from '../quotas.ts';
+import type { OverQuota, QuotasInForce, QuotaWarning } from '../quotas.ts';
 import type { Registry, SparsePolicy } from '../registry.ts';
 import { type RepositoryChange, type RetentionScope, reviewRepository } from '../retention-review.ts';
 import { reviewLink, reviewManifest } from '../review.ts';
@@ -79,14 +80,15 @@ export async function putManifest(registry: Registry, request: PutManifestReques
   const parsed = parseManifest(request.bytes, request.contentType);
   if (!parsed.ok) return { outcome: 'invalid', message: parsed.message, detail: parsed.detail };
   const now = registry.clock.now();
-  return await registry.metadata.write(() =>
+  return await registry.metadata.write((begun) =>
     put({
       ...request,
       digest: actual,
       manifest: parsed.manifest,
       sparse: registry.sparse,
       retention: registry.retention,
-      quota: registry.quotas.of(request.repo),
+      quotas: registry.quotas,
+      begun,
       immutability: registry.immutability,
       now,
       leaseUntil: now + registry.windows.leaseMs,
@@ -101,7 +103,8 @@ interface Put extends PutManifestRequest {
   readonly manifest: Manifest;
   readonly sparse: SparsePolicy;
   readonly retention: RetentionScope;
-  readonly quota: Quota | undefined;
+  readonly quotas: QuotasInForce;
+  readonly begun: Begun;
   readonly immutability: Immutability;
   readonly now: number;
   readonly leaseUntil: number;
@@ -137,7 +140,8 @@ function* put(request: Put): Operation<PutManifestOutcome> {
   const unmet = yield* failedPrecondition(repo, request.reference, request.precondition);
   if (unmet !== undefined) return unmet;
   const { actor = anyClient } = request;
-  const admission = yield* admitTags(request.quota, repo, added, { now, actor });
+  const quota = (yield* request.quotas.at(request.begun)).of(repo);
+  const admission = yield* admitTags(quota, repo, added, { now, actor });
   if (admission.outcome === 'over-quota') return admission;
 
   yield* remember(request, tagsBefore);

@@ -16,6 +16,7 @@ import {
 import { objectsLeftOf } from '../../metadata/queries/purged-places.ts';
 import { blockDigest, insertPurge, insertPurgeDigest } from '../../metadata/queries/purges.ts';
 import { uploadTimes } from '../../metadata/queries/uploads.ts';
+import type { Begun } from '../../metadata/store.ts';
 import { deleteTask } from '../../metadata/queries/tasks.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { suffixesOfTagsAbout } from '../../oci/tags-about.ts';
@@ -58,9 +59,9 @@ export type PurgeOutcome =
  */
 export async function purge(registry: Registry, request: PurgeRequest): Promise<PurgeOutcome> {
   await registry.purges.join();
-  const begun = await registry.metadata.write(() => beginPurge(registry, request), { fromReserve: true });
-  if (begun.outcome === 'purged') await registry.purges.finish(begun.purge);
-  return begun;
+  const outcome = await registry.metadata.write((begun) => beginPurge(registry, request, begun), { fromReserve: true });
+  if (outcome.outcome === 'purged') await registry.purges.finish(outcome.purge);
+  return outcome;
 }
 
 /**
@@ -68,7 +69,7 @@ export async function purge(registry: Registry, request: PurgeRequest): Promise<
  * need them, and the indexes above those, go with their tags, and whoever pulls one is told why. What was found where is
  * written down by the statements that find it.
  */
-function* beginPurge(registry: Registry, request: PurgeRequest): Operation<PurgeOutcome> {
+function* beginPurge(registry: Registry, request: PurgeRequest, begun: Begun): Operation<PurgeOutcome> {
   const named = yield* digestsOf(request);
   if ('outcome' in named) return named;
   if (named.length === 0) return { outcome: 'nothing-named' };
@@ -112,7 +113,7 @@ function* beginPurge(registry: Registry, request: PurgeRequest): Operation<Purge
   yield* change(noteReferrers, { purge: id });
   for (const suffix of suffixesOfTagsAbout) yield* change(noteTagsAbout, { purge: id, suffix });
 
-  yield* takeAwayPlaces(registry, { id, digests: named, actor, now, reason: `purge ${id}: ${reason}` });
+  yield* takeAwayPlaces(registry, { id, digests: named, begun, actor, now, reason: `purge ${id}: ${reason}` });
 
   for (const digest of named) {
     yield* recordEvent({ at: now, kind: 'purged', digest, actor, reason: `${reason} (purge ${id})` });

@@ -23,6 +23,7 @@ import {
 } from '../../metadata/queries/purge-removals.ts';
 import { deletePin } from '../../metadata/queries/pins.ts';
 import { releaseManifest } from '../../metadata/queries/removals.ts';
+import type { Begun } from '../../metadata/store.ts';
 import { type Digest, parseDigest } from '../../oci/digest.ts';
 import { parseTagName, type RepositoryName, type TagName } from '../../oci/names.ts';
 import type { Actor } from '../actor.ts';
@@ -39,6 +40,8 @@ interface Removal {
   /** The purge. */
   readonly id: number;
   readonly digests: readonly Digest[];
+  /** What its transaction has seen as it began. */
+  readonly begun: Begun;
   readonly actor: Actor;
   readonly now: number;
   readonly reason: string;
@@ -59,8 +62,12 @@ interface GoneManifest extends ManifestBefore, Place {
  * The part of T_purge that takes its places away. What the images needed beside, what their indexes listed and what
  * refers to them goes by the review queue, where nothing else holds it.
  */
-export function* takeAwayPlaces(registry: Registry, { id, digests, actor, now, reason }: Removal): Operation<void> {
-  const { quotas, immutability, retention, windows } = registry;
+export function* takeAwayPlaces(
+  registry: Registry,
+  { id, digests, begun, actor, now, reason }: Removal,
+): Operation<void> {
+  const { immutability, retention, windows } = registry;
+  const quotas = yield* registry.quotas.at(begun);
   const manifests = yield* all(manifestsOfPurge, { purge: id });
   const tags = yield* all(tagsOfPurge, { purge: id });
   const links = yield* all(linksOfPurge, { purge: id });

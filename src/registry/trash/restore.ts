@@ -58,8 +58,10 @@ export async function restore(registry: Registry, { target, actor }: RestoreRequ
   const now = registry.clock.now();
   const leaseUntil = now + registry.windows.leaseMs;
   const { quotas, retention, windows } = registry;
-  const by = { actor, quota: quotas.of(target.repo), now, leaseUntil, retention, keepsHistory: keepsHistory(windows) };
-  return await registry.metadata.write(() => undo(target, by));
+  const by = { actor, now, leaseUntil, retention, keepsHistory: keepsHistory(windows) };
+  return await registry.metadata.write(function* undoNow(begun): Operation<RestoreOutcome> {
+    return yield* undo(target, { ...by, quota: (yield* quotas.at(begun)).of(target.repo) });
+  });
 }
 
 interface Undo {

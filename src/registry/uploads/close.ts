@@ -4,7 +4,7 @@ import { liveObject, makeHashedObjectDead, makeObjectDead, makeObjectLive } from
 import { insertRepository } from '../../metadata/queries/repositories.ts';
 import { findUpload, finishUpload } from '../../metadata/queries/uploads.ts';
 import { BlobMissingError, BlobStoreBusyError, ClaimLostError, type ObjectId } from '../../blobs/store.ts';
-import { MetadataFullError } from '../../metadata/store.ts';
+import { type Begun, MetadataFullError } from '../../metadata/store.ts';
 import { algorithmOf, type Digest, DigestHasher } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/names.ts';
 import { type Actor, anyClient } from '../actor.ts';
@@ -12,7 +12,7 @@ import { renewLink } from '../blob.ts';
 import { recordEvent } from '../events.ts';
 import { type Purged, purgedDigest } from '../purges/purged.ts';
 import { admitLink } from '../quota-usage.ts';
-import type { OverQuota, Quota, QuotaWarning } from '../quotas.ts';
+import type { OverQuota, QuotasInForce, QuotaWarning } from '../quotas.ts';
 import type { Registry } from '../registry.ts';
 import { reviewLink, reviewObject } from '../review.ts';
 import { append, type AppendOutcome, giveBack } from './append.ts';
@@ -118,7 +118,7 @@ async function verifyAndCommit(
     const live = await liveObjectState(registry, digest);
     if (live.state !== 'healthy' && !synced) await sync(digest);
     const unhealthy = live.state === 'unhealthy' ? live.oid : undefined;
-    const committed = await registry.metadata.write(() =>
+    const committed = await registry.metadata.write((begun) =>
       commitUpload({
         repo,
         id,
@@ -129,7 +129,8 @@ async function verifyAndCommit(
         synced,
         unhealthy,
         showsOthers,
-        quota: registry.quotas.of(repo),
+        quotas: registry.quotas,
+        begun,
         actor,
         now: registry.clock.now(),
         leaseMs: registry.windows.leaseMs,
@@ -235,7 +236,8 @@ interface Commit {
   /** Whether the file's bytes and name are on the disk. */
   readonly synced: boolean;
   readonly unhealthy: ObjectId | undefined;
-  readonly quota: Quota | undefined;
+  readonly quotas: QuotasInForce;
+  readonly begun: Begun;
   readonly actor: Actor;
   readonly showsOthers: boolean;
   readonly now: number;
@@ -283,7 +285,8 @@ export function* commitUpload(commit: Commit): Operation<Committed> {
   }
 
   const { sizeBytes, showsOthers } = commit;
-  const admission = yield* admitLink(commit.quota, { repo, digest, sizeBytes, showsOthers }, { now });
+  const quota = (yield* commit.quotas.at(commit.begun)).of(repo);
+  const admission = yield* admitLink(quota, { repo, digest, sizeBytes, showsOthers }, { now });
   if (admission.outcome === 'over-quota') {
     yield* markDropped(id, { oid, digest }, now);
     return admission;

@@ -1,0 +1,198 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { QuotaSet } from '../../src/quotas/quota-set.ts';
+import { type RunningServer, startServer } from '../../src/server/server.ts';
+import { digestOf, freshBytes, imageOf, ociManifest } from '../http/content.ts';
+import { PostgresTables } from '../pairs/tables.ts';
+import { configFrom } from '../server/config-from.ts';
+import { logOfErrors } from '../server/quiet-server.ts';
+import { TemporaryDirectory } from '../server/temporary-directory.ts';
+import { until } from '../server/until.ts';
+import { startPostgres } from './postgres-server.ts';
+import { StorageServers } from './storage-servers.ts';
+
+// Processes that were started with different quotas, as while those of one are being rolled out, and share a registry.
+
+const storage = new StorageServers({ postgres: startPostgres });
+
+let directory: TemporaryDirectory;
+let metadata: string;
+const running: RunningServer[] = [];
+/** Of their operators: the file has that of the one that has started last. */
+const tokens = new Map<RunningServer, string>();
+
+beforeEach(async () => {
+  directory = new TemporaryDirectory('quotas');
+  metadata = await storage.postgres.newDatabase();
+});
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((server) => server.stop()));
+  directory[Symbol.dispose]();
+});
+
+async function serve(quotas: readonly object[], settings: Readonly<Record<string, string>> = {}) {
+  const parsed = QuotaSet.parse(quotas);
+  if (!parsed.ok) throw new Error(parsed.problems.join('\n'));
+  const server = await startServer({
+    config: await configFrom({
+      listen: '127.0.0.1:0',
+      data: directory.path,
+      metadata,
+      'windows.condemned': '0',
+      'windows.lease': '0',
+      'windows.trash': '0',
+      'windows.neverTagged': '0',
+      ...settings,
+    }),
+    log: await logOfErrors(),
+    quotas: quotas.length === 0 ? undefined : parsed.set,
+  });
+  running.push(server);
+  tokens.set(server, (await Bun.file(join(directory.path, 'admin.token')).text()).trim());
+  return server;
+}
+
+const notCollecting = { 'collector.run': 'off' };
+
+async function send(server: RunningServer, path: string, init: RequestInit = {}): Promise<Response> {
+  return await fetch(new URL(path, server.url), init);
+}
+
+async function pushBlob(server: RunningServer, repo: string, bytes: Uint8Array): Promise<Response> {
+  return await send(server, `/v2/${repo}/blobs/uploads/?digest=${digestOf(bytes)}`, { method: 'POST', body: bytes });
+}
+
+/** Pushes an image of one blob. */
+async function pushImage(server: RunningServer, repo: string, tag: string, bytes = freshBytes(100)): Promise<void> {
+  expect((await pushBlob(server, repo, bytes)).status).toBe(201);
+  const pushed = await send(server, `/v2/${repo}/manifests/${tag}`, {
+    method: 'PUT',
+    headers: { 'content-type': ociManifest },
+    body: JSON.stringify(imageOf(bytes)),
+  });
+  expect(pushed.status).toBe(201);
+}
+
+async function deleteTag(server: RunningServer, repo: string, tag: string): Promise<void> {
+  expect((await send(server, `/v2/${repo}/manifests/${tag}`, { method: 'DELETE' })).status).toBe(202);
+}
+
+async function asOperator(server: RunningServer, method: string, path: string): Promise<Response> {
+  const token = tokens.get(server) ?? '';
+  return await send(server, `/admin/v1${path}`, {
+    method,
+    headers: { authorization: `Bearer ${token}` },
+    ...(method === 'POST' && { body: '{}' }),
+  });
+}
+
+/** What quotas count that fsck finds wrong. */
+async function miscounted(server: RunningServer): Promise<readonly string[]> {
+  const lines = (await (await asOperator(server, 'POST', '/fsck')).text()).trim().split('\n');
+  const finding = z.object({ finding: z.object({ code: z.string(), about: z.string() }) });
+  return lines.flatMap((line) => {
+    const { data } = finding.safeParse(JSON.parse(line));
+    return data?.finding.code === 'F15' ? [data.finding.about] : [];
+  });
+}
+
+interface Counted {
+  readonly name: string;
+  readonly bytes: number;
+  readonly tags: number;
+}
+
+/** What each quota in force counts, all repositories together. */
+function counted(): readonly Counted[] {
+  return PostgresTables.at(metadata)
+    .rows<{ settings: string; bytes: number | null; tags: number | null }>(
+      `select settings, sum(bytes) as bytes, sum(tags) as tags from quota
+         left join quota_usage on quota_usage.quota = quota.number
+         where position is not null group by quota.number, settings, position order by position`,
+    )
+    .map(({ settings, bytes, tags }) => ({
+      name: z.object({ name: z.string() }).parse(JSON.parse(settings)).name,
+      bytes: bytes ?? 0,
+      tags: tags ?? 0,
+    }));
+}
+
+function links(): number {
+  return PostgresTables.at(metadata).rows('select 1 from link').length;
+}
+
+const ofA = { name: 'A', repositories: 'a/**', bytes: { hard: '250B' }, tags: { hard: 10 } };
+const ofB = { name: 'B', repositories: 'b/**', bytes: { hard: '250B' }, tags: { hard: 10 } };
+
+describe('while processes with different quotas serve', () => {
+  test('what one pushes and another removes is counted by the same quota', async () => {
+    const old = await serve([ofA], notCollecting);
+    await pushImage(old, 'a/x', 'before');
+    const started = await serve([ofB, ofA]);
+    await started.quotas.counted();
+    await pushImage(old, 'a/x', 'since');
+    await pushImage(old, 'b/x', 'since');
+    expect(counted()).toEqual([
+      { name: 'B', bytes: 100, tags: 1 },
+      { name: 'A', bytes: 200, tags: 2 },
+    ]);
+    expect(await miscounted(started)).toEqual([]);
+    await deleteTag(started, 'a/x', 'since');
+    await deleteTag(old, 'b/x', 'since');
+    await until('what is deleted is collected', () => links() === 1);
+    expect(counted()).toEqual([
+      { name: 'B', bytes: 0, tags: 0 },
+      { name: 'A', bytes: 100, tags: 1 },
+    ]);
+    expect(await miscounted(started)).toEqual([]);
+  });
+
+  test('one that has none counts by those of the other, and refuses by them', async () => {
+    const old = await serve([], notCollecting);
+    await pushImage(old, 'a/x', 'before');
+    const started = await serve([ofA]);
+    await started.quotas.counted();
+    await pushImage(old, 'a/x', 'since');
+    expect(counted()).toEqual([{ name: 'A', bytes: 200, tags: 2 }]);
+    const refused = await pushBlob(old, 'a/x', freshBytes(100));
+    expect(refused.status).toBe(403);
+    expect(await refused.text()).toContain('the quota A allows 250B of blobs, and has 200 bytes');
+    expect(await miscounted(started)).toEqual([]);
+  });
+
+  test('one that has some neither counts nor refuses by what is no quota any more', async () => {
+    const old = await serve([ofA], notCollecting);
+    await pushImage(old, 'a/x', 'before');
+    const started = await serve([ofB]);
+    await started.quotas.counted();
+    await pushImage(old, 'a/x', 'since');
+    expect((await pushBlob(old, 'a/x', freshBytes(100))).status).toBe(201);
+    expect(counted()).toEqual([{ name: 'B', bytes: 0, tags: 0 }]);
+    expect(await miscounted(started)).toEqual([]);
+  });
+
+  test('all show the same of how they stand', async () => {
+    const old = await serve([ofA], notCollecting);
+    const started = await serve([ofB, { ...ofA, bytes: { hard: '1kB' } }]);
+    await started.quotas.counted();
+    await pushImage(old, 'a/x', 'since');
+    const shown = await Promise.all(
+      [old, started].map(async (server) => await (await asOperator(server, 'GET', '/quotas')).json()),
+    );
+    expect(shown[0]).toEqual(shown[1]);
+    expect(shown[0]).toMatchObject({ quotas: [{ quota: 'B' }, { quota: 'A', bytes: { used: 100, hard: 1000 } }] });
+    const metrics = await (await send(old, '/metrics')).text();
+    expect(metrics).toContain('wherry_quota_limit{quota="A",kind="bytes",limit="hard"} 1000');
+  });
+
+  test('what is used up by what was in force before is not refused any more', async () => {
+    const old = await serve([ofA], notCollecting);
+    await pushImage(old, 'a/x', 'before', freshBytes(200));
+    for (let times = 0; times < 2; times++) expect((await pushBlob(old, 'a/x', freshBytes(100))).status).toBe(403);
+    const started = await serve([{ ...ofA, bytes: { hard: '1kB' } }]);
+    await started.quotas.counted();
+    expect((await pushBlob(old, 'a/x', freshBytes(100))).status).toBe(201);
+  });
+});
