@@ -1,6 +1,7 @@
 import type { Dialect } from './dialect.ts';
 import * as announcedEnds from './queries/announced-ends.ts';
 import * as auditFiles from './queries/audit-files.ts';
+import * as begun from './queries/begun.ts';
 import * as collectorPause from './queries/collector-pause.ts';
 import * as events from './queries/events.ts';
 import * as find from './queries/find.ts';
@@ -59,6 +60,7 @@ interface Compiles {
 const files = {
   'announced-ends': announcedEnds,
   'audit-files': auditFiles,
+  begun,
   'collector-pause': collectorPause,
   events,
   find,

@@ -91,7 +91,7 @@ export class StoredQuotas implements QuotasInForce {
   #known: Known;
   /** As some transaction has seen it last, be it one that is undone. */
   #latest: SetInForce;
-  #reading: Promise<void> | undefined;
+  #isReading = false;
   #watcher: (set: SetInForce) => void = () => undefined;
 
   private constructor(metadata: MetadataStore, log: Log, known: Known) {
@@ -115,7 +115,7 @@ export class StoredQuotas implements QuotasInForce {
     // What this transaction sees may be undone with others that share it, and is not remembered.
     const seen = yield* setInForce();
     this.#latest = seen;
-    this.#readSoon();
+    if (begun !== undefined) this.#readSoon();
     return seen;
   }
 
@@ -126,9 +126,10 @@ export class StoredQuotas implements QuotasInForce {
   }
 
   #readSoon(): void {
-    this.#reading ??= this.#read().finally(() => {
-      this.#reading = undefined;
-    });
+    if (this.#isReading) return;
+    this.#isReading = true;
+    // Not in the midst of the transaction that has found them to be others.
+    setImmediate(() => void this.#read());
   }
 
   async #read(): Promise<void> {
@@ -144,6 +145,8 @@ export class StoredQuotas implements QuotasInForce {
     } catch (error) {
       // Whoever needs them meanwhile reads them for itself.
       this.#log.warn({ err: error }, 'it could not be read which quotas are in force; trying again');
+    } finally {
+      this.#isReading = false;
     }
   }
 }

@@ -3,6 +3,7 @@ import { fsck } from '../../src/fsck/fsck.ts';
 import { digestOf } from '../../src/oci/digest.ts';
 import { parseRepositoryName, parseTagName, type RepositoryName } from '../../src/oci/names.ts';
 import { clearStale, countOn, type Pages } from '../../src/quotas/count.ts';
+import { putInForce } from '../../src/quotas/in-force.ts';
 import { QuotaSet } from '../../src/quotas/quota-set.ts';
 import { anyClient } from '../../src/registry/actor.ts';
 import { deleteBlob } from '../../src/registry/blob.ts';
@@ -113,7 +114,9 @@ class Run {
     if (parsed?.ok === false) throw new Error(parsed.problems.join('\n'));
     this.#set = parsed?.set;
     this.#choose(this.#set);
-    await this.#world.restart();
+    // By another process, of which this one finds out by itself; or by its own new start.
+    if (this.#random.chance(0.5)) await putInForce(this.#world.registry.metadata, this.#set);
+    else await this.#world.restart();
   }
 
   async #count(): Promise<boolean> {

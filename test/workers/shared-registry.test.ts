@@ -4,6 +4,7 @@ import { fdatasync, fdatasyncSync, mkdtempSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { QuotaSet } from '../../src/quotas/quota-set.ts';
 import { digestOf, freshBytes, imageOf, ociManifest } from '../http/content.ts';
 import { until } from '../server/until.ts';
 import { WorkersInProcess } from './workers-in-process.ts';
@@ -336,4 +337,33 @@ test('who guesses passwords is slowed down by what all workers have seen', async
   // It has counted none itself, and lets five go by.
   expect(await logIn(2, 'another guess')).toBe(429);
   rmSync(directory, { recursive: true });
+});
+
+test('workers that were started with different quotas count by the same ones', async () => {
+  const sets = [
+    [{ name: 'one', repositories: 'app', bytes: { hard: '1GB' } }],
+    [
+      { name: 'other', repositories: 'other/**', bytes: { hard: '1GB' } },
+      { name: 'one', repositories: 'app', bytes: { hard: '1GB' } },
+    ],
+    [],
+  ].map((given) => QuotaSet.parse(given));
+  await using workers = await WorkersInProcess.start(3, squeezed, {
+    quotasOf(index) {
+      const parsed = sets[index];
+      return parsed?.ok === true && parsed.set.quotas.length > 0 ? parsed.set : undefined;
+    },
+  });
+  for (const index of [0, 1, 2]) await pushImage(workers, index, `t${index}`);
+  for (const index of [1, 2]) await workers.send(index, `/v2/app/manifests/t${index - 1}`, { method: 'DELETE' });
+  await until('two images are collected', () => rows(workers, 'select 1 from link').length === 2);
+  await until('all is counted', () => rows(workers, `select 1 from quota where phase <> 'complete'`).length === 0);
+  const found = await workers.send(0, '/admin/v1/fsck', {
+    method: 'POST',
+    headers: { authorization: `Bearer ${workers.operatorToken}` },
+    body: '{}',
+  });
+  const text = await found.text();
+  expect(text).toContain('"counts"');
+  expect(text).not.toContain('F15');
 });

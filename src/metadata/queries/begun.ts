@@ -1,14 +1,9 @@
-import { sql } from 'kysely';
 import { query } from '../query.ts';
 
-/**
- * What a transaction that writes looks at as it begins: why the registry is read-only, and which quotas are in force. One row,
- * and a text without parameters, so that it can be sent with what begins the transaction.
- */
-export const begunState = query<Record<never, never>>()(({ db }) => {
-  const registry = sql.lit<'registry'>('registry');
-  return db.selectNoFrom(({ selectFrom }) => [
-    selectFrom('read_only').select('reason').where('name', '=', registry).as('read_only_reason'),
-    selectFrom('quota_set').select('revision').where('name', '=', registry).as('quota_revision'),
-  ]);
-});
+/** What a transaction that writes looks at as it begins: why the registry is read-only, and which quotas are in force. One row. */
+export const begunState = query<Record<never, never>>()(({ db }) =>
+  db.selectNoFrom(({ selectFrom }) => [
+    selectFrom('read_only').select('reason').where('name', '=', 'registry').as('read_only_reason'),
+    selectFrom('quota_set').select('revision').where('name', '=', 'registry').as('quota_revision'),
+  ]),
+);
