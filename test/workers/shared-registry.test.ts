@@ -4,8 +4,12 @@ import { fdatasync, fdatasyncSync, mkdtempSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { SqliteMetadataStore } from '../../src/metadata/sqlite/store.ts';
+import { QuotaCounter } from '../../src/quotas/counter.ts';
+import { putInForce } from '../../src/quotas/in-force.ts';
 import { QuotaSet } from '../../src/quotas/quota-set.ts';
 import { digestOf, freshBytes, imageOf, ociManifest } from '../http/content.ts';
+import { logOfErrors } from '../server/quiet-server.ts';
 import { until } from '../server/until.ts';
 import { WorkersInProcess } from './workers-in-process.ts';
 
@@ -27,13 +31,17 @@ async function pushImage(workers: WorkersInProcess, index: number, tag: string, 
     expect(pushed.status).toBe(201);
   }
   const manifest = JSON.stringify(imageOf(config, layer));
-  const put = await workers.send(index, `/v2/app/manifests/${tag}`, {
+  const put = await putManifest(workers, index, tag, manifest);
+  expect(put.status).toBe(201);
+  return { manifest, digest: digestOf(manifest), layer: digestOf(layer) };
+}
+
+async function putManifest(workers: WorkersInProcess, index: number, tag: string, manifest: string): Promise<Response> {
+  return await workers.send(index, `/v2/app/manifests/${tag}`, {
     method: 'PUT',
     headers: { 'content-type': ociManifest },
     body: manifest,
   });
-  expect(put.status).toBe(201);
-  return { manifest, digest: digestOf(manifest), layer: digestOf(layer) };
 }
 
 /** A body that begins at once and goes on when it is told to. */
@@ -339,25 +347,27 @@ test('who guesses passwords is slowed down by what all workers have seen', async
   rmSync(directory, { recursive: true });
 });
 
-test('workers that were started with different quotas count by the same ones', async () => {
-  const sets = [
-    [{ name: 'one', repositories: 'app', bytes: { hard: '1GB' } }],
-    [
-      { name: 'other', repositories: 'other/**', bytes: { hard: '1GB' } },
-      { name: 'one', repositories: 'app', bytes: { hard: '1GB' } },
-    ],
-    [],
-  ].map((given) => QuotaSet.parse(given));
-  await using workers = await WorkersInProcess.start(3, squeezed, {
-    quotasOf(index) {
-      const parsed = sets[index];
-      return parsed?.ok === true && parsed.set.quotas.length > 0 ? parsed.set : undefined;
-    },
+test('quotas that a worker puts in force count at all of them, and limit all', async () => {
+  await using workers = await WorkersInProcess.start(2, squeezed);
+  for (const index of [0, 1]) await pushImage(workers, index, `before${index}`);
+  const parsed = QuotaSet.parse([{ name: 'one', repositories: 'app', bytes: { hard: '1GB' }, tags: { hard: 4 } }]);
+  // As one that comes in the place of another, with the configuration as it is now.
+  const metadata = SqliteMetadataStore.open(workers.directory, {
+    shared: { isKeeper: false, onBroken: () => undefined },
   });
-  for (const index of [0, 1, 2]) await pushImage(workers, index, `t${index}`);
-  for (const index of [1, 2]) await workers.send(index, `/v2/app/manifests/t${index - 1}`, { method: 'DELETE' });
-  await until('two images are collected', () => rows(workers, 'select 1 from link').length === 2);
-  await until('all is counted', () => rows(workers, `select 1 from quota where phase <> 'complete'`).length === 0);
+  await putInForce(metadata, parsed.ok ? parsed.set : undefined);
+  const counter = new QuotaCounter({ metadata, log: await logOfErrors() });
+  counter.start();
+  await counter.counted();
+  await pushImage(workers, 0, 'since0');
+  const { manifest } = await pushImage(workers, 1, 'since1');
+  for (const index of [0, 1]) {
+    const refused = await putManifest(workers, index, 'fifth', manifest);
+    expect(await refused.text()).toContain('the quota one allows 4 tags, and has 4 tags');
+    await workers.send(index, `/v2/app/manifests/before${1 - index}`, { method: 'DELETE' });
+    await pushImage(workers, index, `instead${index}`);
+  }
+  await until('two images are collected', () => rows(workers, 'select 1 from link').length === 8);
   const found = await workers.send(0, '/admin/v1/fsck', {
     method: 'POST',
     headers: { authorization: `Bearer ${workers.operatorToken}` },
@@ -366,4 +376,5 @@ test('workers that were started with different quotas count by the same ones', a
   const text = await found.text();
   expect(text).toContain('"counts"');
   expect(text).not.toContain('F15');
+  await metadata.close();
 });

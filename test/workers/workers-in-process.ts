@@ -2,7 +2,6 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLog, type Log } from '../../src/log/log.ts';
-import type { QuotaSet } from '../../src/quotas/quota-set.ts';
 import type { Clock } from '../../src/registry/clock.ts';
 import type { PolicySet } from '../../src/retention/policy-set.ts';
 import { type RunningServer, startServer } from '../../src/server/server.ts';
@@ -11,13 +10,6 @@ import type { SupervisorMessage, WorkerMessage } from '../../src/workers/message
 import { Supervisor, type WorkerProcess } from '../../src/workers/supervisor.ts';
 import { type ParentChannel, WorkerLink } from '../../src/workers/worker-link.ts';
 import { configFrom } from '../server/config-from.ts';
-
-export interface WorkersParts {
-  readonly syncsOf?: (index: number) => Syncs | undefined;
-  readonly clock?: Clock;
-  /** With which each is started, as one that comes in the place of another reads the configuration anew. */
-  readonly quotasOf?: (index: number) => QuotaSet | undefined;
-}
 
 /** What a test has of each worker. */
 interface Worker {
@@ -43,14 +35,12 @@ export class WorkersInProcess implements AsyncDisposable {
   readonly #syncsOf: (index: number) => Syncs | undefined;
   readonly #clock: Clock | undefined;
   readonly #policies: PolicySet | undefined;
-  readonly #quotasOf: (index: number) => QuotaSet | undefined;
 
-  private constructor(settings: Readonly<Record<string, string>>, { syncsOf, clock, policies, quotasOf }: WorkersParts) {
+  private constructor(settings: Readonly<Record<string, string>>, { syncsOf, clock, policies }: WorkersParts) {
     this.#settings = settings;
     this.#syncsOf = syncsOf ?? (() => undefined);
     this.#clock = clock;
     this.#policies = policies;
-    this.#quotasOf = quotasOf ?? (() => undefined);
   }
 
   static async start(
@@ -131,7 +121,6 @@ export class WorkersInProcess implements AsyncDisposable {
       log,
       policies: this.#policies,
       worker: { ...place, ports: [], isFirst: true, link },
-      quotas: this.#quotasOf(index),
       ...(syncs !== undefined && { syncs }),
       ...(this.#clock !== undefined && { clock: this.#clock }),
     });
