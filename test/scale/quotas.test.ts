@@ -1,8 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { PostgresMetadataStore } from '../../src/metadata/postgres/store.ts';
+import { QuotaCounter } from '../../src/quotas/counter.ts';
+import { putInForce } from '../../src/quotas/in-force.ts';
 import { QuotaSet } from '../../src/quotas/quota-set.ts';
 import { type RunningServer, startServer } from '../../src/server/server.ts';
+import { SeededRandom } from '../../src/storm/seeded-random.ts';
 import { digestOf, freshBytes, imageOf, ociManifest } from '../http/content.ts';
 import { PostgresTables } from '../pairs/tables.ts';
 import { configFrom } from '../server/config-from.ts';
@@ -32,9 +36,13 @@ afterEach(async () => {
   directory[Symbol.dispose]();
 });
 
-async function serve(quotas: readonly object[], settings: Readonly<Record<string, string>> = {}) {
+function setOf(quotas: readonly object[]): QuotaSet {
   const parsed = QuotaSet.parse(quotas);
   if (!parsed.ok) throw new Error(parsed.problems.join('\n'));
+  return parsed.set;
+}
+
+async function serve(quotas: readonly object[], settings: Readonly<Record<string, string>> = {}) {
   const server = await startServer({
     config: await configFrom({
       listen: '127.0.0.1:0',
@@ -47,7 +55,7 @@ async function serve(quotas: readonly object[], settings: Readonly<Record<string
       ...settings,
     }),
     log: await logOfErrors(),
-    quotas: quotas.length === 0 ? undefined : parsed.set,
+    quotas: quotas.length === 0 ? undefined : setOf(quotas),
   });
   running.push(server);
   tokens.set(server, (await Bun.file(join(directory.path, 'admin.token')).text()).trim());
@@ -55,6 +63,11 @@ async function serve(quotas: readonly object[], settings: Readonly<Record<string
 }
 
 const notCollecting = { 'collector.run': 'off' };
+
+function known<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('there is no such thing');
+  return value;
+}
 
 async function send(server: RunningServer, path: string, init: RequestInit = {}): Promise<Response> {
   return await fetch(new URL(path, server.url), init);
@@ -67,12 +80,26 @@ async function pushBlob(server: RunningServer, repo: string, bytes: Uint8Array):
 /** Pushes an image of one blob. */
 async function pushImage(server: RunningServer, repo: string, tag: string, bytes = freshBytes(100)): Promise<void> {
   expect((await pushBlob(server, repo, bytes)).status).toBe(201);
-  const pushed = await send(server, `/v2/${repo}/manifests/${tag}`, {
+  expect((await putManifest(server, repo, tag, bytes)).status).toBe(201);
+}
+
+async function putManifest(server: RunningServer, repo: string, tag: string, bytes: Uint8Array): Promise<Response> {
+  return await send(server, `/v2/${repo}/manifests/${tag}`, {
     method: 'PUT',
     headers: { 'content-type': ociManifest },
     body: JSON.stringify(imageOf(bytes)),
   });
-  expect(pushed.status).toBe(201);
+}
+
+/** A push of an image, which may be refused, or that its tag goes. */
+async function pushOrDelete(server: RunningServer, repo: string, tag: string): Promise<void> {
+  const gone = await send(server, `/v2/${repo}/manifests/${tag}`, { method: 'DELETE' });
+  if (gone.status === 202) return;
+  const bytes = freshBytes(20);
+  const statuses = [(await pushBlob(server, repo, bytes)).status];
+  if (statuses[0] === 201) statuses.push((await putManifest(server, repo, tag, bytes)).status);
+  // Nothing keeps a blob until its manifest comes but luck, here.
+  expect([201, 403, 404]).toContain(statuses.at(-1) ?? 0);
 }
 
 async function deleteTag(server: RunningServer, repo: string, tag: string): Promise<void> {
@@ -125,6 +152,8 @@ function links(): number {
 
 const ofA = { name: 'A', repositories: 'a/**', bytes: { hard: '250B' }, tags: { hard: 10 } };
 const ofB = { name: 'B', repositories: 'b/**', bytes: { hard: '250B' }, tags: { hard: 10 } };
+
+const ofAll = { name: 'all', repositories: '**', each: true, bytes: { soft: '1B', hard: '1GB' } };
 
 describe('while processes with different quotas serve', () => {
   test('what one pushes and another removes is counted by the same quota', async () => {
@@ -194,5 +223,35 @@ describe('while processes with different quotas serve', () => {
     const started = await serve([{ ...ofA, bytes: { hard: '1kB' } }]);
     await started.quotas.counted();
     expect((await pushBlob(old, 'a/x', freshBytes(100))).status).toBe(201);
+  });
+
+  test('what is counted is right, however pushes and deletes come to them while one set takes the place of another', async () => {
+    const servers = [await serve([ofA], notCollecting), await serve([ofB, ofA])];
+    const store = await PostgresMetadataStore.open(metadata);
+    const counter = new QuotaCounter({ metadata: store, log: await logOfErrors() });
+    const sets = [[ofB, ofA], [ofAll, ofA], [ofA], [ofAll]].map((given) => setOf(given));
+    const load = { done: 0, isOver: false };
+    const random = new SeededRandom(1);
+    const client = async (name: number): Promise<void> => {
+      while (!load.isOver) {
+        const server = known(random.pick(servers));
+        await pushOrDelete(server, known(random.pick(['a/x', 'b/x', 'c'])), `t${name}-${random.between(0, 2)}`);
+        load.done++;
+      }
+    };
+    const clients = [1, 2, 3, 4].map((name) => client(name));
+    for (let round = 0; round < 12; round++) {
+      await putInForce(store, sets[round % sets.length]);
+      counter.start();
+      const before = load.done;
+      await (round % 2 === 0 ? counter.counted() : until('it goes on', () => load.done > before + 10));
+    }
+    load.isOver = true;
+    await Promise.all(clients);
+    await counter.counted();
+    await counter.stop();
+    await store.close();
+    expect(await Promise.all(servers.map((server) => miscounted(server)))).toEqual([[], []]);
+    expect(counted().reduce((sum, { bytes }) => sum + bytes, 0)).toBeGreaterThan(0);
   });
 });
