@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { Client } from 'pg';
+import { createLog, type Log } from '../../src/log/log.ts';
 import { PostgresMetadataStore } from '../../src/metadata/postgres/store.ts';
 import { QuotaCounter } from '../../src/quotas/counter.ts';
 import { putInForce } from '../../src/quotas/in-force.ts';
@@ -42,7 +44,11 @@ function setOf(quotas: readonly object[]): QuotaSet {
   return parsed.set;
 }
 
-async function serve(quotas: readonly object[], settings: Readonly<Record<string, string>> = {}) {
+async function serve(
+  quotas: readonly object[],
+  settings: Readonly<Record<string, string>> = {},
+  log?: Log,
+): Promise<RunningServer> {
   const server = await startServer({
     config: await configFrom({
       listen: '127.0.0.1:0',
@@ -54,7 +60,7 @@ async function serve(quotas: readonly object[], settings: Readonly<Record<string
       'windows.neverTagged': '0',
       ...settings,
     }),
-    log: await logOfErrors(),
+    log: log ?? (await logOfErrors()),
     quotas: quotas.length === 0 ? undefined : setOf(quotas),
   });
   running.push(server);
@@ -223,6 +229,33 @@ describe('while processes with different quotas serve', () => {
     const started = await serve([{ ...ofA, bytes: { hard: '1kB' } }]);
     await started.quotas.counted();
     expect((await pushBlob(old, 'a/x', freshBytes(100))).status).toBe(201);
+  });
+
+  test('who changes them beside processes of an earlier version is told that the counts have to be put right', async () => {
+    const logged: string[] = [];
+    const stream = { write: (line: string) => void logged.push(line) };
+    const log = await createLog({ level: 'warn', format: 'json', stream });
+    await serve([ofA]);
+    const older = new Client({ connectionString: metadata, application_name: 'wherry/26' });
+    await older.connect();
+    try {
+      await serve([ofA], {}, log);
+      expect(logged.join()).not.toContain('quotas');
+      await serve([ofB], {}, log);
+      expect(logged.join()).toContain('processes of an earlier version go on counting by theirs');
+    } finally {
+      await older.end();
+    }
+  });
+
+  test('each says which ones count where those are others than its own', async () => {
+    const logged: string[] = [];
+    const stream = { write: (line: string) => void logged.push(line) };
+    const old = await serve([ofA], {}, await createLog({ level: 'info', format: 'json', stream }));
+    await serve([ofB, ofA]);
+    await pushImage(old, 'a/x', 'since');
+    await until('it is said', () => logged.some((line) => line.includes('has put other quotas in force')));
+    expect(logged.find((line) => line.includes('other quotas'))).toContain('"quotas":["B","A"]');
   });
 
   test('what is counted is right, however pushes and deletes come to them while one set takes the place of another', async () => {
