@@ -119,11 +119,10 @@ export class Transactions {
 }
 
 /**
- * Begins a transaction, and looks in the same message whether the registry is read-only, unless that makes no difference, and
- * which quotas are in force.
- * A transaction that saw that it is not, and commits after it has become so, counts as one before it: whoever reads a state
- * in which it is read-only, serializable and deferrable, sees what that one has written; of those that go by their own rows
- * only, whoever has waited for them to end as well.
+ * Begins a transaction, and looks in the same message whether the registry is read-only, unless that makes no difference,
+ * and which quotas are in force (ADR 30). A transaction that saw that it is not, and commits after it has become so, counts as
+ * one before it: whoever reads a state in which it is read-only, serializable and deferrable, sees what that one has written; of
+ * those that go by their own rows only, whoever has waited for them to end as well.
  */
 function beginning({ whileReadOnly = false, byOwnRows = false }: WriteOptions, turn: Turn): string {
   const begin = byOwnRows
