@@ -8,6 +8,7 @@ import type { Syncs } from '../../src/stores/syncs.ts';
 import { digestOf, freshBytes } from '../http/content.ts';
 import { PostgresTables } from '../pairs/tables.ts';
 import { startQuietServer } from '../server/quiet-server.ts';
+import { slowBody } from '../server/slow-body.ts';
 import { TemporaryDirectory } from '../server/temporary-directory.ts';
 import { until } from '../server/until.ts';
 import { startPostgres } from './postgres-server.ts';
@@ -102,20 +103,6 @@ async function openSession(): Promise<string> {
   const opened = await send(one, '/v2/app/blobs/uploads/', { method: 'POST' });
   expect(opened.status).toBe(202);
   return opened.headers.get('location') ?? '';
-}
-
-/** A body that begins at once and ends when it is told to. */
-function slowBody(begin: Uint8Array, end: Uint8Array) {
-  const going = Promise.withResolvers<void>();
-  const body = new ReadableStream<Uint8Array>({
-    async start(controller) {
-      controller.enqueue(begin);
-      await going.promise;
-      controller.enqueue(end);
-      controller.close();
-    },
-  });
-  return { body, goOn: () => going.resolve() };
 }
 
 /** How many writers a session has had. */

@@ -86,14 +86,12 @@ export const endClosing = query<{ id: string; epoch: number }>()(({ db, p }) =>
     .where('closing_epoch', '=', p('epoch')),
 );
 
-/** What a session has so far lies in another object from here on, if it is as it was. */
-export const moveUpload = query<{ id: string; from: string; to: string; epoch: number; next: number }>()(({ db, p }) =>
+/** What a session has so far lies in another object from here on, which nobody has written to but who made it. */
+export const moveUpload = query<{ id: string; to: string; next: number }>()(({ db, p }) =>
   db
     .updateTable('upload')
     .set({ oid: p('to'), epoch: p('next'), writer: null })
-    .where('id', '=', p('id'))
-    .where('oid', '=', p('from'))
-    .where('epoch', '=', p('epoch')),
+    .where('id', '=', p('id')),
 );
 
 /** Records how far a writer has come that writes no more, if the session is still its own. */

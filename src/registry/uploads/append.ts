@@ -5,7 +5,6 @@ import type { Registry } from '../registry.ts';
 import {
   advance,
   becomeWriter,
-  claim,
   claimable,
   lost,
   type NotClaimable,
@@ -16,7 +15,7 @@ import {
 import { type Received, receive } from './receive.ts';
 import { type AppendRequest, expectedBytesOf, isEmpty, type LengthMismatch } from './request.ts';
 import type { WriterTurn } from './sessions.ts';
-import { takeOverUpload } from './takeover.ts';
+import { claimOwnObject } from './takeover.ts';
 import { inTurn } from './turn.ts';
 import { endOtherWriters } from './writers.ts';
 
@@ -51,8 +50,8 @@ export async function appendToUpload(registry: Registry, request: AppendRequest)
 }
 
 /**
- * Appends a request's bytes in its turn: claims the session under a new epoch, which ends writers of other processes,
- * streams the bytes into the object's file, and records the new offset if the epoch is still its own. Two writers never
+ * Appends a request's bytes in its turn: claims the session under a new epoch, which ends writers of other processes
+ * or leaves them the object that they have, streams the bytes into the object's file, and records the new offset if the epoch is still its own. Two writers never
  * mix their bytes, and what a refused or overtaken one has left behind the offset is cut off (R31).
  */
 export async function append(registry: Registry, request: AppendRequest, turn: WriterTurn): Promise<AppendOutcome> {
@@ -65,9 +64,7 @@ export async function append(registry: Registry, request: AppendRequest, turn: W
 }
 
 async function claimAndAppend(registry: Registry, request: AppendRequest, turn: WriterTurn): Promise<AppendOutcome> {
-  await takeOverUpload(registry, request.id, request.repo);
-  const seenAt = registry.clock.now();
-  const claimed = await claim(registry, request, turn);
+  const { claimed, seenAt } = await claimOwnObject(registry, request, turn);
   if (claimed.outcome !== 'claimable') return claimed;
   if (claimed.otherWriter !== undefined) {
     await endOtherWriters(registry.siblings, request.id, claimed.epoch);

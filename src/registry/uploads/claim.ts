@@ -35,7 +35,7 @@ export interface Superseded {
 /** The rows of its session decide, and it changes them. */
 const byOwnRows = { byOwnRows: true };
 
-type Claim = Claimed | NotClaimable;
+export type Claim = Claimed | WrittenElsewhere | NotClaimable;
 
 export interface Claimable {
   readonly outcome: 'claimable';
@@ -54,11 +54,27 @@ interface Claimed extends Claimable {
   readonly progress: string;
 }
 
+/**
+ * Another process may still be writing to the session's object, and cannot be asked: the session is to be taken over into an
+ * object of its own before it is claimed (takeover.ts). Nothing was changed.
+ */
+export interface WrittenElsewhere {
+  readonly outcome: 'written-elsewhere';
+  readonly oid: ObjectId;
+  readonly epoch: number;
+  readonly offsetBytes: number;
+  readonly writer: string;
+}
+
 export type NotClaimable =
   | { readonly outcome: 'unknown' }
   | { readonly outcome: 'done'; readonly digest: Digest }
   | { readonly outcome: 'out-of-order'; readonly offsetBytes: number };
 
+/**
+ * Claims a session under a new epoch. Whether somebody else may be writing to its object is decided by the row that the
+ * claim changes, in the same transaction: so of two processes that want it at once the second sees the first.
+ */
 export async function claim(registry: Registry, request: AppendRequest, turn: WriterTurn): Promise<Claim> {
   try {
     return await claimAs(registry, request, turn);
@@ -70,8 +86,10 @@ export async function claim(registry: Registry, request: AppendRequest, turn: Wr
 }
 
 async function claimAs(registry: Registry, request: AppendRequest, turn: WriterTurn): Promise<Claim> {
-  const now = registry.clock.now();
-  return await registry.metadata.writeUnsynced(function* claimSession(): Operation<Claim> {
+  const { metadata, blobs, siblings, clock } = registry;
+  const now = clock.now();
+  const canOthersWrite = metadata.isShared && !siblings.areAll && blobs.copy !== undefined;
+  return await metadata.writeUnsynced(function* claimSession(): Operation<Claim> {
     // What it has claimed in a transaction that was undone is not its own.
     turn.notClaimed();
     const { id, repo } = request;
@@ -79,11 +97,15 @@ async function claimAs(registry: Registry, request: AppendRequest, turn: WriterT
     if (upload === undefined) return { outcome: 'unknown' };
     const session = standing(upload, request);
     if (session.outcome !== 'claimable') return session;
-    const epoch = session.epoch + 1;
     const { writer: own } = registry.sessions;
-    const { otherWriter: last } = session;
+    const other = session.otherWriter === own ? undefined : session.otherWriter;
+    if (canOthersWrite && other !== undefined) {
+      const { oid, epoch, offsetBytes } = session;
+      return { outcome: 'written-elsewhere', oid, epoch, offsetBytes, writer: other };
+    }
+    const epoch = session.epoch + 1;
     // That stays written down until it is known to have ended, whatever becomes of this claim.
-    const otherWriter = last !== own && registry.siblings.areAll ? last : undefined;
+    const otherWriter = siblings.areAll ? other : undefined;
     // Before it can be seen: whoever claims it next has to find that this has.
     turn.claimed(epoch, session.oid);
     if (isClosing(request)) turn.verifies();

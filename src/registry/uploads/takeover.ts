@@ -1,32 +1,49 @@
 import { change, first, type Operation } from '../../metadata/operation.ts';
-import { insertPendingObject, makePendingObjectDead } from '../../metadata/queries/objects.ts';
+import { insertPendingObject, makePendingObjectDead, objectState } from '../../metadata/queries/objects.ts';
 import { deleteTask } from '../../metadata/queries/tasks.ts';
 import { findUpload, moveUpload } from '../../metadata/queries/uploads.ts';
 import type { ObjectId } from '../../blobs/store.ts';
 import type { RepositoryName } from '../../oci/names.ts';
 import type { Registry } from '../registry.ts';
 import { reviewObject } from '../review.ts';
+import { SiblingBusyError } from '../siblings.ts';
+import { type Claim, claim, type WrittenElsewhere } from './claim.ts';
 import { keepEveryMs } from './heartbeat.ts';
+import type { AppendRequest } from './request.ts';
+import type { WriterTurn } from './sessions.ts';
 
 /** After how long, in ms, a copy is given up that nobody makes any more, or has gone on with. */
 const copyingMs = 3_600_000;
 
-interface OthersUpload {
-  readonly oid: ObjectId;
-  readonly epoch: number;
-  readonly offsetBytes: number;
-}
+/** How often a request tries to take a session over, where each time another process is quicker. */
+const mostTakeovers = 5;
 
 /**
- * Where processes of several machines share the database, and another one may not have come to the end of its writing to
- * a session, this one goes on in an object of its own that begins with a copy of it. The other may still be writing, to a client that it takes for slow,
- * and nothing could keep it from it: so it writes into what is no part of the session any more (R31). Needs the turn.
+ * Claims a session, in an object that no other process writes to. Where processes of several machines share the database, and
+ * another one may not have come to the end of its writing, this one goes on in an object of its own that begins with a copy.
+ * The other may still be writing, to a client that it takes for slow, and nothing could keep it from it: so it writes into
+ * what is no part of the session any more (R31). Needs the turn.
+ *
+ * @returns also when others could see first that the session is worked on, in ms since 1970
+ * @throws SiblingBusyError where others keep being quicker
  */
-export async function takeOverUpload(registry: Registry, id: string, repo: RepositoryName): Promise<void> {
-  const { metadata, blobs, clock, ids, reclaimer, siblings } = registry;
-  if (!metadata.isShared || siblings.areAll || blobs.copy === undefined) return;
-  const upload = await metadata.read(() => othersUpload(id, repo, registry.sessions.writer));
-  if (upload === undefined) return;
+export async function claimOwnObject(
+  registry: Registry,
+  request: AppendRequest,
+  turn: WriterTurn,
+): Promise<{ readonly claimed: Exclude<Claim, WrittenElsewhere>; readonly seenAt: number }> {
+  for (let takeovers = 0; ; takeovers++) {
+    const seenAt = registry.clock.now();
+    const claimed = await claim(registry, request, turn);
+    if (claimed.outcome !== 'written-elsewhere') return { claimed, seenAt };
+    if (takeovers === mostTakeovers)
+      throw new SiblingBusyError('other processes of this registry write to this upload');
+    await takeOver(registry, request, claimed);
+  }
+}
+
+async function takeOver(registry: Registry, { id, repo }: AppendRequest, found: WrittenElsewhere): Promise<void> {
+  const { metadata, blobs, clock, ids, reclaimer } = registry;
   const to = ids.objectId();
   await metadata.writeUnsynced(function* begin(): Operation<void> {
     yield* change(insertPendingObject, { oid: to });
@@ -34,12 +51,12 @@ export async function takeOverUpload(registry: Registry, id: string, repo: Repos
   });
   const timer = setInterval(() => void keepCopy(registry, to), keepEveryMs(registry));
   try {
-    await blobs.copy(upload.oid, to, upload.offsetBytes);
+    await blobs.copy?.(found.oid, to, found.offsetBytes);
   } finally {
     clearInterval(timer);
   }
-  const isMoved = await metadata.writeUnsynced(() => move(id, { ...upload, to }, clock.now()));
-  reclaimer.soon(isMoved ? upload.oid : to);
+  const isMoved = await metadata.writeUnsynced(() => move({ id, repo, to }, found, clock.now()));
+  reclaimer.soon(isMoved ? found.oid : to);
 }
 
 /** Has nobody take a copy that is still being made for one that was given up. */
@@ -55,20 +72,21 @@ async function keepCopy({ metadata, clock, log }: Registry, to: ObjectId): Promi
   }
 }
 
-function* othersUpload(id: string, repo: RepositoryName, own: string): Operation<OthersUpload | undefined> {
-  const upload = yield* first(findUpload, { id, repo });
-  if (upload === undefined || upload.oid === null || upload.writer === null || upload.writer === own) return undefined;
-  return { oid: upload.oid, epoch: upload.epoch, offsetBytes: upload.offset_bytes };
-}
-
-/** @returns false where somebody else has gone on with it meanwhile: the copy is of no use */
+/** @returns false where the session has gone on meanwhile, or the copy was given up: it is of no use */
 function* move(
-  id: string,
-  { oid, to, epoch }: OthersUpload & { readonly to: ObjectId },
+  { id, repo, to }: { readonly id: string; readonly repo: RepositoryName; readonly to: ObjectId },
+  found: WrittenElsewhere,
   now: number,
 ): Operation<boolean> {
-  const isMoved = (yield* change(moveUpload, { id, from: oid, to, epoch, next: epoch + 1 })) > 0;
-  const dead = isMoved ? oid : to;
+  const upload = yield* first(findUpload, { id, repo });
+  const isAsFound =
+    upload?.oid === found.oid &&
+    upload.epoch === found.epoch &&
+    upload.offset_bytes === found.offsetBytes &&
+    upload.writer === found.writer;
+  const isMoved = isAsFound && (yield* first(objectState, { oid: to }))?.state === 'pending';
+  if (isMoved) yield* change(moveUpload, { id, to, next: found.epoch + 1 });
+  const dead = isMoved ? found.oid : to;
   yield* change(makePendingObjectDead, { oid: dead });
   yield* reviewObject(dead, now);
   return isMoved;
