@@ -7,6 +7,7 @@ import * as events from './queries/events.ts';
 import * as find from './queries/find.ts';
 import * as history from './queries/history.ts';
 import * as holds from './queries/holds.ts';
+import * as incarnation from './queries/incarnation.ts';
 import * as links from './queries/links.ts';
 import * as manifests from './queries/manifests.ts';
 import * as objects from './queries/objects.ts';
@@ -66,6 +67,7 @@ const files = {
   find,
   history,
   holds,
+  incarnation,
   links,
   manifests,
   objects,

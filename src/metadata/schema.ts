@@ -49,6 +49,7 @@ export interface Schema {
   read_only: ReadOnlyTable;
   purge_confirmation: PurgeConfirmationTable;
   process: ProcessTable;
+  incarnation: IncarnationTable;
 }
 
 /** A column that the database computes from others. */
@@ -97,6 +98,14 @@ export interface UploadTable {
   writer: string | null;
   /** The epoch under which a request has all bytes and verifies them; NULL, or another than the newest, while none does. */
   closing_epoch: number | null;
+  /** Under which incarnation of the database its object has come about; NULL where that is not known. */
+  incarnation: string | null;
+}
+
+/** One row as long as the database cannot have lost a commit: PostgreSQL empties the table at its start after a crash. */
+export interface IncarnationTable {
+  name: 'database';
+  id: string;
 }
 
 /** A blob is visible in a repository. */

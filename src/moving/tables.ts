@@ -24,10 +24,18 @@ export interface Tables {
   readonly events: Table;
 }
 
-/** What is counted by the database itself, what says that it must not be changed, which processes serve it, and how full its disk is. */
-const notCopied = new Set(['stored', 'quota_set', 'read_only', 'process', 'purge_confirmation', 'room_making']);
-/** What is counted, and what says of the new place itself that it must not be changed. */
-const keptThere = new Set(['stored', 'quota_set', 'read_only']);
+/** What is counted by the database itself, what says of a place that it must not be changed, who serves it, and which database it is. */
+const notCopied = new Set([
+  'stored',
+  'quota_set',
+  'read_only',
+  'process',
+  'purge_confirmation',
+  'room_making',
+  'incarnation',
+]);
+/** What is counted, and what says of the new place itself that it must not be changed, and which database it is. */
+const keptThere = new Set(['stored', 'quota_set', 'read_only', 'incarnation']);
 /** Manifests have 4 MiB each at most, unless somebody has set more. */
 const manifestsAtOnce = 32;
 const usualRowsAtOnce = 500;

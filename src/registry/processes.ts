@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Log } from '../log/log.ts';
 import { all, change, first, type Operation } from '../metadata/operation.ts';
+import { beginIncarnation } from '../metadata/queries/incarnation.ts';
 import { migrations } from '../metadata/migrations/all.ts';
 import {
   aboutAllProcesses,
@@ -125,7 +126,7 @@ export class Processes {
     if (!this.areSeveral || this.#id !== undefined) return;
     const id = randomBytes(16).toString('hex');
     this.#shownAt = this.#monotonic();
-    await this.#metadata.write(() => change(insertProcess, this.#row(id)), always);
+    await this.#metadata.write(() => this.#joinAs(id), always);
     this.#id = id;
     this.#timer = setInterval(() => {
       this.beatSoon();
@@ -136,6 +137,12 @@ export class Processes {
     this.#metadata.onAnnouncement((topic) => {
       if (topic === 'purge') this.beatSoon();
     });
+  }
+
+  *#joinAs(id: string): Operation<void> {
+    yield* change(insertProcess, this.#row(id));
+    // Else the first upload of a new database would look like one of which something may be lost.
+    yield* change(beginIncarnation, { id });
   }
 
   /** Gives its place up, once it sends nothing any more. */

@@ -1,46 +1,24 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
-import { basename } from 'node:path';
 import { directoryCalls } from '../../src/blobs/directory/calls.ts';
-import type { RunningServer } from '../../src/server/server.ts';
 import type { Syncs } from '../../src/stores/syncs.ts';
-import { digestOf, freshBytes } from '../http/content.ts';
-import { PostgresTables } from '../pairs/tables.ts';
-import { startQuietServer } from '../server/quiet-server.ts';
+import { freshBytes } from '../http/content.ts';
 import { slowBody } from '../server/slow-body.ts';
-import { TemporaryDirectory } from '../server/temporary-directory.ts';
 import { until } from '../server/until.ts';
 import { startPostgres } from './postgres-server.ts';
+import { close, expectWhole, muchBytes, openSession, patch, send, SharedDirectory } from './shared-directory.ts';
 import { StorageServers } from './storage-servers.ts';
 
 const storage = new StorageServers({ postgres: startPostgres });
 
-/** More than a process keeps before it hands it to the system: a writer that goes on with it writes at once. */
-const muchBytes = 3_000_000;
-
-let directory: TemporaryDirectory;
-let metadata: string;
-let tables: PostgresTables;
-let servers: RunningServer[];
+let shared: SharedDirectory;
 
 beforeEach(async () => {
-  directory = new TemporaryDirectory('writers');
-  metadata = await storage.postgres.newDatabase();
-  tables = PostgresTables.at(metadata);
-  servers = [];
+  shared = new SharedDirectory(await storage.postgres.newDatabase());
 });
 
 afterEach(async () => {
-  await Promise.all(servers.map((server) => server.stop()));
-  directory[Symbol.dispose]();
+  await shared[Symbol.asyncDispose]();
 });
-
-/** A server as one of several that share a database and a directory of blobs, none of which collects what the tests look at. */
-async function serve(syncs: Partial<Syncs> = {}): Promise<RunningServer> {
-  const settings = { data: directory.path, metadata, 'collector.run': 'off' };
-  const server = await startQuietServer(settings, { database: {}, blobs: {}, ...syncs });
-  servers.push(server);
-  return server;
-}
 
 /** Holds back what passes, from when it is told to and until it is told otherwise. */
 class Barrier {
@@ -85,49 +63,10 @@ class Barrier {
   }
 }
 
-async function send(server: RunningServer, path: string, init: RequestInit = {}): Promise<Response> {
-  return await fetch(new URL(path, server.url), init);
-}
-
-async function openSession(server: RunningServer): Promise<string> {
-  const opened = await send(server, '/v2/app/blobs/uploads/', { method: 'POST' });
-  expect(opened.status).toBe(202);
-  return opened.headers.get('location') ?? '';
-}
-
-async function patch(server: RunningServer, session: string, body: Uint8Array | ReadableStream): Promise<number> {
-  return (await send(server, session, { method: 'PATCH', body })).status;
-}
-
-/** The closing PUT without bytes. */
-async function close(server: RunningServer, session: string, bytes: Uint8Array): Promise<number> {
-  return (await send(server, `${session}?digest=${digestOf(bytes)}`, { method: 'PUT' })).status;
-}
-
-interface SessionRow {
-  readonly oid: string;
-  readonly epoch: number;
-  readonly writer: string | null;
-  readonly offset_bytes: number;
-}
-
-function rowOf(session: string): SessionRow | undefined {
-  return tables.rows<SessionRow>('select * from upload where id = ?', basename(session))[0];
-}
-
-async function untilEpoch(session: string, least: number): Promise<void> {
-  await until(`claim ${least}`, () => (rowOf(session)?.epoch ?? 0) >= least);
-}
-
-async function expectWhole(server: RunningServer, bytes: Uint8Array): Promise<void> {
-  const pulled = await send(server, `/v2/app/blobs/${digestOf(bytes)}`);
-  expect([pulled.status, digestOf(new Uint8Array(await pulled.arrayBuffer()))]).toEqual([200, digestOf(bytes)]);
-}
-
 describe('a file has one writer at a time', () => {
   test('where another process claims the session between the look at it and the claim', async () => {
     const statements = new Barrier();
-    const [one, two] = [await serve(), await serve(statements.statements)];
+    const [one, two] = [await shared.serve(), await shared.serve(statements.statements)];
     const bytes = freshBytes(muchBytes);
     const session = await openSession(one);
     statements.close();
@@ -135,7 +74,7 @@ describe('a file has one writer at a time', () => {
     await until('two is about to claim the session', () => statements.waiting > 0);
     const stalled = slowBody(freshBytes(10), freshBytes(muchBytes));
     const overtaken = patch(one, session, stalled.body);
-    await untilEpoch(session, 1);
+    await shared.untilClaimed(session, 1);
     statements.open();
     expect(await patched).toBe(202);
     expect(await close(two, session, bytes)).toBe(201);
@@ -146,7 +85,11 @@ describe('a file has one writer at a time', () => {
 
   test('where two processes copy what a third has at the same time', async () => {
     const [twos, threes] = [new Barrier(), new Barrier()];
-    const [one, two, three] = [await serve(), await serve(twos.copies), await serve(threes.copies)];
+    const [one, two, three] = [
+      await shared.serve(),
+      await shared.serve(twos.copies),
+      await shared.serve(threes.copies),
+    ];
     const bytes = freshBytes(muchBytes);
     const session = await openSession(one);
     const begun = bytes.subarray(0, 1000);
@@ -154,13 +97,13 @@ describe('a file has one writer at a time', () => {
     const stalled = slowBody(freshBytes(10), freshBytes(muchBytes));
     const stalledOfTwo = slowBody(freshBytes(10), freshBytes(muchBytes));
     const ofOne = patch(one, session, stalled.body);
-    await untilEpoch(session, 2);
+    await shared.untilClaimed(session, 2);
     for (const copies of [twos, threes]) copies.close();
     const ofTwo = patch(two, session, stalledOfTwo.body);
     const ofThree = patch(three, session, bytes.subarray(1000));
     await until('both copy', () => twos.waiting > 0 && threes.waiting > 0);
     twos.open();
-    await untilEpoch(session, 4);
+    await shared.untilClaimed(session, 4);
     threes.open();
     expect(await ofThree).toBe(202);
     expect(await close(three, session, bytes)).toBe(201);
@@ -171,12 +114,12 @@ describe('a file has one writer at a time', () => {
 
   test('and nothing that is acknowledged is lost, where the one that is to be overtaken ends while what it has is copied', async () => {
     const copies = new Barrier();
-    const [one, two] = [await serve(), await serve(copies.copies)];
+    const [one, two] = [await shared.serve(), await shared.serve(copies.copies)];
     const bytes = freshBytes(muchBytes);
     const session = await openSession(one);
     const going = slowBody(bytes.subarray(0, 10), bytes.subarray(10, 1000));
     const ofOne = patch(one, session, going.body);
-    await untilEpoch(session, 1);
+    await shared.untilClaimed(session, 1);
     copies.close();
     const ofTwo = patch(two, session, bytes.subarray(1000));
     await until('two copies', () => copies.waiting > 0);
@@ -190,18 +133,18 @@ describe('a file has one writer at a time', () => {
   });
 
   test('and who finds another process at work each time is to try again', async () => {
-    const [one, bytes] = [await serve(), freshBytes(1000)];
+    const [one, bytes] = [await shared.serve(), freshBytes(1000)];
     const session = await openSession(one);
     const begun: (() => Promise<unknown>)[] = [];
     const begin = async (): Promise<void> => {
-      const before = rowOf(session)?.epoch ?? 0;
+      const before = shared.rowOf(session)?.epoch ?? 0;
       const { body, goOn } = slowBody(freshBytes(10), freshBytes(10));
       const patched = patch(one, session, body);
       begun.push(async () => {
         goOn();
         await patched;
       });
-      await untilEpoch(session, before + 1);
+      await shared.untilClaimed(session, before + 1);
     };
     await begin();
     let copies = 0;
@@ -210,7 +153,7 @@ describe('a file has one writer at a time', () => {
       await begin();
       await directoryCalls.copy(from, to);
     };
-    const two = await serve({ blobs: { copy } });
+    const two = await shared.serve({ blobs: { copy } });
     const refused = await send(two, session, { method: 'PATCH', body: bytes });
     expect([refused.status, refused.headers.has('retry-after'), copies]).toEqual([503, true, 5]);
     await Promise.all(begun.map((end) => end()));

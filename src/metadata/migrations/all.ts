@@ -27,6 +27,7 @@ import { aboutProcesses } from './0026-about-processes.ts';
 import { sharedPruning } from './0027-shared-pruning.ts';
 import { doneOnce } from './0028-done-once.ts';
 import { quotaSet } from './0029-quota-set.ts';
+import { incarnations } from './0030-incarnations.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration, in the order in which they run. */
@@ -60,4 +61,5 @@ export const migrations: readonly Migration[] = [
   sharedPruning,
   doneOnce,
   quotaSet,
+  incarnations,
 ];

@@ -8,6 +8,11 @@ export interface DefinitionDialect {
   readonly integer: string;
   /** The definition of a primary key that the database numbers, ascending. */
   readonly identity: string;
+  /**
+   * Has a table be empty after anything by which the database may lose what was committed without waiting for its disk,
+   * where other processes outlive that.
+   */
+  readonly emptiedByCrashes: string;
   /** Closes a `create table` whose rows are best kept in the order of their primary key. */
   readonly clustered: string;
   /**

@@ -1,5 +1,6 @@
 import type { Digest, DigestAlgorithm } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/names.ts';
+import { incarnationOf } from '../incarnation.ts';
 import { query } from '../query.ts';
 
 export const insertUpload = query<{
@@ -19,6 +20,7 @@ export const insertUpload = query<{
     client: p('client'),
     opened_at: p('now'),
     touched_at: p('now'),
+    incarnation: incarnationOf(db),
   }),
 );
 
@@ -35,18 +37,19 @@ export const openUploadOfClient = query<{ client: string; others: number }>()(({
 
 const sessionColumns = [
   ...(['oid', 'state', 'algorithm', 'offset_bytes', 'epoch', 'result_digest', 'writer'] as const),
-  ...(['closing_epoch', 'touched_at'] as const),
+  ...(['closing_epoch', 'touched_at', 'incarnation'] as const),
 ] as const;
 
 export const findUpload = query<{ id: string; repo: RepositoryName }>()(({ db, p }) =>
   db.selectFrom('upload').select(sessionColumns).where('id', '=', p('id')).where('repo', '=', p('repo')),
 );
 
-/** The same with its progress, which is long where the upload has many parts. */
+/** The same with its progress, which is long where the upload has many parts, and the incarnation of the database. */
 export const findUploadToWrite = query<{ id: string; repo: RepositoryName }>()(({ db, p }) =>
   db
     .selectFrom('upload')
     .select([...sessionColumns, 'progress'])
+    .select(incarnationOf(db).as('current_incarnation'))
     .where('id', '=', p('id'))
     .where('repo', '=', p('repo')),
 );
@@ -90,14 +93,18 @@ export const endClosing = query<{ id: string; epoch: number }>()(({ db, p }) =>
 export const moveUpload = query<{ id: string; to: string; next: number }>()(({ db, p }) =>
   db
     .updateTable('upload')
-    .set({ oid: p('to'), epoch: p('next'), writer: null })
+    .set({ oid: p('to'), epoch: p('next'), writer: null, incarnation: incarnationOf(db) })
     .where('id', '=', p('id')),
 );
 
-/** Records how far a writer has come that writes no more, if the session is still its own. */
+/**
+ * Records how far a writer has come that writes no more, if the session is still its own: a database that has lost a claim
+ * gives its epoch once more.
+ */
 export const advanceUpload = query<{
   id: string;
   epoch: number;
+  writer: string;
   offset: number;
   progress: string;
   now: number;
@@ -107,7 +114,8 @@ export const advanceUpload = query<{
     .set({ offset_bytes: p('offset'), progress: p('progress'), writer: null, touched_at: p('now') })
     .where('id', '=', p('id'))
     .where('state', '=', 'open')
-    .where('epoch', '=', p('epoch')),
+    .where('epoch', '=', p('epoch'))
+    .where('writer', '=', p('writer')),
 );
 
 /** Somebody works on a session, whichever writer that is. */
@@ -121,12 +129,13 @@ export const keepUpload = query<{ id: string; now: number }>()(({ db, p }) =>
 );
 
 /** Keeps the session of a slow writer from timing out (R27). */
-export const touchUpload = query<{ id: string; epoch: number; now: number }>()(({ db, p }) =>
+export const touchUpload = query<{ id: string; epoch: number; writer: string; now: number }>()(({ db, p }) =>
   db
     .updateTable('upload')
     .set({ touched_at: p('now') })
     .where('id', '=', p('id'))
-    .where('epoch', '=', p('epoch')),
+    .where('epoch', '=', p('epoch'))
+    .where('writer', '=', p('writer')),
 );
 
 /** The session has ended well; it is kept a while so that a repeated closing PUT gets the same answer (R30). */
@@ -149,7 +158,10 @@ export const countOpenUploads = query<Record<never, never>>()(({ db }) =>
 
 /** When somebody last worked on a session, open or done. */
 export const uploadTimes = query<{ id: string }>()(({ db, p }) =>
-  db.selectFrom('upload').select(['oid', 'repo', 'offset_bytes', 'epoch', 'touched_at']).where('id', '=', p('id')),
+  db
+    .selectFrom('upload')
+    .select(['oid', 'repo', 'offset_bytes', 'epoch', 'writer', 'touched_at'])
+    .where('id', '=', p('id')),
 );
 
 /** Every session that is not over; for a database that has been restored. */

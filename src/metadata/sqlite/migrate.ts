@@ -8,6 +8,7 @@ const definitionDialect: DefinitionDialect = {
   text: 'text',
   integer: 'integer',
   identity: 'integer primary key',
+  emptiedByCrashes: '',
   clustered: 'strict, without rowid',
   // One transaction at a time writes.
   counterShard: '0',

@@ -41,9 +41,9 @@ export async function appendToUpload(registry: Registry, request: AppendRequest)
   return await inTurn(registry, request, async (turn) => {
     const appended = await append(registry, request, turn);
     if (appended.outcome === 'appended') {
-      const { epoch, hasher } = appended.claim;
+      const { epoch, incarnation, hasher } = appended.claim;
       const { offsetBytes } = appended;
-      if (hasher !== undefined) registry.sessions.keepHash(request.id, { epoch, offsetBytes, hasher });
+      if (hasher !== undefined) registry.sessions.keepHash(request.id, { epoch, incarnation, offsetBytes, hasher });
     }
     return appended;
   });
@@ -71,16 +71,16 @@ async function claimAndAppend(registry: Registry, request: AppendRequest, turn: 
     // What the other has come to may be the session's end.
     if (!(await becomeWriter(registry, request.id, claimed.epoch))) return await lost(registry, request);
   }
-  const { oid, epoch, progress, offsetBytes } = claimed;
+  const { oid, epoch, incarnation, progress, offsetBytes } = claimed;
   const expectedBytes = expectedBytesOf(request);
-  const kept = registry.sessions.takeHash(request.id, epoch - 1, offsetBytes);
+  const kept = registry.sessions.takeHash(request.id, { epoch: epoch - 1, incarnation, offsetBytes });
   const algorithm = request.algorithm ?? claimed.algorithm;
   const hasher = offsetBytes === 0 ? new DigestHasher(algorithm) : kept;
 
   if (isEmpty(request) && offsetBytes > 0) {
     const availableBytes = await registry.blobs.cutBack(oid, offsetBytes);
-    if (availableBytes !== offsetBytes) return await shrink(registry, request.id, epoch, availableBytes);
-    return { outcome: 'appended', claim: { oid, epoch, progress, hasher }, offsetBytes };
+    if (availableBytes !== offsetBytes) return await shrink(registry, request, epoch, availableBytes);
+    return { outcome: 'appended', claim: { oid, epoch, incarnation, progress, hasher }, offsetBytes };
   }
 
   let received: Received;
@@ -88,7 +88,7 @@ async function claimAndAppend(registry: Registry, request: AppendRequest, turn: 
     const writer = await registry.blobs.append(oid, offsetBytes, { progress, epoch });
     received = await receive(registry, request, { turn, epoch, seenAt, hasher, writer, limitBytes: expectedBytes });
   } catch (error) {
-    if (error instanceof BlobMissingError) return await shrink(registry, request.id, epoch, error.availableBytes);
+    if (error instanceof BlobMissingError) return await shrink(registry, request, epoch, error.availableBytes);
     throw error;
   }
   const newOffset = offsetBytes + received.bytes;
@@ -108,14 +108,14 @@ async function claimAndAppend(registry: Registry, request: AppendRequest, turn: 
     case 'interrupted': {
       const advanced = await advance(registry, reached);
       if (advanced && hasher !== undefined) {
-        registry.sessions.keepHash(request.id, { epoch, offsetBytes: newOffset, hasher });
+        registry.sessions.keepHash(request.id, { epoch, incarnation, offsetBytes: newOffset, hasher });
       }
       return { outcome: 'interrupted', offsetBytes: advanced ? newOffset : offsetBytes };
     }
     case 'complete': {
       const advanced = request.isLast || (await advance(registry, reached));
       if (!advanced) return { outcome: 'superseded', offsetBytes };
-      const done = { oid, epoch, progress: received.progress, hasher };
+      const done = { oid, epoch, incarnation, progress: received.progress, hasher };
       return { outcome: 'appended', claim: done, offsetBytes: newOffset };
     }
   }
@@ -134,9 +134,10 @@ export async function giveBack(
 ): Promise<Full | NotClaimable | Superseded> {
   const session = await registry.metadata.read(() => claimable(request));
   if (session.outcome !== 'claimable') return session;
-  const { oid, epoch, offsetBytes } = session;
+  const { oid, epoch, offsetBytes, otherWriter: writer } = session;
   if (turn.epoch !== undefined) {
-    if (turn.oid !== oid || turn.epoch !== epoch) return { outcome: 'superseded', offsetBytes };
+    const isOwn = turn.oid === oid && turn.epoch === epoch && writer === registry.sessions.writer;
+    if (!isOwn) return { outcome: 'superseded', offsetBytes };
     await registry.blobs.truncate(oid, offsetBytes);
   }
   return { outcome: 'full', offsetBytes };

@@ -1,5 +1,6 @@
 import type { ObjectId } from '../../blobs/store.ts';
 import { change, first, type Operation } from '../../metadata/operation.ts';
+import { beginIncarnation } from '../../metadata/queries/incarnation.ts';
 import {
   advanceUpload,
   becomeOnlyWriter,
@@ -12,6 +13,7 @@ import { MetadataFullError } from '../../metadata/store.ts';
 import type { Digest, DigestAlgorithm, DigestHasher } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/names.ts';
 import type { Query } from '../../metadata/query.ts';
+import type { IdGenerator } from '../id-generator.ts';
 import type { Registry } from '../registry.ts';
 import { type AppendRequest, isClosing } from './request.ts';
 import type { WriterTurn } from './sessions.ts';
@@ -20,6 +22,8 @@ import type { WriterTurn } from './sessions.ts';
 export interface UploadClaim {
   readonly oid: ObjectId;
   readonly epoch: number;
+  /** That of the database under which it was claimed; null where only this process uses it. */
+  readonly incarnation: string | null;
   /** What the blob store has said of the bytes so far. */
   readonly progress: string;
   /** The hash of all bytes so far; undefined where they have to be read again. */
@@ -50,20 +54,22 @@ export interface Claimable {
 }
 
 interface Claimed extends Claimable {
+  /** That of the database. */
+  readonly incarnation: string | null;
   /** What the blob store has said of the bytes so far. */
   readonly progress: string;
 }
 
 /**
  * Another process may still be writing to the session's object, and cannot be asked: the session is to be taken over into an
- * object of its own before it is claimed (takeover.ts). Nothing was changed.
+ * object of its own before it is claimed (takeover.ts). Nothing of it was changed.
  */
 export interface WrittenElsewhere {
   readonly outcome: 'written-elsewhere';
   readonly oid: ObjectId;
   readonly epoch: number;
   readonly offsetBytes: number;
-  readonly writer: string;
+  readonly writer: string | null;
 }
 
 export type NotClaimable =
@@ -86,9 +92,10 @@ export async function claim(registry: Registry, request: AppendRequest, turn: Wr
 }
 
 async function claimAs(registry: Registry, request: AppendRequest, turn: WriterTurn): Promise<Claim> {
-  const { metadata, blobs, siblings, clock } = registry;
+  const { metadata, blobs, siblings, clock, ids } = registry;
   const now = clock.now();
-  const canOthersWrite = metadata.isShared && !siblings.areAll && blobs.copy !== undefined;
+  /** Others whom only the database tells of. */
+  const areSeveral = metadata.isShared && !siblings.areAll;
   return await metadata.writeUnsynced(function* claimSession(): Operation<Claim> {
     // What it has claimed in a transaction that was undone is not its own.
     turn.notClaimed();
@@ -99,9 +106,12 @@ async function claimAs(registry: Registry, request: AppendRequest, turn: WriterT
     if (session.outcome !== 'claimable') return session;
     const { writer: own } = registry.sessions;
     const other = session.otherWriter === own ? undefined : session.otherWriter;
-    if (canOthersWrite && other !== undefined) {
+    const incarnation = upload.current_incarnation ?? (areSeveral ? yield* newIncarnation(ids) : null);
+    // Claims may be lost of which this row says nothing, but not their writers.
+    const mayHaveLostClaims = upload.incarnation !== incarnation;
+    if (areSeveral && blobs.copy !== undefined && (other !== undefined || mayHaveLostClaims)) {
       const { oid, epoch, offsetBytes } = session;
-      return { outcome: 'written-elsewhere', oid, epoch, offsetBytes, writer: other };
+      return { outcome: 'written-elsewhere', oid, epoch, offsetBytes, writer: upload.writer };
     }
     const epoch = session.epoch + 1;
     // That stays written down until it is known to have ended, whatever becomes of this claim.
@@ -111,8 +121,14 @@ async function claimAs(registry: Registry, request: AppendRequest, turn: WriterT
     if (isClosing(request)) turn.verifies();
     const closing = isClosing(request) ? epoch : null;
     yield* change(beginUploadEpoch, { id: request.id, epoch, writer: otherWriter ?? own, closing, now });
-    return { ...session, epoch, otherWriter, progress: upload.progress };
+    return { ...session, epoch, incarnation, otherWriter, progress: upload.progress };
   }, byOwnRows);
+}
+
+function* newIncarnation(ids: IdGenerator): Operation<string> {
+  const id = ids.objectId();
+  yield* change(beginIncarnation, { id });
+  return id;
 }
 
 /** Writes down that no other writer of a session is left; false where it was claimed again meanwhile. */
@@ -166,26 +182,32 @@ export async function advance(
   reached: { readonly id: string; readonly epoch: number; readonly offset: number; readonly progress: string },
 ): Promise<boolean> {
   const now = registry.clock.now();
-  const changed = await registry.metadata.writeUnsynced(() => change(advanceUpload, { ...reached, now }), byOwnRows);
+  const { writer } = registry.sessions;
+  const changed = await registry.metadata.writeUnsynced(
+    () => change(advanceUpload, { ...reached, writer, now }),
+    byOwnRows,
+  );
   return changed > 0;
 }
 
 /**
  * After a power cut the file may be shorter than the session's row says, and a bucket may have lost the parts of an
- * upload: the session goes on from what is there.
+ * upload: the session goes on from what is there. Not one that is another's by now, who has all that it needs.
  */
 export async function shrink(
   registry: Registry,
-  id: string,
+  request: Pick<AppendRequest, 'id' | 'repo'>,
   epoch: number,
   availableBytes: number,
-): Promise<{ readonly outcome: 'out-of-order'; readonly offsetBytes: number }> {
-  await advance(registry, { id, epoch, offset: availableBytes, progress: '' });
+): Promise<NotClaimable | Superseded> {
+  const isOwn = await advance(registry, { id: request.id, epoch, offset: availableBytes, progress: '' });
+  if (!isOwn) return await lost(registry, { ...request, range: undefined });
   return { outcome: 'out-of-order', offsetBytes: availableBytes };
 }
 
 /** Whether a writer's claim is still the newest. */
 export async function holdsClaim(registry: Registry, id: string, epoch: number): Promise<boolean> {
   const now = registry.clock.now();
-  return (await registry.metadata.writeUnsynced(() => change(touchUpload, { id, epoch, now }), byOwnRows)) > 0;
+  const { writer } = registry.sessions;
+  return (await registry.metadata.writeUnsynced(() => change(touchUpload, { id, epoch, writer, now }), byOwnRows)) > 0;
 }

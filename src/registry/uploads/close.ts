@@ -73,7 +73,7 @@ async function close(
     return await verifyAndCommit(registry, request, appended);
   } catch (error) {
     if (error instanceof BlobMissingError) {
-      return await shrink(registry, request.id, appended.claim.epoch, error.availableBytes);
+      return await shrink(registry, request, appended.claim.epoch, error.availableBytes);
     }
     if (error instanceof ClaimLostError) return { outcome: 'superseded', offsetBytes: appended.offsetBytes };
     if (!(error instanceof MetadataFullError)) throw error;
@@ -90,6 +90,7 @@ async function verifyAndCommit(
   const algorithm = algorithmOf(digest);
   const { claim } = appended;
   const { oid, epoch, hasher } = claim;
+  const { writer } = registry.sessions;
   const sizeBytes = appended.offsetBytes;
 
   let synced = false;
@@ -108,7 +109,7 @@ async function verifyAndCommit(
   }
   registry.sessions.forget(id);
   if (actual !== digest) {
-    const isDropped = await dropUpload(registry, id, () => stillClaimed(id, { oid, epoch, digest: actual }));
+    const isDropped = await dropUpload(registry, id, () => stillClaimed(id, { oid, epoch, writer, digest: actual }));
     return isDropped
       ? { outcome: 'digest-mismatch', actual, sizeBytes }
       : await lost(registry, { repo, id, range: undefined });
@@ -125,6 +126,7 @@ async function verifyAndCommit(
         digest,
         oid,
         epoch,
+        writer,
         sizeBytes,
         synced,
         unhealthy,
@@ -183,7 +185,7 @@ async function syncOrDrop(
   } catch (error) {
     const isKept = [BlobStoreBusyError, BlobMissingError, ClaimLostError].some((kind) => error instanceof kind);
     if (isKept || hasDatabaseFailed) throw error;
-    await dropUpload(registry, id, () => stillClaimed(id, { oid, epoch, digest }));
+    await dropUpload(registry, id, () => stillClaimed(id, { oid, epoch, writer: registry.sessions.writer, digest }));
     throw error;
   }
 }
@@ -232,6 +234,8 @@ interface Commit {
   readonly digest: Digest;
   readonly oid: ObjectId;
   readonly epoch: number;
+  /** The process that has claimed it. */
+  readonly writer: string;
   readonly sizeBytes: number;
   /** Whether the file's bytes and name are on the disk. */
   readonly synced: boolean;
@@ -267,7 +271,8 @@ export function* commitUpload(commit: Commit): Operation<Committed> {
     const since = yield* purgedDigest(digest);
     return since === undefined ? { outcome: 'created', warnings: [] } : { outcome: 'blocked', purged: since };
   }
-  if (upload.epoch !== commit.epoch) return { outcome: 'superseded', offsetBytes: upload.offset_bytes };
+  const isClaimed = upload.oid === oid && upload.epoch === commit.epoch && upload.writer === commit.writer;
+  if (!isClaimed) return { outcome: 'superseded', offsetBytes: upload.offset_bytes };
 
   const purged = yield* purgedDigest(digest);
   if (purged !== undefined) {

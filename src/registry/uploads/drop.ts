@@ -51,9 +51,13 @@ export async function dropUpload(
 }
 
 /** A session that is still as a writer has claimed it; undefined where another one has come, or has ended it (R31). */
-export function* stillClaimed(id: string, claimed: FoundUpload): Operation<FoundUpload | undefined> {
+export function* stillClaimed(
+  id: string,
+  claimed: FoundUpload & { readonly writer: string },
+): Operation<FoundUpload | undefined> {
   const upload = yield* first(uploadTimes, { id });
-  return upload?.oid === claimed.oid && upload.epoch === claimed.epoch ? claimed : undefined;
+  const isOwn = upload?.oid === claimed.oid && upload.epoch === claimed.epoch && upload.writer === claimed.writer;
+  return isOwn ? claimed : undefined;
 }
 
 /** The part of it that stands in a transaction; the object is reclaimed once that is committed. */

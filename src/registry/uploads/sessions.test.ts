@@ -4,6 +4,8 @@ import { UploadSessions, WriterTurn } from './sessions.ts';
 
 /** How many hashes are kept at most. */
 const maxHashes = 10_000;
+/** That of the database, as long as it has lost nothing. */
+const incarnation = 'the first';
 
 function hasherOf(text: string): DigestHasher {
   const hasher = new DigestHasher('sha256');
@@ -19,17 +21,17 @@ async function settled(): Promise<void> {
 describe('the running hash of a session', () => {
   test('is handed over with all that went into it', () => {
     const sessions = new UploadSessions();
-    sessions.keepHash('session', { epoch: 1, offsetBytes: 5, hasher: hasherOf('first') });
-    const hasher = sessions.takeHash('session', 1, 5);
+    sessions.keepHash('session', { incarnation, epoch: 1, offsetBytes: 5, hasher: hasherOf('first') });
+    const hasher = sessions.takeHash('session', { incarnation, epoch: 1, offsetBytes: 5 });
     hasher?.update(Buffer.from(' second'));
     expect(hasher?.digest()).toBe(digestOf('sha256', Buffer.from('first second')));
   });
 
   test('is handed over once: two writers never feed the same hash', () => {
     const sessions = new UploadSessions();
-    sessions.keepHash('session', { epoch: 1, offsetBytes: 5, hasher: hasherOf('first') });
-    expect(sessions.takeHash('session', 1, 5)).toBeDefined();
-    expect(sessions.takeHash('session', 1, 5)).toBeUndefined();
+    sessions.keepHash('session', { incarnation, epoch: 1, offsetBytes: 5, hasher: hasherOf('first') });
+    expect(sessions.takeHash('session', { incarnation, epoch: 1, offsetBytes: 5 })).toBeDefined();
+    expect(sessions.takeHash('session', { incarnation, epoch: 1, offsetBytes: 5 })).toBeUndefined();
   });
 
   test.each([
@@ -39,42 +41,56 @@ describe('the running hash of a session', () => {
     ['the beginning', 1, 0],
   ])('is of no use for %s, and from then on for nothing', (_, epoch, offsetBytes) => {
     const sessions = new UploadSessions();
-    sessions.keepHash('session', { epoch: 1, offsetBytes: 5, hasher: hasherOf('first') });
-    expect(sessions.takeHash('session', epoch, offsetBytes)).toBeUndefined();
-    expect(sessions.takeHash('session', 1, 5)).toBeUndefined();
+    sessions.keepHash('session', { incarnation, epoch: 1, offsetBytes: 5, hasher: hasherOf('first') });
+    expect(sessions.takeHash('session', { incarnation, epoch, offsetBytes })).toBeUndefined();
+    expect(sessions.takeHash('session', { incarnation, epoch: 1, offsetBytes: 5 })).toBeUndefined();
+  });
+
+  test('is of no use where the database may have lost what it was kept for', () => {
+    const sessions = new UploadSessions();
+    sessions.keepHash('session', { incarnation, epoch: 1, offsetBytes: 5, hasher: hasherOf('first') });
+    expect(sessions.takeHash('session', { incarnation: 'the second', epoch: 1, offsetBytes: 5 })).toBeUndefined();
   });
 
   test('belongs to its session', () => {
     const sessions = new UploadSessions();
-    sessions.keepHash('one', { epoch: 1, offsetBytes: 3, hasher: hasherOf('one') });
-    sessions.keepHash('two', { epoch: 1, offsetBytes: 3, hasher: hasherOf('two') });
-    expect(sessions.takeHash('three', 1, 3)).toBeUndefined();
-    expect(sessions.takeHash('one', 1, 3)?.digest()).toBe(digestOf('sha256', Buffer.from('one')));
-    expect(sessions.takeHash('two', 1, 3)?.digest()).toBe(digestOf('sha256', Buffer.from('two')));
+    sessions.keepHash('one', { incarnation, epoch: 1, offsetBytes: 3, hasher: hasherOf('one') });
+    sessions.keepHash('two', { incarnation, epoch: 1, offsetBytes: 3, hasher: hasherOf('two') });
+    expect(sessions.takeHash('three', { incarnation, epoch: 1, offsetBytes: 3 })).toBeUndefined();
+    expect(sessions.takeHash('one', { incarnation, epoch: 1, offsetBytes: 3 })?.digest()).toBe(
+      digestOf('sha256', Buffer.from('one')),
+    );
+    expect(sessions.takeHash('two', { incarnation, epoch: 1, offsetBytes: 3 })?.digest()).toBe(
+      digestOf('sha256', Buffer.from('two')),
+    );
   });
 
   test('is replaced by a later one', () => {
     const sessions = new UploadSessions();
-    sessions.keepHash('session', { epoch: 1, offsetBytes: 3, hasher: hasherOf('one') });
-    sessions.keepHash('session', { epoch: 2, offsetBytes: 7, hasher: hasherOf('one two') });
-    expect(sessions.takeHash('session', 2, 7)?.digest()).toBe(digestOf('sha256', Buffer.from('one two')));
+    sessions.keepHash('session', { incarnation, epoch: 1, offsetBytes: 3, hasher: hasherOf('one') });
+    sessions.keepHash('session', { incarnation, epoch: 2, offsetBytes: 7, hasher: hasherOf('one two') });
+    expect(sessions.takeHash('session', { incarnation, epoch: 2, offsetBytes: 7 })?.digest()).toBe(
+      digestOf('sha256', Buffer.from('one two')),
+    );
   });
 
   test('is forgotten with the session', () => {
     const sessions = new UploadSessions();
-    sessions.keepHash('session', { epoch: 1, offsetBytes: 5, hasher: hasherOf('first') });
+    sessions.keepHash('session', { incarnation, epoch: 1, offsetBytes: 5, hasher: hasherOf('first') });
     sessions.forget('session');
     sessions.forget('session');
-    expect(sessions.takeHash('session', 1, 5)).toBeUndefined();
+    expect(sessions.takeHash('session', { incarnation, epoch: 1, offsetBytes: 5 })).toBeUndefined();
   });
 
   test('gives way to newer ones where there are too many, the oldest first', () => {
     const sessions = new UploadSessions();
     const hasher = hasherOf('');
     for (let count = 0; count < maxHashes + 2; count++) {
-      sessions.keepHash(`session ${count}`, { epoch: 1, offsetBytes: 0, hasher });
+      sessions.keepHash(`session ${count}`, { incarnation, epoch: 1, offsetBytes: 0, hasher });
     }
-    const kept = Array.from({ length: maxHashes + 2 }, (_, count) => sessions.takeHash(`session ${count}`, 1, 0));
+    const kept = Array.from({ length: maxHashes + 2 }, (_, count) =>
+      sessions.takeHash(`session ${count}`, { incarnation, epoch: 1, offsetBytes: 0 }),
+    );
     expect(kept.slice(0, 2)).toEqual([undefined, undefined]);
     expect(kept.filter((each) => each !== undefined).length).toBe(maxHashes);
   });

@@ -84,9 +84,15 @@ export class WriterTurn {
   }
 }
 
-interface RunningHash {
+/** How a writer has left a session. */
+interface LeftUpload {
   readonly epoch: number;
+  /** That of the database under which it had claimed the session: under another one it may know nothing of that claim. */
+  readonly incarnation: string | null;
   readonly offsetBytes: number;
+}
+
+interface RunningHash extends LeftUpload {
   readonly hasher: DigestHasher;
 }
 
@@ -140,11 +146,12 @@ export class UploadSessions {
     return this.#turns.has(id);
   }
 
-  /** The hash of a session's first `offsetBytes` bytes as the writer of `epoch` left it; it is handed over, not shared. */
-  takeHash(id: string, epoch: number, offsetBytes: number): DigestHasher | undefined {
+  /** The hash of a session's bytes, if they are as a writer of this process has left them; it is handed over, not shared. */
+  takeHash(id: string, { epoch, incarnation, offsetBytes }: LeftUpload): DigestHasher | undefined {
     const kept = this.#hashes.get(id);
     this.#hashes.delete(id);
-    return kept !== undefined && kept.epoch === epoch && kept.offsetBytes === offsetBytes ? kept.hasher : undefined;
+    const isOfThem = kept?.epoch === epoch && kept.incarnation === incarnation && kept.offsetBytes === offsetBytes;
+    return isOfThem ? kept.hasher : undefined;
   }
 
   /** The digest of a session's bytes, where they are as the writer of `epoch` left them and its hash is still known. */

@@ -1,0 +1,95 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { Client } from 'pg';
+import type { RunningServer } from '../../src/server/server.ts';
+import { freshBytes } from '../http/content.ts';
+import { slowBody } from '../server/slow-body.ts';
+import { until } from '../server/until.ts';
+import { startPostgres } from './postgres-server.ts';
+import { close, expectWhole, muchBytes, openSession, patch, send, SharedDirectory } from './shared-directory.ts';
+import { StorageServers } from './storage-servers.ts';
+
+/** What nobody waits for comes to the disk so late that a crash loses it. */
+const lateLog = ['wal_writer_delay=10s'];
+
+const storage = new StorageServers({ postgres: () => startPostgres(undefined, lateLog) });
+
+let metadata: string;
+let shared: SharedDirectory;
+let one: RunningServer;
+let two: RunningServer;
+
+beforeEach(async () => {
+  metadata = await storage.postgres.newDatabase();
+  shared = new SharedDirectory(metadata);
+  [one, two] = [await shared.serve(), await shared.serve()];
+});
+
+afterEach(async () => {
+  await shared[Symbol.asyncDispose]();
+});
+
+/** Has all that was committed until now outlast a crash, and what comes next begin a page of the log of its own. */
+async function keepUntilNow(): Promise<void> {
+  const client = new Client({ connectionString: metadata });
+  await client.connect();
+  await client.query(`select pg_logical_emit_message(true, 'test', '')`);
+  await client.query('select pg_switch_wal()');
+  await client.end();
+}
+
+async function crash(): Promise<void> {
+  await storage.postgres.restart();
+  for (const server of [one, two]) {
+    await until('it reaches the database again', async () => (await send(server, '/readyz')).status === 200);
+  }
+}
+
+/** How many tries a claim may take to be lost: the server may write its log at any time. */
+const mostTries = 20;
+
+/**
+ * Has a session that one writes to, under a claim that the database has lost.
+ * @param before what the session has before that
+ */
+async function withLostClaim(before: Uint8Array = new Uint8Array()) {
+  for (let tries = 1; ; tries++) {
+    const session = await openSession(one);
+    if (before.byteLength > 0) expect(await patch(one, session, before)).toBe(202);
+    await keepUntilNow();
+    const claims = shared.rowOf(session)?.epoch ?? 0;
+    const { body, goOn } = slowBody(freshBytes(10), freshBytes(muchBytes));
+    const overtaken = patch(one, session, body);
+    await shared.untilClaimed(session, claims + 1);
+    await crash();
+    if (shared.rowOf(session)?.epoch === claims) return { session, claims, overtaken, goOn };
+    expect(tries).toBeLessThan(mostTries);
+    goOn();
+    await overtaken;
+  }
+}
+
+describe('a file has one writer at a time, where a crash of the database has taken a claim back', () => {
+  test('and its writer goes on when another one has closed the upload', async () => {
+    const bytes = freshBytes(muchBytes);
+    const { session, overtaken, goOn } = await withLostClaim();
+    expect(await patch(two, session, bytes)).toBe(202);
+    expect(await close(two, session, bytes)).toBe(201);
+    goOn();
+    expect(await overtaken).not.toBe(202);
+    await expectWhole(two, bytes);
+  }, 60_000);
+
+  test('and its writer goes on while another one does', async () => {
+    const bytes = freshBytes(2 * muchBytes);
+    const { session, claims, overtaken, goOn } = await withLostClaim(bytes.subarray(0, 1000));
+    const going = slowBody(bytes.subarray(1000, muchBytes), bytes.subarray(muchBytes));
+    const ofTwo = patch(two, session, going.body);
+    await shared.untilClaimed(session, claims + 1);
+    goOn();
+    expect(await overtaken).not.toBe(202);
+    going.goOn();
+    expect(await ofTwo).toBe(202);
+    expect(await close(two, session, bytes)).toBe(201);
+    await expectWhole(one, bytes);
+  }, 60_000);
+});

@@ -1,0 +1,86 @@
+import { basename } from 'node:path';
+import { expect } from 'bun:test';
+import type { RunningServer } from '../../src/server/server.ts';
+import type { Syncs } from '../../src/stores/syncs.ts';
+import { digestOf } from '../http/content.ts';
+import { PostgresTables } from '../pairs/tables.ts';
+import { startQuietServer } from '../server/quiet-server.ts';
+import { TemporaryDirectory } from '../server/temporary-directory.ts';
+import { until } from '../server/until.ts';
+
+/** More than a process keeps before it hands it to the system: a writer that goes on with it writes at once. */
+export const muchBytes = 3_000_000;
+
+/** An upload session, as its row has it. */
+export interface SessionRow {
+  readonly oid: string;
+  readonly epoch: number;
+  readonly writer: string | null;
+  readonly offset_bytes: number;
+}
+
+/** Servers in this process that share a database and a directory of blobs, and uploads that come to any of them. */
+export class SharedDirectory implements AsyncDisposable {
+  readonly tables: PostgresTables;
+  readonly #directory = new TemporaryDirectory('shared');
+  readonly #metadata: string;
+  readonly #servers: RunningServer[] = [];
+
+  constructor(metadata: string) {
+    this.#metadata = metadata;
+    this.tables = PostgresTables.at(metadata);
+  }
+
+  /** One more server, which collects nothing of what a test looks at. */
+  async serve(syncs: Partial<Syncs> = {}): Promise<RunningServer> {
+    const settings = { data: this.#directory.path, metadata: this.#metadata, 'collector.run': 'off' };
+    const server = await startQuietServer(settings, { database: {}, blobs: {}, ...syncs });
+    this.#servers.push(server);
+    return server;
+  }
+
+  rowOf(session: string): SessionRow | undefined {
+    return this.tables.rows<SessionRow>('select * from upload where id = ?', basename(session))[0];
+  }
+
+  /** Resolves once a session has had so many claims. */
+  async untilClaimed(session: string, least: number): Promise<void> {
+    await until(`claim ${least}`, () => (this.rowOf(session)?.epoch ?? 0) >= least);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#servers.map((server) => server.stop()));
+    this.#directory[Symbol.dispose]();
+  }
+}
+
+export async function send(server: RunningServer, path: string, init: RequestInit = {}): Promise<Response> {
+  return await fetch(new URL(path, server.url), init);
+}
+
+/** @returns the session's path */
+export async function openSession(server: RunningServer): Promise<string> {
+  const opened = await send(server, '/v2/app/blobs/uploads/', { method: 'POST' });
+  expect(opened.status).toBe(202);
+  return opened.headers.get('location') ?? '';
+}
+
+/** @returns the answer's status */
+export async function patch(
+  server: RunningServer,
+  session: string,
+  body: Uint8Array | ReadableStream<Uint8Array>,
+): Promise<number> {
+  return (await send(server, session, { method: 'PATCH', body })).status;
+}
+
+/** The closing PUT without bytes. @returns the answer's status */
+export async function close(server: RunningServer, session: string, bytes: Uint8Array): Promise<number> {
+  return (await send(server, `${session}?digest=${digestOf(bytes)}`, { method: 'PUT' })).status;
+}
+
+/** Expects that a blob can be pulled, and is what it was pushed as. */
+export async function expectWhole(server: RunningServer, bytes: Uint8Array): Promise<void> {
+  const pulled = await send(server, `/v2/app/blobs/${digestOf(bytes)}`);
+  expect([pulled.status, digestOf(new Uint8Array(await pulled.arrayBuffer()))]).toEqual([200, digestOf(bytes)]);
+}
