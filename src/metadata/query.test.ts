@@ -37,6 +37,7 @@ const knownConstants = new Set<unknown>([
   'collector',
   'pruning',
   'registry',
+  'database',
   '',
   'open',
   'done',

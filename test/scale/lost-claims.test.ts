@@ -48,30 +48,44 @@ async function crash(): Promise<void> {
 const mostTries = 20;
 
 /**
- * Has a session that one writes to, under a claim that the database has lost.
- * @param before what the session has before that
+ * Has a session of which the database has lost what one has done since it had some bytes.
+ * @param write does it, and says how to end it where nothing was lost
  */
-async function withLostClaim(before: Uint8Array = new Uint8Array()) {
+async function losing<Written extends { giveUp(): Promise<unknown> }>(
+  before: Uint8Array,
+  write: (session: string, claims: number) => Promise<Written>,
+) {
   for (let tries = 1; ; tries++) {
     const session = await openSession(one);
     if (before.byteLength > 0) expect(await patch(one, session, before)).toBe(202);
     await keepUntilNow();
     const claims = shared.rowOf(session)?.epoch ?? 0;
+    const written = await write(session, claims);
+    await crash();
+    if (shared.rowOf(session)?.epoch === claims) return { session, claims, ...written };
+    expect(tries).toBeLessThan(mostTries);
+    await written.giveUp();
+  }
+}
+
+/** The same, where one is still writing. */
+async function losingAClaim(before: Uint8Array = new Uint8Array()) {
+  return await losing(before, async (session, claims) => {
     const { body, goOn } = slowBody(freshBytes(10), freshBytes(muchBytes));
     const overtaken = patch(one, session, body);
     await shared.untilClaimed(session, claims + 1);
-    await crash();
-    if (shared.rowOf(session)?.epoch === claims) return { session, claims, overtaken, goOn };
-    expect(tries).toBeLessThan(mostTries);
-    goOn();
-    await overtaken;
-  }
+    const giveUp = async (): Promise<unknown> => {
+      goOn();
+      return await overtaken;
+    };
+    return { overtaken, goOn, giveUp };
+  });
 }
 
 describe('a file has one writer at a time, where a crash of the database has taken a claim back', () => {
   test('and its writer goes on when another one has closed the upload', async () => {
     const bytes = freshBytes(muchBytes);
-    const { session, overtaken, goOn } = await withLostClaim();
+    const { session, overtaken, goOn } = await losingAClaim();
     expect(await patch(two, session, bytes)).toBe(202);
     expect(await close(two, session, bytes)).toBe(201);
     goOn();
@@ -81,7 +95,7 @@ describe('a file has one writer at a time, where a crash of the database has tak
 
   test('and its writer goes on while another one does', async () => {
     const bytes = freshBytes(2 * muchBytes);
-    const { session, claims, overtaken, goOn } = await withLostClaim(bytes.subarray(0, 1000));
+    const { session, claims, overtaken, goOn } = await losingAClaim(bytes.subarray(0, 1000));
     const going = slowBody(bytes.subarray(1000, muchBytes), bytes.subarray(muchBytes));
     const ofTwo = patch(two, session, going.body);
     await shared.untilClaimed(session, claims + 1);
@@ -91,5 +105,18 @@ describe('a file has one writer at a time, where a crash of the database has tak
     expect(await ofTwo).toBe(202);
     expect(await close(two, session, bytes)).toBe(201);
     await expectWhole(one, bytes);
+  }, 60_000);
+
+  test('and nobody goes by the hash of what was lost', async () => {
+    const [lost, bytes] = [freshBytes(2000), freshBytes(2000)];
+    const { session } = await losing(new Uint8Array(), async (opened) => {
+      for (const part of [lost.subarray(0, 1000), lost.subarray(1000)]) {
+        expect(await patch(one, opened, part)).toBe(202);
+      }
+      return { giveUp: () => Promise.resolve() };
+    });
+    // As many claims as were lost, and as many bytes.
+    expect(await patch(two, session, bytes)).toBe(202);
+    expect(await close(one, session, lost)).toBe(400);
   }, 60_000);
 });

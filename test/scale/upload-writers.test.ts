@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { DatabaseError } from 'pg';
 import { directoryCalls } from '../../src/blobs/directory/calls.ts';
 import type { Syncs } from '../../src/stores/syncs.ts';
 import { freshBytes } from '../http/content.ts';
@@ -157,5 +158,30 @@ describe('a file has one writer at a time', () => {
     const refused = await send(two, session, { method: 'PATCH', body: bytes });
     expect([refused.status, refused.headers.has('retry-after'), copies]).toEqual([503, true, 5]);
     await Promise.all(begun.map((end) => end()));
+  });
+
+  test('and whoever cancels an upload, and has no room for that in the database, cuts nothing off', async () => {
+    const cutting = new Barrier();
+    let isFull = false;
+    const truncate = async (path: string, sizeBytes: number): Promise<void> => {
+      await cutting.pass();
+      await directoryCalls.truncate(path, sizeBytes);
+    };
+    const statement = async <T>(execute: () => Promise<T>): Promise<T> => {
+      if (isFull) throw Object.assign(new DatabaseError('no space left on device', 0, 'error'), { code: '53100' });
+      return await execute();
+    };
+    const [one, two] = [await shared.serve(), await shared.serve({ blobs: { truncate }, postgres: { statement } })];
+    const bytes = freshBytes(1000);
+    const session = await openSession(one);
+    expect(await patch(one, session, bytes)).toBe(202);
+    isFull = true;
+    cutting.close();
+    const cancelled = send(two, session, { method: 'DELETE' });
+    await Promise.race([cancelled, until('it is about to cut it off', () => cutting.waiting > 0)]);
+    expect(await close(one, session, bytes)).toBe(201);
+    cutting.open();
+    expect((await cancelled).status).toBe(507);
+    await expectWhole(one, bytes);
   });
 });

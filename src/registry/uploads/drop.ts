@@ -18,7 +18,8 @@ export interface FoundUpload {
 
 /**
  * Ends a session whose bytes are not wanted, in a transaction of its own, and has the bytes reclaimed. On a full disk
- * the bytes go first, because theirs may be the room that the transaction needs. Needs the session's turn.
+ * the bytes go first, because theirs may be the room that the transaction needs; not where another process may close the
+ * session meanwhile, as its turn is of this process only. Needs the session's turn.
  *
  * @param find how the session stands, asked for within the transaction; undefined where it is not to be dropped
  * @returns whether it was dropped
@@ -39,9 +40,11 @@ export async function dropUpload(
     oid = await metadata.writeUnsynced(drop);
   } catch (error) {
     if (!(error instanceof MetadataFullError)) throw error;
-    const found = await metadata.read(find);
-    if (found === undefined) return false;
-    await blobs.truncate(found.oid, 0);
+    if (!metadata.isShared) {
+      const found = await metadata.read(find);
+      if (found === undefined) return false;
+      await blobs.truncate(found.oid, 0);
+    }
     oid = await metadata.writeUnsynced(drop, { fromReserve: true });
   }
   if (oid === undefined) return false;
