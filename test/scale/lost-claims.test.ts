@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { Client } from 'pg';
+import { directoryCalls } from '../../src/blobs/directory/calls.ts';
 import type { RunningServer } from '../../src/server/server.ts';
-import { freshBytes } from '../http/content.ts';
+import { digestOf, freshBytes } from '../http/content.ts';
 import { slowBody } from '../server/slow-body.ts';
 import { until } from '../server/until.ts';
 import { startPostgres } from './postgres-server.ts';
@@ -17,11 +18,18 @@ let metadata: string;
 let shared: SharedDirectory;
 let one: RunningServer;
 let two: RunningServer;
+/** Until then the second one removes no file. */
+let mayRemove: Promise<void>;
 
 beforeEach(async () => {
   metadata = await storage.postgres.newDatabase();
   shared = new SharedDirectory(metadata);
-  [one, two] = [await shared.serve(), await shared.serve()];
+  mayRemove = Promise.resolve();
+  const unlink = async (path: string): Promise<void> => {
+    await mayRemove;
+    await directoryCalls.unlink(path);
+  };
+  [one, two] = [await shared.serve(), await shared.serve({ blobs: { unlink } })];
 });
 
 afterEach(async () => {
@@ -68,12 +76,25 @@ async function losing<Written extends { giveUp(): Promise<unknown> }>(
   }
 }
 
-/** The same, where one is still writing. */
-async function losingAClaim(before: Uint8Array = new Uint8Array()) {
+/** The same, where one is still writing, in a chunk or in the closing PUT of some bytes. */
+async function losingAClaim(
+  {
+    before = new Uint8Array(),
+    claimsBefore = 0,
+  }: { readonly before?: Uint8Array; readonly claimsBefore?: number } = {},
+  closing?: Uint8Array,
+) {
   return await losing(before, async (session, claims) => {
-    const { body, goOn } = slowBody(freshBytes(10), freshBytes(muchBytes));
-    const overtaken = patch(one, session, body);
-    await shared.untilClaimed(session, claims + 1);
+    for (let lost = 0; lost < claimsBefore; lost++) expect(await patch(one, session, new Uint8Array())).toBe(202);
+    const { body, goOn } =
+      closing === undefined
+        ? slowBody(freshBytes(10), freshBytes(muchBytes))
+        : slowBody(closing.subarray(0, 10), closing.subarray(10));
+    const overtaken =
+      closing === undefined
+        ? patch(one, session, body)
+        : send(one, `${session}?digest=${digestOf(closing)}`, { method: 'PUT', body }).then(({ status }) => status);
+    await shared.untilClaimed(session, claims + claimsBefore + 1);
     const giveUp = async (): Promise<unknown> => {
       goOn();
       return await overtaken;
@@ -95,7 +116,7 @@ describe('a file has one writer at a time, where a crash of the database has tak
 
   test('and its writer goes on while another one does', async () => {
     const bytes = freshBytes(2 * muchBytes);
-    const { session, claims, overtaken, goOn } = await losingAClaim(bytes.subarray(0, 1000));
+    const { session, claims, overtaken, goOn } = await losingAClaim({ before: bytes.subarray(0, 1000) });
     const going = slowBody(bytes.subarray(1000, muchBytes), bytes.subarray(muchBytes));
     const ofTwo = patch(two, session, going.body);
     await shared.untilClaimed(session, claims + 1);
@@ -118,5 +139,37 @@ describe('a file has one writer at a time, where a crash of the database has tak
     // As many claims as were lost, and as many bytes.
     expect(await patch(two, session, bytes)).toBe(202);
     expect(await close(one, session, lost)).toBe(400);
+  }, 60_000);
+
+  test('and gives its number to another one: whose it was before records nothing', async () => {
+    const bytes = freshBytes(2 * muchBytes);
+    const { session, claims, overtaken, goOn } = await losingAClaim({ claimsBefore: 1 });
+    const going = slowBody(bytes.subarray(0, muchBytes), bytes.subarray(muchBytes));
+    const ofTwo = patch(two, session, going.body);
+    await shared.untilClaimed(session, claims + 2);
+    goOn();
+    expect(await overtaken).toBe(416);
+    expect(shared.rowOf(session)).toMatchObject({ epoch: claims + 2, offset_bytes: 0 });
+    going.goOn();
+    expect(await ofTwo).toBe(202);
+    expect(await close(two, session, bytes)).toBe(201);
+    await expectWhole(one, bytes);
+  }, 60_000);
+
+  test('and gives its number to another one: whose it was before publishes nothing', async () => {
+    const [lost, bytes] = [freshBytes(muchBytes), freshBytes(muchBytes)];
+    const removing = Promise.withResolvers<void>();
+    mayRemove = removing.promise;
+    const { session, claims, overtaken, goOn } = await losingAClaim({ claimsBefore: 1 }, lost);
+    const going = slowBody(bytes.subarray(0, 10), bytes.subarray(10));
+    const ofTwo = patch(two, session, going.body);
+    await shared.untilClaimed(session, claims + 2);
+    goOn();
+    expect(await overtaken).toBe(416);
+    removing.resolve();
+    going.goOn();
+    expect(await ofTwo).toBe(202);
+    expect(await close(two, session, bytes)).toBe(201);
+    await expectWhole(one, bytes);
   }, 60_000);
 });

@@ -75,7 +75,7 @@ async function close(
     if (error instanceof BlobMissingError) {
       return await shrink(registry, request, appended.claim.epoch, error.availableBytes);
     }
-    if (error instanceof ClaimLostError) return { outcome: 'superseded', offsetBytes: appended.offsetBytes };
+    if (error instanceof ClaimLostError) return await lost(registry, { ...request, range: undefined });
     if (!(error instanceof MetadataFullError)) throw error;
     return await giveBack(registry, last, turn);
   }
@@ -185,8 +185,10 @@ async function syncOrDrop(
   } catch (error) {
     const isKept = [BlobStoreBusyError, BlobMissingError, ClaimLostError].some((kind) => error instanceof kind);
     if (isKept || hasDatabaseFailed) throw error;
-    await dropUpload(registry, id, () => stillClaimed(id, { oid, epoch, writer: registry.sessions.writer, digest }));
-    throw error;
+    const { writer } = registry.sessions;
+    if (await dropUpload(registry, id, () => stillClaimed(id, { oid, epoch, writer, digest }))) throw error;
+    // The file of a writer that was overtaken may be gone.
+    throw new ClaimLostError('another request has taken the upload over, or has ended it', { cause: error });
   }
 }
 
