@@ -198,10 +198,11 @@ describe('an upload whose requests come to different processes', () => {
     two = await serve({ 'windows.upload': '1s' }, { database: {}, blobs: { copy } });
     const bytes = freshBytes(2000);
     const session = await openSession();
-    const stalled = slowBody(bytes.subarray(0, 10), bytes.subarray(10, 20));
+    expect((await send(one, session, { method: 'PATCH', body: bytes.subarray(0, 10) })).status).toBe(202);
+    const stalled = slowBody(bytes.subarray(10, 20), bytes.subarray(20, 30));
     const overtaken = send(one, session, { method: 'PATCH', body: stalled.body });
-    await until('the first is at work', async () => (await epochOf(session)) === 1);
-    const pushed = send(two, `${session}?digest=${digestOf(bytes)}`, { method: 'PUT', body: bytes });
+    await until('the first is at work', async () => (await epochOf(session)) === 2);
+    const pushed = send(two, `${session}?digest=${digestOf(bytes)}`, { method: 'PUT', body: bytes.subarray(10) });
     const dueAt = () =>
       PostgresTables.at(metadata).rows<{ due: number }>(`select max(due_at) as due from task where kind = 'object'`)[0]
         ?.due ?? 0;

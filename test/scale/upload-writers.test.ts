@@ -118,9 +118,10 @@ describe('a file has one writer at a time', () => {
     const [one, two] = [await shared.serve(), await shared.serve(copies.copies)];
     const bytes = freshBytes(muchBytes);
     const session = await openSession(one);
-    const going = slowBody(bytes.subarray(0, 10), bytes.subarray(10, 1000));
+    expect(await patch(one, session, bytes.subarray(0, 10))).toBe(202);
+    const going = slowBody(bytes.subarray(10, 20), bytes.subarray(20, 1000));
     const ofOne = patch(one, session, going.body);
-    await shared.untilClaimed(session, 1);
+    await shared.untilClaimed(session, 2);
     copies.close();
     const ofTwo = patch(two, session, bytes.subarray(1000));
     await until('two copies', () => copies.waiting > 0);
@@ -136,6 +137,7 @@ describe('a file has one writer at a time', () => {
   test('and who finds another process at work each time is to try again', async () => {
     const [one, bytes] = [await shared.serve(), freshBytes(1000)];
     const session = await openSession(one);
+    expect(await patch(one, session, bytes)).toBe(202);
     const begun: (() => Promise<unknown>)[] = [];
     const begin = async (): Promise<void> => {
       const before = shared.rowOf(session)?.epoch ?? 0;
@@ -183,5 +185,25 @@ describe('a file has one writer at a time', () => {
     cutting.open();
     expect((await cancelled).status).toBe(507);
     await expectWhole(one, bytes);
+  });
+
+  test('and is gone on with where nobody knows what came of a claim', async () => {
+    let isAnswerLost = false;
+    const commit = async <T>(execute: () => Promise<T>): Promise<T> => {
+      const answer = await execute();
+      if (isAnswerLost) throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' });
+      return answer;
+    };
+    const [one, two] = [await shared.serve({ postgres: { commit } }), await shared.serve()];
+    const bytes = freshBytes(muchBytes);
+    const session = await openSession(two);
+    expect(await patch(two, session, bytes.subarray(0, 1000))).toBe(202);
+    isAnswerLost = true;
+    expect(await patch(one, session, bytes.subarray(1000))).toBe(503);
+    expect(shared.rowOf(session)).toMatchObject({ epoch: 2, offset_bytes: 1000 });
+    expect(await patch(two, session, bytes.subarray(1000))).toBe(202);
+    isAnswerLost = false;
+    expect(await close(one, session, bytes)).toBe(201);
+    await expectWhole(two, bytes);
   });
 });

@@ -51,7 +51,8 @@ async function takeOver(registry: Registry, { id, repo }: AppendRequest, found: 
   });
   const timer = setInterval(() => void keepCopy(registry, to), keepEveryMs(registry));
   try {
-    await blobs.copy?.(found.oid, to, found.offsetBytes);
+    // However much a writer has brought of which nothing counts.
+    if (found.offsetBytes > 0) await blobs.copy?.(found.oid, to, found.offsetBytes);
   } finally {
     clearInterval(timer);
   }
