@@ -107,7 +107,7 @@ async function claimAs(registry: Registry, request: AppendRequest, turn: WriterT
     const { writer: own } = registry.sessions;
     const other = session.otherWriter === own ? undefined : session.otherWriter;
     const incarnation = upload.current_incarnation ?? (areSeveral ? yield* newIncarnation(ids) : null);
-    // Claims may be lost of which this row says nothing, but not their writers.
+    // Somebody may be writing under a claim that is lost, of which this row says nothing (ADR 19).
     const mayHaveLostClaims = upload.incarnation !== incarnation;
     if (areSeveral && blobs.copy !== undefined && (other !== undefined || mayHaveLostClaims)) {
       const { oid, epoch, offsetBytes } = session;
