@@ -24,6 +24,7 @@ const tablesThatStay = new Set([
   'audit_file',
   'audit_mark',
   'event',
+  'incarnation',
   'policy_approval',
   'pruned_hour',
   'pull_history',
