@@ -55,6 +55,7 @@ const knownConstants = new Set<unknown>([
   'links',
   'stale',
   'file',
+  'room',
   1,
   null,
 ]);
