@@ -23,6 +23,8 @@ export function judge(model: Reference, action: Action, opened: Opened, now: num
       model.uploads.delete(action.slot);
       if (opened.id !== undefined) {
         const repo = repositoryAt(action.repo);
+        // It may be over before anybody looks at what uploads there are.
+        model.in(repo).uploadedAt = now;
         model.uploads.set(action.slot, {
           id: opened.id,
           repo,

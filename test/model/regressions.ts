@@ -131,4 +131,19 @@ export const regressions: readonly Regression[] = [
       ],
     },
   },
+  {
+    name: 'an upload that is over before anybody looks has had the review of a link put off',
+    schedule: {
+      windows: { ...atOnce, leaseMs: 30 * day },
+      sparse: refused,
+      steps: [
+        { step: 'push', repo: 1, manifest: 0, tags: [] },
+        { step: 'delete', place: 0 },
+        { step: 'delete', place: 0 },
+        { step: 'alone', action: { do: 'let time pass', ms: 30 * day } },
+        { step: 'while collecting', action: { do: 'open upload', slot: 0, repo: 1 } },
+        { step: 'slow push', repo: 0, manifest: 0, tags: [], ms: 1 },
+      ],
+    },
+  },
 ];
