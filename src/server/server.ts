@@ -198,9 +198,6 @@ async function serve(
   const registry: Registry = { ...made, pullRules: wrapPullRules(made.pullRules) };
   const readOnlyWatch = new ReadOnlyWatch(registry, keeps);
   const quotaCounter = new QuotaCounter({ metadata, log });
-  quotasInForce.watch((set) => {
-    if (set.quotas.length > 0) metrics.watchQuotas(() => quotaFigures(metadata));
-  });
   const pace = new Pace({
     ...config.collector,
     quietMs: () => server.quietMs(),
@@ -328,8 +325,13 @@ async function serve(
     if (metadata.isShared) acceptanceWatch.start();
     pruner?.start();
   }
-  // Nobody else counts what comes into force now, so whoever has put it there does.
-  if (keeps || haveQuotasChanged) quotaCounter.start();
+  // Nobody else may know yet of what comes into force now, so whoever has put it there counts.
+  if (haveQuotasChanged) quotaCounter.start();
+  quotasInForce.watch((set) => {
+    if (set.quotas.length > 0) metrics.watchQuotas(() => quotaFigures(metadata));
+    // Whoever has put others in force may be gone before they are counted.
+    if (keeps) quotaCounter.start();
+  });
   auditFile?.start();
   worker?.link.serving(server.url.origin, server.ports);
 

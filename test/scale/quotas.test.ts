@@ -197,6 +197,17 @@ describe('while processes with different quotas serve', () => {
     expect(await miscounted(started)).toEqual([]);
   });
 
+  test('those that another one has put in force, and not counted before it was gone, are counted by those that go on', async () => {
+    const old = await serve([], notCollecting);
+    await pushImage(old, 'a/x', 'before');
+    const gone = await PostgresMetadataStore.open(metadata);
+    await putInForce(gone, setOf([ofA]));
+    await gone.close();
+    await pushImage(old, 'a/x', 'since');
+    await until('they are counted', () => counted()[0]?.bytes === 200);
+    expect((await pushBlob(old, 'a/x', freshBytes(100))).status).toBe(403);
+  });
+
   test('one that has some neither counts nor refuses by what is no quota any more', async () => {
     const old = await serve([ofA], notCollecting);
     await pushImage(old, 'a/x', 'before');

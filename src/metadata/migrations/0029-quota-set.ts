@@ -1,15 +1,16 @@
 import type { Migration } from './migration.ts';
 
 /**
- * The number of the set of quotas in force: another one whenever a quota comes into force, goes, or is changed. Processes of
- * earlier versions do not ask for it, and go by the quotas that they were started with.
+ * The number of the set of quotas in force: another one whenever a quota comes into force, goes, or is changed, and none that
+ * was there before, as it could be if it were counted on and a standby that lacks the last transactions took over. Processes
+ * of earlier versions do not ask for it, and go by the quotas that they were started with.
  */
 export const quotaSet: Migration = {
   number: 29,
   name: 'quota set',
   understoodSince: 21,
-  statements: ({ clustered, integer, text, trigger }) => {
-    const next = 'update quota_set set revision = revision + 1';
+  statements: ({ clustered, integer, randomNumber, text, trigger }) => {
+    const next = `update quota_set set revision = ${randomNumber}`;
     return [
       `create table quota_set (
         name ${text} not null primary key check (name = 'registry'),

@@ -20,6 +20,8 @@ export interface DefinitionDialect {
    * waits for another.
    */
   readonly counterShard: string;
+  /** A whole number from 0 below 2^53, another one each time. */
+  readonly randomNumber: string;
   /**
    * Has a table's numbers come from a sequence of which a transaction takes one only once it has a number itself, where
    * transactions run side by side: so it can be told when no row with a smaller number will come any more.

@@ -15,6 +15,7 @@ export const definitionDialect: DefinitionDialect = {
   emptiedByCrashes: 'unlogged',
   clustered: '',
   counterShard: 'pg_backend_pid() % 64',
+  randomNumber: 'floor(random() * 9007199254740992)::bigint',
   numberInTransactions: (table) => [
     `create sequence ${table}_number`,
     `select setval('${table}_number', (select coalesce(max(id), 0) + 1 from ${table}), false)`,

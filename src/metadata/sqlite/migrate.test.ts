@@ -56,6 +56,7 @@ describe('migrations', () => {
       emptiedByCrashes: '',
       clustered: '',
       counterShard: '0',
+      randomNumber: '0',
       numberInTransactions: () => [],
       trigger: ({ statements }: TriggerDefinition) => statements,
       dropTrigger: () => [],

@@ -12,6 +12,7 @@ const definitionDialect: DefinitionDialect = {
   clustered: 'strict, without rowid',
   // One transaction at a time writes.
   counterShard: '0',
+  randomNumber: 'abs(random() % 9007199254740992)',
   numberInTransactions: () => [],
   trigger({ name, after, table, when, statements }) {
     const condition = when === undefined ? '' : ` when ${when}`;
