@@ -1,4 +1,4 @@
-import { describe, expect, jest, test } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, jest, test } from 'bun:test';
 import { type Turn, Turns } from './turns.ts';
 
 /** Of a test in which nobody is too long. */
@@ -6,7 +6,8 @@ const patient = { turnMs: 60_000, waitMs: 60_000, crowdedMs: 60_000 };
 const still = (): number => 0;
 
 interface Step {
-  readonly done: Promise<unknown>;
+  /** How it went. */
+  readonly done: Promise<Turn>;
   readonly end: () => void;
 }
 
@@ -17,10 +18,11 @@ function steps(): { readonly seen: string[]; step: (turns: Turns, how: 'together
     seen,
     step(turns, how, name) {
       const { promise, resolve } = Promise.withResolvers<void>();
-      const done = turns[how](async () => {
+      const done = turns[how](async (turn) => {
         seen.push(`${name} begins`);
         await promise;
         seen.push(`${name} ends`);
+        return turn;
       });
       return { done, end: () => resolve() };
     },
@@ -107,33 +109,75 @@ describe('one that does not come to its end', () => {
     await standing;
   });
 
-  test('and somebody has found out is not waited for by those who come then', async () => {
+  test('and somebody has found out is not waited for by those who wait already, nor by those who come then', async () => {
     const turns = new Turns(still, patient);
     const stuck = Promise.withResolvers<void>();
     const standing = turns.together(() => stuck.promise);
+    const waiting = [turns.alone(itsTurn), turns.alone(itsTurn), turns.together(itsTurn)];
     turns.crowd();
+    expect(await Promise.all(waiting)).toEqual(['beside-others', 'beside-others', 'beside-others']);
     expect(await turns.alone(itsTurn)).toBe('beside-others');
     stuck.resolve();
     await standing;
   });
 });
 
-test('who goes alone waits for as long as those under way end one after the other', async () => {
-  jest.useFakeTimers();
-  try {
-    const turns = new Turns(still, { ...patient, turnMs: 500 });
-    const { seen, step } = steps();
-    const underWay = [1, 2, 3].map((at) => step(turns, 'together', String(at)));
-    const alone = turns.alone(itsTurn);
-    for (const { end, done } of underWay) {
-      jest.advanceTimersByTime(499);
-      end();
-      await done;
-      await turnsOfTheLoop();
-    }
-    expect(await alone).toBe('alone');
-    expect(seen).toHaveLength(6);
-  } finally {
+describe('as long as one after the other comes to its end', () => {
+  const patience = { turnMs: 500, waitMs: 2000, crowdedMs: 5000 };
+
+  beforeEach(() => {
+    jest.useFakeTimers();
+  });
+
+  afterEach(() => {
     jest.useRealTimers();
+  });
+
+  async function endAfter(ms: number, { end, done }: Step): Promise<void> {
+    jest.advanceTimersByTime(ms);
+    await turnsOfTheLoop();
+    end();
+    await done;
+    await turnsOfTheLoop();
   }
+
+  test('who goes alone waits for those under way, and those behind it for all of them', async () => {
+    const turns = new Turns(still, patience);
+    const { seen, step } = steps();
+    const underWay = [1, 2, 3, 4, 5].map((at) => step(turns, 'together', String(at)));
+    const waiting = [turns.alone(itsTurn), turns.alone(itsTurn), turns.together(itsTurn)];
+    for (const one of underWay) await endAfter(patience.turnMs - 1, one);
+    expect(await Promise.all(waiting)).toEqual(['alone', 'alone', 'together']);
+    expect(seen).toHaveLength(10);
+  });
+
+  test('twenty who go alone wait for each other, and who goes together for all of them', async () => {
+    const turns = new Turns(still, patience);
+    const { seen, step } = steps();
+    const names = Array.from({ length: 20 }, (_, at) => String(at));
+    const lone = names.map((name) => step(turns, 'alone', name));
+    const together = turns.together(itsTurn);
+    for (const one of lone) await endAfter(120, one);
+    expect(await Promise.all(lone.map(({ done }) => done))).toEqual(names.map(() => 'alone'));
+    expect(seen).toEqual(names.flatMap((name) => [`${name} begins`, `${name} ends`]));
+    expect(await together).toBe('together');
+    expect(await turns.alone(itsTurn)).toBe('alone');
+  });
+
+  test('and no longer: who waits for one that stands still goes on beside it', async () => {
+    const turns = new Turns(still, patience);
+    const { seen, step } = steps();
+    const [ending, standing] = [step(turns, 'alone', 'ending'), step(turns, 'alone', 'standing')];
+    const waiting = [step(turns, 'alone', 'a'), step(turns, 'alone', 'b'), step(turns, 'together', 'c')];
+    await endAfter(patience.waitMs - 1, ending);
+    jest.advanceTimersByTime(patience.waitMs - 1);
+    await turnsOfTheLoop();
+    expect(seen).toEqual(['ending begins', 'ending ends', 'standing begins']);
+    jest.advanceTimersByTime(1);
+    await turnsOfTheLoop();
+    expect(seen.slice(3).toSorted()).toEqual(['a begins', 'b begins', 'c begins']);
+    for (const { end } of [standing, ...waiting]) end();
+    expect(await Promise.all(waiting.map(({ done }) => done))).toEqual(waiting.map(() => 'beside-others'));
+    await standing.done;
+  });
 });
