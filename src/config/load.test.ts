@@ -266,8 +266,14 @@ test('what is refused is shown as it was written, but for a password', async () 
   expect(problem).toContain('metadata cannot be "postgres://wherry:…@db example/registry"');
 });
 
-test.each(['application_name', 'statement_timeout', 'query_timeout', 'idle_in_transaction_session_timeout'])(
-  "an address of a database with %s is refused, as it would go before the registry's own, and its passwords are not shown",
+test.each([
+  'application_name',
+  'statement_timeout',
+  'query_timeout',
+  'lock_timeout',
+  'idle_in_transaction_session_timeout',
+])(
+  'an address of a database with %s is refused, as it would go before what the registry sets itself, and its passwords are not shown',
   async (name) => {
     const value = `postgres://wherry@db/registry?sslmode=verify-full&${name}=1&sslpassword=secret`;
     const [problem, ...others] = await problemsOf({ flags: { metadata: value } });

@@ -38,6 +38,7 @@ const ownParameters: Readonly<Record<string, string>> = {
   application_name: "the processes of a registry know each other's connections by the name that they give them",
   statement_timeout: 'set postgres.statementTimeout',
   query_timeout: 'set postgres.statementTimeout',
+  lock_timeout: 'set postgres.statementTimeout, which counts while a statement waits for a lock as well',
   idle_in_transaction_session_timeout: 'set postgres.statementTimeout',
 };
 

@@ -151,6 +151,31 @@ describe('transactions that have met', () => {
     await Promise.all([another.close(), stopped.end()]);
   });
 
+  test('go in turn still after one that waited for a row for longer than its address lets it', async () => {
+    const task = { kind: 'object', key1: 'it', key2: '' } as const;
+    await store.write(() => change(upsertTask, { ...task, dueAt: 1 }));
+    const options = encodeURIComponent('-c lock_timeout=50');
+    const hasty = await PostgresMetadataStore.open(`${url}?options=${options}`);
+    const holder = new Client({ connectionString: url });
+    await holder.connect();
+    await holder.query('begin; select 1 from task for update');
+    let tried = 0;
+    const waiting = hasty.write(() => {
+      tried++;
+      return change(setTask, { ...task, dueAt: 2, attempts: 0, claimedUntil: 0 });
+    });
+    expect(await refusalOf(waiting)).toBeInstanceOf(MetadataBusyError);
+    expect(tried).toBe(1);
+    const turnLocks = query<Record<never, never>>()(({ db }) =>
+      db.selectNoFrom(
+        sql<number>`(select count(*) from pg_locks where pid = pg_backend_pid() and relation = 'read_only'::regclass
+          and mode = 'RowShareLock')`.as('count'),
+      ),
+    );
+    expect(await hasty.write(() => first(turnLocks, {}))).toEqual({ count: 1 });
+    await Promise.all([hasty.close(), holder.end()]);
+  });
+
   describe('and one of the same process that stands still', () => {
     let here: PostgresMetadataStore;
     let holding: Promise<void> | undefined;

@@ -61,9 +61,9 @@ export class Transactions {
       const next = only.next();
       if (next.done === true) return next.value;
       // More than one statement: all have to see the same state.
-      return await transact(client, 'begin isolation level repeatable read, read only', () =>
-        drive(operation(), connection),
-      );
+      const begin = async (): Promise<unknown> =>
+        await client.query('begin isolation level repeatable read, read only');
+      return await transact(client, begin, () => drive(operation(), connection));
     });
   }
 
@@ -77,18 +77,14 @@ export class Transactions {
     const commit: Call = (send) => this.#parts.calls.commit(send, mustLast);
     const run = async (turn: Turn): Promise<T> => {
       const begin = `${beginning(options, turn)}${unsynced}`;
-      try {
-        return await this.#parts.onConnection((client) =>
-          transact(
-            client,
-            begin,
-            (begun) => drive(operation(begun), new PostgresConnection(client), statement),
-            commit,
-          ),
-        );
-      } catch (error) {
-        throw turn !== 'beside-others' && isLockTimeout(causeOf(error)) ? new TurnMissedError() : error;
-      }
+      return await this.#parts.onConnection((client) =>
+        transact(
+          client,
+          () => beginInTurn(client, begin, turn),
+          (begun) => drive(operation(begun), new PostgresConnection(client), statement),
+          commit,
+        ),
+      );
     };
     for (let tried = 1; ;) {
       try {
@@ -184,14 +180,29 @@ function causeOf(error: unknown): unknown {
   return error instanceof MetadataBusyError ? error.cause : error;
 }
 
-async function transact<T>(
+/**
+ * A lock that a later statement waits for in vain has nothing to do with turns: what connects, or the role, may have set a
+ * `lock_timeout` of its own.
+ * @throws RegistryReadOnlyError; TurnMissedError
+ */
+async function beginInTurn(client: PoolClient, begin: string, turn: Turn): Promise<Begun> {
+  let begun: QueryResult<Partial<BegunRow>>;
+  try {
+    begun = await client.query<Partial<BegunRow>>(begin);
+  } catch (error) {
+    throw turn !== 'beside-others' && isLockTimeout(error) ? new TurnMissedError() : error;
+  }
+  return seen(begun);
+}
+
+async function transact<B, T>(
   client: PoolClient,
-  begin: string,
-  run: (begun: Begun) => Promise<T>,
+  begin: () => Promise<B>,
+  run: (begun: B) => Promise<T>,
   commit: Call = asItIs,
 ): Promise<T> {
   try {
-    const result = await run(seen(await client.query<Partial<BegunRow>>(begin)));
+    const result = await run(await begin());
     await commit(() => client.query('commit'));
     return result;
   } catch (error) {
