@@ -38,7 +38,7 @@ function claimOf(port: number): Claim | undefined {
   try {
     const listener = Bun.listen({ unix: `\0wherry-test-port-${port}`, socket: { data: () => undefined } });
     listener.unref();
-    return { stop: () => void listener.stop(true) };
+    return { stop: () => listener.stop(true) };
   } catch {
     return undefined;
   }
