@@ -34,6 +34,7 @@ const tablesThatStay = new Set([
   'purge_place',
   'blocked',
   'push_history',
+  'quota_set',
   'room_making',
   'rules_in_force',
   'schema_migration',
