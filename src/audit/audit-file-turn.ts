@@ -1,5 +1,6 @@
 import { AuditFile, type AuditFileParts } from './audit-file.ts';
 import { type AuditFileLock, lockAuditFile } from './audit-file-lock.ts';
+import { waitUnlessAborted } from './wait.ts';
 
 /** How often a process that waits for its turn looks whether it has come, in ms. */
 const lookEveryMs = 1000;
@@ -60,7 +61,7 @@ export class AuditFileTurn {
     const { signal } = this.#ending;
     let hasFailed = false;
     while (!signal.aborted) {
-      await sleep(lookEveryMs, signal);
+      await waitUnlessAborted(lookEveryMs, signal);
       if (signal.aborted) return;
       const failure = await this.#tryToTake();
       if (failure !== undefined && !hasFailed) {
@@ -95,12 +96,4 @@ export class AuditFileTurn {
       throw error;
     }
   }
-}
-
-async function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  signal.addEventListener('abort', () => resolve(), { once: true });
-  await promise;
-  clearTimeout(timer);
 }

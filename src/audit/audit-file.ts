@@ -15,6 +15,7 @@ import type { MetadataStore } from '../metadata/store.ts';
 import { endLastLine, lastLine } from './audit-file-end.ts';
 import type { EventFeed } from './event-feed.ts';
 import { type EventRow, shownEvent } from './event-row.ts';
+import { waitUnlessAborted } from './wait.ts';
 
 /** How the file is touched. A test lets these fail. */
 export interface AuditFileCalls {
@@ -143,7 +144,7 @@ export class AuditFile {
         }
         this.#isFailing = true;
       }
-      await sleep(waitMs, signal);
+      await waitUnlessAborted(waitMs, signal);
       waitMs = Math.min(2 * waitMs, this.#parts.retryMs.most);
     }
   }
@@ -272,13 +273,4 @@ function* foremost(): Operation<number | undefined> {
   const ids = [(yield* first(foremostAuditFile, {}))?.last_id, (yield* first(commonAuditMark, {}))?.last_id];
   const known = ids.filter((id) => id !== undefined);
   return known.length === 0 ? undefined : Math.max(...known);
-}
-
-async function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  signal.addEventListener('abort', () => resolve(), { once: true });
-  await promise;
-  clearTimeout(timer);
 }
