@@ -10,7 +10,7 @@ import {
   foremostAuditFile,
   upsertAuditFile,
 } from '../metadata/queries/audit-files.ts';
-import { firstEvent } from '../metadata/queries/events.ts';
+import { eventsAfter, firstEvent } from '../metadata/queries/events.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import { endLastLine, lastLine } from './audit-file-end.ts';
 import type { EventFeed } from './event-feed.ts';
@@ -203,7 +203,7 @@ export class AuditFile {
     await this.#file.close().catch(() => undefined);
     this.#file = next;
     // Lines that are there of a batch that failed, and that could not be cut off.
-    this.#lastId = Math.max(this.#lastId, (await lastWritten(next, this.#parts.feed)) ?? 0);
+    this.#lastId = Math.max(this.#lastId, (await lastWritten(next, this.#parts.metadata)) ?? 0);
   }
 }
 
@@ -237,17 +237,20 @@ async function begunAt(
   { writer, metadata, feed }: AuditFileParts,
 ): Promise<{ readonly known: number | undefined; readonly lastId: number }> {
   const known = (await metadata.read(() => first(auditFileMark, { writer })))?.last_id;
-  const own = (await lastWritten(file, feed)) ?? known ?? (await lastExpired(file, metadata));
+  const own = (await lastWritten(file, metadata)) ?? known ?? (await lastExpired(file, metadata));
   return { known, lastId: own ?? (await metadata.read(foremost)) ?? (await feed.lastId(patienceMs)) };
 }
 
-/** The event that a file's last line tells; undefined where that is not what this registry writes of one of its events. */
-async function lastWritten(file: FileHandle, feed: EventFeed): Promise<number | undefined> {
+/**
+ * The event that a file's last line tells; undefined where that is not what this registry writes of one of its events. It
+ * was settled when it was written, also where this process does not know that yet, as transactions are under way.
+ */
+async function lastWritten(file: FileHandle, metadata: MetadataStore): Promise<number | undefined> {
   const line = await lastLine(file);
   const id = idOf(line);
   if (id === undefined) return undefined;
-  const [row] = await feed.next(id - 1);
-  return row !== undefined && lineOf(row) === line ? row.id : undefined;
+  const row = await metadata.read(() => first(eventsAfter, { id: id - 1, upTo: id, limit: 1 }));
+  return row !== undefined && lineOf(row) === line ? id : undefined;
 }
 
 /** The same where the event is gone since, with all before it, so that nothing can be left out. */

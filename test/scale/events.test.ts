@@ -7,6 +7,7 @@ import { AuditFile } from '../../src/audit/audit-file.ts';
 import { EventFeed } from '../../src/audit/event-feed.ts';
 import { eventPage } from '../../src/audit/event-page.ts';
 import { change, type Operation, type Step } from '../../src/metadata/operation.ts';
+import { upsertAuditFile } from '../../src/metadata/queries/audit-files.ts';
 import { raiseGeneration } from '../../src/metadata/queries/store.ts';
 import { PostgresMetadataStore } from '../../src/metadata/postgres/store.ts';
 import { startActor } from '../../src/registry/actor.ts';
@@ -61,6 +62,16 @@ function heldBack(reason: string, before?: () => Promise<void>) {
     yield hold;
   }
   return { operation, written: written.promise, release: () => release.resolve() };
+}
+
+async function auditFile(path: string, metadata: PostgresMetadataStore, feed: EventFeed, writer = 'the only one') {
+  const log = await createLog({ level: 'warn', format: 'json' });
+  return await AuditFile.open({ path, writer, metadata, feed, log });
+}
+
+function reasonsIn(path: string): readonly string[] {
+  const lines = readFileSync(path, 'utf8').trim().split('\n');
+  return lines.map((text) => z.object({ reason: z.string() }).parse(JSON.parse(text)).reason);
 }
 
 test('whoever follows events misses none that is committed after one with a larger number', async () => {
@@ -224,21 +235,41 @@ test('the audit file has what was committed before its server ends, also while a
     },
   });
   let isWritten = false;
-  const file = await AuditFile.open({
-    path,
-    writer: 'the only one',
-    metadata: one,
-    feed,
-    log: await createLog({ level: 'warn', format: 'json' }),
-  });
+  const file = await auditFile(path, one, feed);
   const writing = two.write(slow.operation);
   await slow.written;
   await one.write(() => event('quick'));
   isWritten = true;
   await Promise.all([writing, file.stop()]);
-  const lines = readFileSync(path, 'utf8').trim().split('\n');
-  expect(lines.map((text) => z.object({ reason: z.string() }).parse(JSON.parse(text)).reason)).toEqual([
-    'slow',
-    'quick',
-  ]);
+  expect(reasonsIn(path)).toEqual(['slow', 'quick']);
 });
+
+test.each([
+  ['lags behind it, as after a crash', (writer: string) => change(upsertAuditFile, { writer, lastId: 1 })],
+  ['is of other files only', () => change(upsertAuditFile, { writer: 'another', lastId: 3 })],
+])(
+  'a file goes on after its own last line while a transaction is under way, where what the database remembers %s',
+  async (_, remember) => {
+    using directory = new TemporaryDirectory('audit');
+    const path = join(directory.path, 'audit.jsonl');
+    const before = await auditFile(path, one, new EventFeed(one), 'before');
+    for (const reason of ['one', 'two']) await one.write(() => event(reason));
+    await before.stop();
+    await one.write(() => event('three'));
+    await one.write(() => remember('after'));
+    const slow = heldBack('slow');
+    const writing = two.write(slow.operation);
+    await slow.written;
+    const started = await PostgresMetadataStore.open(url);
+    try {
+      const after = await auditFile(path, started, new EventFeed(started), 'after');
+      slow.release();
+      await writing;
+      await after.stop();
+      expect(reasonsIn(path)).toEqual(['one', 'two', 'three', 'slow']);
+    } finally {
+      slow.release();
+      await started.close();
+    }
+  },
+);
