@@ -15,6 +15,8 @@ const usualPatienceMs = 500;
 
 interface FollowOptions {
   readonly heartbeatMs: number;
+  /** Which events are told; all, where it is left out. */
+  readonly isAskedFor?: (row: EventRow) => boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -64,34 +66,36 @@ export class EventFeed {
   }
 
   /**
-   * The events after one as they come, in batches; an empty one whenever there were none for `heartbeatMs`. It ends with
-   * the feed, or with the signal.
+   * The events after one as they come, in batches; an empty one whenever none was told for `heartbeatMs`, whatever else is
+   * committed meanwhile. It ends with the feed, or with the signal.
    */
   async *follow(
     after: number,
-    { heartbeatMs, signal }: FollowOptions,
+    { heartbeatMs, isAskedFor = () => true, signal }: FollowOptions,
   ): AsyncGenerator<readonly EventRow[], void, undefined> {
     const end = (): void => this.#wakeAll();
     signal?.addEventListener('abort', end);
     const isOver = (): boolean => this.#isStopped || signal?.aborted === true;
+    let toldAt = performance.now();
+    const dueInMs = (): number => Math.max(toldAt + heartbeatMs - performance.now(), 0);
     try {
       for (let id = after, pauseMs = lookEveryMs; !isOver();) {
         const changes = this.#changes;
         const rows = await this.next(id);
         id = rows.at(-1)?.id ?? id;
-        if (rows.length > 0) {
-          pauseMs = lookEveryMs;
-          yield rows;
+        if (rows.length > 0) pauseMs = lookEveryMs;
+        const told = rows.filter(isAskedFor);
+        if (told.length > 0 || (dueInMs() === 0 && !isOver())) {
+          yield told;
+          toldAt = performance.now();
         }
         if (rows.length === readAtOnce || isOver()) continue;
-        await this.#woken(this.#pausing, pauseMs);
+        await this.#woken(this.#pausing, Math.min(pauseMs, dueInMs()));
         if (this.#changes !== changes || isOver()) continue;
-        if (await this.#isAnyAfter(id)) {
-          pauseMs = Math.min(2 * pauseMs, lookAtMostEveryMs);
-          continue;
-        }
-        await this.#woken(this.#waiting, heartbeatMs);
-        if (this.#changes === changes && !isOver()) yield [];
+        const isMoreToCome = await this.#isAnyAfter(id);
+        if (isMoreToCome) pauseMs = Math.min(2 * pauseMs, lookAtMostEveryMs);
+        // Nobody is woken by what has come during that look.
+        else if (this.#changes === changes && !isOver()) await this.#woken(this.#waiting, dueInMs());
       }
     } finally {
       signal?.removeEventListener('abort', end);
@@ -103,23 +107,16 @@ export class EventFeed {
    * some transaction goes on, that all before it are there: then it begins a batch before the newest one, and leaves out
    * what is there already.
    */
-  async followNew(options: FollowOptions): Promise<AsyncGenerator<readonly EventRow[], void, undefined>> {
+  async followNew({
+    isAskedFor = () => true,
+    ...options
+  }: FollowOptions): Promise<AsyncGenerator<readonly EventRow[], void, undefined>> {
     const settled = await this.lastId();
     const newest = (await this.#metadata.read(() => first(lastEvent, {})))?.id ?? 0;
     const after = Math.max(settled, newest - readAtOnce);
     const rows = await this.#metadata.read(() => all(eventsAfter, { id: after, upTo: newest, limit: readAtOnce }));
-    return this.#followWithout(new Set(rows.map(({ id }) => id)), after, options);
-  }
-
-  async *#followWithout(
-    old: Set<number>,
-    after: number,
-    options: FollowOptions,
-  ): AsyncGenerator<readonly EventRow[], void, undefined> {
-    for await (const batch of this.follow(after, options)) {
-      const fresh = batch.filter(({ id }) => !old.delete(id));
-      if (fresh.length > 0 || batch.length === 0) yield fresh;
-    }
+    const old = new Set(rows.map(({ id }) => id));
+    return this.follow(after, { ...options, isAskedFor: (row) => !old.delete(row.id) && isAskedFor(row) });
   }
 
   /** Whether there are events after one that has been told, which were not settled when it was looked. */

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type EventFilter, isAskedFor } from '../../audit/event-filter.ts';
 import type { EventFeed } from '../../audit/event-feed.ts';
 import { eventPage, type EventPosition } from '../../audit/event-page.ts';
-import { shownEvent } from '../../audit/event-row.ts';
+import { type EventRow, shownEvent } from '../../audit/event-row.ts';
 import { digestGrammar, parseDigest } from '../../oci/digest.ts';
 import { parseTagName, tagNameGrammar } from '../../oci/names.ts';
 import { parseRepositoryGlob } from '../../retention/pattern.ts';
@@ -166,17 +166,12 @@ async function* followed(
   { after, filter, signal }: { after: number | undefined; filter: EventFilter; signal: AbortSignal },
   timeNow: () => string,
 ): AsyncGenerator<z.input<typeof line>, void, undefined> {
-  const options = { heartbeatMs, signal };
+  const options = { heartbeatMs, signal, isAskedFor: (row: EventRow) => isAskedFor(row, filter) };
   const batches = after === undefined ? await feed.followNew(options) : feed.follow(after, options);
   // Shows that it has begun.
   yield { heartbeat: timeNow() };
-  let lastLineAt = performance.now();
   for await (const rows of batches) {
-    const asked = rows.filter((row) => isAskedFor(row, filter));
-    for (const row of asked) yield { event: shownEvent(row) };
-    // There may be many events of which none is asked for.
-    const isSilent = asked.length === 0 && performance.now() - lastLineAt >= heartbeatMs;
-    if (rows.length === 0 || isSilent) yield { heartbeat: timeNow() };
-    if (asked.length > 0 || rows.length === 0 || isSilent) lastLineAt = performance.now();
+    for (const row of rows) yield { event: shownEvent(row) };
+    if (rows.length === 0) yield { heartbeat: timeNow() };
   }
 }
