@@ -28,9 +28,10 @@ export function* reviewUpload(
     yield* change(deleteUpload, { id });
     return done;
   }
-  const { repo, offset_bytes: bytes } = upload;
+  const { oid, repo, epoch, incarnation, offset_bytes: bytes } = upload;
   const reason = 'nobody went on with it';
   yield* recordEvent({ at: now, kind: 'upload.expired', repo, actor: collectorActor, reason, bytes });
-  yield* markDropped(id, { oid: upload.oid, digest: sessions.digestSoFar(id, upload.epoch, bytes) }, now);
-  return { ...done, reclaim: { oid: upload.oid, sizeBytes: bytes }, collected: { uploads: 1 } };
+  const digest = sessions.digestSoFar(id, { epoch, incarnation, offsetBytes: bytes });
+  yield* markDropped(id, { oid, digest }, now);
+  return { ...done, reclaim: { oid, sizeBytes: bytes }, collected: { uploads: 1 } };
 }

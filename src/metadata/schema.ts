@@ -98,7 +98,7 @@ export interface UploadTable {
   writer: string | null;
   /** The epoch under which a request has all bytes and verifies them; NULL, or another than the newest, while none does. */
   closing_epoch: number | null;
-  /** Under which incarnation of the database its object has come about; NULL where that is not known. */
+  /** Under which incarnation of the database it was claimed last, or opened; NULL where that is not known. */
   incarnation: string | null;
 }
 

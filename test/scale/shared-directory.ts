@@ -1,4 +1,5 @@
-import { basename } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { expect } from 'bun:test';
 import type { RunningServer } from '../../src/server/server.ts';
 import type { Syncs } from '../../src/stores/syncs.ts';
@@ -19,24 +20,42 @@ export interface SessionRow {
   readonly offset_bytes: number;
 }
 
-/** Servers in this process that share a database and a directory of blobs, and uploads that come to any of them. */
+/**
+ * Servers in this process that share a database and a directory of blobs, or what else their settings say, and uploads that
+ * come to any of them.
+ */
 export class SharedDirectory implements AsyncDisposable {
   readonly tables: PostgresTables;
   readonly #directory = new TemporaryDirectory('shared');
   readonly #metadata: string;
+  readonly #settings: Readonly<Record<string, string>>;
   readonly #servers: RunningServer[] = [];
+  readonly #adminTokens = new Map<RunningServer, string>();
 
-  constructor(metadata: string) {
+  constructor(metadata: string, settings: Readonly<Record<string, string>> = {}) {
     this.#metadata = metadata;
+    this.#settings = settings;
     this.tables = PostgresTables.at(metadata);
   }
 
   /** One more server, which collects nothing of what a test looks at. */
-  async serve(syncs: Partial<Syncs> = {}): Promise<RunningServer> {
-    const settings = { data: this.#directory.path, metadata: this.#metadata, 'collector.run': 'off' };
+  async serve(syncs: Partial<Syncs> = {}, more: Readonly<Record<string, string>> = {}): Promise<RunningServer> {
+    const own = { data: this.#directory.path, metadata: this.#metadata, 'collector.run': 'off' };
+    const settings = { ...own, ...this.#settings, ...more };
     const server = await startQuietServer(settings, { database: {}, blobs: {}, ...syncs });
     this.#servers.push(server);
+    // The next one writes its own in the same place.
+    this.#adminTokens.set(server, readFileSync(join(this.#directory.path, 'admin.token'), 'utf8').trim());
     return server;
+  }
+
+  /** By what a server's admin API knows who may use it. */
+  adminTokenOf(server: RunningServer): string {
+    return this.#adminTokens.get(server) ?? '';
+  }
+
+  hasFileOf(oid: string): boolean {
+    return existsSync(join(this.#directory.path, 'objects', oid.slice(0, 2), oid));
   }
 
   rowOf(session: string): SessionRow | undefined {

@@ -58,6 +58,8 @@ export const findUploadToWrite = query<{ id: string; repo: RepositoryName }>()((
 export const beginUploadEpoch = query<{
   id: string;
   epoch: number;
+  /** That of the database; null where only one process uses it. */
+  incarnation: string | null;
   writer: string;
   /** The same epoch, where it is only to be closed. */
   closing: number | null;
@@ -65,7 +67,13 @@ export const beginUploadEpoch = query<{
 }>()(({ db, p }) =>
   db
     .updateTable('upload')
-    .set({ epoch: p('epoch'), writer: p('writer'), closing_epoch: p('closing'), touched_at: p('now') })
+    .set({
+      epoch: p('epoch'),
+      incarnation: p('incarnation'),
+      writer: p('writer'),
+      closing_epoch: p('closing'),
+      touched_at: p('now'),
+    })
     .where('id', '=', p('id'))
     .where('state', '=', 'open'),
 );
@@ -160,7 +168,7 @@ export const countOpenUploads = query<Record<never, never>>()(({ db }) =>
 export const uploadTimes = query<{ id: string }>()(({ db, p }) =>
   db
     .selectFrom('upload')
-    .select(['oid', 'repo', 'offset_bytes', 'epoch', 'writer', 'touched_at'])
+    .select(['oid', 'repo', 'offset_bytes', 'epoch', 'incarnation', 'writer', 'touched_at'])
     .where('id', '=', p('id')),
 );
 

@@ -30,6 +30,7 @@ import { takeAwayPlaces } from './removal.ts';
 import type { Registry } from '../registry.ts';
 import { reviewObject } from '../review.ts';
 import { markDropped } from '../uploads/drop.ts';
+import { isSame } from '../uploads/sessions.ts';
 
 /** When the review queue looks at the object of a purge, should the purge itself not come to an end, in ms. */
 const objectReviewMs = 60_000;
@@ -133,13 +134,14 @@ function* dropUploadsHolding(
   number: number,
   { digests, now }: { readonly digests: ReadonlySet<Digest>; readonly now: number },
 ): Operation<void> {
-  for (const { id, epoch, offsetBytes, digest } of sessions.holding(digests)) {
+  for (const { id, left, digest } of sessions.holding(digests)) {
     const upload = yield* first(uploadTimes, { id });
-    // Another writer may have gone on with it.
     if (upload === undefined || upload.oid === null) continue;
-    if (upload.epoch !== epoch || upload.offset_bytes !== offsetBytes) continue;
-    yield* change(placeUpload, { purge: number, repo: upload.repo, digest, id, size: offsetBytes });
-    yield* markDropped(id, { oid: upload.oid, digest }, now);
+    const { oid, repo, epoch, incarnation, offset_bytes: offsetBytes } = upload;
+    // Another writer may have gone on with it.
+    if (!isSame(left, { epoch, incarnation, offsetBytes })) continue;
+    yield* change(placeUpload, { purge: number, repo, digest, id, size: offsetBytes });
+    yield* markDropped(id, { oid, digest }, now);
   }
 }
 

@@ -113,14 +113,15 @@ async function claimAs(registry: Registry, request: AppendRequest, turn: WriterT
       const { oid, epoch, offsetBytes } = session;
       return { outcome: 'written-elsewhere', oid, epoch, offsetBytes, writer: upload.writer };
     }
-    const epoch = session.epoch + 1;
+    // Where one is left out, a bucket is searched for what nobody has written down, before the upload is published.
+    const epoch = session.epoch + (mayHaveLostClaims ? 2 : 1);
     // That stays written down until it is known to have ended, whatever becomes of this claim.
     const otherWriter = siblings.areAll ? other : undefined;
     // Before it can be seen: whoever claims it next has to find that this has.
     turn.claimed(epoch, session.oid);
     if (isClosing(request)) turn.verifies();
     const closing = isClosing(request) ? epoch : null;
-    yield* change(beginUploadEpoch, { id: request.id, epoch, writer: otherWriter ?? own, closing, now });
+    yield* change(beginUploadEpoch, { id: request.id, epoch, incarnation, writer: otherWriter ?? own, closing, now });
     return { ...session, epoch, incarnation, otherWriter, progress: upload.progress };
   }, byOwnRows);
 }

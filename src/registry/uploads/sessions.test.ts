@@ -52,6 +52,17 @@ describe('the running hash of a session', () => {
     expect(sessions.takeHash('session', { incarnation: 'the second', epoch: 1, offsetBytes: 5 })).toBeUndefined();
   });
 
+  test('tells of no digest either where the database may have lost what it was kept for', () => {
+    const sessions = new UploadSessions();
+    const left = { incarnation, epoch: 1, offsetBytes: 5 };
+    const digest = digestOf('sha256', Buffer.from('first'));
+    sessions.keepHash('session', { ...left, hasher: hasherOf('first') });
+    expect(sessions.digestSoFar('session', left)).toBe(digest);
+    expect(sessions.digestSoFar('session', { ...left, incarnation: 'the second' })).toBeUndefined();
+    const [held] = sessions.holding(new Set([digest]));
+    expect(held?.left).toMatchObject(left);
+  });
+
   test('belongs to its session', () => {
     const sessions = new UploadSessions();
     sessions.keepHash('one', { incarnation, epoch: 1, offsetBytes: 3, hasher: hasherOf('one') });

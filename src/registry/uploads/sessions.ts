@@ -85,7 +85,7 @@ export class WriterTurn {
 }
 
 /** How a writer has left a session. */
-interface LeftUpload {
+export interface LeftUpload {
   readonly epoch: number;
   /** That of the database under which it had claimed the session: under another one it may know nothing of that claim. */
   readonly incarnation: string | null;
@@ -96,12 +96,16 @@ interface RunningHash extends LeftUpload {
   readonly hasher: DigestHasher;
 }
 
-/** What a session holds, as the writer of `epoch` left it. */
+/** What a session holds, as a writer of this process left it. */
 export interface HeldUpload {
   readonly id: string;
-  readonly epoch: number;
-  readonly offsetBytes: number;
+  readonly left: LeftUpload;
   readonly digest: Digest;
+}
+
+/** Whether two mean the same writer's end: what a session holds is the same then. */
+export function isSame(one: LeftUpload, other: LeftUpload): boolean {
+  return one.epoch === other.epoch && one.incarnation === other.incarnation && one.offsetBytes === other.offsetBytes;
 }
 
 /**
@@ -147,26 +151,23 @@ export class UploadSessions {
   }
 
   /** The hash of a session's bytes, if they are as a writer of this process has left them; it is handed over, not shared. */
-  takeHash(id: string, { epoch, incarnation, offsetBytes }: LeftUpload): DigestHasher | undefined {
+  takeHash(id: string, left: LeftUpload): DigestHasher | undefined {
     const kept = this.#hashes.get(id);
     this.#hashes.delete(id);
-    const isOfThem = kept?.epoch === epoch && kept.incarnation === incarnation && kept.offsetBytes === offsetBytes;
-    return isOfThem ? kept.hasher : undefined;
+    return kept !== undefined && isSame(kept, left) ? kept.hasher : undefined;
   }
 
-  /** The digest of a session's bytes, where they are as the writer of `epoch` left them and its hash is still known. */
-  digestSoFar(id: string, epoch: number, offsetBytes: number): Digest | undefined {
+  /** The digest of a session's bytes, where they are as a writer of this process left them and its hash is still known. */
+  digestSoFar(id: string, left: LeftUpload): Digest | undefined {
     const kept = this.#hashes.get(id);
-    return kept !== undefined && kept.epoch === epoch && kept.offsetBytes === offsetBytes
-      ? kept.hasher.digest()
-      : undefined;
+    return kept !== undefined && isSame(kept, left) ? kept.hasher.digest() : undefined;
   }
 
   /** The sessions whose bytes so far have one of some digests. */
   holding(digests: ReadonlySet<Digest>): readonly HeldUpload[] {
-    return [...this.#hashes].flatMap(([id, { epoch, offsetBytes, hasher }]) => {
-      const digest = hasher.digest();
-      return digests.has(digest) ? [{ id, epoch, offsetBytes, digest }] : [];
+    return [...this.#hashes].flatMap(([id, left]) => {
+      const digest = left.hasher.digest();
+      return digests.has(digest) ? [{ id, left, digest }] : [];
     });
   }
 

@@ -36,8 +36,8 @@ async function drop(
   const isDropped = await dropUpload(registry, id, function* openUpload(): Operation<FoundUpload | undefined> {
     const upload = yield* first(findUpload, { id, repo });
     if (upload === undefined || upload.oid === null) return undefined;
-    const { oid, epoch, offset_bytes: offsetBytes } = upload;
-    return { oid, epoch, digest: registry.sessions.digestSoFar(id, epoch, offsetBytes) };
+    const { oid, epoch, incarnation, offset_bytes: offsetBytes } = upload;
+    return { oid, epoch, digest: registry.sessions.digestSoFar(id, { epoch, incarnation, offsetBytes }) };
   });
   return { outcome: isDropped ? 'cancelled' : 'unknown' };
 }
