@@ -84,6 +84,24 @@ describe('a file has one writer at a time', () => {
     await expectWhole(two, bytes);
   });
 
+  test('and whose file is gone, as another process has taken the upload over, is told who came, not that a blob is gone', async () => {
+    const [one, two] = [await shared.serve(), await shared.serve()];
+    const bytes = freshBytes(1000);
+    const session = await openSession(one);
+    // The disk is set to work on what it has brought before it could have seen that the upload is another's.
+    const stalled = slowBody(freshBytes(10), freshBytes(65 * 1024 * 1024));
+    const overtaken = patch(one, session, stalled.body);
+    await shared.untilClaimed(session, 1);
+    const { oid } = shared.rowOf(session) ?? { oid: '' };
+    await until('its file is there', () => shared.hasFileOf(oid));
+    expect(await patch(two, session, bytes)).toBe(202);
+    await until('its file is gone', () => !shared.hasFileOf(oid));
+    stalled.goOn();
+    expect(await overtaken).toBe(416);
+    expect(await close(two, session, bytes)).toBe(201);
+    await expectWhole(one, bytes);
+  });
+
   test('where two processes copy what a third has at the same time', async () => {
     const [twos, threes] = [new Barrier(), new Barrier()];
     const [one, two, three] = [

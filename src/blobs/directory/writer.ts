@@ -1,5 +1,5 @@
-import type { BlobWriter } from '../store.ts';
-import { type DirectoryCalls, readOnly } from './calls.ts';
+import { BlobMissingError, type BlobWriter } from '../store.ts';
+import { type DirectoryCalls, isMissing, readOnly } from './calls.ts';
 import { translated } from './full-disk.ts';
 
 /** Chunks are collected up to so many bytes before they are handed to the operating system. */
@@ -75,7 +75,8 @@ export class FileWriter implements BlobWriter {
       }
       return undefined;
     } catch (error) {
-      return { error };
+      // Whoever has taken the upload over, or has ended it, may have removed the file.
+      return { error: isMissing(error) ? new BlobMissingError("the upload's file is gone", { cause: error }) : error };
     }
   }
 }
