@@ -19,6 +19,7 @@ import {
 } from '../registry/trash/by-age.ts';
 import { below } from '../usage/released.ts';
 import { Standings } from '../usage/standing.ts';
+import type { RoomLimits } from './pruner.ts';
 
 /** Entries that one read looks at, so that no request waits long. */
 const entriesPerStep = 20;
@@ -42,12 +43,10 @@ export interface EmptiedOldest {
   readonly next: TrashPosition | undefined;
 }
 
-export interface EmptyRequest {
+export interface EmptyRequest extends RoomLimits {
   readonly neededBytes: number;
   readonly from: TrashPosition | undefined;
   readonly reason: string;
-  /** Done first in each transaction that lets something go: throws where it may not. */
-  readonly guard: () => Operation<void>;
 }
 
 /**
@@ -56,13 +55,14 @@ export interface EmptyRequest {
  */
 export async function emptyOldest(
   registry: Registry,
-  { neededBytes, from, reason, guard }: EmptyRequest,
+  { neededBytes, from, reason, mayGoOn, guard }: EmptyRequest,
 ): Promise<EmptiedOldest> {
   const now = registry.clock.now();
   const choice = new Choice({ now, windows: registry.windows });
   const emptied = { manifests: 0, tags: 0, bytes: 0 };
   let position: TrashPosition | undefined = from ?? oldestAt(now);
   for (let step = 0; step < mostSteps && position !== undefined; step++) {
+    if (!(await mayGoOn())) break;
     const at: TrashPosition = position;
     const chosen = await registry.metadata.read(() => choice.from(at, neededBytes));
     position = chosen.next;

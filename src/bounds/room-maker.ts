@@ -1,3 +1,4 @@
+import { formatStorageBound } from '../config/storage-bound.ts';
 import type { Log } from '../log/log.ts';
 import type { EventKind } from '../metadata/schema.ts';
 import { boundsActor } from '../registry/actor.ts';
@@ -6,10 +7,10 @@ import type { RegistryEvent } from '../registry/events.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { TrashPosition } from '../registry/trash/by-age.ts';
 import { emptyOldest } from './empty-oldest.ts';
-import type { Levels } from './levels.ts';
-import type { PruneLeastRecentlyUsed, PrunedForRoom } from './pruner.ts';
+import type { Bounds, Levels } from './levels.ts';
+import type { PruneLeastRecentlyUsed, PrunedForRoom, RoomLimits } from './pruner.ts';
 import { type Made, nothingMade, parseRoomState, type RoomState, type Stuck, withinBounds } from './room-state.ts';
-import { RoomTurn, TurnLostError } from './room-turn.ts';
+import { CollectorPausedError, RoomTurn, TurnLostError } from './room-turn.ts';
 
 /** Uploads are taken again when so much more than the reserve is free, so that it does not go to and fro. */
 const reserveMargin = 1.1;
@@ -22,8 +23,7 @@ const short = { share: 0.05, bytes: 1024 ** 3 };
 
 export interface RoomMakerParts {
   readonly registry: Registry;
-  /** Whether anything may go before its time. */
-  readonly isAllowed: boolean;
+  readonly bounds: Bounds;
   readonly prune: PruneLeastRecentlyUsed;
   /** Whether what is let go is taken away. */
   readonly mayCollect: () => Promise<boolean>;
@@ -49,9 +49,9 @@ export class RoomMaker {
   #position: TrashPosition | undefined;
   /** What in the trash goes when leases are over, of what was looked at in this round. */
   #waitingBytes = 0;
-  /** When there was nothing left, in ms since 1970. */
+  /** When there was nothing left, by the steady clock, in ms. */
   #emptyHandedAt = -Infinity;
-  /** When no tag could go, in ms since 1970. */
+  /** When no tag could go, by the steady clock, in ms. */
   #nothingPrunedAt = -Infinity;
   /** When something was last let go, in ms since 1970, by whichever process. */
   #stepAt = -Infinity;
@@ -68,12 +68,17 @@ export class RoomMaker {
 
   /** Whether room is being made, by whichever process. */
   get isMakingRoom(): boolean {
-    return this.#isNeeded && this.#parts.isAllowed && this.#state.stuck === undefined;
+    return this.#isNeeded && this.#isAllowed && this.#state.stuck === undefined;
   }
 
   /** Whether the collector is to let nothing hold it up. */
   get isHurried(): boolean {
     return this.#state.isShort || (this.#isNeeded && this.#state.stuck !== 'others-fill-the-disk');
+  }
+
+  /** Whether anything may go before its time. */
+  get #isAllowed(): boolean {
+    return this.#parts.bounds.high !== undefined;
   }
 
   get #isNeeded(): boolean {
@@ -88,7 +93,7 @@ export class RoomMaker {
    */
   async takeTurn(mayTake: boolean): Promise<boolean> {
     const standing = await (mayTake ? this.#turn.take() : this.#turn.look());
-    this.#stepAt = Math.max(this.#stepAt, standing.steppedAt);
+    this.#stepAt = standing.steppedAt;
     if (!standing.isOurs || standing.isNew || !this.#isOurs) {
       this.#state = parseRoomState(standing.state);
       this.#written = standing.state;
@@ -107,9 +112,12 @@ export class RoomMaker {
     try {
       await this.#look(levels, due);
     } catch (error) {
-      if (!(error instanceof TurnLostError)) throw error;
-      this.#isOurs = false;
-      this.#log.info({}, 'another process makes room from here on');
+      if (error instanceof TurnLostError) {
+        this.#isOurs = false;
+        this.#log.info({}, 'another process makes room from here on');
+      } else if (error instanceof CollectorPausedError) {
+        this.#log.info({}, 'the collector was paused while something was to go to make room: it stays');
+      } else throw error;
     }
   }
 
@@ -123,7 +131,7 @@ export class RoomMaker {
       this.#beginAnew();
     }
     await this.#tell(crossings);
-    if (!this.#isNeeded || !this.#parts.isAllowed) return;
+    if (!this.#isNeeded || !this.#isAllowed) return;
     await this.#step(levels, due);
     await this.#tell([]);
   }
@@ -148,8 +156,9 @@ export class RoomMaker {
       this.#set({ stuck: undefined });
       return;
     }
-    const now = registry.clock.now();
-    if ((due.count > 0 && due.at - this.#stepAt < settleMs) || due.oldestDueMs >= settleMs) return wakeCollector();
+    const isSettling = due.count > 0 && this.#hasSteppedAround(due.at);
+    if (isSettling || due.oldestDueMs >= settleMs) return wakeCollector();
+    const now = registry.clock.monotonic();
     if (now - this.#emptyHandedAt < againMs.trash) return;
 
     const reason = this.#state.overHighSince === undefined ? 'storage.reserve was touched' : 'storage.high was passed';
@@ -158,7 +167,7 @@ export class RoomMaker {
       neededBytes,
       from: this.#position,
       reason,
-      guard: () => this.#turn.step(),
+      ...this.#limits,
     });
     this.#position = emptied.next;
     this.#waitingBytes += emptied.waitingBytes;
@@ -176,6 +185,7 @@ export class RoomMaker {
       return;
     }
     const pruned = await this.#prune(missingBytes, now);
+    if (pruned === undefined) return;
     if (pruned.tags + pruned.manifests > 0) {
       this.#log.info({ ...pruned, neededBytes }, 'things were removed by their policies to make room');
       this.#emptyHandedAt = -Infinity;
@@ -186,17 +196,25 @@ export class RoomMaker {
     await this.#getStuck('nothing-left', levels);
   }
 
+  /** Also where the clock of whoever did so goes before this one a little; not where it was wrong, and was set right since. */
+  #hasSteppedAround(time: number): boolean {
+    return Math.abs(time - this.#stepAt) < settleMs;
+  }
+
+  get #limits(): RoomLimits {
+    return { mayGoOn: this.#parts.mayCollect, guard: () => this.#turn.step() };
+  }
+
   /** Policies are asked again only after a while where they allowed nothing. */
-  async #prune(neededBytes: number, now: number): Promise<PrunedForRoom> {
+  async #prune(neededBytes: number, now: number): Promise<PrunedForRoom | undefined> {
     if (now - this.#nothingPrunedAt < againMs.tags) return { tags: 0, manifests: 0, bytes: 0 };
-    const pruned = await this.#parts.prune(neededBytes, () => this.#turn.step());
-    if (pruned.tags + pruned.manifests === 0) this.#nothingPrunedAt = now;
+    const pruned = await this.#parts.prune(neededBytes, this.#limits);
+    if (pruned !== undefined && pruned.tags + pruned.manifests === 0) this.#nothingPrunedAt = now;
     return pruned;
   }
 
   #hasMade(step: Made): void {
     const before = this.#state.made ?? nothingMade;
-    this.#stepAt = this.#parts.registry.clock.now();
     this.#set({
       stuck: undefined,
       made: {
@@ -244,19 +262,25 @@ export class RoomMaker {
     const { overHighSince, underReserveSince, stuck, made } = this.#state;
     const now = this.#parts.registry.clock.now();
     const wasNeeded = this.#isNeeded;
+    const bounds = textOf(this.#parts.bounds);
+    const areOthers = this.#state.bounds !== bounds;
+    if (areOthers) this.#set({ bounds, stuck: undefined, told: [] });
     const events: RegistryEvent[] = [];
     if (overHighSince === undefined && usedBytes > (highBytes ?? Infinity)) {
       this.#set({ overHighSince: now });
       this.#log.warn({ usedBytes, highBytes, lowBytes }, 'storage.high was passed: room is made down to storage.low');
       events.push(this.#event('disk.high', usedBytes, `more than ${highBytes} bytes are used`));
     } else if (overHighSince !== undefined) {
-      // Where others had filled the disk, the way from high down to low is theirs as well.
-      const doneBytes = stuck === 'others-fill-the-disk' ? (highBytes ?? Infinity) : lowBytes;
+      // Where others had filled the disk, the way from high down to low is theirs as well; and where it was another bound that
+      // was passed, nothing has to go for this one.
+      const isToHigh = areOthers || stuck === 'others-fill-the-disk';
+      const doneBytes = isToHigh ? (highBytes ?? Infinity) : lowBytes;
       // While pushes go on, something is always on its way out: it makes up for what has come since.
       if (usedBytes <= (highBytes ?? Infinity) && usedBytes - leavingBytes <= doneBytes) {
         this.#set({ overHighSince: undefined });
         this.#log.info({ usedBytes, highBytes, lowBytes, ...made }, 'there is room again');
-        events.push(this.#event('disk.low', usedBytes, `no more than ${doneBytes} bytes are used and stay`));
+        const reason = areOthers ? 'the bounds are others now' : `no more than ${doneBytes} bytes are used and stay`;
+        events.push(this.#event('disk.low', usedBytes, reason));
       }
     }
     if (underReserveSince === undefined && freeBytes < reserveBytes) {
@@ -291,4 +315,8 @@ export class RoomMaker {
       if (kinds.length > 0) await this.#tell([]);
     }
   }
+}
+
+function textOf({ high, low }: Bounds): string {
+  return [high, low].map((bound) => (bound === undefined ? 'off' : formatStorageBound(bound))).join(' ');
 }

@@ -25,6 +25,8 @@ export type Made = Readonly<z.infer<typeof made>>;
 export const nothingMade: Made = { trashedManifests: 0, trashedTags: 0, prunedTags: 0, prunedManifests: 0, bytes: 0 };
 
 const roomState = z.object({
+  /** The bounds that this was seen by, as they were set; undefined where nothing was seen yet. */
+  bounds: z.string().optional(),
   /** Since when, in ms since 1970; undefined where it is not. */
   overHighSince: z.number().optional(),
   underReserveSince: z.number().optional(),

@@ -1,4 +1,5 @@
 import { change, first, type Operation } from '../metadata/operation.ts';
+import { findCollectorPause } from '../metadata/queries/collector-pause.ts';
 import { findRoomMaking, markRoomStep, setRoomState, takeRoomMaking } from '../metadata/queries/room-making.ts';
 import { recordEvent, type RegistryEvent } from '../registry/events.ts';
 import { isAmongOthers } from '../registry/processes.ts';
@@ -10,6 +11,15 @@ export class TurnLostError extends Error {
 
   constructor() {
     super('another process makes room by now');
+  }
+}
+
+/** An operator has paused the collector. What was about to be let go was not. */
+export class CollectorPausedError extends Error {
+  override readonly name = 'CollectorPausedError';
+
+  constructor() {
+    super('the collector is paused by now');
   }
 }
 
@@ -66,10 +76,11 @@ export class RoomTurn {
     );
   }
 
-  /** To be done first in each transaction by which something is let go. @throws TurnLostError */
+  /** To be done first in each transaction by which something is let go. @throws TurnLostError, CollectorPausedError */
   *step(): Operation<void> {
     const { clock } = this.#registry;
     if ((yield* change(markRoomStep, { process: this.#holder(), now: clock.now() })) === 0) throw new TurnLostError();
+    if ((yield* first(findCollectorPause, {})) !== undefined) throw new CollectorPausedError();
   }
 
   /** Tells how it stands, and what has happened, both or neither. @throws TurnLostError */

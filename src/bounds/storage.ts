@@ -42,8 +42,7 @@ export class Storage {
   constructor(parts: StorageParts) {
     this.#parts = parts;
     const { registry, bounds, prune, mayCollect, wakeCollector } = parts;
-    const isAllowed = bounds.high !== undefined;
-    this.maker = new RoomMaker({ registry, isAllowed, prune, mayCollect, wakeCollector });
+    this.maker = new RoomMaker({ registry, bounds, prune, mayCollect, wakeCollector });
     this.samples = new Samples(registry);
   }
 

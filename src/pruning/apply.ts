@@ -35,10 +35,13 @@ export interface ApplyRequest {
   readonly isForRoom?: boolean;
   /** Done first in each transaction that prunes: throws where nothing is to go after all. */
   readonly guard?: (() => Operation<void>) | undefined;
+  /** Asked before each batch: where it is not so, the rest is left as it is. */
+  readonly mayGoOn?: () => Promise<boolean>;
 }
 
 /** What became of something planned, and what its going frees, in bytes. */
 export interface Applied {
+  readonly item: PlannedItem;
   readonly outcome: Retirement;
   readonly freesBytes: number;
 }
@@ -47,16 +50,16 @@ export interface Applied {
  * Carries a plan out in a repository: what it lets go, and nothing else, each only if nothing has happened to it since.
  * What it frees is worked out anew, for what really goes.
  *
- * @returns what became of each, in the order in which they were given
+ * @returns what became of each, in the order in which they were given, without those that were left
  */
 export async function applyPlan(registry: Registry, request: ApplyRequest): Promise<readonly Applied[]> {
   return await inTurn(registry, () => apply(registry, request));
 }
 
 async function apply(registry: Registry, request: ApplyRequest): Promise<readonly Applied[]> {
-  const { repo, items, actor, isForRoom = false, guard, mayPruneLastTag } = request;
+  const { repo, items, actor, isForRoom = false, guard, mayPruneLastTag, mayGoOn } = request;
   const applied = new Map<PlannedItem, Applied>();
-  for (;;) {
+  apply: for (;;) {
     const left = items.filter((item) => !applied.has(item));
     if (left.length === 0) break;
     await registry.pulls.flushQuietly();
@@ -75,9 +78,11 @@ async function apply(registry: Registry, request: ApplyRequest): Promise<readonl
     const going = [...goes, ...waits];
     for (const [item, outcome] of matched.staying) {
       const isManifest = outcome === 'gone' && item.tag === undefined;
-      applied.set(item, { outcome: isManifest ? await becameOf(registry, repo, item) : outcome, freesBytes: 0 });
+      const became = isManifest ? await becameOf(registry, repo, item) : outcome;
+      applied.set(item, { item, outcome: became, freesBytes: 0 });
     }
     for (let start = 0; start < going.length; start += retiredAtOnce) {
+      if (mayGoOn !== undefined && !(await mayGoOn())) break apply;
       const some = going.slice(start, start + retiredAtOnce).map((removal) => {
         const planned = matched.plannedOf(removal.verdict);
         return { planned, item: { ...retirable(removal, unlimited, now), reason: planned.reason } };
@@ -97,14 +102,14 @@ async function apply(registry: Registry, request: ApplyRequest): Promise<readonl
         const one = some[at];
         if (one === undefined) continue;
         const freesBytes = retirement === 'pruned' ? one.item.freesBytes : 0;
-        applied.set(one.planned, { outcome: retirement, freesBytes });
+        applied.set(one.planned, { item: one.planned, outcome: retirement, freesBytes });
       }
       // What comes after one that stays frees something else: it is worked out again.
       if (outcome.retirements.at(-1) !== 'pruned') break;
       await setImmediate();
     }
   }
-  return items.map((item) => applied.get(item) ?? { outcome: 'gone', freesBytes: 0 });
+  return items.flatMap((item) => applied.get(item) ?? []);
 }
 
 /** Takes what a plan names out of what there is of a repository now. */

@@ -22,6 +22,7 @@ export interface RoomRequest {
   readonly mayPrune: (policy: Policy) => boolean;
   /** What is to be freed, in bytes. */
   readonly neededBytes: number;
+  /** Asked before each batch, and while it is looked what may go: whether anything may at all. */
   readonly mayGoOn: () => Promise<boolean>;
   /** Done first in each transaction that prunes: throws where nothing is to go after all. */
   readonly guard?: (() => Operation<void>) | undefined;
@@ -39,22 +40,26 @@ interface Candidate {
  * Prunes by least recent use, over all repositories whose policy lets it for a disk that is nearly full, until enough is
  * freed once the trash and leases are over: of what no rule keeps, whatever the default and the rails of the day say.
  * Graces, pins and the last tag hold.
+ *
+ * @returns undefined where it was held before it had pruned anything, so that nobody knows what may go
  */
-export async function makeRoom(registry: Registry, request: RoomRequest): Promise<Pruned> {
+export async function makeRoom(registry: Registry, request: RoomRequest): Promise<Pruned | undefined> {
   let pruned = nothingPruned;
   let eachBytes = 0;
   for (;;) {
     const candidates = await leastRecentlyUsed(registry, request);
+    if (candidates === undefined) return unlessNothing(pruned);
     let hasPruned = false;
     // No more than enough: what one frees shows when it has gone, so a round has one first, and then as many as it takes
     // where each frees as much as one of the round before.
     for (let start = 0, round = 1; start < candidates.length;) {
       const leftBytes = request.neededBytes - pruned.bytes;
-      if (leftBytes <= 0 || !(await request.mayGoOn())) return pruned;
+      if (leftBytes <= 0) return pruned;
       if (start > 0) round = Math.min(round * mostGrowth, Math.ceil(leftBytes / Math.max(1, eachBytes)));
-      const gone = await prune(registry, candidates.slice(start, start + round), request.guard);
+      const { gone, isHeld } = await prune(registry, candidates.slice(start, start + round), request);
       hasPruned ||= gone.tags + gone.manifests > 0;
       pruned = sumOf(pruned, gone);
+      if (isHeld) return unlessNothing(pruned);
       eachBytes = gone.bytes / round;
       start += round;
     }
@@ -62,12 +67,16 @@ export async function makeRoom(registry: Registry, request: RoomRequest): Promis
   }
 }
 
+function unlessNothing(pruned: Pruned): Pruned | undefined {
+  return pruned.tags + pruned.manifests > 0 ? pruned : undefined;
+}
+
 async function prune(
   registry: Registry,
   candidates: readonly Candidate[],
-  guard: RoomRequest['guard'],
-): Promise<Pruned> {
-  let pruned = nothingPruned;
+  { guard, mayGoOn }: Pick<RoomRequest, 'guard' | 'mayGoOn'>,
+): Promise<{ readonly gone: Pruned; readonly isHeld: boolean }> {
+  let gone = nothingPruned;
   for (const [repo, some] of Map.groupBy(candidates, (candidate) => candidate.repo)) {
     const applied = await applyPlan(registry, {
       repo,
@@ -76,14 +85,16 @@ async function prune(
       mayPruneLastTag: some.every(({ mayPruneLastTag }) => mayPruneLastTag),
       isForRoom: true,
       guard,
+      mayGoOn,
     });
-    for (const [at, { outcome, freesBytes: bytes }] of applied.entries()) {
+    for (const { item, outcome, freesBytes: bytes } of applied) {
       if (outcome !== 'pruned') continue;
-      const isTag = some[at]?.item.tag !== undefined;
-      pruned = sumOf(pruned, { tags: isTag ? 1 : 0, manifests: isTag ? 0 : 1, bytes });
+      const isTag = item.tag !== undefined;
+      gone = sumOf(gone, { tags: isTag ? 1 : 0, manifests: isTag ? 0 : 1, bytes });
     }
+    if (applied.length < some.length) return { gone, isHeld: true };
   }
-  return pruned;
+  return { gone, isHeld: false };
 }
 
 function plannedOf(item: Item): readonly PlannedItem[] {
@@ -93,7 +104,7 @@ function plannedOf(item: Item): readonly PlannedItem[] {
   return [{ tag: item.kind === 'tag' ? item.name : undefined, digest, pushedAt, taggedAt, pulledAt, reason }];
 }
 
-/** What may go, the least recently used first. */
+/** What may go, the least recently used first; undefined where it was held meanwhile. */
 async function leastRecentlyUsed(registry: Registry, { set, mayPrune, mayGoOn }: RoomRequest) {
   const now = registry.clock.now();
   let oldest: Candidate[] = [];
@@ -105,7 +116,7 @@ async function leastRecentlyUsed(registry: Registry, { set, mayPrune, mayGoOn }:
     now,
     judge: unneeded,
   })) {
-    if (!(await mayGoOn())) return [];
+    if (!(await mayGoOn())) return undefined;
     const { mayPruneLastTag } = policy.rails;
     for (const { item } of stays) {
       for (const planned of plannedOf(item)) {

@@ -3,13 +3,12 @@ import { first, type Operation } from '../metadata/operation.ts';
 import { nextRetentionReview } from '../metadata/queries/retention-reviews.ts';
 import type { RepositoryName } from '../oci/names.ts';
 import type { Actor } from '../registry/actor.ts';
-import { collectorPause } from '../registry/collector-pause.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Policy } from '../retention/policy.ts';
 import type { PolicySet } from '../retention/policy-set.ts';
 import { PolicyApprovals, type PolicyState } from './approvals.ts';
 import { ClockWatch, type PruningPause } from './clock-watch.ts';
-import { makeRoom } from './make-room.ts';
+import { makeRoom, type RoomRequest } from './make-room.ts';
 import type { PolicyScope } from './policy-scope.ts';
 import { nothingPruned, type Pruned, pruneRepository, sumOf } from './prune-repository.ts';
 import { takeDue, type TakenReview } from './queue.ts';
@@ -170,23 +169,28 @@ export class Pruner {
 
   /**
    * Prunes by least recent use, where policies let it for a disk that is nearly full, until so many bytes are freed or
-   * nothing more may go. Whoever asks has seen to it that nothing holds the pruner.
+   * nothing more may go.
    *
-   * @param guard done first in each transaction that prunes; what it throws ends this
+   * @param limits what its `guard` throws ends this
+   * @returns undefined where it was held before anything was pruned: by `mayGoOn`, by the clock, or as this is stopped
    */
-  async makeRoom(neededBytes: number, guard?: () => Operation<void>): Promise<Pruned> {
+  async makeRoom(
+    neededBytes: number,
+    { mayGoOn, guard }: Pick<RoomRequest, 'mayGoOn' | 'guard'>,
+  ): Promise<Pruned | undefined> {
     const { registry, set, counts } = this.#parts;
-    if (!(await this.#isClockRight())) return nothingPruned;
+    const mayPrune = async (): Promise<boolean> =>
+      !this.#isStopped && (await mayGoOn()) && (await this.#isClockRight());
+    if (!(await mayPrune())) return undefined;
     await this.#approvals.refresh();
     const pruned = await makeRoom(registry, {
       set,
       mayPrune: (policy) => this.#approvals.stateOf(policy).state === 'approved',
       neededBytes,
       guard,
-      // An operator may pause the collector in any process.
-      mayGoOn: async () => !this.#isStopped && (await collectorPause(registry)) === undefined,
+      mayGoOn: mayPrune,
     });
-    counts.pruned(pruned);
+    if (pruned !== undefined) counts.pruned(pruned);
     return pruned;
   }
 

@@ -212,7 +212,8 @@ async function serve(
     measureDisk: () => measureDisk(directory),
     mayCollect: () => mayCollect({ registry, generation }),
     wakeCollector: () => collector.wake(),
-    prune: prune ?? ((neededBytes, guard) => pruner?.makeRoom(neededBytes, guard) ?? pruneNothing(neededBytes, guard)),
+    prune:
+      prune ?? ((neededBytes, limits) => pruner?.makeRoom(neededBytes, limits) ?? pruneNothing(neededBytes, limits)),
   });
   const reports = new Reports(registry, storage);
   const pruner = await openPruner(retention, {

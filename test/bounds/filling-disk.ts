@@ -1,7 +1,6 @@
 import { expect } from 'bun:test';
 import { z } from 'zod';
 import { storageStatus } from '../../src/http/admin/status.ts';
-import { nothingPruned } from '../../src/pruning/prune-repository.ts';
 import type { PolicyDefinition } from '../../src/retention/definition.ts';
 import { parsePolicySet } from '../../src/retention/policy-set.ts';
 import type { SyncConnection } from '../../src/metadata/operation.ts';
@@ -93,8 +92,7 @@ export class FillingDisk implements AsyncDisposable {
     this.registry.policies = parsed.set;
     await this.registry.resume(this.#settings);
     await this.registry.pruned();
-    this.registry.prune = async (neededBytes, guard) =>
-      (await this.registry.makeRoom(neededBytes, guard)) ?? nothingPruned;
+    this.registry.prune = async (neededBytes, limits) => await this.registry.makeRoom(neededBytes, limits);
   }
 
   /** Pulls the manifest that a tag leads to. @returns the status */

@@ -4,10 +4,9 @@ import { join } from 'node:path';
 import type { AccessRules } from '../../src/access/rule.ts';
 import type { ConfiguredRules } from '../../src/audit/rules-in-force.ts';
 import type { DiskSpace } from '../../src/bounds/levels.ts';
-import { pruneNothing, type PruneLeastRecentlyUsed } from '../../src/bounds/pruner.ts';
+import { pruneNothing, type PruneLeastRecentlyUsed, type RoomLimits } from '../../src/bounds/pruner.ts';
 import { ImmutabilitySet } from '../../src/immutability/immutability-set.ts';
 import { createLog } from '../../src/log/log.ts';
-import type { Operation } from '../../src/metadata/operation.ts';
 import type { MetadataStore } from '../../src/metadata/store.ts';
 import type { Pruned } from '../../src/pruning/prune-repository.ts';
 import type { PolicySet } from '../../src/retention/policy-set.ts';
@@ -100,7 +99,7 @@ export class ServedRegistry implements AsyncDisposable {
       configuredRules,
       clock,
       measureDisk: async () => this.disk,
-      prune: async (neededBytes, guard) => await this.prune(neededBytes, guard),
+      prune: async (neededBytes, limits) => await this.prune(neededBytes, limits),
       ...syncs,
       ...(wrapMetadata === undefined ? {} : { wrapMetadata }),
     });
@@ -154,8 +153,13 @@ export class ServedRegistry implements AsyncDisposable {
   }
 
   /** Has policies prune that let it for a disk that is nearly full. */
-  async makeRoom(neededBytes: number, guard?: () => Operation<void>): Promise<Pruned | undefined> {
-    return await this.#server?.pruner?.makeRoom(neededBytes, guard);
+  async makeRoom(neededBytes: number, limits: Partial<RoomLimits> = {}): Promise<Pruned | undefined> {
+    return await this.#server?.pruner?.makeRoom(neededBytes, { mayGoOn: () => Promise.resolve(true), ...limits });
+  }
+
+  /** Has its policies do nothing more, as when it begins to stop. */
+  async stopPruning(): Promise<void> {
+    await this.#server?.pruner?.stop();
   }
 
   /** Serves the same data with these quotas, and waits until all that they limit is counted. */
