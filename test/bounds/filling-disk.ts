@@ -6,6 +6,7 @@ import { parsePolicySet } from '../../src/retention/policy-set.ts';
 import type { SyncConnection } from '../../src/metadata/operation.ts';
 import { digestOf, freshBytes, imageOf } from '../http/content.ts';
 import { ServedRegistry, type Settings } from '../http/served-registry.ts';
+import { StandingStill } from '../metadata/standing-still.ts';
 import { WrappedMetadata } from '../metadata/wrapped-metadata.ts';
 import { testedBucket } from '../pairs/pair.ts';
 
@@ -47,20 +48,41 @@ export class FillingDisk implements AsyncDisposable {
   /** What others keep in the bucket. */
   #othersObjects = 0;
 
-  readonly #settings: Settings;
+  #settings: Settings;
+  #store: StandingStill | undefined;
 
   private constructor(registry: ServedRegistry, settings: Settings) {
     this.registry = registry;
     this.#settings = settings;
+    registry.wrapMetadata = (metadata) => (this.#store = new StandingStill(new WeightlessMetadata(metadata)));
   }
 
   static async start(changed: Settings = {}): Promise<FillingDisk> {
     const settings = { 'windows.lease': '1h', 'windows.condemned': '10m', ...bounds, ...changed };
     const registry = await ServedRegistry.start({ 'storage.high': 'off' });
     await registry.stop();
-    registry.wrapMetadata = (metadata) => new WeightlessMetadata(metadata);
+    const disk = new FillingDisk(registry, settings);
     await registry.resume(settings);
-    return new FillingDisk(registry, settings);
+    return disk;
+  }
+
+  /** Serves on with other settings. */
+  async restart(changed: Settings = {}): Promise<void> {
+    await this.registry.stop();
+    this.#settings = { ...this.#settings, ...changed };
+    await this.registry.resume(this.#settings);
+  }
+
+  /** Has something happen just before, or after, the next write that waits for the disk, which a look comes to. */
+  async lookedWhile(when: 'before' | 'after', happens: () => Promise<unknown>): Promise<void> {
+    const store = this.#store;
+    if (store === undefined) throw new Error('the registry has no metadata');
+    store.arm(when);
+    const looking = this.looked(1);
+    await store.reached.promise;
+    await happens();
+    store.goOn.resolve();
+    await looking;
   }
 
   /** Has others take so many percent of the disk: of the disk, or in the bucket an image that stays. */

@@ -1,4 +1,4 @@
-import { expect, test } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { FillingDisk, hour, percent, repo } from './filling-disk.ts';
 
 const inUse = { action: 'keep', pulledWithin: '24h' } as const;
@@ -105,4 +105,57 @@ test('while pushes go on, room is made until what is on its way out makes up for
   expect((await disk.status()).state).toBe('within-bounds');
   // Three for what was too much, and one for what has come before it was made up for.
   expect((await disk.tags()).filter((tag) => tag.startsWith('old'))).toEqual(['old-4', 'old-5', 'old-6', 'old-7']);
+});
+
+describe('what is held', () => {
+  const tags = ['one', 'three', 'two'];
+  let disk: FillingDisk;
+  beforeEach(async () => {
+    disk = await FillingDisk.start();
+    for (const tag of tags) await disk.push(tag, 28);
+    await disk.use({ repositories: repo, default: 'keep', whenFull: 'prune', rails: { grace: '0' } });
+    disk.registry.clock.advance(48 * hour);
+    await disk.registry.collected();
+  });
+  afterEach(async () => await disk[Symbol.asyncDispose]());
+
+  const pause = async () => await disk.registry.admin('POST', '/collector/pause', { reason: 'wait' });
+  const stuck = () => disk.registry.rows('select reason from event where kind = ? order by id', 'disk.stuck');
+
+  test('by a pause that is acknowledged while a tag is about to go stays', async () => {
+    await disk.lookedWhile('before', pause);
+    expect(await disk.tags()).toEqual(tags);
+    await disk.looked();
+    expect(await disk.tags()).toEqual(tags);
+    expect(stuck()).toEqual([{ reason: 'the collector is paused' }]);
+    await disk.registry.admin('POST', '/collector/resume');
+    await disk.looked();
+    expect(await disk.tags()).toEqual(['three', 'two']);
+  });
+
+  test('by a pause is not said to be all that is left', async () => {
+    const prune = disk.registry.prune;
+    disk.registry.prune = async (neededBytes, limits) => {
+      await pause();
+      return await prune(neededBytes, limits);
+    };
+    await disk.looked();
+    expect(await disk.tags()).toEqual(tags);
+    expect(stuck()).toEqual([{ reason: 'the collector is paused' }]);
+    disk.registry.prune = prune;
+    await disk.registry.admin('POST', '/collector/resume');
+    await disk.looked();
+    expect(await disk.tags()).toEqual(['three', 'two']);
+  });
+
+  test('by a registry that is being stopped is not either, and goes after the next start', async () => {
+    await disk.registry.stopPruning();
+    await disk.looked();
+    expect(await disk.tags()).toEqual(tags);
+    expect(disk.events()).toEqual(['disk.high']);
+    await disk.restart();
+    await disk.looked();
+    expect(await disk.tags()).toEqual(['three', 'two']);
+    expect(disk.events()).toEqual(['disk.high']);
+  });
 });

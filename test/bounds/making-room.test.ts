@@ -79,6 +79,46 @@ test('while the collector is paused by an operator the trash is not emptied, as 
   expect(disk.inTrash()).toEqual([]);
 });
 
+test('a pause that is acknowledged while the trash is being emptied holds what is about to go', async () => {
+  await using disk = await FillingDisk.start();
+  await disk.push('one', 85);
+  await disk.remove('one');
+  disk.registry.clock.advance(2 * hour);
+  await disk.registry.collected();
+  await disk.lookedWhile(
+    'before',
+    async () => await disk.registry.admin('POST', '/collector/pause', { reason: 'wait' }),
+  );
+  expect(disk.inTrash()).toEqual(['one']);
+  await disk.looked(1);
+  expect([disk.inTrash(), (await disk.status()).bounds.stuck]).toEqual([['one'], 'collector-paused']);
+  await disk.registry.admin('POST', '/collector/resume');
+  await disk.looked(2);
+  expect(disk.inTrash()).toEqual([]);
+});
+
+test('a pause holds the rest of the trash, and what has gone before it is counted', async () => {
+  await using disk = await FillingDisk.start();
+  await disk.push('kept', 55);
+  const tags = Array.from({ length: 30 }, (_, number) => `tag-${String(number).padStart(2, '0')}`);
+  for (const tag of tags) {
+    await disk.push(tag, 1);
+    await disk.remove(tag);
+    disk.registry.clock.advance(1000);
+  }
+  disk.registry.clock.advance(2 * hour);
+  await disk.registry.collected();
+  await disk.lookedWhile(
+    'after',
+    async () => await disk.registry.admin('POST', '/collector/pause', { reason: 'wait' }),
+  );
+  const left = disk.inTrash();
+  expect(left).toEqual(tags.slice(20));
+  expect((await disk.status()).bounds.made?.trashedTags).toBe(20);
+  await disk.looked();
+  expect(disk.inTrash()).toEqual(left);
+});
+
 test('tags go only where policies let them, and only when the trash has nothing left', async () => {
   await using disk = await FillingDisk.start();
   const asked: number[] = [];

@@ -381,6 +381,48 @@ describe('a disk that is nearly full', () => {
     expect(await registry.makeRoom(4 * size + 1)).toEqual({ tags: 5, manifests: 0, bytes: 5 * size });
     expect(await tags()).toEqual(all.slice(6));
   });
+
+  test('holds before each batch of a repository, and says what has gone until then', async () => {
+    const layer = new TextEncoder().encode('layer');
+    const config = new TextEncoder().encode('{}');
+    for (const content of [layer, config]) await registry.pushBlob('app', content);
+    const text = JSON.stringify(imageOf(config, layer));
+    for (let number = 0; number < 130; number++) {
+      expect((await registry.putManifest('app', `tag-${number}`, text, ociManifest)).status).toBe(201);
+    }
+    registry.clock.advance(1000);
+    await usePolicies({ repositories: 'app', default: 'keep', whenFull: 'prune', rails: { grace: '0' } });
+    const left = () => registry.rows('select name from tag').length;
+    // Rounds of 1, 2, 4 … 32 leave 67, and the next one takes 50 and then the rest.
+    const mayGoOn = () => Promise.resolve(left() > 20);
+    expect(await registry.makeRoom(1e6, { mayGoOn })).toMatchObject({ tags: 113 });
+    expect(left()).toBe(17);
+  });
+
+  test('holds before each repository, and says that it was held where nothing has gone', async () => {
+    for (const tag of ['1', '2', '3']) for (const repo of ['app', 'other']) await push(`${repo}-${tag}`, repo);
+    await usePolicies({ repositories: '**', default: 'keep', whenFull: 'prune', rails: { grace: '0' } });
+    const left = () => registry.rows('select name from tag').length;
+    // One goes, and then one of each.
+    const mayGoOn = () => Promise.resolve(left() > 4);
+    expect(await registry.makeRoom(1e6, { mayGoOn })).toMatchObject({ tags: 2 });
+    expect(await registry.makeRoom(1e6, { mayGoOn })).toBeUndefined();
+    expect(left()).toBe(4);
+  });
+
+  test('holds where the clock is set while it is looked what may go', async () => {
+    for (const tag of ['1', '2']) await push(tag);
+    await usePolicies({ repositories: '**', default: 'keep', whenFull: 'prune', rails: { grace: '0' } });
+    let asked = 0;
+    const mayGoOn = async (): Promise<boolean> => {
+      asked += 1;
+      if (asked === 2) registry.clock.set(365 * day);
+      return true;
+    };
+    expect(await registry.makeRoom(1e6, { mayGoOn })).toBeUndefined();
+    expect(asked).toBe(2);
+    expect(await tags()).toEqual(['1', '2']);
+  });
 });
 
 test('a repository that the collector has emptied is remembered no more', async () => {

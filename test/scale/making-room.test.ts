@@ -1,13 +1,12 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { Client } from 'pg';
 import type { DiskSpace } from '../../src/bounds/levels.ts';
-import type { Operation, SyncConnection } from '../../src/metadata/operation.ts';
-import type { Begun, MetadataStore, WriteOptions } from '../../src/metadata/store.ts';
+import type { MetadataStore } from '../../src/metadata/store.ts';
 import { parsePolicySet } from '../../src/retention/policy-set.ts';
 import type { PolicySet } from '../../src/retention/policy-set.ts';
 import { type RunningServer, startServer } from '../../src/server/server.ts';
 import { digestOf, freshBytes, imageOf, ociManifest } from '../http/content.ts';
-import { WrappedMetadata } from '../metadata/wrapped-metadata.ts';
+import { StandingStill } from '../metadata/standing-still.ts';
 import { PostgresTables } from '../pairs/tables.ts';
 import { configFrom } from '../server/config-from.ts';
 import { ManualClock } from '../server/manual-clock.ts';
@@ -160,30 +159,6 @@ async function takeMakerForGone(): Promise<void> {
   const { rowCount } = await client.query('delete from process where id = (select process from room_making)');
   await client.end();
   expect(rowCount).toBe(1);
-}
-
-/** Holds the next write back that waits for the disk, as if its process stood still. */
-class StandingStill extends WrappedMetadata {
-  readonly reached = Promise.withResolvers<void>();
-  readonly goOn = Promise.withResolvers<void>();
-  #isArmed = false;
-
-  arm(): void {
-    this.#isArmed = true;
-  }
-
-  override async write<T>(operation: (begun: Begun) => Operation<T>, options?: WriteOptions): Promise<T> {
-    if (this.#isArmed) {
-      this.#isArmed = false;
-      this.reached.resolve();
-      await this.goOn.promise;
-    }
-    return await super.write(operation, options);
-  }
-
-  protected override watching(connection: SyncConnection): SyncConnection {
-    return connection;
-  }
 }
 
 async function serveOneThatStandsStill() {
