@@ -64,6 +64,7 @@ test('a clock that is set back does not have the trash left alone until it is as
   await other.remove('trashed');
   const upload = await registry.send(`/v2/${repo}/blobs/uploads/`, { method: 'POST' });
   registry.clock.advance(2 * hour);
+  await registry.collected();
   await other.looked(1);
   expect(other.inTrash()).toEqual(['trashed']);
   registry.clock.set(-10 * 60_000);
