@@ -6,6 +6,7 @@ import {
   overrulePruningPause,
   upsertPruningPause,
 } from '../metadata/queries/pruning-pause.ts';
+import type { PruningPauseTable } from '../metadata/schema.ts';
 import { type Actor, pruningActor } from '../registry/actor.ts';
 import { recordEvent } from '../registry/events.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -27,27 +28,40 @@ export interface PruningPause {
   readonly until: number;
 }
 
+type PauseRow = Pick<PruningPauseTable, 'reason' | 'paused_at' | 'until'>;
+
+/** A pause as this process keeps it. */
+interface Held {
+  readonly pause: PruningPause;
+  /** When it is over, by the steady clock. */
+  readonly endsAtMs: number;
+}
+
 /**
  * Notices that the clock was set, which would make everything old at once (R42), and has nothing pruned for a while: until
  * somebody has set it right, or says that it is right, or it has gone on steadily for that long. It is remembered over a
  * restart, and holds in all processes that share the database. Whoever has noticed the clock being set goes by what it has seen
- * until somebody says that it is right, as the clock of another process may be another one.
+ * until somebody says that it is right, as the clock of another process may be another one. Whoever hears of a pause that another
+ * one has begun holds it for as long as one lasts, since by the clock of a machine that was set it may end at any time.
  */
 export class ClockWatch {
-  readonly #registry: Registry;
+  readonly #registry: Pick<Registry, 'metadata' | 'clock' | 'log'>;
   readonly #settings: ClockSettings;
   #wallMs: number;
   #monotonicMs: number;
   /** How far the clock is from where it would be had nobody set it. */
   #offMs = 0;
   /** The pause that this process has begun. */
-  #own: PruningPause | undefined;
+  #own: Held | undefined;
   /** Whether it is in the database: what was overruled there before that is another one. */
   #isOwnTold = false;
+  /** What was in the database when it was read last, and how it was held since that was there. */
+  #told: { readonly row: PauseRow; readonly held: Held } | undefined;
+  #hasRead = false;
   /** Whether pruning goes on after a pause, and what was queued by a clock that was wrong has not been queued again. */
   hasResumed = false;
 
-  constructor(registry: Registry, settings: ClockSettings) {
+  constructor(registry: Pick<Registry, 'metadata' | 'clock' | 'log'>, settings: ClockSettings) {
     this.#registry = registry;
     this.#settings = settings;
     this.#wallMs = registry.clock.now();
@@ -56,16 +70,14 @@ export class ClockWatch {
 
   /** Why nothing is pruned, as far as this process knows by now; undefined where nothing holds it. */
   async pause(): Promise<PruningPause | undefined> {
-    const told = await this.#told();
-    if (this.#own !== undefined) return this.#own;
-    return told !== undefined && isAhead(told.until, this.#registry.clock.now(), this.#settings.pauseMs)
-      ? told
-      : undefined;
+    const told = await this.#read();
+    if (this.#own !== undefined) return this.#own.pause;
+    return told !== undefined && told.endsAtMs > this.#registry.clock.monotonic() ? told.pause : undefined;
   }
 
   /** Looks at the clock. @returns whether it is to be believed */
   async look(): Promise<boolean> {
-    const told = await this.#told();
+    const told = await this.#read();
     const { clock } = this.#registry;
     const [wallMs, monotonicMs] = [clock.now(), clock.monotonic()];
     const stepMs = wallMs - this.#wallMs - (monotonicMs - this.#monotonicMs);
@@ -74,18 +86,18 @@ export class ClockWatch {
     this.#monotonicMs = monotonicMs;
     this.#offMs += stepMs;
     const { largestStepMs, pauseMs } = this.#settings;
-    const pause = this.#own ?? told;
+    const held = this.#own ?? told;
     if (Math.abs(stepMs) > largestStepMs && Math.abs(this.#offMs) > largestStepMs) {
       const reason = `the clock was set from ${timeText(expectedMs)} to ${timeText(wallMs)}`;
       await this.#stop({ reason, pausedAt: wallMs, until: wallMs + pauseMs });
       return false;
     }
-    if (pause === undefined) {
+    if (held === undefined) {
       // Small steps do not add up to a large one, nor hide one.
       this.#offMs = 0;
     } else if (Math.abs(stepMs) > largestStepMs) {
       await this.#resume(pruningActor, 'the clock was set right again', deletePruningPause);
-    } else if (!isAhead(pause.until, wallMs, pauseMs)) {
+    } else if (held.endsAtMs <= monotonicMs) {
       await this.#resume(pruningActor, 'the clock has gone on steadily since', deletePruningPause);
     } else {
       return false;
@@ -95,19 +107,37 @@ export class ClockWatch {
 
   /** Believes the clock as it is, in all processes. False where nothing was paused. */
   async resume(actor: Actor, reason: string): Promise<boolean> {
-    const isPaused = (await this.#told()) !== undefined || this.#own !== undefined;
+    const isPaused = (await this.#read()) !== undefined || this.#own !== undefined;
     if (isPaused) await this.#resume(actor, reason, overrulePruningPause);
     else this.#offMs = 0;
     return isPaused;
   }
 
   /** The pause in the database. One that was overruled is none, and this process's own is over with it. */
-  async #told(): Promise<PruningPause | undefined> {
+  async #read(): Promise<Held | undefined> {
     const row = await this.#registry.metadata.read(() => first(findPruningPause, {}));
-    if (row === undefined) return undefined;
-    if (row.until !== overruled) return { reason: row.reason, pausedAt: row.paused_at, until: row.until };
-    if (this.#own !== undefined && this.#isOwnTold) [this.#own, this.#offMs] = [undefined, 0];
-    return undefined;
+    const isFirst = !this.#hasRead;
+    this.#hasRead = true;
+    if (row === undefined || row.until === overruled) {
+      this.#told = undefined;
+      if (row !== undefined && this.#own !== undefined && this.#isOwnTold) [this.#own, this.#offMs] = [undefined, 0];
+      return undefined;
+    }
+    if (this.#told?.row.paused_at !== row.paused_at || this.#told.row.until !== row.until) {
+      this.#told = { row, held: this.#heldFrom(row, isFirst) };
+    }
+    return this.#told.held;
+  }
+
+  /** @param isFirst whether it may have begun before this process did, which knows only by its own clock how long ago */
+  #heldFrom({ reason, paused_at: pausedAt, until }: PauseRow, isFirst: boolean): Held {
+    const { clock } = this.#registry;
+    const { pauseMs } = this.#settings;
+    const [now, monotonicMs] = [clock.now(), clock.monotonic()];
+    if (!isFirst) return { pause: { reason, pausedAt, until: now + pauseMs }, endsAtMs: monotonicMs + pauseMs };
+    // One that would last longer than any was begun by a clock that is not as it was: it has been set right since.
+    const leftMs = until <= now + pauseMs ? until - now : 0;
+    return { pause: { reason, pausedAt, until }, endsAtMs: monotonicMs + leftMs };
   }
 
   async #resume(
@@ -131,7 +161,7 @@ export class ClockWatch {
   }
 
   async #stop(pause: PruningPause): Promise<void> {
-    [this.#own, this.#isOwnTold] = [pause, false];
+    [this.#own, this.#isOwnTold] = [{ pause, endsAtMs: this.#monotonicMs + this.#settings.pauseMs }, false];
     const { reason, pausedAt: now, until } = pause;
     const { metadata, log } = this.#registry;
     log.error({ until: timeText(until) }, `${reason}: nothing is pruned until then, or "wherry retention resume"`);
@@ -144,11 +174,6 @@ export class ClockWatch {
     );
     this.#isOwnTold = true;
   }
-}
-
-/** Whether a time is still to come, and not further away than a pause that began just now would end. */
-function isAhead(time: number, now: number, pauseMs: number): boolean {
-  return time > now && time <= now + pauseMs;
 }
 
 function timeText(time: number): string {
