@@ -166,11 +166,14 @@ test('while a process has other policies, or none, approvals stay, and what chan
     const before = tags().length;
     await push(two, `${before}a`);
     await push(two, `${before}b`);
-    // Once it has changed again, it is in the queue of the other one, which is not to take it away.
-    tables.change(`insert into retention_review (repo, due_at) values ('app', 0) on conflict do nothing`);
+    // Where that one has others, it takes up what is due, and is not to take it away for good.
+    const due = `values ('app', 0) on conflict (repo) do update set due_at = 0`;
+    tables.change(`insert into retention_review (repo, due_at) ${due}`);
     clock.advance(1000);
     await prunedBy(two);
     expect(tags()).toContain(`${before}a`);
+    const left = tables.rows<{ due_at: number | null }>('select due_at from retention_review');
+    expect(left).toEqual([{ due_at: others.length === 0 ? 0 : clock.now() + 600_000 }]);
     await stop(two);
     clock.advance(11 * 60_000);
     one.pruner?.wake();
@@ -239,9 +242,7 @@ test('the collector paused by one process holds pruning in the others, whose met
     return server;
   };
   const [one, two] = [await start(), await start()];
-  await until('it prunes', () => queuedAt()[0] !== null && queuedAt().length === 1);
-  for (const tag of ['1', '2']) await push(one, tag);
-  await until('it prunes', () => tags().length === 1);
+  await until('it may prune', () => queuedAt()[0] !== null && queuedAt().length === 1);
   // The token is that of the one that has started last.
   const authorization = `Bearer ${(await Bun.file(join(directory.path, 'admin.token')).text()).trim()}`;
   const ask = async (what: string): Promise<void> => {
@@ -252,12 +253,13 @@ test('the collector paused by one process holds pruning in the others, whose met
   };
   await ask('pause');
   for (const server of [one, two]) expect(await measured(server, 'wherry_collector_paused')).toBe('1');
-  await push(one, '3');
+  // A repository at which nobody has looked before: one is left alone for long where the look at it has taken long.
+  for (const tag of ['1', '2']) await push(one, tag);
   const dueAt = () =>
     tables.rows<{ due_at: number | null }>('select due_at from retention_review')[0]?.due_at ?? Infinity;
   await until('it has long been due', () => dueAt() < Date.now() - 2000);
-  expect(tags()).toEqual(['2', '3']);
+  expect(tags()).toEqual(['1', '2']);
   await ask('resume');
   for (const server of [one, two]) expect(await measured(server, 'wherry_collector_paused')).toBe('0');
   await until('it goes on', () => tags().length === 1);
-}, 30_000);
+});

@@ -55,7 +55,8 @@ async function serve(
       data: directory.path,
       metadata,
       'windows.condemned': '0',
-      'windows.lease': '0',
+      // A blob stays until its manifest comes.
+      'windows.lease': '5s',
       'windows.trash': '0',
       'windows.neverTagged': '0',
       ...settings,
@@ -270,7 +271,8 @@ describe('while processes with different quotas serve', () => {
   });
 
   test('what is counted is right, however pushes and deletes come to them while one set takes the place of another', async () => {
-    const servers = [await serve([ofA], notCollecting), await serve([ofB, ofA])];
+    const noLease = { 'windows.lease': '0' };
+    const servers = [await serve([ofA], { ...notCollecting, ...noLease }), await serve([ofB, ofA], noLease)];
     const store = await PostgresMetadataStore.open(metadata);
     const counter = new QuotaCounter({ metadata: store, log: await logOfErrors() });
     const sets = [[ofB, ofA], [ofAll, ofA], [ofA], [ofAll]].map((given) => setOf(given));
