@@ -5,7 +5,9 @@ import { describeBlobStore } from '../blobs/contract.ts';
 import { expectGreatestToStay } from '../blobs/numbers-at-once.ts';
 import { Upload } from '../blobs/upload.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
-import { InjectingProxy } from './injecting-proxy.ts';
+import { ManualClock } from '../server/manual-clock.ts';
+import { until } from '../server/until.ts';
+import { InjectingProxy, operationOf } from './injecting-proxy.ts';
 import { startMinio } from './minio-server.ts';
 import { StorageServers } from './storage-servers.ts';
 import { startVersitygw } from './versitygw-server.ts';
@@ -68,7 +70,44 @@ describe.each([
         await Promise.all([store.setGeneration(generation), other.setGeneration(generation)]);
       }
       expect(await store.generation()).toBe(5);
-      expect(await bucket.keys()).toEqual(['generation', 'generations', 'wherry'].map((name) => `of-wherry/${name}`));
+      const left = ['generation', 'generations', 'wherry'].map((name) => `of-wherry/${name}`);
+      await until('the others are gone', async () => Bun.deepEquals(await bucket.keys(), left));
+    });
+
+    test('has nobody wait for those of the generation, and those that are locked tried again an hour later', async () => {
+      const bucket = await storage.s3.newBucket({ isVersioned: true });
+      const clock = new ManualClock();
+      await using proxy = new InjectingProxy(storage.s3.endpoint);
+      const mayGoOn = Promise.withResolvers<void>();
+      const removals = { held: 0, refused: 0, areLocked: false };
+      proxy.inject = (request) => {
+        if (operationOf(request) !== 'DeleteObjects') return undefined;
+        if (removals.areLocked) {
+          removals.refused++;
+          return { do: 'answer', status: 403, code: 'AccessDenied' };
+        }
+        return removals.held++ === 0 ? { do: 'hold', until: mayGoOn.promise } : undefined;
+      };
+      const store = await S3BlobStore.open(
+        { ...bucket.settings, endpoint: proxy.endpoint },
+        { monotonic: () => clock.monotonic() },
+      );
+      let generation = 0;
+      for (let times = 0; times < 3; times++) await store.setGeneration(++generation);
+      await until('one is about to go', () => removals.held === 1);
+      await store.setGeneration(++generation);
+      removals.areLocked = true;
+      mayGoOn.resolve();
+      await until('it is said that they stay', () => removals.refused > 0);
+      for (let times = 0; times < 3; times++) await store.setGeneration(++generation);
+      expect((await bucket.keys()).length).toBeGreaterThan(4);
+      removals.areLocked = false;
+      await until('they are gone', async () => {
+        clock.advance(3_600_000);
+        await store.setGeneration(++generation);
+        return (await bucket.keys()).length === 2;
+      });
+      expect(removals.refused).toBe(1);
     });
 
     test.each([

@@ -108,13 +108,11 @@ export class Listings {
     return found;
   }
 
-  /** The versions of one key that others have taken the place of. */
-  async olderVersionsOf(key: string): Promise<readonly ListedObject[]> {
-    const found: ListedObject[] = [];
+  /** The versions of one key that others have taken the place of, a page at a time. */
+  async *olderVersionsOf(key: string): AsyncGenerator<readonly ListedObject[], void, undefined> {
     for await (const page of this.#versionPages(key, undefined)) {
-      found.push(...page.filter((one) => one.key === key && !one.isLatest).map(({ version }) => ({ key, version })));
+      yield page.filter((one) => one.key === key && !one.isLatest).map(({ version }) => ({ key, version }));
     }
-    return found;
   }
 
   /** Some of the keys under a prefix, in their order; none where there are no more. */

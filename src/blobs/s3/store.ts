@@ -17,6 +17,7 @@ import { Bucket, type BucketTraits } from './bucket.ts';
 import type { Patience } from './connection.ts';
 import { isRefused, ObjectGoneError, ObjectThereError, UploadGoneError } from './failures.ts';
 import type { ListedObject } from './listings.ts';
+import { OlderVersions } from './older-versions.ts';
 import { type Progress, progressFor, sizeOf } from './progress.ts';
 import { Reading } from './reading.ts';
 import type { S3Settings } from './settings.ts';
@@ -50,23 +51,33 @@ export class S3BlobStore implements BlobStore {
   /** Whether the server puts an object only where there is none, when it is asked to. */
   readonly knowsConditions: boolean;
   readonly #readings = new Map<ObjectId, Set<Reading>>();
+  readonly #olderGenerations: OlderVersions;
 
   private constructor(
     bucket: Bucket,
     settings: S3Settings,
-    { traits, knowsConditions }: { readonly traits: BucketTraits | undefined; readonly knowsConditions: boolean },
+    {
+      traits,
+      knowsConditions,
+      monotonic,
+    }: {
+      readonly traits: BucketTraits | undefined;
+      readonly knowsConditions: boolean;
+      readonly monotonic: () => number;
+    },
   ) {
     this.#bucket = bucket;
     this.#settings = settings;
     this.lateWritesMs = settings.lateWritesMs;
     this.#traits = traits;
     this.knowsConditions = knowsConditions;
+    this.#olderGenerations = new OlderVersions({ bucket, key: this.#generationKey, monotonic });
   }
 
   /**
    * Opens the store in a bucket that is there, and finds out what it can do.
-   * @param known what need not be found out, how long calls may take, and what a test has in place of some, where it is not
-   *   as usual
+   * @param known what need not be found out, how long calls may take, what a test has in place of some, and by what clock
+   *   it rests, in ms, where it is not as usual
    * @throws BlobStoreBusyError where it does not answer, or not to who asks
    */
   static async open(
@@ -75,12 +86,14 @@ export class S3BlobStore implements BlobStore {
       readonly knowsConditions?: boolean | undefined;
       readonly patience?: Patience;
       readonly calls?: Partial<BucketCalls> | undefined;
+      readonly monotonic?: () => number;
     } = {},
   ): Promise<S3BlobStore> {
     const bucket = new Bucket(settings, known.patience, known.calls);
     const [tried, traits] = await Promise.all([triesCondition(bucket, settings), bucket.traits()]);
     const knowsConditions = known.knowsConditions ?? tried;
-    return new S3BlobStore(bucket, settings, { traits, knowsConditions });
+    const { monotonic = () => performance.now() } = known;
+    return new S3BlobStore(bucket, settings, { traits, knowsConditions, monotonic });
   }
 
   async append(oid: ObjectId, offsetBytes: number, claim = firstClaim): Promise<S3Writer> {
@@ -309,24 +322,14 @@ export class S3BlobStore implements BlobStore {
           Buffer.from(`${generation}\n`),
           this.knowsConditions ? only : undefined,
         );
-        await this.#removeOlderGenerations();
+        // It is set up to once a minute, so the versions that a bucket keeps would be many.
+        if (this.#isVersioned) this.#olderGenerations.removeSoon();
         return;
       } catch (error) {
         // Another process has set one meanwhile.
         if (!(error instanceof ObjectThereError)) throw error;
         if (tries === 0) throw new BlobStoreBusyError('others keep setting the generation', { cause: error });
       }
-    }
-  }
-
-  /** It is set up to once a minute, so the versions that a bucket keeps would be many. */
-  async #removeOlderGenerations(): Promise<void> {
-    if (!this.#isVersioned) return;
-    try {
-      await this.#bucket.remove(await this.#bucket.listings.olderVersionsOf(this.#generationKey));
-    } catch (error) {
-      // It is set, and whoever sets the next one tries again: they may be locked until then.
-      if (!(error instanceof BlobStoreBusyError)) throw error;
     }
   }
 
