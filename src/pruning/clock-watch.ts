@@ -95,7 +95,7 @@ export class ClockWatch {
     if (held === undefined) {
       // Small steps do not add up to a large one, nor hide one.
       this.#offMs = 0;
-    } else if (Math.abs(stepMs) > largestStepMs) {
+    } else if (this.#own !== undefined && Math.abs(stepMs) > largestStepMs) {
       await this.#resume(pruningActor, 'the clock was set right again', deletePruningPause);
     } else if (held.endsAtMs <= monotonicMs) {
       await this.#resume(pruningActor, 'the clock has gone on steadily since', deletePruningPause);

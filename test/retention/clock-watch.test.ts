@@ -82,6 +82,14 @@ describe('where the clock of one of two machines is set,', () => {
       expect(resumptions()).toEqual(['it is']);
     });
 
+    test('the other one does not take its own small steps for the end of it', async () => {
+      for (const minutes of [-8, 12]) {
+        clocks[1].set(minutes * 60_000);
+        expect(await looks()).toEqual([false, false]);
+      }
+      expect(resumptions()).toEqual([]);
+    });
+
     test('the other one goes on without it in the end', async () => {
       clocks[1].advance(dayMs);
       expect(await other.look()).toBe(true);
