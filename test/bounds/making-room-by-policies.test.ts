@@ -112,8 +112,9 @@ describe('what is held', () => {
   let disk: FillingDisk;
   beforeEach(async () => {
     disk = await FillingDisk.start();
-    for (const tag of tags) await disk.push(tag, 28);
     await disk.use({ repositories: repo, default: 'keep', whenFull: 'prune', rails: { grace: '0' } });
+    // Only now: it looks at a bucket as it starts, before it knows what may go.
+    for (const tag of tags) await disk.push(tag, 28);
     disk.registry.clock.advance(48 * hour);
     await disk.registry.collected();
   });
