@@ -85,12 +85,15 @@ export function damage(registry: ServedRegistry, statement: string | Forms, ...p
   }
 }
 
-/** Lets who writes as a replica does break foreign keys and conditions, while what is counted goes on to be counted. */
+/**
+ * Lets who writes as a replica does break foreign keys and conditions, while what is counted goes on to be counted. The table
+ * that every transaction of the registry locks, which runs in this process and stands still meanwhile, is left as it is.
+ */
 const ruleless = `do $$ declare rule record; begin
   for rule in select tgname, tgrelid::regclass as of from pg_trigger where not tgisinternal and tgenabled <> 'A' loop
     execute format('alter table %s enable always trigger %I', rule.of, rule.tgname);
   end loop;
-  for rule in select conname, conrelid::regclass as of from pg_constraint where contype = 'c' and conrelid <> 0 loop
+  for rule in select conname, conrelid::regclass as of from pg_constraint where contype = 'c' and conrelid not in (0, 'read_only'::regclass) loop
     execute format('alter table %s drop constraint %I', rule.of, rule.conname);
   end loop;
 end $$`;
