@@ -10,6 +10,7 @@ import { putInForce } from '../../src/quotas/in-force.ts';
 import { QuotaSet } from '../../src/quotas/quota-set.ts';
 import { digestOf, freshBytes, imageOf, ociManifest } from '../http/content.ts';
 import { logOfErrors } from '../server/quiet-server.ts';
+import { slowBody } from '../server/slow-body.ts';
 import { until } from '../server/until.ts';
 import { WorkersInProcess } from './workers-in-process.ts';
 
@@ -42,20 +43,6 @@ async function putManifest(workers: WorkersInProcess, index: number, tag: string
     headers: { 'content-type': ociManifest },
     body: manifest,
   });
-}
-
-/** A body that begins at once and goes on when it is told to. */
-function slowBody(begin: Uint8Array, end: Uint8Array) {
-  const going = Promise.withResolvers<void>();
-  const body = new ReadableStream<Uint8Array>({
-    async start(controller) {
-      controller.enqueue(begin);
-      await going.promise;
-      controller.enqueue(end);
-      controller.close();
-    },
-  });
-  return { body, goOn: () => going.resolve() };
 }
 
 function rows(workers: WorkersInProcess, sql: string): readonly unknown[] {
