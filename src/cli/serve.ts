@@ -9,6 +9,7 @@ import { loadConfig, type LoadResult } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import type { IssuerSet } from '../credentials/issuers/issuer-set.ts';
 import type { ImmutabilitySet } from '../immutability/immutability-set.ts';
+import { endsWithin } from '../ends-within.ts';
 import { createLog } from '../log/log.ts';
 import type { Log } from '../log/log.ts';
 import type { QuotaSet } from '../quotas/quota-set.ts';
@@ -105,20 +106,9 @@ async function serve(flags: ConfigFlags, parent?: ParentChannel): Promise<number
   const signal = await stop;
   const tell = worker === undefined ? log.info.bind(log) : log.debug.bind(log);
   tell({ signal, drainMs: config.http.drainMs }, 'stopping: running transfers may finish');
-  if (await isThrough(server.stop(), config.http.drainMs + endGraceMs)) tell({}, 'stopped');
+  if (await endsWithin(config.http.drainMs + endGraceMs, server.stop())) tell({}, 'stopped');
   else log.warn({ signal }, 'a store does not answer: what was under way there is left to the next start');
   return exitCodes.success;
-}
-
-/** Whether something comes to its end within so many ms. */
-async function isThrough(ending: Promise<void>, withinMs: number): Promise<boolean> {
-  const late = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => late.resolve(false), withinMs);
-  try {
-    return await Promise.race([ending.then(() => true), late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 async function beginSupervising(parts: Omit<SuperviseParts, 'announce' | 'isReadAgain'>): Promise<number> {

@@ -1,4 +1,5 @@
 import { Client, Pool, type PoolClient } from 'pg';
+import { endsWithin } from '../../ends-within.ts';
 import type { Operation } from '../operation.ts';
 import {
   type Begun,
@@ -213,17 +214,7 @@ export class PostgresMetadataStore implements MetadataStore {
     const asked: Promise<unknown>[] = [this.#pool.query(looking())];
     // Where new ones have to be made it counts whether they can be.
     if (this.#isEachInUse) asked.push(this.#channel.ask(looking()));
-    const isAnswered = Promise.any(asked).then(
-      () => true,
-      () => false,
-    );
-    const late = Promise.withResolvers<boolean>();
-    const timer = setTimeout(() => late.resolve(false), readyMs);
-    try {
-      return await Promise.race([isAnswered, late.promise]);
-    } finally {
-      clearTimeout(timer);
-    }
+    return await endsWithin(readyMs, Promise.any(asked)).catch(() => false);
   }
 
   /** Whether it has as many connections as it may have, and works on all of them. */

@@ -1,3 +1,5 @@
+import { endsWithin } from '../../ends-within.ts';
+
 /** How a transaction runs: among others that may go together, alone among all, or beside whoever there is. */
 export type Turn = 'together' | 'alone' | 'beside-others';
 
@@ -84,15 +86,5 @@ export class Turns {
   #changed(): void {
     this.#change?.resolve();
     this.#change = undefined;
-  }
-}
-
-async function endsWithin(ms: number, ending: Promise<void>): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), ms)));
-  try {
-    return await Promise.race([ending.then(() => true as const), late]);
-  } finally {
-    clearTimeout(timer);
   }
 }
