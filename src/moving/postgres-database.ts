@@ -1,4 +1,5 @@
 import { Client } from 'pg';
+import { registrysNames } from '../metadata/postgres/application-name.ts';
 import { registryConnection, registryConnections } from '../metadata/postgres/registry-connections.ts';
 import { rowTypes } from '../metadata/postgres/row-types.ts';
 import { numberOf, type MovedDatabase, type Row, type Value } from './database.ts';
@@ -98,16 +99,16 @@ export class PostgresDatabase implements MovedDatabase {
 
   /**
    * PostgreSQL compares the serializable ones only, and the registry has others too. Each that changes something has looked
-   * whether it is read-only, and keeps the lock of that until its end. Others who read that table, such as pg_dump, may take
-   * hours.
+   * whether it is read-only, and keeps the lock of that until its end. Others who read that table, such as pg_dump and
+   * `wherry fsck`, may take hours.
    */
   async #untilEarlierOnesEnded(): Promise<void> {
     const looking = async (): Promise<readonly unknown[]> =>
       (
         await this.all(
           `select distinct virtualtransaction as one from pg_locks join pg_stat_activity using (pid)
-           where relation = 'read_only'::regclass and datname = current_database() and application_name like 'wherry%'
-             and pid <> pg_backend_pid()`,
+           where relation = 'read_only'::regclass and datname = current_database() and application_name ~ ?`,
+          [registrysNames],
         )
       ).map(({ one }) => one);
     let earlier = new Set(await looking());

@@ -6,6 +6,7 @@ import { stringify } from 'yaml';
 import { z } from 'zod';
 import { S3BlobStore } from '../../src/blobs/s3/store.ts';
 import { BucketTarget } from '../../src/moving/bucket-target.ts';
+import { applicationNames } from '../../src/metadata/postgres/application-name.ts';
 import type { MovedDatabase } from '../../src/moving/database.ts';
 import { PostgresDatabase } from '../../src/moving/postgres-database.ts';
 import { SqliteDatabase } from '../../src/moving/sqlite-database.ts';
@@ -240,9 +241,11 @@ test('what is moved out of PostgreSQL includes what transactions were about to c
     await client.connect();
     return client;
   };
-  // As the registry's transactions that go by their own rows only, and as pg_dump.
-  const [changing, dumping, looking] = [await connect('wherry 1'), await connect('pg_dump'), await connect('psql')];
-  for (const client of [changing, dumping]) {
+  // As the registry's transactions that go by their own rows only, and as those who read for long.
+  const changing = await connect(applicationNames.usual);
+  const others = [await connect('pg_dump'), await connect('wherry fsck')];
+  const looking = await connect('psql');
+  for (const client of [changing, ...others]) {
     await client.query('begin isolation level repeatable read; select from read_only');
   }
   await using database = await PostgresDatabase.open(url);
@@ -257,7 +260,7 @@ test('what is moved out of PostgreSQL includes what transactions were about to c
   await changing.query(`insert into repository (name, created_at) values ('late', 0)`);
   await changing.query('commit');
   expect(await reading).toEqual([{ name: 'late' }]);
-  for (const client of [changing, dumping, looking]) await client.end();
+  for (const client of [changing, ...others, looking]) await client.end();
 });
 
 test('what is not to stay in a new bucket goes with its versions, its pieces and its unfinished uploads', async () => {

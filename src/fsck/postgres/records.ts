@@ -1,5 +1,6 @@
 import { Client, DatabaseError, type QueryResultRow } from 'pg';
 import { migrations } from '../../metadata/migrations/all.ts';
+import { registrysNames } from '../../metadata/postgres/application-name.ts';
 import { translated } from '../../metadata/postgres/failures.ts';
 import { openFailureText, shownAddress } from '../../metadata/postgres/open-failure.ts';
 import { withServerOptions } from '../../metadata/postgres/server-options.ts';
@@ -14,9 +15,6 @@ const undefinedTable = '42P01';
 /** A look at one thing must not take as long as a table is large, whatever the statistics say of that. */
 export const plannerOptions =
   '-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan';
-
-/** What the connections of a registry's processes are named, those of older versions too, which say no number. */
-const registrysNames = '^wherry( \\(listening\\))?(/[0-9]+)?$';
 
 /** A PostgreSQL database, which several servers may be changing. */
 export class PostgresRecords implements Records {
