@@ -1,8 +1,8 @@
-import { Database } from 'bun:sqlite';
+import type { Database } from 'bun:sqlite';
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { isBusy } from '../metadata/sqlite/busy.ts';
+import { heldDatabase } from '../metadata/sqlite/held-database.ts';
 
 /** The right to write an audit file, which one process has at a time. It ends with the process, however that ends. */
 export interface AuditFileLock extends Disposable {
@@ -14,21 +14,22 @@ export interface AuditFileLock extends Disposable {
 }
 
 /**
- * Takes an audit file for this process. The lock is an exclusive transaction held open on a small SQLite database beside
- * the file, as for a data directory, since the runtime has no flock; it holds the writer's id. The file itself may be moved
- * away meanwhile by whoever rotates it.
+ * Takes an audit file for this process, by a lock beside it as for a data directory; it holds the writer's id. The file itself
+ * may be moved away meanwhile by whoever rotates it.
  *
  * @returns undefined where another process has it
  */
 export function lockAuditFile(path: string): AuditFileLock | undefined {
-  const database = openedAt(lockPathOf(path));
+  let writer = '';
   try {
-    const writer = writerOf(database);
-    database.run('begin exclusive');
-    return { writer, [Symbol.dispose]: () => database.close() };
+    const held = heldDatabase(lockPathOf(path), (database) => {
+      writer = writerOf(database);
+      database.run('begin exclusive');
+    });
+    return held && { writer, [Symbol.dispose]: () => held[Symbol.dispose]() };
   } catch (error) {
-    database.close();
-    if (isBusy(error)) return undefined;
+    // Says more of what is wrong, where it is wrong with the directory.
+    accessSync(dirname(path), constants.W_OK | constants.X_OK);
     throw error;
   }
 }
@@ -36,16 +37,6 @@ export function lockAuditFile(path: string): AuditFileLock | undefined {
 /** Its name begins with a dot, so that it is not taken for one more file to be rotated or read. */
 export function lockPathOf(path: string): string {
   return join(dirname(path), `.${basename(path)}.lock`);
-}
-
-function openedAt(path: string): Database {
-  try {
-    return new Database(path, { create: true, readwrite: true });
-  } catch (error) {
-    // Says more of what is wrong, where it is wrong with the directory.
-    accessSync(dirname(path), constants.W_OK | constants.X_OK);
-    throw error;
-  }
 }
 
 /** The id that is there, or one that is left there for good. */

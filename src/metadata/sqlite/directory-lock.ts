@@ -1,7 +1,7 @@
-import { Database } from 'bun:sqlite';
+import type { Database } from 'bun:sqlite';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isBusy } from './busy.ts';
+import { heldDatabase } from './held-database.ts';
 
 /** How long the workers of a supervisor that was killed may take to end, in ms. They end at once where they can. */
 const leftoverLimitMs = 10_000;
@@ -11,32 +11,21 @@ export type DirectoryLockResult =
   | { readonly locked: false; readonly holder: string | undefined };
 
 /**
- * Takes a data directory for this process (protocol.md, T_expire). The lock is an exclusive transaction held open on a
- * small SQLite database of its own, because the runtime has no flock: the operating system drops it however the process
- * ends, so a crash leaves no lock behind (R36).
+ * Takes a data directory for this process (protocol.md, T_expire), until it ends, however that is (R36).
  *
  * Workers of an earlier supervisor that was killed may still be there for a moment; they are waited for. Once this has the
  * lock none is left, and none comes (`joinDirectory`).
  */
 export function lockDirectory(directory: string, waitMs = leftoverLimitMs): DirectoryLockResult {
   const pidPath = join(directory, 'lock.pid');
-  const database = new Database(join(directory, 'lock.db'), { create: true, readwrite: true });
-  try {
-    database.run('pragma journal_mode = memory');
-    database.run('begin exclusive');
-  } catch (error) {
-    database.close();
-    if (isBusy(error)) {
-      return { locked: false, holder: readHolder(pidPath) };
-    }
-    throw error;
-  }
+  const lock = heldDatabase(join(directory, 'lock.db'), alone);
+  if (lock === undefined) return { locked: false, holder: readHolder(pidPath) };
   if (!areWorkersGone(directory, waitMs)) {
-    database.close();
+    lock[Symbol.dispose]();
     return { locked: false, holder: readHolder(pidPath) };
   }
   tellHolder(pidPath);
-  return { locked: true, lock: { [Symbol.dispose]: () => database.close() } };
+  return { locked: true, lock };
 }
 
 /**
@@ -47,35 +36,28 @@ export function lockDirectory(directory: string, waitMs = leftoverLimitMs): Dire
  * @returns undefined where somebody else is just taking the directory
  */
 export function joinDirectory(directory: string): Disposable | undefined {
-  const database = new Database(workersPath(directory), { create: true, readwrite: true });
-  try {
+  return heldDatabase(workersPath(directory), (database) => {
     database.run('pragma journal_mode = memory');
     database.run('begin');
     // Only with this it holds a reader's lock.
     database.query('select count(*) from sqlite_schema').get();
-  } catch (error) {
-    database.close();
-    if (isBusy(error)) return undefined;
-    throw error;
-  }
-  return { [Symbol.dispose]: () => database.close() };
+  });
 }
 
 /** To be called by who has the lock: no worker comes any more that does not find its supervisor gone. */
 function areWorkersGone(directory: string, waitMs: number): boolean {
   if (!existsSync(workersPath(directory))) return true;
-  const database = new Database(workersPath(directory), { create: true, readwrite: true });
-  try {
-    database.run('pragma journal_mode = memory');
+  const held = heldDatabase(workersPath(directory), (database) => {
     database.run(`pragma busy_timeout = ${waitMs}`);
-    database.run('begin exclusive');
-    return true;
-  } catch (error) {
-    if (isBusy(error)) return false;
-    throw error;
-  } finally {
-    database.close();
-  }
+    alone(database);
+  });
+  held?.[Symbol.dispose]();
+  return held !== undefined;
+}
+
+function alone(database: Database): void {
+  database.run('pragma journal_mode = memory');
+  database.run('begin exclusive');
 }
 
 function workersPath(directory: string): string {
