@@ -4,7 +4,7 @@ import { Glob } from '../../src/retention/glob.ts';
 import { SeededRandom } from '../../src/storm/seeded-random.ts';
 import { freshBytes, imageOf } from '../http/content.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
-import { damage, findings, found } from './damaged-registry.ts';
+import { damage, findings, found, liftRules } from './damaged-registry.ts';
 import { askedBy, scansOf } from './scans.ts';
 
 /** A registry with a blob of 100 bytes in two repositories of a quota and one of another, which is for each of its own. */
@@ -22,6 +22,7 @@ async function withQuotas(use: (registry: ServedRegistry, blob: string, sql: Sql
   await use(registry, blob, async (statement) => {
     // Nothing that goes on in the background shall have the database meanwhile.
     await registry.stop();
+    await liftRules(registry);
     damage(registry, statement);
   });
 }
