@@ -146,4 +146,18 @@ export const regressions: readonly Regression[] = [
       ],
     },
   },
+  {
+    name: 'an index that was pushed while what it lists was in the trash goes with that when it is purged',
+    schedule: {
+      windows: atOnce,
+      sparse: { images: false, indexes: true },
+      steps: [
+        { step: 'push', repo: 0, manifest: 3, tags: [] },
+        { step: 'delete', place: 0 },
+        { step: 'alone', action: { do: 'put manifest', repo: 0, manifest: 4, tags: [] } },
+        { step: 'alone', action: { do: 'purge', kind: 'blob', place: 0 } },
+        { step: 'undo', place: 0 },
+      ],
+    },
+  },
 ];

@@ -76,7 +76,7 @@ export function purge(model: Reference, digest: Digest, now: number): 'purged' {
   return 'purged';
 }
 
-/** What needs a digest, be it absent, and the indexes above that. */
+/** What needs a digest, and the indexes above that, be it that they came while it was absent or in the trash. */
 function goneWith({ manifests }: ModelRepository, digest: Digest): ReadonlySet<Digest> {
   const gone = new Set<Digest>();
   const needs = ({ known: { digest: own, blobs, foreignBlobs, children } }: { readonly known: KnownManifest }) =>
@@ -84,8 +84,7 @@ function goneWith({ manifests }: ModelRepository, digest: Digest): ReadonlySet<D
   for (const [each, manifest] of manifests) if (needs(manifest)) gone.add(each);
   for (let before = -1; before !== gone.size;) {
     before = gone.size;
-    for (const [each, { heldChildren }] of manifests)
-      if ([...heldChildren].some((child) => gone.has(child))) gone.add(each);
+    for (const [each, { known }] of manifests) if (known.children.some((child) => gone.has(child))) gone.add(each);
   }
   return gone;
 }
