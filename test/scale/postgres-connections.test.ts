@@ -32,24 +32,28 @@ afterEach(async () => {
 
 test('the options of an address count, and keep none of those from counting that the registry needs', async () => {
   PostgresTables.at(url).change('create schema elsewhere');
-  const options = encodeURIComponent('-c search_path=elsewhere -c enable_seqscan=on -c work_mem=5MB');
+  const options = encodeURIComponent('-c search_path=elsewhere -c enable_seqscan=on -c jit=on -c work_mem=5MB');
   const asking = `${url}?options=${options}`;
   const settings = query<Record<never, never>>()(({ db }) =>
     db.selectNoFrom([
       sql<string>`current_setting('search_path')`.as('path'),
       sql<string>`current_setting('enable_seqscan')`.as('scans'),
+      sql<string>`current_setting('jit')`.as('compiles'),
       sql<string>`current_setting('work_mem')`.as('memory'),
     ]),
   );
   const asker = await PostgresMetadataStore.open(asking);
-  expect(await asker.read(() => first(settings, {}))).toEqual({ path: 'elsewhere', scans: 'off', memory: '5MB' });
+  const needed = { scans: 'off', compiles: 'off' };
+  expect(await asker.read(() => first(settings, {}))).toEqual({ path: 'elsewhere', ...needed, memory: '5MB' });
   await asker.write(() => add(app));
   expect(await namesIn(asker)).toEqual([app]);
   expect(await namesIn(store)).toEqual([]);
   await asker.close();
   await using records = await PostgresRecords.open(asking);
-  const [row] = await records.all(`select current_setting('enable_hashjoin') as joins, name from repository`);
-  expect(row).toEqual({ joins: 'off', name: app });
+  const [row] = await records.all(
+    `select current_setting('enable_hashjoin') as joins, current_setting('jit') as compiles, name from repository`,
+  );
+  expect(row).toEqual({ joins: 'off', compiles: 'off', name: app });
 });
 
 describe('a database that goes away', () => {

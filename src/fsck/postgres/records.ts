@@ -12,9 +12,12 @@ const connectTimeoutMs = 5000;
 
 const undefinedTable = '42P01';
 
-/** A look at one thing must not take as long as a table is large, whatever the statistics say of that. */
+/**
+ * A look at one thing must not take as long as a table is large, whatever the statistics say of that. What there is one way of
+ * reading for only, such as a whole small table, is not to be compiled for seeming dear.
+ */
 export const plannerOptions =
-  '-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan';
+  '-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan -c jit=off';
 
 /** A PostgreSQL database, which several servers may be changing. */
 export class PostgresRecords implements Records {

@@ -26,6 +26,11 @@ import { Transactions } from './transactions.ts';
 
 /** How long the database may take to be reached, and to answer a statement if nothing else is said, in ms. */
 const connectTimeoutMs = 5_000;
+/**
+ * Small tables are looked through as well, which would have every transaction meet every other. What can be read in no other
+ * way, such as a sequence, costs a fortune by that in the planner's eyes, for which it would compile the statement first.
+ */
+const serverOptions = '-c enable_seqscan=off -c plan_cache_mode=force_generic_plan -c jit=off';
 const defaultStatementTimeoutMs = 30_000;
 /**
  * How much longer it is waited for that answer, in ms, since a server that answers says itself when it was too slow. One that
@@ -108,8 +113,7 @@ export class PostgresMetadataStore implements MetadataStore {
     const { statementTimeoutMs = defaultStatementTimeoutMs } = parts;
     const queryTimeoutMs = parts.answerTimeoutMs ?? statementTimeoutMs + answerGraceMs;
     const pool = new Pool({
-      // Small tables are looked through as well, which would have every transaction meet every other.
-      ...withServerOptions(url, '-c enable_seqscan=off -c plan_cache_mode=force_generic_plan'),
+      ...withServerOptions(url, serverOptions),
       max: parts.connections ?? 10,
       connectionTimeoutMillis: connectTimeoutMs,
       keepAlive: true,
