@@ -5,6 +5,11 @@ export interface Lockable<O> extends Expression<O> {
   forUpdate(): { skipLocked(): Expression<O> };
 }
 
+/** A query of manifests, and of what belongs to them, whose rows of manifests can be locked. */
+export interface LockableManifests<O> extends Expression<O> {
+  forUpdate(of: 'manifest'): Expression<O>;
+}
+
 /**
  * What the databases write differently. Queries are built once for each dialect with the help of these few words;
  * everything else is SQL that all of them understand.
@@ -17,6 +22,8 @@ export interface Dialect {
   rowsOf(list: Expression<readonly string[]>): RawBuilder<{ value: string }>;
   /** A query whose rows are locked for whoever runs it, but for those that somebody else has locked. */
   skippingLocked<O>(rows: Lockable<O>): Expression<O>;
+  /** A query whose manifests are locked for whoever runs it before anything is done with what it finds. */
+  lockingManifests<O>(rows: LockableManifests<O>): Expression<O>;
   greatest<T extends number | null>(a: Expression<T>, b: Expression<T>): RawBuilder<T>;
   least<T extends number | null>(a: Expression<T>, b: Expression<T>): RawBuilder<T>;
 }

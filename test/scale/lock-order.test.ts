@@ -90,3 +90,13 @@ test('nor do a push under a tag and a delete of the tag', async () => {
   }
   await expectNoDeadlock();
 });
+
+test('nor do a push that moves a tag away from an image, or is of that image, and a delete of the image', async () => {
+  const [one, two] = [await image(), await image()];
+  for (let round = 0; round < rounds; round++) {
+    await push(one, 'a', 'b');
+    const path = `/v2/app/manifests/${digestOf(one)}`;
+    await Promise.all([push(two, 'a'), push(one, 'b'), send(path, { method: 'DELETE' })]);
+  }
+  await expectNoDeadlock();
+});

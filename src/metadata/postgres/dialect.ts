@@ -10,6 +10,7 @@ export const postgresDialect: Dialect = {
   // Where PostgreSQL believes a table to be all but empty it would run the query for each row again, and lock others each time.
   skippingLocked: (rows) =>
     sql`(with unlocked as materialized ${rows.forUpdate().skipLocked()} select * from unlocked)`,
+  lockingManifests: (rows) => sql`(with locked as materialized ${rows.forUpdate('manifest')} select * from locked)`,
   greatest: (a, b) => sql`greatest(${a}, ${b})`,
   least: (a, b) => sql`least(${a}, ${b})`,
 };

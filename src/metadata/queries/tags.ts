@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Digest } from '../../oci/digest.ts';
 import type { RepositoryName, TagName } from '../../oci/names.ts';
 import { query } from '../query.ts';
@@ -89,18 +90,25 @@ export const retireTag = query<{
 );
 
 /**
- * Removes the tags that point at a manifest at this moment, and no others (R12). They are looked up by a subquery because
- * SQLite otherwise walks through all tags of the repository.
+ * Removes the tags that point at a manifest at this moment, and no others (R12). The manifest is taken first, as pushes do,
+ * though it can change only once they are gone (ADR 27). They are looked up by a subquery because SQLite otherwise walks
+ * through all tags of the repository.
  */
-export const deleteTagsOf = query<{ repo: RepositoryName; manifest: Digest }>()(({ db, p }) =>
+export const deleteTagsOf = query<{ repo: RepositoryName; manifest: Digest }>()(({ db, p, dialect }) =>
   db
     .deleteFrom('tag')
     .where('repo', '=', p('repo'))
-    .where('name', 'in', ({ selectFrom }) =>
-      selectFrom('tag as pointing')
-        .select('pointing.name')
-        .where('pointing.repo', '=', p('repo'))
-        .where('pointing.manifest', '=', p('manifest')),
+    .where(
+      ({ ref, selectFrom }) =>
+        sql<boolean>`${ref('name')} in ${dialect.lockingManifests(
+          selectFrom('tag as pointing')
+            .innerJoin('manifest', (join) =>
+              join.onRef('manifest.repo', '=', 'pointing.repo').onRef('manifest.digest', '=', 'pointing.manifest'),
+            )
+            .select('pointing.name')
+            .where('pointing.repo', '=', p('repo'))
+            .where('pointing.manifest', '=', p('manifest')),
+        )}`,
     )
     .returning(['name', 'pushed_at', 'moved_at']),
 );

@@ -8,6 +8,7 @@ export const sqliteDialect: Dialect = {
   rowsOf: (list) => sql`json_each(${list})`,
   // One transaction at a time writes.
   skippingLocked: (rows) => rows,
+  lockingManifests: (rows) => rows,
   greatest: (a, b) => sql`max(${a}, ${b})`,
   least: (a, b) => sql`min(${a}, ${b})`,
 };

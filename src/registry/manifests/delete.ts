@@ -3,6 +3,7 @@ import { manifestTimes } from '../../metadata/queries/holds.ts';
 import { manifestHeadByDigest, trashManifest, visibleParents } from '../../metadata/queries/manifests.ts';
 import { releaseManifest } from '../../metadata/queries/removals.ts';
 import { deleteTag, deleteTagsOf, insertTagTrash, tagTarget } from '../../metadata/queries/tags.ts';
+import { tagsOf } from '../../metadata/queries/usage.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { RepositoryName, TagName } from '../../oci/names.ts';
 import { type Actor, anyClient } from '../actor.ts';
@@ -54,8 +55,14 @@ export async function deleteManifest(
       if (immutable !== undefined) return immutable;
       const unmet = yield* failedPrecondition(repo, { kind: 'digest', digest }, precondition);
       if (unmet !== undefined) return unmet;
+      // The quota, the manifest, the tags: a push takes them in this order.
+      const quota = (yield* registry.quotas.at(begun)).of(repo);
+      if (quota !== undefined) {
+        const counted = yield* all(tagsOf, { repo, manifest: digest });
+        yield* uncountTags(quota, repo, counted.map(nameOf));
+      }
       const removed = yield* all(deleteTagsOf, { repo, manifest: digest });
-      const tags = removed.map((tag) => tag.name);
+      const tags = removed.map(nameOf);
       if (keepsHistory(registry.windows)) {
         for (const tag of removed) yield* rememberTagGone({ at: now, repo }, tag.name, { ...tag, manifest: digest });
         const before = yield* first(manifestTimes, { repo, digest });
@@ -64,7 +71,6 @@ export async function deleteManifest(
       for (const name of tags) {
         yield* change(insertTagTrash, { repo, name, manifest: digest, now, purgeAfter: trashUntil });
       }
-      yield* uncountTags((yield* registry.quotas.at(begun)).of(repo), repo, tags);
       yield* change(trashManifest, { repo, digest, trashUntil });
       const reason = tags.length === 0 ? undefined : `with the tags ${tags.join(', ')}`.slice(0, longestReason);
       yield* recordEvent({ at: now, kind: 'manifest.deleted', repo, digest, actor, ...(reason && { reason }) });
@@ -124,4 +130,8 @@ export async function removeTag(
     },
     { fromReserve: true },
   );
+}
+
+function nameOf({ name }: { readonly name: TagName }): TagName {
+  return name;
 }
