@@ -254,8 +254,12 @@ const exceptions: Readonly<Record<string, { readonly reason: string; readonly st
     reason: 'a page of what the indexes of a repository list, in the order of the key',
     steps: ['SEARCH manifest_child USING PRIMARY KEY (repo=? AND (parent,child)>(?,?))'],
   },
+  'retention.linkAfterOthers': {
+    reason: 'a few hundred of the links, in the order of the index, when a plan of everything begins',
+    steps: ['SEARCH link USING COVERING INDEX link_digest (digest>?)'],
+  },
   'retention.linkedBySeveral': {
-    reason: 'a 4,096th of the links of an algorithm, in the order of the index, when a plan of everything begins',
+    reason: 'the same links',
     steps: ['SEARCH link USING COVERING INDEX link_digest (digest>? AND digest<?)'],
   },
   'retention.pinsOfRepository': {

@@ -1,12 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
-import { all } from '../metadata/operation.ts';
-import { linkedBySeveral } from '../metadata/queries/retention.ts';
+import { all, first } from '../metadata/operation.ts';
+import { linkAfterOthers, linkedBySeveral } from '../metadata/queries/retention.ts';
 import type { MetadataStore } from '../metadata/store.ts';
-import type { Digest, DigestAlgorithm } from '../oci/digest.ts';
+import type { Digest } from '../oci/digest.ts';
 
-const algorithms: readonly DigestAlgorithm[] = ['sha256', 'sha512'];
-/** By so many hexadecimal digits the links are divided into steps, so that no request waits long: 250 of a million. */
-const digitsOfRange = 3;
+/** How many links are looked at in a step, so that no request waits long. */
+const linksPerStep = 500;
+/** Comes after each digest, and after each that another is the beginning of. */
+const afterAll = '~';
 
 /** Hexadecimal digits of a digest that are looked at: a bit for each number that they make takes 2 MiB. */
 const digits = 6;
@@ -24,12 +25,23 @@ export const anyLinked: LinkedContents = { mayBeInSeveral: () => true };
  * Goes through the links of all repositories, in order of their digests. In 2 MiB, whatever their number: the more
  * contents are in several repositories, the more others are taken for such. What is linked meanwhile may be missing.
  */
-export async function readLinkedContents(metadata: MetadataStore): Promise<LinkedContents> {
+export async function readLinkedContents(metadata: Pick<MetadataStore, 'read'>): Promise<LinkedContents> {
   const inSeveral = new Uint8Array(2 ** (4 * digits - 3));
-  for (const [from, until] of ranges()) {
-    for (const { digest } of await metadata.read(() => all(linkedBySeveral, { from, until }))) {
-      const bit = bitOf(digest);
-      inSeveral[bit >> 3] = (inSeveral[bit >> 3] ?? 0) | (1 << (bit & 7));
+  const isFound = (digest: Digest): void => {
+    const bit = bitOf(digest);
+    inSeveral[bit >> 3] = (inSeveral[bit >> 3] ?? 0) | (1 << (bit & 7));
+  };
+  for (let from = ''; from < afterAll;) {
+    const step = { from, others: linksPerStep };
+    const end = (await metadata.read(() => first(linkAfterOthers, step)))?.digest;
+    if (end === from) {
+      // It has more links than a step looks at.
+      isFound(end);
+      from = `${end}${afterAll}`;
+    } else {
+      const range = { from, until: end ?? afterAll };
+      for (const { digest } of await metadata.read(() => all(linkedBySeveral, range))) isFound(digest);
+      from = range.until;
     }
     await setImmediate();
   }
@@ -39,19 +51,6 @@ export async function readLinkedContents(metadata: MetadataStore): Promise<Linke
       return ((inSeveral[bit >> 3] ?? 0) & (1 << (bit & 7))) !== 0;
     },
   };
-}
-
-/** Digests are spread evenly by their first digits, and each range begins where another ends. */
-function* ranges(): Generator<readonly [string, string], void, undefined> {
-  const last = 16 ** digitsOfRange - 1;
-  for (const algorithm of algorithms) {
-    for (let number = 0; number <= last; number += 1) {
-      const from = number.toString(16).padStart(digitsOfRange, '0');
-      // No digit is greater than the letter.
-      const until = number === last ? 'g' : (number + 1).toString(16).padStart(digitsOfRange, '0');
-      yield [`${algorithm}:${from}`, `${algorithm}:${until}`];
-    }
-  }
 }
 
 /** The number that the last digits make; they are as good as any. Read by hand, since there are millions. */

@@ -1,7 +1,8 @@
-import { expect, test } from 'bun:test';
+import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { MetadataStore } from '../../src/metadata/store.ts';
 import { digestOf, type Digest, parseDigest } from '../../src/oci/digest.ts';
 import { forgetStoresBeside, openMetadata, storesBeside } from '../pairs/stores-beside.ts';
 import { readLinkedContents } from '../../src/pruning/linked-contents.ts';
@@ -12,30 +13,68 @@ function digest(number: number): Digest {
 
 const firstAndLast = ['0', 'f'].flatMap((digit) => parseDigest(`sha256:${digit.repeat(64)}`) ?? []);
 
+let directory: string;
+let metadata: MetadataStore;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'wherry-linked-'));
+  metadata = await openMetadata(directory);
+});
+
+afterEach(async () => {
+  await metadata.close();
+  forgetStoresBeside(directory);
+  await rm(directory, { recursive: true });
+});
+
+function link(links: readonly { readonly repo: string; readonly digest: Digest }[]): void {
+  const rows = links.map((each) => `('${each.repo}', '${each.digest}', 0, 0)`);
+  const insert = `insert into link (repo, digest, lease_until, created_at) values ${rows.join(', ')}`;
+  storesBeside(directory).tables.change(insert);
+}
+
 test('every content in several repositories is found among many, and hardly any other is taken for one', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'wherry-linked-'));
-  try {
-    const metadata = await openMetadata(directory);
-    const count = 30_000;
-    const isInSeveral = (number: number): boolean => number % 101 === 0;
-    const links = Array.from({ length: count }, (_, number) =>
-      (isInSeveral(number) ? ['a', 'b', 'c'] : ['a']).map((repo) => `('${repo}', '${digest(number)}', 0, 0)`),
-    ).flat();
-    for (const first of firstAndLast) for (const repo of ['a', 'b']) links.push(`('${repo}', '${first}', 0, 0)`);
-    const insert = `insert into link (repo, digest, lease_until, created_at) values ${links.join(', ')}`;
-    storesBeside(directory).tables.change(insert);
-    const linked = await readLinkedContents(metadata);
-    expect(firstAndLast.every((one) => linked.mayBeInSeveral(one))).toBe(true);
-    let taken = 0;
-    for (let number = 0; number < count; number += 1) {
-      if (isInSeveral(number))
-        expect({ number, may: linked.mayBeInSeveral(digest(number)) }).toEqual({ number, may: true });
-      else if (linked.mayBeInSeveral(digest(number))) taken += 1;
-    }
-    expect(taken).toBeLessThan(count / 1000);
-    await metadata.close();
-    forgetStoresBeside(directory);
-  } finally {
-    await rm(directory, { recursive: true });
+  const count = 30_000;
+  const isInSeveral = (number: number): boolean => number % 101 === 0;
+  const numbers = Array.from({ length: count }, (_, number) => number);
+  link(
+    numbers.flatMap((number) =>
+      (isInSeveral(number) ? ['a', 'b', 'c'] : ['a']).map((repo) => ({ repo, digest: digest(number) })),
+    ),
+  );
+  link(firstAndLast.flatMap((one) => ['a', 'b'].map((repo) => ({ repo, digest: one }))));
+  const linked = await readLinkedContents(metadata);
+  expect(firstAndLast.every((one) => linked.mayBeInSeveral(one))).toBe(true);
+  let taken = 0;
+  for (const number of numbers) {
+    if (isInSeveral(number))
+      expect({ number, may: linked.mayBeInSeveral(digest(number)) }).toEqual({ number, may: true });
+    else if (linked.mayBeInSeveral(digest(number))) taken += 1;
   }
+  expect(taken).toBeLessThan(count / 1000);
+});
+
+test('so is one that more repositories link than are looked at in a step, and those beside it', async () => {
+  const digests = Array.from({ length: 20 }, (_, number) => digest(number));
+  const few = ['a', 'b'];
+  const many = Array.from({ length: 1200 }, (_, number) => `r${number}`);
+  link(digests.flatMap((one, at) => (at % 2 === 0 ? few : many).map((repo) => ({ repo, digest: one }))));
+  const linked = await readLinkedContents(metadata);
+  expect(digests.map((one) => linked.mayBeInSeveral(one))).toEqual(digests.map(() => true));
+});
+
+test('the fewer links there are, the fewer reads it takes', async () => {
+  let reads = 0;
+  const counting: Pick<MetadataStore, 'read'> = {
+    read: async (operation) => {
+      reads++;
+      return await metadata.read(operation);
+    },
+  };
+  await readLinkedContents(counting);
+  expect(reads).toBe(2);
+  link(Array.from({ length: 1200 }, (_, number) => ({ repo: 'a', digest: digest(number) })));
+  reads = 0;
+  await readLinkedContents(counting);
+  expect(reads).toBe(6);
 });

@@ -80,6 +80,17 @@ export const linksElsewhere = query<{ repo: RepositoryName; digests: readonly Di
     .where('repo', '<>', p('repo')),
 );
 
+/** Of all links from a text on, in the order of their digests, the one after so many others. */
+export const linkAfterOthers = query<{ from: string; others: number }>()(({ db, p }) =>
+  db
+    .selectFrom('link')
+    .select('digest')
+    .where(({ eb, ref }) => eb(ref('digest').$castTo<string>(), '>=', p('from')))
+    .orderBy('digest')
+    .limit(1)
+    .offset(p('others')),
+);
+
 /** Which blobs several repositories link, of those whose digests lie between two texts. */
 export const linkedBySeveral = query<{ from: string; until: string }>()(({ db, p }) =>
   db
