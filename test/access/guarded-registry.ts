@@ -6,6 +6,7 @@ import type { AccessRules } from '../../src/access/rule.ts';
 import type { Pusher } from '../admin/pushed-images.ts';
 import { digestOf, ociManifest } from '../http/content.ts';
 import { ServedRegistry, type Settings } from '../http/served-registry.ts';
+import { until } from '../server/until.ts';
 
 /** What is written under `access` and `groups` in a configuration. */
 export interface Rules {
@@ -25,6 +26,8 @@ function isDenialWrittenDown(parameters: object): boolean {
 export class GuardedRegistry implements AsyncDisposable {
   readonly registry: ServedRegistry;
   #counted: CountedMetadata | undefined;
+  /** Whether something was pushed of which the registry may have had a copy. */
+  #mayHaveCopies = false;
 
   private constructor(registry: ServedRegistry) {
     this.registry = registry;
@@ -53,14 +56,25 @@ export class GuardedRegistry implements AsyncDisposable {
     const headers = new Headers(init.headers);
     if (sender === 'operator') headers.set('authorization', `Bearer ${await this.#token()}`);
     else if (sender !== undefined) headers.set('authorization', basic(sender, passwordOf(sender)));
-    return await this.registry.send(path, { ...init, headers });
+    const answer = await this.registry.send(path, { ...init, headers });
+    if (answer.status === 201) this.#mayHaveCopies = true;
+    return answer;
   }
 
   /** The same, and what it cost. */
   async cost(sender: Sender, path: string, init: RequestInit = {}): Promise<{ readonly answer: Response } & Work> {
+    await this.#copiesAreGone();
     this.#counted?.take();
     const answer = await this.send(sender, path, init);
     return { answer, ...(this.#counted?.take() ?? { statements: 0, rows: 0, writes: 0 }) };
+  }
+
+  /** Copies of what is there already go in the background, in statements that would be taken for those of a request. */
+  async #copiesAreGone(): Promise<void> {
+    if (!this.#mayHaveCopies) return;
+    const copies = () => this.registry.rows("select 1 from object where state = 'dead'");
+    await until('no copy is left', () => copies().length === 0);
+    this.#mayHaveCopies = false;
   }
 
   /** What pushes as somebody. */

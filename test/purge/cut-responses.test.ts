@@ -1,11 +1,10 @@
 import { expect, setDefaultTimeout, test } from 'bun:test';
-import { connect, type Socket } from 'node:net';
-import { connect as connectSecurely } from 'node:tls';
 import { pushImage } from '../admin/pushed-images.ts';
 import { digestOf, freshBytes, imageOf } from '../http/content.ts';
 import { ServedRegistry, type Settings } from '../http/served-registry.ts';
 import { until } from '../server/until.ts';
-import { authority, pathOf } from '../tls/certificates/certificates.ts';
+import { pathOf } from '../tls/certificates/certificates.ts';
+import { SlowReader } from './slow-reader.ts';
 
 setDefaultTimeout(60_000);
 
@@ -13,50 +12,6 @@ const repo = 'team/app';
 const mebibyte = 1024 * 1024;
 /** More than the buffers between a server and a client that does not read. */
 const blobBytes = 48 * mebibyte;
-
-/** A client that asks for something, reads a little of it, and then nothing until it is told to. */
-class SlowReader implements Disposable {
-  readonly #socket: Socket;
-  receivedBytes = 0;
-  hasEnded = false;
-
-  readonly #host: string;
-
-  constructor(registry: ServedRegistry, path: string, headers: Readonly<Record<string, string>> = {}) {
-    this.#host = registry.host;
-    const ask = (): void => this.ask(path, headers);
-    const { port } = registry;
-    this.#socket = registry.origin.startsWith('https:')
-      ? connectSecurely({ host: '127.0.0.1', port, servername: 'localhost', ca: authority }, ask)
-      : connect(port, '127.0.0.1', ask);
-    this.#socket.on('data', (bytes: Buffer) => {
-      this.receivedBytes += bytes.byteLength;
-      if (!this.#readsAll) this.#socket.pause();
-    });
-    this.#socket.on('error', () => {
-      this.hasEnded = true;
-    });
-    this.#socket.on('close', () => {
-      this.hasEnded = true;
-    });
-  }
-
-  ask(path: string, headers: Readonly<Record<string, string>> = {}): void {
-    const lines = Object.entries({ host: this.#host, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
-    this.#socket.write(`GET ${path} HTTP/1.1\r\n${lines.join('')}\r\n`);
-  }
-
-  #readsAll = false;
-
-  readAll(): void {
-    this.#readsAll = true;
-    this.#socket.resume();
-  }
-
-  [Symbol.dispose](): void {
-    this.#socket.destroy();
-  }
-}
 
 /** What is behind a front as well as what is not. */
 const ways: readonly (readonly [string, Settings])[] = [

@@ -1,7 +1,9 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { freshBytes } from '../http/content.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
+import { until } from '../server/until.ts';
 import { oidsOf, purge, recordOf, shreddedObjects } from './purge-outcomes.ts';
+import { SlowReader } from './slow-reader.ts';
 import { StubbornDisk } from './stubborn-disk.ts';
 
 setDefaultTimeout(60_000);
@@ -31,9 +33,8 @@ describe('a purge that the disk keeps from its end', () => {
     const disk = new StubbornDisk();
     await using registry = await ServedRegistry.start({}, disk.syncs);
     const secret = await registry.pushBlob(repo, freshBytes(48 * 1024 * 1024));
-    const download = await registry.send(`/v2/${repo}/blobs/${secret}`);
-    const reader = download.body?.getReader();
-    expect((await reader?.read())?.done).toBe(false);
+    using download = new SlowReader(registry, `/v2/${repo}/blobs/${secret}`);
+    await until('it has got something', () => download.receivedBytes > 0);
     disk.keeps = () => true;
     await purge(registry, { digests: [secret] });
     disk.keeps = () => false;

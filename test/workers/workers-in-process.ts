@@ -62,9 +62,14 @@ export class WorkersInProcess implements AsyncDisposable {
     return workers;
   }
 
+  /** Where one of them listens: `http://127.0.0.1:PORT` */
+  originOf(index: number): string {
+    return this.#workers[index]?.server.url ?? '';
+  }
+
   /** Sends a request to one of them. */
   async send(index: number, path: string, init: RequestInit = {}): Promise<Response> {
-    return await fetch(new URL(path, this.#workers[index]?.server.url), init);
+    return await fetch(new URL(path, this.originOf(index)), init);
   }
 
   get operatorToken(): string {
