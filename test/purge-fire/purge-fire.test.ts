@@ -11,6 +11,9 @@ const seed = Number(process.env['PURGE_FIRE_SEED'] ?? Date.now() % 1_000_000);
 /** Those that are tried in any case: around what makes a purge effective, and X1 and X2. */
 const always = new Set(['after commit 1', 'before truncate 1', 'after truncate 1', 'after unlink 1']);
 
+/** How often it is tried to kill a purge at one of these. */
+const mostTries = 3;
+
 const faults: { readonly fault: Fault; readonly isShredding: boolean }[] = [];
 
 test.each([false, true])(
@@ -50,10 +53,15 @@ test('killed with -9 at its failure points, under fire, it leaves nothing either
     const name = `${one.fault.point} ${one.fault.nth}`;
     if (performance.now() > deadline && !isFirst(one)) break;
     try {
-      const report = await purgeUnderFire(one);
-      problems.push(...report.problems.map((problem) => `${name}: ${problem}`));
-      (report.wasKilled ? killed : missed).push(name);
-      if (report.wasRepeated) repeated += 1;
+      // With others at work beside it, a purge does not come to each call every time.
+      let wasKilled = false;
+      for (let tries = isFirst(one) ? mostTries : 1; tries > 0 && !wasKilled; tries -= 1) {
+        const report = await purgeUnderFire(one);
+        problems.push(...report.problems.map((problem) => `${name}: ${problem}`));
+        if (report.wasRepeated) repeated += 1;
+        wasKilled = report.wasKilled;
+      }
+      (wasKilled ? killed : missed).push(name);
     } catch (error) {
       problems.push(`${name}: ${String(error)}`);
     }
@@ -61,6 +69,6 @@ test('killed with -9 at its failure points, under fire, it leaves nothing either
   console.log(
     `killed at ${killed.length} of ${faults.length} failure points (PURGE_FIRE_SEED=${seed}), ${repeated} times before the purge had begun; not reached: ${missed.join(', ') || 'none'}`,
   );
-  expect(problems).toEqual([]);
-  expect([...always].filter((name) => !killed.includes(name))).toEqual([]);
+  const missedOfAlways = [...always].filter((name) => !killed.includes(name));
+  expect({ problems, missedOfAlways }).toEqual({ problems: [], missedOfAlways: [] });
 });
