@@ -25,7 +25,7 @@ export const anyLinked: LinkedContents = { mayBeInSeveral: () => true };
  * Goes through the links of all repositories, in order of their digests. In 2 MiB, whatever their number: the more
  * contents are in several repositories, the more others are taken for such. What is linked meanwhile may be missing.
  */
-export async function readLinkedContents(metadata: Pick<MetadataStore, 'read'>): Promise<LinkedContents> {
+export async function readLinkedContents(metadata: MetadataStore): Promise<LinkedContents> {
   const inSeveral = new Uint8Array(2 ** (4 * digits - 3));
   const isFound = (digest: Digest): void => {
     const bit = bitOf(digest);

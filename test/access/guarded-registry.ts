@@ -6,7 +6,6 @@ import type { AccessRules } from '../../src/access/rule.ts';
 import type { Pusher } from '../admin/pushed-images.ts';
 import { digestOf, ociManifest } from '../http/content.ts';
 import { ServedRegistry, type Settings } from '../http/served-registry.ts';
-import { until } from '../server/until.ts';
 
 /** What is written under `access` and `groups` in a configuration. */
 export interface Rules {
@@ -72,8 +71,7 @@ export class GuardedRegistry implements AsyncDisposable {
   /** Copies of what is there already go in the background, in statements that would be taken for those of a request. */
   async #copiesAreGone(): Promise<void> {
     if (!this.#mayHaveCopies) return;
-    const copies = () => this.registry.rows("select 1 from object where state = 'dead'");
-    await until('no copy is left', () => copies().length === 0);
+    await this.registry.copiesGone();
     this.#mayHaveCopies = false;
   }
 

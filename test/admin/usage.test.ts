@@ -101,8 +101,7 @@ async function push(plans: readonly Plan[]): Promise<void> {
     expect(answer.status).toBe(201);
     before.push({ text, digest });
   }
-  // The copies that were pushed of what was there go by themselves.
-  await until('no copy is left', () => registry.rows("select 1 from object where state = 'dead'").length === 0);
+  await registry.copiesGone();
 }
 
 function subjectOf({ digest, text }: Pushed) {

@@ -15,6 +15,7 @@ import { type RunningServer, startServer } from '../../src/server/server.ts';
 import type { Syncs } from '../../src/stores/syncs.ts';
 import { configFrom } from '../server/config-from.ts';
 import { ManualClock } from '../server/manual-clock.ts';
+import { until } from '../server/until.ts';
 import { authority } from '../tls/certificates/certificates.ts';
 import type { Objects } from '../pairs/objects.ts';
 import { forgetStoresBeside, type StoresBeside, storesBeside } from '../pairs/stores-beside.ts';
@@ -145,6 +146,11 @@ export class ServedRegistry implements AsyncDisposable {
   /** Has everything collected that is due by now; resolves when nothing is. */
   async collected(): Promise<void> {
     await this.#server?.collector.workOff();
+  }
+
+  /** Resolves when the copies are gone that were pushed of what was there: they go in the background. */
+  async copiesGone(): Promise<void> {
+    await until('no copy is left', () => this.rows("select 1 from object where state = 'dead'").length === 0);
   }
 
   /** Has its policies do all that is due by now; resolves when nothing is. */

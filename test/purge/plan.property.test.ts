@@ -3,7 +3,6 @@ import * as fc from 'fast-check';
 import { z } from 'zod';
 import { digestOf, freshBytes, imageOf, ociIndex, ociManifest } from '../http/content.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
-import { until } from '../server/until.ts';
 import { randomRuns } from '../pairs/random-runs.ts';
 import { findings, linesOf, planOf, purge } from './purging.ts';
 
@@ -232,8 +231,7 @@ test('a plan lists each place that contains the contents, what goes with them an
         const pushed = await fill(registry, steps);
         const all = [...blobs.map((blob) => digestOf(blob)), ...pushed.map(({ digest }) => digest)];
         const digests = [...new Set(choices.flatMap((choice) => among(all, choice) ?? []))];
-        // Copies of what was pushed twice go by themselves.
-        await until('copies are gone', () => registry.rows("select oid from object where state = 'dead'").length === 0);
+        await registry.copiesGone();
         const before = heldBy(registry);
         const { places } = await planOf(registry, { digests });
         const hit = places.filter((place) => !isConsequence(place));

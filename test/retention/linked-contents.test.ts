@@ -1,10 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { CountedMetadata } from '../../bench/collect/counted-metadata.ts';
 import type { MetadataStore } from '../../src/metadata/store.ts';
 import { digestOf, type Digest, parseDigest } from '../../src/oci/digest.ts';
-import { forgetStoresBeside, openMetadata, storesBeside } from '../pairs/stores-beside.ts';
+import { TestedStores } from '../pairs/tested-stores.ts';
 import { readLinkedContents } from '../../src/pruning/linked-contents.ts';
 
 function digest(number: number): Digest {
@@ -13,24 +11,22 @@ function digest(number: number): Digest {
 
 const firstAndLast = ['0', 'f'].flatMap((digit) => parseDigest(`sha256:${digit.repeat(64)}`) ?? []);
 
-let directory: string;
+let stores: TestedStores;
 let metadata: MetadataStore;
 
 beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'wherry-linked-'));
-  metadata = await openMetadata(directory);
+  stores = new TestedStores('linked');
+  metadata = await stores.metadata();
 });
 
 afterEach(async () => {
-  await metadata.close();
-  forgetStoresBeside(directory);
-  await rm(directory, { recursive: true });
+  await stores[Symbol.asyncDispose]();
 });
 
 function link(links: readonly { readonly repo: string; readonly digest: Digest }[]): void {
   const rows = links.map((each) => `('${each.repo}', '${each.digest}', 0, 0)`);
   const insert = `insert into link (repo, digest, lease_until, created_at) values ${rows.join(', ')}`;
-  storesBeside(directory).tables.change(insert);
+  stores.beside().tables.change(insert);
 }
 
 test('every content in several repositories is found among many, and hardly any other is taken for one', async () => {
@@ -64,17 +60,10 @@ test('so is one that more repositories link than are looked at in a step, and th
 });
 
 test('the fewer links there are, the fewer reads it takes', async () => {
-  let reads = 0;
-  const counting: Pick<MetadataStore, 'read'> = {
-    read: async (operation) => {
-      reads++;
-      return await metadata.read(operation);
-    },
-  };
-  await readLinkedContents(counting);
-  expect(reads).toBe(2);
+  const counted = new CountedMetadata(metadata);
+  await readLinkedContents(counted);
+  expect(counted.take().statements).toBe(2);
   link(Array.from({ length: 1200 }, (_, number) => ({ repo: 'a', digest: digest(number) })));
-  reads = 0;
-  await readLinkedContents(counting);
-  expect(reads).toBe(6);
+  await readLinkedContents(counted);
+  expect(counted.take().statements).toBe(6);
 });

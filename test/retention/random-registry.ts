@@ -3,7 +3,6 @@ import * as fc from 'fast-check';
 import type { PolicyDefinition } from '../../src/retention/definition.ts';
 import { digestOf, imageOf, indexOf, ociIndex, ociManifest } from '../http/content.ts';
 import { ServedRegistry } from '../http/served-registry.ts';
-import { until } from '../server/until.ts';
 import type { PlannedItem } from './asked-plan.ts';
 
 const hour = 3_600_000;
@@ -71,8 +70,7 @@ export class RandomRegistry implements AsyncDisposable {
       before.push({ text, digest });
       this.registry.clock.advance(1000);
     }
-    // The copies that were pushed of what was there go by themselves.
-    await until('no copy is left', () => this.registry.rows("select 1 from object where state = 'dead'").length === 0);
+    await this.registry.copiesGone();
   }
 
   async bytesOnDisk(): Promise<number> {
