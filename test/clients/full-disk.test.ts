@@ -136,23 +136,27 @@ test('a blob that leaves no room for its commit gives its own room back, and the
   await registry.pushImage();
   await reserveIsMade(disk);
   using _lasting = await readLastingly(disk);
-  for (const leftPages of [0, 1]) {
-    for (const ending of ['goes on', 'is cancelled']) {
-      let closing = await closeLeaving(leftPages, registry, disk);
-      // Once, something else of the registry may meet the full disk first, and give the reserve up.
-      if (closing.status === 201) closing = await closeLeaving(leftPages, registry, disk);
-      const { status, begun, session, restBytes } = closing;
-      expect(status).toBe(507);
-      // What the log has may be moved into the database meanwhile, whose file grows by it.
-      const logBytes = statSync(disk.path('data/wherry.db-wal')).size;
-      expect(disk.freeBytes).toBeGreaterThan(restBytes - logBytes - 32 * pageBytes);
-      const offset = await registry.send('GET', session);
-      expect([offset.status, offset.headers.get('range')]).toEqual([204, '0-999']);
-      if (ending === 'is cancelled') expect(await registry.status('DELETE', session)).toBe(204);
-      else expect(await registry.status('PUT', `${session}?digest=${digestOf(begun)}`)).toBe(201);
-    }
+  let refused = 0;
+  for (let leftPages = 0; ; leftPages++) {
+    expect(leftPages).toBeLessThan(100);
+    const isReserved = existsSync(disk.path('data/reserve'));
+    let closing = await closeLeaving(leftPages, registry, disk);
+    // Once, something else of the registry may meet the full disk first, and give the reserve up for it.
+    const isGivenUp = isReserved && !existsSync(disk.path('data/reserve'));
+    if (closing.status === 201 && isGivenUp) closing = await closeLeaving(leftPages, registry, disk);
+    const { status, begun, session, restBytes } = closing;
+    if (status === 201) break;
+    expect(status).toBe(507);
+    refused++;
+    // What the log has may be moved into the database meanwhile, whose file grows by it.
+    const logBytes = statSync(disk.path('data/wherry.db-wal')).size;
+    expect(disk.freeBytes).toBeGreaterThan(restBytes - logBytes - 32 * pageBytes);
+    const offset = await registry.send('GET', session);
+    expect([offset.status, offset.headers.get('range')]).toEqual([204, '0-999']);
+    if (leftPages % 2 === 0) expect(await registry.status('DELETE', session)).toBe(204);
+    else expect(await registry.status('PUT', `${session}?digest=${digestOf(begun)}`)).toBe(201);
   }
-  expect((await closeLeaving(64, registry, disk)).status).toBe(201);
+  expect(refused).toBeGreaterThan(1);
   await registry.expectPulls();
   await registry.stop();
 });
